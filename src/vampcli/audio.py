@@ -1,0 +1,314 @@
+"""Sound as arrays: read, write without loss, resample, measure the level, paste."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import soundfile as sf
+import torch
+import torchaudio.functional
+
+from vampcli.errors import InputError, UsageError
+
+log = logging.getLogger(__name__)
+
+Samples = npt.NDArray[np.floating[Any]]
+"""float32 or float64 (n_channels, n_samples); full scale is 1."""
+
+BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
+FORMATS = {
+    ".wav": "WAV",
+    ".flac": "FLAC",
+    ".ogg": "OGG",
+    ".mp3": "MP3",
+    ".aiff": "AIFF",
+    ".aif": "AIFF",
+}
+
+TARGET_LUFS = -24.0
+QUIETEST_LUFS = -60.0
+SHORTEST_MEASURED_S = 0.4
+FADE_S = 0.010
+
+_RESAMPLER_ZEROS = 64  # zero crossings of the sinc on either side
+_LARGEST_KERNEL = 4_000_000  # taps; odd pairs of rates would need a kernel of gigabytes
+_WAV_LIMIT = 2**32 - 4096  # bytes that a RIFF header can count
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """Audio and the sample format it came in.
+
+    Attributes:
+        samples: float32 (n_channels, n_samples), full scale 1; float64 where the file holds more bits
+            (32-bit integers, doubles). Every sample of the file is represented exactly.
+        sample_rate: in Hz.
+        subtype: sample format in libsndfile's words, such as `PCM_16` or `FLOAT`.
+    """
+
+    samples: Samples
+    sample_rate: int
+    subtype: str = "FLOAT"
+
+    @property
+    def n_channels(self) -> int:
+        """How many channels."""
+        return int(self.samples.shape[0])
+
+    @property
+    def n_samples(self) -> int:
+        """Samples in each channel."""
+        return int(self.samples.shape[1])
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.n_samples / self.sample_rate
+
+
+def read(path: str | Path) -> Waveform:
+    """Read a sound file, every sample exactly (wav, flac, ogg, mp3, aiff and what else libsndfile reads).
+
+    Raises:
+        InputError: the file is missing, unreadable, empty or holds NaN or infinity.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"no such file: {path}", "check the name and the folder")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder", "name a sound file")
+    try:
+        with sf.SoundFile(path) as file:
+            subtype, rate = file.subtype, file.samplerate
+            wide = subtype in BITS or subtype == "DOUBLE"
+            data = file.read(dtype=_container(subtype), always_2d=True).T
+    except (sf.LibsndfileError, OSError, RuntimeError) as error:
+        raise InputError(f"cannot read {path}: {error}", "vamp reads wav, flac, ogg, mp3 and aiff") from error
+    if subtype in BITS:
+        data = data / 2.0**31
+    exact = np.float64 if wide and subtype in ("PCM_32", "DOUBLE") else np.float32
+    if data.shape[1] == 0:
+        raise InputError(f"{path} holds no audio: 0 samples", "was the recording or the copy interrupted?")
+    bad = int(np.count_nonzero(~np.isfinite(data)))
+    if bad:
+        raise InputError(
+            f"{path} holds {bad} samples that are NaN or infinite, of {data.size}",
+            "export it again, or repair it: sox broken.wav fixed.wav",
+        )
+    return Waveform(np.ascontiguousarray(data, dtype=exact), rate, _lossless(subtype))
+
+
+def _container(subtype: str) -> str:
+    if subtype in BITS:
+        return "int32"
+    return "float64" if subtype == "DOUBLE" else "float32"
+
+
+def _lossless(subtype: str) -> str:
+    """The uncompressed sample format that holds all of a file's format."""
+    if subtype in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"):
+        return subtype
+    return "PCM_U8" if subtype == "PCM_S8" else "FLOAT"
+
+
+def output_format(path: str | Path, subtype: str) -> tuple[str, str]:
+    """Which container and sample format a file of that name gets.
+
+    Args:
+        path: the output; its suffix names the container.
+        subtype: the sample format to keep, if the container can hold it.
+
+    Returns:
+        Format and subtype in libsndfile's words.
+
+    Raises:
+        UsageError: the suffix names no format we write.
+    """
+    suffix = Path(path).suffix.lower()
+    container = FORMATS.get(suffix)
+    if container is None:
+        raise UsageError(f"unknown sound format: '{suffix or path}'", f"use one of {' '.join(FORMATS)}")
+    if sf.check_format(container, subtype):
+        return container, subtype
+    if container in ("OGG", "MP3"):
+        return container, sf.default_subtype(container)
+    return container, "PCM_S8" if subtype == "PCM_U8" else "PCM_24"
+
+
+def write(path: str | Path, waveform: Waveform, subtype: str | None = None, overwrite: bool = False) -> None:
+    """Write a sound file whole or not at all; samples that came from a file of that format stay bit-identical.
+
+    Args:
+        path: the suffix names the container (wav, flac, ogg, mp3, aiff).
+        waveform: what to write.
+        subtype: sample format; the waveform's own by default.
+        overwrite: replace a file that exists.
+
+    Raises:
+        InputError: the file exists, or the folder is not writable or full.
+        UsageError: the suffix names no format we write.
+    """
+    path = Path(path)
+    container, stored = output_format(path, subtype or waveform.subtype)
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} exists", "--overwrite replaces it, --name gives another name")
+    if not holds(stored, waveform.subtype):
+        log.warning(
+            "%s cannot hold %s samples exactly: the kept part is rounded, too", stored, waveform.subtype
+        )
+    data = _quantised(waveform.samples, BITS[stored]) if stored in BITS else waveform.samples
+    if container == "WAV" and data.size * data.itemsize > _WAV_LIMIT:
+        container = "RF64"
+    temp = None
+    try:
+        descriptor, temp = tempfile.mkstemp(prefix=f".{path.stem[:40]}.", suffix=path.suffix, dir=path.parent)
+        os.close(descriptor)
+        os.chmod(temp, 0o666 & ~_umask())
+        sf.write(temp, data.T, waveform.sample_rate, stored, format=container)
+        if container not in ("OGG", "MP3") and sf.info(temp).frames != waveform.n_samples:
+            raise OSError("the disk is full")
+        os.replace(temp, path)
+    except (OSError, AssertionError, sf.LibsndfileError) as error:
+        raise InputError(f"cannot write {path}: {error}", "name another place with -o, or make room") from error
+    finally:
+        if temp is not None and os.path.exists(temp):
+            os.unlink(temp)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def holds(stored: str, original: str) -> bool:
+    """Whether every sample of format `original` has an exact place in format `stored`."""
+    if original in ("FLOAT", "DOUBLE"):
+        return stored in ("DOUBLE", original)
+    bits = BITS[original]
+    return BITS.get(stored, {"FLOAT": 24, "DOUBLE": 53}.get(stored, 0)) >= bits
+
+
+def _quantised(samples: Samples, bits: int) -> npt.NDArray[np.int32]:
+    """Round to integers of that many bits, left-justified in 32; count what had to be clamped."""
+    scaled = np.round(samples.astype(np.float64) * 2.0 ** (bits - 1))
+    low, high = -(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1
+    clamped = int(np.count_nonzero((scaled < low) | (scaled > high)))
+    if clamped:
+        log.warning("%d samples were too loud for the format and were clamped", clamped)
+    return (np.clip(scaled, low, high).astype(np.int64) << (32 - bits)).astype(np.int32)
+
+
+def resample(samples: Samples, from_rate: int, to_rate: int) -> npt.NDArray[np.float32]:
+    """Change the sample rate; sample 0 stays at time 0, and nothing reaches further than `resample_reach`.
+
+    Args:
+        samples: float (n_channels, n_samples) at `from_rate` Hz.
+        from_rate: in Hz.
+        to_rate: in Hz.
+
+    Returns:
+        float32 (n_channels, ceil(n_samples * to_rate / from_rate)).
+    """
+    if from_rate == to_rate:
+        return samples.astype(np.float32, copy=False)
+    common = math.gcd(from_rate, to_rate)
+    up, down = to_rate // common, from_rate // common
+    if up * (down + 2 * _RESAMPLER_ZEROS * max(1.0, down / up)) <= _LARGEST_KERNEL:
+        tensor = torchaudio.functional.resample(
+            torch.from_numpy(samples.astype(np.float32)),
+            from_rate,
+            to_rate,
+            lowpass_filter_width=_RESAMPLER_ZEROS,
+            resampling_method="sinc_interp_kaiser",
+        )
+        return np.asarray(tensor.numpy())
+    from scipy.signal import firwin, resample_poly  # a second to import, for rates like 44099 Hz only
+
+    n_taps = 2 * _RESAMPLER_ZEROS * max(up, down) + 1
+    taps = firwin(n_taps, 0.99 / max(up, down), window=("kaiser", 14.77))
+    return np.asarray(resample_poly(samples, up, down, axis=1, window=taps), dtype=np.float32)
+
+
+def resample_reach(from_rate: int, to_rate: int) -> int:
+    """How many samples at `to_rate` away from a place resampling still hears it."""
+    if from_rate == to_rate:
+        return 0
+    return math.ceil((_RESAMPLER_ZEROS + 1) / 0.99 * max(1.0, to_rate / from_rate)) + 1
+
+
+def level_gain(samples: Samples, sample_rate: int, spans: Sequence[tuple[int, int]] = ()) -> float:
+    """Find the gain that brings what is kept to -24 LUFS, or less where peaks would pass full scale.
+
+    Args:
+        samples: float (n_channels, n_samples), at most 5 channels.
+        sample_rate: in Hz.
+        spans: sample ranges [start, end) that must not matter. Where under 0.4 s remain, all matters.
+
+    Returns:
+        A factor; 1 for audio under 0.4 s or below -60 LUFS. Undo it with its inverse.
+    """
+    kept_mask = np.ones(samples.shape[1], dtype=bool)
+    for start, end in spans:
+        kept_mask[start:end] = False
+    shortest = SHORTEST_MEASURED_S * sample_rate
+    kept = samples[:, kept_mask] if kept_mask.sum() >= shortest else samples
+    peak = float(np.abs(kept).max(initial=0.0))
+    if kept.shape[1] < shortest or peak == 0.0:
+        return 1.0
+    lufs = float(torchaudio.functional.loudness(torch.from_numpy(kept.astype(np.float32)), sample_rate))
+    if not lufs >= QUIETEST_LUFS:  # also NaN: all blocks below the gate
+        return 1.0
+    return min(10 ** ((TARGET_LUFS - lufs) / 20), 1 / peak)
+
+
+def paste(original: Waveform, made: Samples, first: int, spans: Sequence[tuple[int, int]]) -> Waveform:
+    """Put made audio into spans of the original, without a jump at the borders.
+
+    The difference between original and made audio on the kept side of a border is mirrored into the
+    span and faded out over 10 ms, so the removed sound cannot leak: with b the border, x the original
+    and g the made audio, y(b+t) = g(b+t) + cos^2(pi t / 2F) (x - g)(b-1-t).
+
+    Args:
+        original: kept outside the spans, to the bit.
+        made: float (n_channels, n) at the file's rate, reaching 10 ms over each border inside the file.
+        first: sample of the original at which `made` begins.
+        spans: sample ranges [start, end), apart from each other.
+
+    Returns:
+        A waveform of the original's length and sample format.
+    """
+    samples = original.samples.copy()
+    for start, end in spans:
+        piece = made[:, start - first : end - first].astype(np.float64)
+        before = _residual(original.samples, made, first, range(start - 1, -1, -1), original, spans)
+        after = _residual(original.samples, made, first, range(end, original.n_samples), original, spans)
+        n = min(before.shape[1], end - start)
+        piece[:, :n] += before[:, :n]
+        n = min(after.shape[1], end - start)
+        piece[:, end - start - n :] += after[:, :n][:, ::-1]
+        samples[:, start:end] = piece
+    return replace(original, samples=samples)
+
+
+def _residual(
+    x: Samples, made: Samples, first: int, side: range, original: Waveform, spans: Sequence[tuple[int, int]]
+) -> npt.NDArray[np.float64]:
+    """Original minus made, walking from a border into the kept side, fading from 1 to 0 over 10 ms."""
+    fade = round(FADE_S * original.sample_rate)
+    places = [i for i in side[:fade] if first <= i < first + made.shape[1]]
+    for start, end in spans:  # a neighbouring span is not kept either
+        stop = next((k for k, i in enumerate(places) if start <= i < end), None)
+        places = places if stop is None else places[:stop]
+    weights = np.cos(np.pi * np.arange(len(places)) / (2 * fade)) ** 2
+    index = np.array(places, dtype=np.int64)
+    return np.asarray((x[:, index].astype(np.float64) - made[:, index - first]) * weights)

@@ -1,0 +1,236 @@
+"""A model folder: find it, check it, load it, save it.
+
+A folder holds `config.json` and up to three files, `codec.safetensors`, `coarse.safetensors` and
+`fine.safetensors`. Coarse and fine carry the hash of the encoder and quantiser whose tokens they know.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from vampcli import codec as codecs
+from vampcli.codec import Codec
+from vampcli.errors import InputError, ModelError
+from vampcli.model import VampNet, VampNetConfig
+
+FORMAT = 1
+CONFIG = "config.json"
+PARTS = ("codec", "coarse", "fine")
+_CODEC_HASH = "codec_hash"
+_ALWAYS_FLOAT32 = ("codebooks", "mask_rows", "quantizer.", "decoder.head.")
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a model comes from and what may be done with it."""
+
+    name: str
+    licence: str
+    source: str
+    training: str = ""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A loaded model: codec and transformers; a folder in the making may lack the latter."""
+
+    codec: Codec
+    coarse: VampNet | None
+    fine: VampNet | None
+    provenance: Provenance
+
+
+def homes() -> list[Path]:
+    """Folders that hold model folders by name: the user's own, then the embedded ones."""
+    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
+    user = Path(os.environ["VAMP_HOME"]) if os.environ.get("VAMP_HOME") else data / "vamp"
+    package = Path(__file__).parent
+    return [user / "models", package / "checkpoints", package.parents[1] / "checkpoints"]
+
+
+def installed() -> dict[str, Path]:
+    """Every model that can be named, and its folder."""
+    found: dict[str, Path] = {}
+    for home in homes():
+        for config in sorted(home.glob(f"*/{CONFIG}")):
+            found.setdefault(config.parent.name, config.parent)
+    return found
+
+
+def find(name_or_folder: str | Path) -> Path:
+    """Turn a model's name or folder into its folder.
+
+    Raises:
+        ModelError: there is none; the hint lists those there are.
+    """
+    folder = Path(name_or_folder)
+    if (folder / CONFIG).is_file():
+        return folder
+    models = installed()
+    if str(name_or_folder) in models:
+        return models[str(name_or_folder)]
+    if folder.is_dir():
+        raise ModelError(f"{folder} is no model folder: it has no {CONFIG}", "see `vamp models import --help`")
+    known = ", ".join(models) or "none"
+    raise ModelError(f"no model named {str(name_or_folder)!r}", f"there are: {known}; or name a model folder")
+
+
+def load_parts(folder: Path, device: torch.device, dtype: torch.dtype) -> Parts:
+    """Load a model folder.
+
+    Args:
+        folder: holds `config.json`.
+        device: where to.
+        dtype: of the transformers' matrices; codec, codebooks and embeddings stay float32.
+
+    Raises:
+        ModelError: a file is missing or damaged, a tensor is missing or of the wrong shape, or the parts
+            do not belong together. The message names it.
+    """
+    config = read_config(folder)
+    kind = str(config["codec"].pop("kind", ""))
+    with torch.device("meta"):
+        codec = codecs.build(kind, config["codec"])
+        coarse, fine = (
+            VampNet(_sizes(folder, config[part])) if part in config else None for part in ("coarse", "fine")
+        )
+    codec_hash = _load_into(codec, folder / "codec.safetensors", torch.float32)
+    for name, model in (("coarse", coarse), ("fine", fine)):
+        if model is not None and _load_into(model, folder / f"{name}.safetensors", dtype) != codec_hash:
+            raise ModelError(
+                f"{name}.safetensors in {folder} was trained on another codec",
+                "keep the three files of a model together; import or pull it again",
+            )
+    for module in (codec, coarse, fine):
+        if module is not None:
+            module.to(device).eval().requires_grad_(False)
+    return Parts(codec, coarse, fine, Provenance(**config["provenance"]))  # type: ignore[arg-type]
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read and check `config.json`.
+
+    Raises:
+        ModelError: it is missing or damaged, or of a newer format.
+    """
+    path = folder / CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"cannot read {path}: {error}", "import or pull the model again") from error
+    missing = [k for k in ("format", "codec", "provenance") if k not in config]
+    if missing:
+        raise ModelError(f"{path} lacks {missing[0]!r}", "import or pull the model again")
+    if config["format"] != FORMAT:
+        raise ModelError(f"{path} has format {config['format']}, not {FORMAT}", "update vamp")
+    unknown = set(config["provenance"]) - {f.name for f in fields(Provenance)}
+    if unknown:
+        raise ModelError(f"{path}: unknown provenance {sorted(unknown)[0]!r}", "update vamp")
+    return dict(config)
+
+
+def _sizes(folder: Path, table: dict[str, Any]) -> VampNetConfig:
+    try:
+        return VampNetConfig(**table)
+    except TypeError as error:
+        raise ModelError(f"{folder / CONFIG} has bad sizes: {error}", "import or pull the model again") from error
+
+
+def _load_into(module: nn.Module, path: Path, dtype: torch.dtype) -> str:
+    """Load strictly, into the wanted precision; returns the hash of the codec."""
+    wanted = {name: tensor.shape for name, tensor in module.state_dict().items()}
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            found = set(file.keys())
+            _require(path, "has no tensor", sorted(wanted.keys() - found))
+            _require(path, "has an unknown tensor", sorted(found - wanted.keys()))
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in wanted}
+            _require(
+                path, "has a wrong shape for", [n for n, shape in shapes.items() if shape != tuple(wanted[n])]
+            )
+            tensors = {n: file.get_tensor(n).to(_precision(n, dtype)) for n in wanted}
+            metadata = file.metadata() or {}
+    except FileNotFoundError as error:
+        raise ModelError(f"{path} is missing", "import or pull the model again") from error
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is damaged: {error}", "import or pull the model again") from error
+    module.load_state_dict(tensors, assign=True)
+    return str(metadata.get(_CODEC_HASH, ""))
+
+
+def _require(path: Path, fact: str, names: list[str]) -> None:
+    if names:
+        more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+        raise ModelError(f"{path} {fact} {names[0]}{more}", "import or pull the model again")
+
+
+def _precision(name: str, dtype: torch.dtype) -> torch.dtype:
+    return torch.float32 if any(part in name for part in _ALWAYS_FLOAT32) else dtype
+
+
+def rounded(module: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
+    """A module's tensors as a file holds them: `dtype`, but float32 where precision is heard."""
+    return {
+        name: tensor.detach().to("cpu", _precision(name, dtype)).contiguous()
+        for name, tensor in module.state_dict().items()
+    }
+
+
+def codec_hash(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over what determines codes: encoder and quantiser tensors, by name, as stored."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        if name.startswith(("encoder.", "quantizer.")):
+            digest.update(name.encode())
+            digest.update(tensors[name].float().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save(folder: Path, kind: str, parts: Parts, dtype: torch.dtype = torch.float16) -> None:
+    """Write a model folder.
+
+    Args:
+        folder: made if need be; files of the same names are replaced, each atomically.
+        kind: of the codec.
+        parts: what to write; a missing transformer is left out.
+        dtype: of what is stored, except codebooks, quantiser and the codec's head (float32).
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    modules = {"codec": parts.codec, "coarse": parts.coarse, "fine": parts.fine}
+    stored = {name: rounded(m, dtype) for name, m in modules.items() if isinstance(m, nn.Module)}
+    metadata = {_CODEC_HASH: codec_hash(stored["codec"])}
+    config: dict[str, Any] = {"format": FORMAT, "codec": {"kind": kind, **asdict(parts.codec.config)}}  # type: ignore[attr-defined]
+    config |= {name: asdict(m.config) for name, m in modules.items() if isinstance(m, VampNet)}
+    config["provenance"] = asdict(parts.provenance)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, tensors in stored.items():
+            save_file(tensors, folder / f".{name}.partial", metadata)
+            (folder / f".{name}.partial").replace(folder / f"{name}.safetensors")
+        (folder / f".{CONFIG}.partial").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+        (folder / f".{CONFIG}.partial").replace(folder / CONFIG)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"cannot write {folder}: {error}", "name another folder, or make room") from error
+
+
+def sizes(folder: Path) -> Iterator[tuple[str, int]]:
+    """The parts of a model folder and their bytes."""
+    for part in PARTS:
+        path = folder / f"{part}.safetensors"
+        if path.is_file():
+            yield part, path.stat().st_size

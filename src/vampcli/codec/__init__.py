@@ -1,0 +1,61 @@
+"""Codecs behind one seam: mono audio to tokens and back."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from vampcli.codec.lac import LacCodec, LacConfig
+from vampcli.codec.spectral import SpectralCodec, SpectralConfig
+from vampcli.errors import ModelError
+from vampcli.grid import TokenGrid
+
+
+class Codec(Protocol):
+    """Mono audio <-> tokens. No level, no resampling; nothing in it runs over all time."""
+
+    grid: TokenGrid
+    encoder: nn.Module
+    quantizer: nn.Module
+
+    @property
+    def encoder_reach(self) -> int:
+        """How many frames away audio can still change a frame's codes."""
+
+    @property
+    def context_frames(self) -> int:
+        """With that many frames around a range, its codes or audio equal the whole clip's within 1e-4."""
+
+    def encode(self, samples: Tensor) -> Tensor:
+        """Float32 (n_samples,) at the grid's rate -> int64 (n_codebooks, n_frames)."""
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """int64 (n_codebooks, n_frames) -> float32 (n_frames * hop_length,)."""
+
+
+KINDS: dict[str, tuple[type[Any], type[Any]]] = {
+    "spectral": (SpectralConfig, SpectralCodec),
+    "lac": (LacConfig, LacCodec),
+}
+"""Configuration and module of every kind of codec a checkpoint may name."""
+
+
+def build(kind: str, sizes: dict[str, Any]) -> nn.Module:
+    """Make a codec with random weights.
+
+    Args:
+        kind: a key of `KINDS`.
+        sizes: fields of its configuration.
+
+    Raises:
+        ModelError: unknown kind or size.
+    """
+    if kind not in KINDS:
+        raise ModelError(f"unknown kind of codec: {kind!r}", f"known: {', '.join(KINDS)}")
+    config_type, module_type = KINDS[kind]
+    frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in sizes.items()}
+    try:
+        return module_type(config_type(**frozen))  # type: ignore[no-any-return]
+    except TypeError as error:
+        raise ModelError(f"bad sizes of a {kind} codec: {error}") from error

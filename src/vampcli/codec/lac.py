@@ -1,0 +1,165 @@
+"""The codec of the published VampNet models: sample-rate convolutions, 14 codebooks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vampcli.codec.rvq import ResidualVectorQuantizer
+from vampcli.grid import TokenGrid
+
+_DILATIONS_ENCODER = (1, 3, 9)
+_DILATIONS_DECODER = (1, 3, 5)
+_KERNELS_DECODER = (3, 7, 11)
+
+
+@dataclass(frozen=True)
+class LacConfig:
+    """Sizes of a `LacCodec`; the defaults are the published ones."""
+
+    sample_rate: int = 44100
+    encoder_dim: int = 64
+    encoder_rates: tuple[int, ...] = (2, 6, 8, 8)
+    decoder_dim: int = 1536
+    decoder_rates: tuple[int, ...] = (6, 4, 4, 2, 2, 2)
+    n_codebooks: int = 14
+    codebook_size: int = 1024
+    codebook_dim: int = 8
+
+    @property
+    def hop_length(self) -> int:
+        """Samples in a frame."""
+        return math.prod(self.encoder_rates)
+
+    @property
+    def latent_dim(self) -> int:
+        """Numbers in a latent frame."""
+        return self.encoder_dim * 2 ** len(self.encoder_rates)
+
+    @property
+    def grid(self) -> TokenGrid:
+        """The token grid that this codec fills."""
+        return TokenGrid(self.sample_rate, self.hop_length, self.n_codebooks, self.codebook_size)
+
+
+class Snake(nn.Module):
+    """x + sin^2(alpha x) / alpha, a period for each channel (arXiv 2006.08195)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.ones(1, width, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float (batch, width, n) -> the same shape."""
+        return x + (self.alpha + 1e-9).reciprocal() * torch.sin(self.alpha * x).square()
+
+
+def _conv(width: int, kernel: int, dilation: int = 1) -> nn.Conv1d:
+    return nn.Conv1d(width, width, kernel, dilation=dilation, padding=dilation * (kernel - 1) // 2)
+
+
+class ResidualLayer(nn.Module):
+    """Two convolutions, the first one dilated, added to their input."""
+
+    def __init__(self, width: int, kernel: int, dilation: int, last_kernel: int) -> None:
+        super().__init__()
+        self.layer = nn.Sequential(
+            Snake(width), _conv(width, kernel, dilation), Snake(width), _conv(width, last_kernel)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float (batch, width, n) -> the same shape."""
+        return x + self.layer(x)
+
+
+class Mean(nn.Module):
+    """The mean of parallel stacks of residual layers with different kernels."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.stacks = nn.ModuleList(
+            nn.Sequential(*(ResidualLayer(width, kernel, d, kernel) for d in _DILATIONS_DECODER))
+            for kernel in _KERNELS_DECODER
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float (batch, width, n) -> the same shape."""
+        return torch.stack([stack(x) for stack in self.stacks]).mean(0)
+
+
+def _encoder(config: LacConfig) -> nn.Sequential:
+    width = config.encoder_dim
+    layers: list[nn.Module] = [nn.Conv1d(1, width, 7, padding=3)]
+    for rate in config.encoder_rates:
+        layers += [ResidualLayer(width, 7, d, 1) for d in _DILATIONS_ENCODER]
+        layers += [Snake(width), nn.Conv1d(width, 2 * width, 2 * rate, rate, padding=math.ceil(rate / 2))]
+        width *= 2
+    return nn.Sequential(*layers, Snake(width), nn.Conv1d(width, config.latent_dim, 3, padding=1))
+
+
+def _decoder(config: LacConfig) -> nn.Sequential:
+    width = config.decoder_dim
+    layers: list[nn.Module] = [nn.Conv1d(config.latent_dim, width, 7, padding=3)]
+    for rate in config.decoder_rates:
+        up = nn.ConvTranspose1d(width, width // 2, 2 * rate, rate, padding=rate // 2)
+        layers += [Snake(width), up, Mean(width // 2)]
+        width //= 2
+    return nn.Sequential(*layers, Snake(width), nn.Conv1d(width, 1, 7, padding=3), nn.Tanh())
+
+
+class LacCodec(nn.Module):
+    """Mono audio <-> tokens as the published VampNet models know them.
+
+    Source: Kumar et al. (arXiv 2306.06546) for encoder and quantiser; the decoder has residual stacks
+    of three kernels in parallel, as HiFi-GAN (arXiv 2010.05646).
+    """
+
+    def __init__(self, config: LacConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.grid = config.grid
+        self.encoder = _encoder(config)
+        self.quantizer = ResidualVectorQuantizer(
+            config.latent_dim, config.n_codebooks, config.codebook_size, config.codebook_dim
+        )
+        self.decoder = _decoder(config)
+
+    @property
+    def encoder_reach(self) -> int:
+        """How many frames away audio can still change a frame's codes."""
+        reach, stride = 3, 1  # in samples of the codec's rate
+        for rate in self.config.encoder_rates:
+            reach += stride * (3 * sum(_DILATIONS_ENCODER) + rate)
+            stride *= rate
+        return math.ceil((reach + stride) / self.config.hop_length)
+
+    @property
+    def context_frames(self) -> int:
+        """How many frames around a range determine it, for encoding and for decoding."""
+        kernel, hop = max(_KERNELS_DECODER), self.config.hop_length
+        reach, stride = 3 * hop, hop
+        for rate in self.config.decoder_rates:
+            reach += stride  # the transposed convolution
+            stride //= rate
+            reach += stride * (kernel // 2) * sum(d + 1 for d in _DILATIONS_DECODER)
+        return max(self.encoder_reach, math.ceil((reach + 3) / hop))
+
+    def encode(self, samples: Tensor) -> Tensor:
+        """Mono audio -> codes; the last frame is filled up with zeros.
+
+        Args:
+            samples: float32 (n_samples,) at `grid.sample_rate`.
+
+        Returns:
+            int64 (n_codebooks, n_frames).
+        """
+        padded = F.pad(samples, (0, -len(samples) % self.config.hop_length))
+        return self.quantizer.encode(self.encoder(padded[None, None]).float())[0]
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes -> mono audio: int64 (n_codebooks or fewer, n_frames) -> float32 (n_frames * hop_length,)."""
+        return self.decoder(self.quantizer.decode(codes[None]))[0, 0]

@@ -1,0 +1,90 @@
+"""Residual vector quantisation with low-dimensional, unit-length look-up."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Quantized(NamedTuple):
+    """What one pass through the quantiser gives while training."""
+
+    latents: Tensor
+    """float32 (batch, latent_dim, n_frames), with gradients passed straight through."""
+    codes: Tensor
+    """int64 (batch, n_codebooks, n_frames)."""
+    commitment_loss: Tensor
+    """scalar: pulls the encoder towards the codebook rows it chose."""
+    codebook_loss: Tensor
+    """scalar: pulls the chosen codebook rows towards the encoder."""
+
+
+class ResidualVectorQuantizer(nn.Module):
+    """A stack of vector quantisers, each coding what the ones before it left over.
+
+    Every level projects the residual to `codebook_dim` numbers, picks the codebook row that points in
+    the most similar direction and projects that row back.
+
+    Source: Kumar et al., "High-Fidelity Audio Compression with Improved RVQGAN" (arXiv 2306.06546),
+    section 3.2; equal in its maths to `dac.nn.quantize.ResidualVectorQuantize`.
+    """
+
+    def __init__(self, latent_dim: int, n_codebooks: int, codebook_size: int, codebook_dim: int) -> None:
+        super().__init__()
+        self.in_proj = nn.ModuleList(nn.Conv1d(latent_dim, codebook_dim, 1) for _ in range(n_codebooks))
+        self.out_proj = nn.ModuleList(nn.Conv1d(codebook_dim, latent_dim, 1) for _ in range(n_codebooks))
+        self.codebooks = nn.Parameter(torch.randn(n_codebooks, codebook_size, codebook_dim))
+
+    def look_up(self, projected: Tensor, level: int) -> Tensor:
+        """Choose the codebook row most similar in direction.
+
+        Args:
+            projected: float32 (batch, codebook_dim, n_frames).
+            level: which codebook.
+
+        Returns:
+            int64 (batch, n_frames).
+        """
+        directions = F.normalize(self.codebooks[level], dim=1)
+        return torch.einsum("bdf,kd->bfk", F.normalize(projected, dim=1), directions).argmax(-1)
+
+    def rows(self, codes: Tensor, level: int) -> Tensor:
+        """Look codebook rows up: int64 (batch, n_frames) -> float32 (batch, codebook_dim, n_frames)."""
+        return F.embedding(codes, self.codebooks[level]).transpose(1, 2)
+
+    def encode(self, latents: Tensor) -> Tensor:
+        """Quantise: float32 (batch, latent_dim, n_frames) -> int64 (batch, n_codebooks, n_frames)."""
+        residual, codes = latents, []
+        for level, (in_proj, out_proj) in enumerate(zip(self.in_proj, self.out_proj, strict=True)):
+            codes.append(self.look_up(in_proj(residual), level))
+            residual = residual - out_proj(self.rows(codes[-1], level))
+        return torch.stack(codes, dim=1)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Sum the levels: int64 (batch, n_codebooks or fewer, n_frames) -> float32 (batch, latent_dim, n_frames)."""
+        levels = [self.out_proj[i](self.rows(codes[:, i], i)) for i in range(codes.shape[1])]
+        return torch.stack(levels).sum(0)
+
+    def forward(self, latents: Tensor, n_active: Tensor | None = None) -> Quantized:
+        """Quantise with straight-through gradients, for training.
+
+        Args:
+            latents: float32 (batch, latent_dim, n_frames).
+            n_active: int64 (batch,), how many codebooks each clip may use (quantiser dropout); all by default.
+        """
+        residual, total = latents, torch.zeros_like(latents)
+        codes, commitment, codebook = [], latents.new_zeros(()), latents.new_zeros(())
+        for level, (in_proj, out_proj) in enumerate(zip(self.in_proj, self.out_proj, strict=True)):
+            active = torch.ones_like(latents[:, :1, :1]) if n_active is None else (n_active > level).view(-1, 1, 1)
+            projected = in_proj(residual)
+            codes.append(self.look_up(projected, level))
+            chosen = self.rows(codes[-1], level)
+            commitment = commitment + (active * (projected - chosen.detach()) ** 2).mean()
+            codebook = codebook + (active * (projected.detach() - chosen) ** 2).mean()
+            level_out = out_proj(projected + (chosen - projected).detach())
+            total = total + level_out * active
+            residual = residual - level_out
+        return Quantized(total, torch.stack(codes, dim=1), commitment, codebook)

@@ -1,0 +1,220 @@
+"""The embedded codec: a network at frame rate between an STFT and an inverse STFT."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vampcli.codec.rvq import ResidualVectorQuantizer
+from vampcli.grid import TokenGrid
+
+
+@dataclass(frozen=True)
+class SpectralConfig:
+    """Sizes of a `SpectralCodec`; `n_subframes` STFT frames make one token frame."""
+
+    sample_rate: int = 44100
+    hop_length: int = 768
+    n_fft: int = 2048
+    n_subframes: int = 4
+    encoder_width: int = 256
+    encoder_blocks: int = 2
+    decoder_width: int = 384
+    decoder_blocks: int = 3
+    latent_dim: int = 512
+    latent_blocks: int = 2
+    encoder_kernel: int = 3
+    decoder_kernel: int = 7
+    n_codebooks: int = 9
+    codebook_size: int = 1024
+    codebook_dim: int = 8
+
+    @property
+    def stft_hop(self) -> int:
+        """Samples between STFT frames."""
+        return self.hop_length // self.n_subframes
+
+    @property
+    def grid(self) -> TokenGrid:
+        """The token grid that this codec fills."""
+        return TokenGrid(self.sample_rate, self.hop_length, self.n_codebooks, self.codebook_size)
+
+
+class ConvNeXtBlock(nn.Module):
+    """Depth-wise convolution over time, then a two-layer network in every frame, added to the input.
+
+    Source: Siuzdak, "Vocos" (arXiv 2306.00814), section 3.2. Normalises over channels only, so that
+    nothing reaches further in time than the kernel.
+    """
+
+    def __init__(self, width: int, kernel: int, expansion: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.expand = nn.Linear(width, expansion * width)
+        self.project = nn.Linear(expansion * width, width)
+        self.scale = nn.Parameter(torch.full((width,), 0.1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float (batch, width, n_frames) -> the same shape."""
+        y = self.norm(self.depthwise(x).transpose(1, 2))
+        return x + (self.scale * self.project(F.gelu(self.expand(y)))).transpose(1, 2)
+
+
+def _blocks(n: int, width: int, kernel: int, expansion: int) -> nn.Sequential:
+    return nn.Sequential(*(ConvNeXtBlock(width, kernel, expansion) for _ in range(n)))
+
+
+class SpectralEncoder(nn.Module):
+    """STFT features -> latents, one for every token frame."""
+
+    def __init__(self, config: SpectralConfig) -> None:
+        super().__init__()
+        n_bins = config.n_fft // 2 + 1
+        self.embed = nn.Conv1d(3 * n_bins, config.encoder_width, 1)
+        self.subframe_blocks = _blocks(config.encoder_blocks, config.encoder_width, 7, 3)
+        self.down = nn.Conv1d(config.encoder_width, config.latent_dim, config.n_subframes, config.n_subframes)
+        self.frame_blocks = _blocks(config.latent_blocks, config.latent_dim, config.encoder_kernel, 2)
+        self.norm = nn.LayerNorm(config.latent_dim, eps=1e-6)
+
+    def forward(self, spectrum: Tensor) -> Tensor:
+        """Complex (batch, n_bins, n_subframes * n_frames) -> float32 (batch, latent_dim, n_frames)."""
+        magnitude = spectrum.abs()
+        root = spectrum / (magnitude + 1e-4).sqrt()  # square-root compression keeps quiet partials visible
+        features = torch.cat([torch.log(magnitude + 1e-3), root.real, root.imag], dim=1)
+        x = self.frame_blocks(self.down(self.subframe_blocks(self.embed(features))))
+        return self.norm(x.transpose(1, 2)).transpose(1, 2).float()
+
+
+class SpectralDecoder(nn.Module):
+    """Latents -> a complex spectrum, from magnitude and phase."""
+
+    def __init__(self, config: SpectralConfig) -> None:
+        super().__init__()
+        n_bins = config.n_fft // 2 + 1
+        self.frame_blocks = _blocks(config.latent_blocks, config.latent_dim, config.decoder_kernel, 2)
+        self.up = nn.ConvTranspose1d(
+            config.latent_dim, config.decoder_width, config.n_subframes, config.n_subframes
+        )
+        self.subframe_blocks = _blocks(config.decoder_blocks, config.decoder_width, 7, 3)
+        self.norm = nn.LayerNorm(config.decoder_width, eps=1e-6)
+        self.head = nn.Linear(config.decoder_width, 2 * n_bins)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Float32 (batch, latent_dim, n_frames) -> complex64 (batch, n_bins, n_subframes * n_frames)."""
+        x = self.subframe_blocks(self.up(self.frame_blocks(latents)))
+        x = self.norm(x.transpose(1, 2))
+        with torch.autocast(x.device.type, enabled=False):
+            log_magnitude, phase = self.head(x.float()).transpose(1, 2).chunk(2, dim=1)
+            magnitude = log_magnitude.clamp(max=6.0).exp()  # a hop of full-scale sine peaks at e^6.9 / 2
+            return torch.polar(magnitude, phase)
+
+
+class SpectralCodec(nn.Module):
+    """Mono audio <-> tokens through short-time spectra.
+
+    A frame-rate network costs some hundred times less than sample-rate convolutions. Nothing in it
+    runs over all time: `context_frames` of audio or tokens around a range determine its result.
+
+    Source: the decoder follows Vocos (arXiv 2306.00814), the quantiser DAC (arXiv 2306.06546).
+    """
+
+    def __init__(self, config: SpectralConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.grid = config.grid
+        self.encoder = SpectralEncoder(config)
+        self.quantizer = ResidualVectorQuantizer(
+            config.latent_dim, config.n_codebooks, config.codebook_size, config.codebook_dim
+        )
+        self.decoder = SpectralDecoder(config)
+
+    @property
+    def encoder_reach(self) -> int:
+        """How many frames away audio can still change a frame's codes."""
+        c = self.config
+        subframes = -(-self._overhang // c.stft_hop) + 3 * c.encoder_blocks
+        return -(-subframes // c.n_subframes) + c.latent_blocks * (c.encoder_kernel // 2)
+
+    @property
+    def context_frames(self) -> int:
+        """How many frames around a range determine it, for encoding and for decoding."""
+        c = self.config
+        subframes = -(-self._overhang // c.stft_hop) + 3 * c.decoder_blocks
+        decoder_reach = -(-subframes // c.n_subframes) + c.latent_blocks * (c.decoder_kernel // 2)
+        return max(self.encoder_reach, decoder_reach)
+
+    @property
+    def _overhang(self) -> int:
+        return (self.config.n_fft - self.config.stft_hop) // 2
+
+    def spectrum(self, samples: Tensor) -> Tensor:
+        """Short-time spectra, phases counted from the middle of each bin's turning within a token frame.
+
+        Args:
+            samples: float32 (batch, n_frames * hop_length).
+
+        Returns:
+            complex64 (batch, n_bins, n_subframes * n_frames).
+        """
+        c = self.config
+        padded = F.pad(samples, (self._overhang, self._overhang))
+        window = torch.hann_window(c.n_fft, device=samples.device)
+        result = torch.stft(padded, c.n_fft, c.stft_hop, window=window, center=False, return_complex=True)
+        return result * self._advance(result).conj()
+
+    def _advance(self, spectrum: Tensor) -> Tensor:
+        """How far a tone in the middle of each bin has turned since the start of its token frame.
+
+        With that turn taken out, a steady tone keeps its phase through the subframes of a token frame,
+        and the networks need not learn to wind it.
+
+        Returns:
+            complex64 (n_bins, n_subframes * n_frames), of unit size.
+        """
+        c = self.config
+        n_bins, n_subframes = spectrum.shape[-2:]
+        subframe = torch.arange(n_subframes, device=spectrum.device) % c.n_subframes
+        turn = torch.arange(n_bins, device=spectrum.device)[:, None] * (subframe * c.stft_hop) % c.n_fft
+        angle = turn * (2 * torch.pi / c.n_fft)
+        return torch.polar(torch.ones_like(angle), angle)
+
+    def waveform(self, spectrum: Tensor) -> Tensor:
+        """The inverse of `spectrum`, by overlapping and adding.
+
+        Args:
+            spectrum: complex64 (batch, n_bins, n_subframes * n_frames).
+
+        Returns:
+            float32 (batch, n_frames * hop_length).
+        """
+        c = self.config
+        window = torch.hann_window(c.n_fft, device=spectrum.device)[:, None]
+        pieces = torch.fft.irfft(spectrum * self._advance(spectrum), n=c.n_fft, dim=1) * window
+        length = (spectrum.shape[-1] - 1) * c.stft_hop + c.n_fft
+        weights = window.square()[None].expand(1, -1, spectrum.shape[-1])
+
+        def overlap_add(x: Tensor) -> Tensor:
+            return F.fold(x, (1, length), (1, c.n_fft), stride=(1, c.stft_hop))[:, 0, 0]
+
+        inside = slice(self._overhang, length - self._overhang)
+        return overlap_add(pieces)[:, inside] / overlap_add(weights)[:, inside]
+
+    def encode(self, samples: Tensor) -> Tensor:
+        """Mono audio -> codes; the last frame is filled up with zeros.
+
+        Args:
+            samples: float32 (n_samples,) at `grid.sample_rate`.
+
+        Returns:
+            int64 (n_codebooks, n_frames).
+        """
+        padded = F.pad(samples, (0, -len(samples) % self.config.hop_length))
+        return self.quantizer.encode(self.encoder(self.spectrum(padded[None])))[0]
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes -> mono audio: int64 (n_codebooks or fewer, n_frames) -> float32 (n_frames * hop_length,)."""
+        return self.waveform(self.decoder(self.quantizer.decode(codes[None])))[0]

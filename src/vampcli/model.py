@@ -1,0 +1,159 @@
+"""The transformer: tokens, some hidden, to logits of every class. Knows no codec and no sampler."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_N_BUCKETS = 32
+_MAX_DISTANCE = 128
+
+
+@dataclass(frozen=True)
+class VampNetConfig:
+    """Sizes of a `VampNet`.
+
+    Attributes:
+        n_codebooks: tokens it sees in a frame.
+        n_conditioning: how many of them are given, never predicted (0 for coarse).
+        context_frames: the length it was trained on; longer clips are cut into windows of it.
+        codebook_dim: numbers in a codebook row.
+        dropout: share of activations dropped in training.
+    """
+
+    n_codebooks: int
+    n_conditioning: int
+    n_layers: int
+    width: int
+    n_heads: int
+    context_frames: int
+    codebook_size: int = 1024
+    codebook_dim: int = 8
+    dropout: float = 0.1
+
+    @property
+    def n_predicted(self) -> int:
+        """How many codebooks it predicts."""
+        return self.n_codebooks - self.n_conditioning
+
+
+class VampNet(nn.Module):
+    """Bidirectional transformer over frames of codec tokens.
+
+    The codec's codebook rows are a buffer of the model, one row for a hidden token is learned with it.
+
+    Source: Garcia et al., "VampNet" (arXiv 2307.04686), section 3.
+    Departs from the official code: weight norm and LoRA pairs are merged when weights are loaded.
+    """
+
+    def __init__(self, config: VampNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        rows = torch.randn(config.n_codebooks, config.codebook_size, config.codebook_dim)
+        self.register_buffer("codebooks", rows)
+        self.codebooks: Tensor
+        self.mask_rows = nn.Parameter(torch.randn(config.n_codebooks, config.codebook_dim))
+        self.embed = nn.Linear(config.n_codebooks * config.codebook_dim, config.width)
+        self.position_bias = nn.Embedding(_N_BUCKETS, config.n_heads)
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
+        self.norm = RMSNorm(config.width)
+        self.classifier = nn.Linear(config.width, config.n_predicted * config.codebook_size)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Predict every token from all that are not hidden.
+
+        Args:
+            tokens: int64 (batch, n_codebooks, n_frames); the id `codebook_size` hides a token.
+
+        Returns:
+            float32 logits (batch, n_predicted, n_frames, codebook_size).
+        """
+        n_batch, _, n_frames = tokens.shape
+        x = self.dropout(self.embed(self.look_up(tokens).to(self.embed.weight.dtype)))
+        bias = self.attention_bias(n_frames).to(x.dtype)
+        for layer in self.layers:
+            x = layer(x, bias)
+        logits = self.classifier(self.norm(x)).float()
+        shape = (n_batch, n_frames, self.config.n_predicted, self.config.codebook_size)
+        return logits.view(shape).transpose(1, 2)
+
+    def look_up(self, tokens: Tensor) -> Tensor:
+        """Rows of all codebooks side by side.
+
+        Args:
+            tokens: int64 (batch, n_codebooks, n_frames).
+
+        Returns:
+            (batch, n_frames, n_codebooks * codebook_dim), in the codebooks' precision.
+        """
+        table = torch.cat([self.codebooks, self.mask_rows[:, None].to(self.codebooks.dtype)], dim=1)
+        levels = torch.arange(self.config.n_codebooks, device=tokens.device)[:, None]
+        return table[levels, tokens].transpose(1, 2).flatten(2)
+
+    def attention_bias(self, n_frames: int) -> Tensor:
+        """The learned bias of every pair of frames: (n_heads, n_frames queries, n_frames keys)."""
+        frame = torch.arange(n_frames, device=self.position_bias.weight.device)
+        buckets = position_buckets(frame[None, :] - frame[:, None])
+        return self.position_bias(buckets).permute(2, 0, 1)
+
+
+def position_buckets(distance: Tensor) -> Tensor:
+    """Sort distances (key minus query, in frames) into 32 buckets: exact when near, logarithmic when far.
+
+    Source: Raffel et al., T5 (arXiv 1910.10683), bidirectional relative attention.
+    """
+    n_side = _N_BUCKETS // 2
+    n_exact = n_side // 2
+    size = distance.abs()
+    ratio = torch.log(size.clamp(min=1).float() / n_exact) / math.log(_MAX_DISTANCE / n_exact)
+    far = (n_exact + (ratio * (n_side - n_exact)).long()).clamp(max=n_side - 1)
+    return torch.where(size < n_exact, size, far) + n_side * (distance > 0)
+
+
+class RMSNorm(nn.Module):
+    """Scale to unit root mean square, computed in float32."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float (..., width) -> the same shape."""
+        scale = torch.rsqrt(x.float().square().mean(-1, keepdim=True) + 1e-6)
+        return self.weight * (x.float() * scale).to(x.dtype)
+
+
+class Layer(nn.Module):
+    """Self-attention and a gated feed-forward network, each after a norm and added to its input."""
+
+    def __init__(self, config: VampNetConfig) -> None:
+        super().__init__()
+        d = config.width
+        self.n_heads, self.p_dropout = config.n_heads, config.dropout
+        self.norm_1, self.norm_2 = RMSNorm(d), RMSNorm(d)
+        self.query, self.key, self.value, self.output = (nn.Linear(d, d, bias=False) for _ in range(4))
+        self.widen = nn.Linear(d, 4 * d, bias=False)
+        self.narrow = nn.Linear(2 * d, d, bias=False)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        """(batch, n_frames, width), bias (n_heads, n_frames, n_frames) -> (batch, n_frames, width)."""
+        x = x + self.dropout(self.attend(self.norm_1(x), bias))
+        a, b = self.widen(self.norm_2(x)).chunk(2, dim=-1)
+        return x + self.dropout(self.narrow(self.dropout(a * F.gelu(b, approximate="tanh"))))
+
+    def attend(self, x: Tensor, bias: Tensor) -> Tensor:
+        """Self-attention over frames: (batch, n_frames, width) -> the same shape."""
+        n_batch, n_frames, width = x.shape
+        q, k, v = (
+            project(x).view(n_batch, n_frames, self.n_heads, -1).transpose(1, 2)
+            for project in (self.query, self.key, self.value)
+        )
+        p = self.p_dropout if self.training else 0.0
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None], dropout_p=p)
+        return self.output(y.transpose(1, 2).reshape(n_batch, n_frames, width))

@@ -1,0 +1,190 @@
+"""How a `SpectralCodec` learns."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vampcli.codec.rvq import ResidualVectorQuantizer
+from vampcli.codec.spectral import SpectralCodec
+from vampcli.train.config import CodecRun
+from vampcli.train.data import Pool
+from vampcli.train.loop import Task
+from vampcli.train.losses import (
+    TRAINING_SCALES,
+    complex_error,
+    mel_error,
+    si_sdr,
+    spectral_convergence,
+)
+
+_N_VALIDATION_CLIPS = 24
+_VALIDATION_S = 2.0
+_N_FILL_BATCHES = 64
+_N_LLOYD = 8
+
+
+class CodecTask(Task):
+    """Reconstruction of short excerpts.
+
+    The first steps pass latents on unquantised; then the codebooks are filled from what the encoder
+    gives, and codes that nobody chooses are moved to encoder outputs again and again. Otherwise nearly
+    all of them die.
+    """
+
+    def __init__(self, run: CodecRun) -> None:
+        super().__init__()
+        self.run = run
+        self.codec = SpectralCodec(run.codec)
+        shape = (run.codec.n_codebooks, run.codec.codebook_size)
+        self.register_buffer("usage", torch.zeros(shape, dtype=torch.int64))
+        self.usage: Tensor
+        self.pool = Pool(run.data.train, "samples", run.data.author_cap)
+        held_out = Pool(run.data.validation, "samples")
+        self.validation_clips = held_out.draw(
+            np.random.default_rng(0), _N_VALIDATION_CLIPS, round(_VALIDATION_S * run.codec.sample_rate)
+        )
+        self.dtype = torch.bfloat16 if run.loop.dtype == "bf16" else None
+        if run.loss.freeze_encoder:
+            for part in (self.codec.encoder, self.codec.quantizer):
+                part.requires_grad_(False)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast("cpu", self.dtype, enabled=self.dtype is not None)
+
+    def _excerpts(self, rng: np.random.Generator) -> Tensor:
+        """Float32 (batch, n_frames * hop_length), at random levels and polarities."""
+        n = self.run.loop.batch_size
+        clips = self.pool.draw(rng, n, self.run.loss.n_frames * self.run.codec.hop_length).float() / 32768
+        gains = 10 ** rng.uniform(-0.6, 0.2, n) * rng.choice([-1.0, 1.0], n)
+        return clips * torch.from_numpy(gains).float()[:, None]
+
+    def _latents(self, clips: Tensor) -> Tensor:
+        spectrum = self.codec.spectrum(clips)
+        with self._autocast():
+            return self.codec.encoder(spectrum).float()
+
+    def _n_active(self, rng: np.random.Generator, n_clips: int) -> Tensor:
+        n_codebooks = self.run.codec.n_codebooks
+        drawn = rng.integers(1, n_codebooks + 1, n_clips)
+        dropped = rng.random(n_clips) < self.run.loss.quantizer_dropout
+        return torch.from_numpy(np.where(dropped, drawn, n_codebooks))
+
+    def loss(self, step: int, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+        """Mel and complex spectra of the reconstruction, and the quantiser's two losses."""
+        config = self.run.loss
+        if step == config.quantize_from and not config.freeze_encoder:
+            self._fill_codebooks(rng)
+        clips = self._excerpts(rng)
+        latents = self._latents(clips)
+        figures, extra = {}, latents.new_zeros(())
+        if step >= config.quantize_from or config.freeze_encoder:
+            quantized = self.codec.quantizer(latents, self._n_active(rng, len(clips)))
+            extra = (
+                config.commitment_weight * quantized.commitment_loss
+                + config.codebook_weight * quantized.codebook_loss
+            )
+            self._keep_codes_alive(step, rng, latents.detach(), quantized.codes)
+            figures["commitment"] = float(quantized.commitment_loss.detach())
+            latents = quantized.latents
+        with self._autocast():
+            spectrum = self.codec.decoder(latents)
+        made = self.codec.waveform(spectrum)
+        mel = mel_error(made, clips, self.run.codec.sample_rate, TRAINING_SCALES)
+        compressed = complex_error(made, clips)
+        figures |= {"mel": float(mel.detach()), "complex": float(compressed.detach())}
+        return config.mel_weight * mel + config.complex_weight * compressed + extra, figures
+
+    def _fill_codebooks(self, rng: np.random.Generator) -> None:
+        with torch.no_grad():
+            latents = [self._latents(self._excerpts(rng)) for _ in range(_N_FILL_BATCHES)]
+            fill_from(self.codec.quantizer, torch.cat(latents), rng)
+
+    def _keep_codes_alive(self, step: int, rng: np.random.Generator, latents: Tensor, codes: Tensor) -> None:
+        config = self.run.loss
+        if config.freeze_encoder or step >= config.reseed_until:
+            return
+        self.usage += count_codes(codes, self.run.codec.codebook_size)
+        if (step + 1) % config.reseed_every == 0:
+            reseed_unused(self.codec.quantizer, latents, self.usage == 0, rng)
+            self.usage.zero_()
+
+    def validate(self) -> dict[str, float]:
+        """Mel error, tonal figures and code use of whole-quantiser reconstructions of 2 s clips."""
+        clips = self.validation_clips.float() / 32768
+        codes = [self.codec.encode(clip) for clip in clips]
+        made = torch.stack([self.codec.decode(code)[: clips.shape[1]] for code in codes])
+        counts = count_codes(torch.stack(codes), self.run.codec.codebook_size).double()
+        share = counts / counts.sum(1, keepdim=True)
+        perplexity = torch.exp(-(share * share.clamp(min=1e-12).log()).sum(1))
+        rate = self.run.codec.sample_rate
+        return {
+            "mel_error": float(mel_error(made, clips, rate)),
+            "complex_error": float(complex_error(made, clips)),
+            "spectral_convergence": float(spectral_convergence(made, clips)),
+            "si_sdr_db": float(si_sdr(made, clips)),
+            "perplexity_first": float(perplexity[0]),
+            "perplexity_least": float(perplexity.min()),
+        }
+
+
+def count_codes(codes: Tensor, codebook_size: int) -> Tensor:
+    """How often each code was chosen: int64 (batch, n_codebooks, n_frames) -> (n_codebooks, codebook_size)."""
+    flat = codes.transpose(0, 1).flatten(1)
+    return torch.stack([torch.bincount(level, minlength=codebook_size) for level in flat])
+
+
+def fill_from(quantizer: ResidualVectorQuantizer, latents: Tensor, rng: np.random.Generator) -> None:
+    """Set every level to the main axes of what is left to code, and its rows to points found there.
+
+    Args:
+        quantizer: changed in place.
+        latents: float32 (batch, latent_dim, n_frames), some thousands of frames.
+        rng: chooses the points.
+    """
+    residual = latents.transpose(1, 2).flatten(0, 1)
+    size, dim = quantizer.codebooks.shape[1:]
+    with torch.no_grad():
+        for level in range(len(quantizer.codebooks)):
+            mean = residual.mean(0)
+            _, values, axes = torch.pca_lowrank(residual, q=dim, center=True, niter=4)
+            # Whitened, since look-up compares directions: a dominant axis would leave only two of them.
+            scale = (values / len(residual) ** 0.5).clamp(min=0.1 * float(values[0]) / len(residual) ** 0.5)
+            into, out = quantizer.in_proj[level], quantizer.out_proj[level]
+            into.weight.copy_((axes / scale).T[:, :, None])
+            into.bias.copy_(-(axes.T @ mean) / scale)
+            out.weight.copy_((axes * scale)[:, :, None])
+            out.bias.copy_(mean)
+            points = into(residual.T[None])[0].T
+            quantizer.codebooks[level] = points[torch.from_numpy(rng.integers(0, len(points), size))]
+            for _ in range(_N_LLOYD):
+                codes = quantizer.look_up(points.T[None], level)[0]
+                counts = torch.bincount(codes, minlength=size)[:, None]
+                sums = torch.zeros(size, dim).index_add_(0, codes, points)
+                quantizer.codebooks[level] = torch.where(counts > 0, sums / counts, quantizer.codebooks[level])
+            codes = quantizer.look_up(points.T[None], level)
+            residual = residual - out(quantizer.rows(codes, level))[0].T
+
+
+def reseed_unused(
+    quantizer: ResidualVectorQuantizer, latents: Tensor, unused: Tensor, rng: np.random.Generator
+) -> None:
+    """Move unused codebook rows to random encoder outputs of their level.
+
+    Args:
+        quantizer: changed in place.
+        latents: float32 (batch, latent_dim, n_frames).
+        unused: bool (n_codebooks, codebook_size).
+        rng: chooses the outputs.
+    """
+    residual = latents
+    with torch.no_grad():
+        for level in range(len(unused)):
+            projected = quantizer.in_proj[level](residual)
+            points = projected.transpose(1, 2).flatten(0, 1)
+            rows = torch.nonzero(unused[level])[:, 0]
+            chosen = rng.integers(0, len(points), len(rows))
+            codes = quantizer.look_up(projected, level)
+            residual = residual - quantizer.out_proj[level](quantizer.rows(codes, level))
+            quantizer.codebooks[level, rows] = points[torch.from_numpy(chosen)]

@@ -1,0 +1,137 @@
+"""One TOML a training run, read into frozen dataclasses; an unknown key is an error."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from vampcli.codec.spectral import SpectralConfig
+from vampcli.errors import InputError, UsageError
+from vampcli.model import VampNetConfig
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What to learn from.
+
+    Attributes:
+        train: folder made by `vamp prepare` (codec) or `vamp train tokens` (coarse, fine).
+        validation: the same, of pieces that are never learned from.
+        author_cap: the largest share of the drawn excerpts that one author may have.
+    """
+
+    train: str
+    validation: str
+    author_cap: float = 0.08
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How to step; see `vampcli.train.loop`."""
+
+    n_steps: int = 100_000
+    batch_size: int = 8
+    learning_rate: float = 3e-4
+    warmup_steps: int = 200
+    decay_from: int = 0
+    """Step from which the rate falls linearly to zero at `n_steps`; 0 = it never falls."""
+    weight_decay: float = 0.01
+    clip_norm: float = 5.0
+    ema_decay: float = 0.999
+    seed: int = 0
+    dtype: str = "fp32"
+    log_every: int = 50
+    validate_every: int = 1000
+    save_every_s: float = 300.0
+
+
+@dataclass(frozen=True)
+class CodecLossConfig:
+    """How the codec learns; weights multiply their term of the loss.
+
+    Attributes:
+        n_frames: token frames in an excerpt.
+        quantize_from: steps before this one pass latents unquantised; at it the codebooks are filled.
+        reseed_every: steps after which codes that were never chosen move to encoder outputs.
+        reseed_until: no re-seeding from this step on.
+        quantizer_dropout: share of clips that may use only a random number of codebooks.
+        freeze_encoder: train the decoder alone (encoder and quantiser stay as they are).
+    """
+
+    n_frames: int = 23
+    quantize_from: int = 400
+    reseed_every: int = 50
+    reseed_until: int = 1_000_000
+    quantizer_dropout: float = 0.25
+    mel_weight: float = 1.0
+    complex_weight: float = 1.0
+    commitment_weight: float = 0.02
+    codebook_weight: float = 0.08
+    freeze_encoder: bool = False
+
+
+@dataclass(frozen=True)
+class CodecRun:
+    """The TOML of `vamp train codec`."""
+
+    data: DataConfig
+    codec: SpectralConfig = field(default_factory=SpectralConfig)
+    loss: CodecLossConfig = field(default_factory=CodecLossConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+
+@dataclass(frozen=True)
+class TokenRun:
+    """The TOML of `vamp train coarse` and `vamp train fine`.
+
+    Attributes:
+        model: sizes of the transformer.
+        label_smoothing: share of the target spread evenly over all classes.
+    """
+
+    data: DataConfig
+    model: VampNetConfig
+    loop: LoopConfig = field(default_factory=LoopConfig)
+    label_smoothing: float = 0.1
+
+
+def load_run(path: Path, run_type: type[T]) -> T:
+    """Read a TOML file into a run.
+
+    Raises:
+        InputError: the file cannot be read.
+        UsageError: it is not TOML, holds an unknown key or lacks one; the message names it.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not TOML: {error}") from error
+    return _build(run_type, table, str(path))
+
+
+def _build(cls: type[T], table: dict[str, Any], where: str) -> T:
+    types = get_type_hints(cls)
+    names = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    unknown = sorted(set(table) - names)
+    if unknown:
+        raise UsageError(f"{where}: unknown key {unknown[0]!r}", f"known here: {', '.join(sorted(names))}")
+    values = {
+        key: _build(types[key], value, f"{where} [{key}]") if isinstance(value, dict) else value
+        for key, value in table.items()
+    }
+    try:
+        return cls(**values)
+    except TypeError as error:
+        raise UsageError(f"{where}: {str(error).split(') ')[-1]}") from error

@@ -1,0 +1,71 @@
+"""Prepared pieces on disk, drawn from at random: audio for codecs, tokens for transformers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import safe_open
+
+from vampcli.errors import InputError
+
+MANIFEST = "manifest.json"
+
+
+class Pool:
+    """Excerpts of the pieces of a folder, each author's share bounded.
+
+    A draw depends on the generator alone, so a resumed run sees what an uninterrupted one would.
+
+    Args:
+        folder: holds `manifest.json` and the safetensors files it names.
+        key: the tensor to read, (..., n): `samples` or `codes`; the last axis is time.
+        author_cap: the largest share of all draws that one author may have; with fewer than
+            1 / author_cap authors all get the same.
+    """
+
+    def __init__(self, folder: str | Path, key: str, author_cap: float = 1.0) -> None:
+        folder = Path(folder)
+        if not (folder / MANIFEST).is_file():
+            raise InputError(f"no {MANIFEST} in {folder}", "make the folder with `vamp train prepare` or `tokens`")
+        self.entries: list[dict[str, Any]] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        files = [safe_open(str(folder / entry["file"]), framework="pt") for entry in self.entries]
+        self.pieces = [file.get_slice(key) for file in files]
+        self.lengths = np.array([piece.get_shape()[-1] for piece in self.pieces])
+        self.shares = capped_shares(self.lengths, [e["author"] for e in self.entries], author_cap)
+
+    def draw(self, rng: np.random.Generator, n_clips: int, length: int) -> torch.Tensor:
+        """Draw excerpts: (n_clips, ..., length); pieces shorter than `length` are never drawn."""
+        shares = np.where(self.lengths >= length, self.shares, 0.0)
+        chosen = rng.choice(len(self.pieces), size=n_clips, p=shares / shares.sum())
+        starts = [int(rng.integers(0, self.lengths[i] - length + 1)) for i in chosen]
+        return torch.stack(
+            [self.pieces[i][..., start : start + length] for i, start in zip(chosen, starts, strict=True)]
+        )
+
+
+def capped_shares(lengths: npt.ArrayLike, authors: list[str], cap: float) -> npt.NDArray[np.float64]:
+    """Shares of pieces by length, with no author above `cap`; what is cut goes to the others, by length.
+
+    Args:
+        lengths: (n_pieces,).
+        authors: whose piece each is; pieces without an author count as one author.
+        cap: in (0, 1]; raised to 1 / number of authors where it is smaller.
+
+    Returns:
+        float64 (n_pieces,), summing to 1.
+    """
+    seconds = np.asarray(lengths, dtype=np.float64)
+    names, owner = np.unique(np.array(authors), return_inverse=True)
+    total = np.bincount(owner, weights=seconds)
+    cap = max(cap, 1 / len(names))
+    share, capped = total / total.sum(), np.zeros(len(names), dtype=bool)
+    while (share > cap + 1e-12).any():
+        capped |= share > cap
+        free = max(0.0, 1 - cap * capped.sum())
+        share = np.where(capped, cap, free * total / max(total[~capped].sum(), 1e-9))
+    return np.asarray(share[owner] * seconds / total[owner])
