@@ -1,0 +1,38 @@
+"""Re-make parts of a recording with masked acoustic token models.
+
+The public names are loaded at first use, so that `import vampcli` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vampcli.audio import Waveform, read, write
+    from vampcli.engine import Model, Take, load
+    from vampcli.sampling import SamplingConfig
+
+__version__ = "0.1.0"
+
+__all__ = ["Model", "SamplingConfig", "Take", "Waveform", "load", "read", "write"]
+
+_HOMES = {
+    "Model": "engine",
+    "SamplingConfig": "sampling",
+    "Take": "engine",
+    "Waveform": "audio",
+    "load": "engine",
+    "read": "audio",
+    "write": "audio",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"vampcli.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'vampcli' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -162,9 +162,7 @@ def write(path: str | Path, waveform: Waveform, subtype: str | None = None, over
     if path.exists() and not overwrite:
         raise InputError(f"{path} exists", "--overwrite replaces it, --name gives another name")
     if not holds(stored, waveform.subtype):
-        log.warning(
-            "%s cannot hold %s samples exactly: the kept part is rounded, too", stored, waveform.subtype
-        )
+        log.warning("%s cannot hold %s samples exactly: the kept part is rounded, too", stored, waveform.subtype)
     data = _quantised(waveform.samples, BITS[stored]) if stored in BITS else waveform.samples
     if container == "WAV" and data.size * data.itemsize > _WAV_LIMIT:
         container = "RF64"
@@ -239,6 +237,36 @@ def resample(samples: Samples, from_rate: int, to_rate: int) -> npt.NDArray[np.f
     return np.asarray(resample_poly(samples, up, down, axis=1, window=taps), dtype=np.float32)
 
 
+def resample_range(
+    samples: Samples, from_rate: int, to_rate: int, start: int, stop: int, first: int = 0
+) -> npt.NDArray[np.float32]:
+    """Samples [start, stop) of the resampled audio, from as little of the original as they depend on.
+
+    Args:
+        samples: float (n_channels, n_samples) at `from_rate` Hz; silence lies before and after.
+        from_rate: in Hz.
+        to_rate: in Hz.
+        start: first sample wanted, counted at `to_rate` from time 0.
+        stop: one past the last.
+        first: place of `samples[:, 0]`, counted at `from_rate` from time 0.
+
+    Returns:
+        float32 (n_channels, stop - start).
+    """
+    common = math.gcd(from_rate, to_rate)
+    up, down = to_rate // common, from_rate // common
+    reach = resample_reach(to_rate, from_rate)
+    # Begin on a sample that both rates share, so that the filter's phases are those of the whole clip.
+    begin = max(0, start * down // up - reach) // down * down
+    end = -(-stop * down // up) + reach
+    inside = samples[:, max(0, begin - first) : max(0, end - first)]
+    before = max(0, first - begin)
+    after = max(0, end - begin - before - inside.shape[1])
+    padded = np.pad(inside, ((0, 0), (before, after)))
+    place = begin // down * up
+    return resample(padded, from_rate, to_rate)[:, start - place : stop - place]
+
+
 def resample_reach(from_rate: int, to_rate: int) -> int:
     """How many samples at `to_rate` away from a place resampling still hears it."""
     if from_rate == to_rate:
@@ -271,7 +299,24 @@ def level_gain(samples: Samples, sample_rate: int, spans: Sequence[tuple[int, in
     return min(10 ** ((TARGET_LUFS - lufs) / 20), 1 / peak)
 
 
-def paste(original: Waveform, made: Samples, first: int, spans: Sequence[tuple[int, int]]) -> Waveform:
+@dataclass(frozen=True)
+class Patch:
+    """Made audio for one span of a recording.
+
+    Attributes:
+        start: first sample of the span in the recording.
+        end: one past its last sample.
+        first: sample of the recording at which `samples` begins, at most `start`.
+        samples: float (n_channels, n); reaches 10 ms over each border, unless the recording ends there.
+    """
+
+    start: int
+    end: int
+    first: int
+    samples: Samples
+
+
+def paste(original: Waveform, patches: Sequence[Patch]) -> Waveform:
     """Put made audio into spans of the original, without a jump at the borders.
 
     The difference between original and made audio on the kept side of a border is mirrored into the
@@ -280,35 +325,27 @@ def paste(original: Waveform, made: Samples, first: int, spans: Sequence[tuple[i
 
     Args:
         original: kept outside the spans, to the bit.
-        made: float (n_channels, n) at the file's rate, reaching 10 ms over each border inside the file.
-        first: sample of the original at which `made` begins.
-        spans: sample ranges [start, end), apart from each other.
+        patches: in order of time, their spans apart from each other.
 
     Returns:
         A waveform of the original's length and sample format.
     """
+    fade = round(FADE_S * original.sample_rate)
+    weights = np.cos(np.pi * np.arange(fade) / (2 * fade)) ** 2
+    edges = [0, *(edge for patch in patches for edge in (patch.start, patch.end)), original.n_samples]
     samples = original.samples.copy()
-    for start, end in spans:
-        piece = made[:, start - first : end - first].astype(np.float64)
-        before = _residual(original.samples, made, first, range(start - 1, -1, -1), original, spans)
-        after = _residual(original.samples, made, first, range(end, original.n_samples), original, spans)
-        n = min(before.shape[1], end - start)
-        piece[:, :n] += before[:, :n]
-        n = min(after.shape[1], end - start)
-        piece[:, end - start - n :] += after[:, :n][:, ::-1]
-        samples[:, start:end] = piece
+    for i, patch in enumerate(patches):
+        span = slice(patch.start - patch.first, patch.end - patch.first)
+        piece = patch.samples[:, span].astype(np.float64)
+        n = min(fade, patch.start - edges[2 * i], patch.end - patch.start)
+        piece[:, :n] += weights[:n] * _residual(original, patch, patch.start - n, patch.start)[:, ::-1]
+        n = min(fade, edges[2 * i + 3] - patch.end, patch.end - patch.start)
+        piece[:, ::-1][:, :n] += weights[:n] * _residual(original, patch, patch.end, patch.end + n)
+        samples[:, patch.start : patch.end] = piece
     return replace(original, samples=samples)
 
 
-def _residual(
-    x: Samples, made: Samples, first: int, side: range, original: Waveform, spans: Sequence[tuple[int, int]]
-) -> npt.NDArray[np.float64]:
-    """Original minus made, walking from a border into the kept side, fading from 1 to 0 over 10 ms."""
-    fade = round(FADE_S * original.sample_rate)
-    places = [i for i in side[:fade] if first <= i < first + made.shape[1]]
-    for start, end in spans:  # a neighbouring span is not kept either
-        stop = next((k for k, i in enumerate(places) if start <= i < end), None)
-        places = places if stop is None else places[:stop]
-    weights = np.cos(np.pi * np.arange(len(places)) / (2 * fade)) ** 2
-    index = np.array(places, dtype=np.int64)
-    return np.asarray((x[:, index].astype(np.float64) - made[:, index - first]) * weights)
+def _residual(original: Waveform, patch: Patch, start: int, end: int) -> npt.NDArray[np.float64]:
+    """Original minus made audio in [start, end): float64 (n_channels, end - start)."""
+    made = patch.samples[:, start - patch.first : end - patch.first].astype(np.float64)
+    return np.asarray(original.samples[:, start:end] - made)

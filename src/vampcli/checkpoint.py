@@ -120,6 +120,23 @@ def load_parts(folder: Path, device: torch.device, dtype: torch.dtype) -> Parts:
     return Parts(codec, coarse, fine, Provenance(**config["provenance"]))  # type: ignore[arg-type]
 
 
+def outline(folder: Path) -> tuple[Codec, int]:
+    """A model's codec without its weights, and the coarse model's context in frames.
+
+    Raises:
+        ModelError: `config.json` is missing or damaged, or a file is missing.
+    """
+    config = read_config(folder)
+    for part in PARTS:
+        if part not in config:
+            raise ModelError(f"{folder} has no {part} model", "it needs codec, coarse and fine")
+        if not (folder / f"{part}.safetensors").is_file():
+            raise ModelError(f"{folder / part}.safetensors is missing", "import or pull the model again")
+    with torch.device("meta"):
+        codec = codecs.build(config["codec"].pop("kind", ""), config["codec"])
+    return codec, _sizes(folder, config["coarse"]).context_frames  # type: ignore[return-value]
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """Read and check `config.json`.
 
@@ -158,9 +175,7 @@ def _load_into(module: nn.Module, path: Path, dtype: torch.dtype) -> str:
             _require(path, "has no tensor", sorted(wanted.keys() - found))
             _require(path, "has an unknown tensor", sorted(found - wanted.keys()))
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in wanted}
-            _require(
-                path, "has a wrong shape for", [n for n, shape in shapes.items() if shape != tuple(wanted[n])]
-            )
+            _require(path, "has a wrong shape for", [n for n, shape in shapes.items() if shape != tuple(wanted[n])])
             tensors = {n: file.get_tensor(n).to(_precision(n, dtype)) for n in wanted}
             metadata = file.metadata() or {}
     except FileNotFoundError as error:

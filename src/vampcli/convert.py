@@ -76,7 +76,9 @@ def read_codec(path: Path) -> LacCodec:
         ModelError: see `read_file`; or a tensor is missing or left over.
     """
     state, kwargs = read_file(path)
-    known = {k: tuple(v) if isinstance(v, list) else v for k, v in kwargs.items() if k in LacConfig.__annotations__}
+    known: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in kwargs.items() if k in LacConfig.__annotations__
+    }
     with torch.device("meta"):
         codec = LacCodec(LacConfig(**known))
     names = dict(_codec_names(codec.config))
@@ -142,7 +144,8 @@ def _take(state: State, name: str, path: Path) -> Tensor:
     gain, direction = state.pop(name + "_g", None), state.pop(name + "_v", None)
     if gain is None or direction is None:
         raise ModelError(f"{path} has no tensor {name}", "get it from its source")
-    return gain * direction / direction.flatten(1).norm(dim=1).view(-1, *[1] * (direction.dim() - 1))
+    norm = torch.linalg.vector_norm(direction.flatten(1), dim=1).view(-1, *[1] * (direction.dim() - 1))
+    return gain * direction / norm
 
 
 def _take_merged(state: State, name: str, path: Path) -> Tensor:
@@ -169,7 +172,7 @@ def _transformer_names(n_layers: int) -> Iterator[tuple[str, str]]:
     yield "mask_rows", "embedding.special.MASK"
     yield "embed.weight", "embedding.out_proj.weight"
     yield "embed.bias", "embedding.out_proj.bias"
-    yield "position_bias.weight", "transformer.layers.0.self_attn.relative_attention_bias.weight"
+    yield "position_bias", "transformer.layers.0.self_attn.relative_attention_bias.weight"
     yield "norm.weight", "transformer.norm.weight"
     inner = {
         "norm_1": "norm_1",

@@ -53,34 +53,35 @@ class VampNet(nn.Module):
     def __init__(self, config: VampNetConfig) -> None:
         super().__init__()
         self.config = config
-        rows = torch.randn(config.n_codebooks, config.codebook_size, config.codebook_dim)
+        rows = torch.zeros(config.n_codebooks, config.codebook_size, config.codebook_dim)
         self.register_buffer("codebooks", rows)
         self.codebooks: Tensor
-        self.mask_rows = nn.Parameter(torch.randn(config.n_codebooks, config.codebook_dim))
+        self.mask_rows = nn.Parameter(torch.zeros(config.n_codebooks, config.codebook_dim))
         self.embed = nn.Linear(config.n_codebooks * config.codebook_dim, config.width)
-        self.position_bias = nn.Embedding(_N_BUCKETS, config.n_heads)
+        self.position_bias = nn.Parameter(torch.zeros(_N_BUCKETS, config.n_heads))
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
         self.norm = RMSNorm(config.width)
         self.classifier = nn.Linear(config.width, config.n_predicted * config.codebook_size)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
         """Predict every token from all that are not hidden.
 
         Args:
             tokens: int64 (batch, n_codebooks, n_frames); the id `codebook_size` hides a token.
+            wanted: the frames to give logits of; all by default.
 
         Returns:
-            float32 logits (batch, n_predicted, n_frames, codebook_size).
+            float32 logits (batch, n_predicted, n_frames wanted, codebook_size).
         """
         n_batch, _, n_frames = tokens.shape
         x = self.dropout(self.embed(self.look_up(tokens).to(self.embed.weight.dtype)))
         bias = self.attention_bias(n_frames).to(x.dtype)
         for layer in self.layers:
             x = layer(x, bias)
-        logits = self.classifier(self.norm(x)).float()
-        shape = (n_batch, n_frames, self.config.n_predicted, self.config.codebook_size)
-        return logits.view(shape).transpose(1, 2)
+        logits: Tensor = self.classifier(self.norm(x[:, wanted]))
+        shape = (n_batch, -1, self.config.n_predicted, self.config.codebook_size)
+        return logits.float().view(shape).transpose(1, 2)
 
     def look_up(self, tokens: Tensor) -> Tensor:
         """Rows of all codebooks side by side.
@@ -97,9 +98,9 @@ class VampNet(nn.Module):
 
     def attention_bias(self, n_frames: int) -> Tensor:
         """The learned bias of every pair of frames: (n_heads, n_frames queries, n_frames keys)."""
-        frame = torch.arange(n_frames, device=self.position_bias.weight.device)
+        frame = torch.arange(n_frames, device=self.position_bias.device)
         buckets = position_buckets(frame[None, :] - frame[:, None])
-        return self.position_bias(buckets).permute(2, 0, 1)
+        return self.position_bias[buckets].permute(2, 0, 1)
 
 
 def position_buckets(distance: Tensor) -> Tensor:
@@ -145,7 +146,9 @@ class Layer(nn.Module):
         """(batch, n_frames, width), bias (n_heads, n_frames, n_frames) -> (batch, n_frames, width)."""
         x = x + self.dropout(self.attend(self.norm_1(x), bias))
         a, b = self.widen(self.norm_2(x)).chunk(2, dim=-1)
-        return x + self.dropout(self.narrow(self.dropout(a * F.gelu(b, approximate="tanh"))))
+        y: Tensor = self.narrow(self.dropout(a * F.gelu(b, approximate="tanh")))
+        x = x + self.dropout(y)
+        return x
 
     def attend(self, x: Tensor, bias: Tensor) -> Tensor:
         """Self-attention over frames: (batch, n_frames, width) -> the same shape."""
@@ -156,4 +159,5 @@ class Layer(nn.Module):
         )
         p = self.p_dropout if self.training else 0.0
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None], dropout_p=p)
-        return self.output(y.transpose(1, 2).reshape(n_batch, n_frames, width))
+        mixed: Tensor = self.output(y.transpose(1, 2).reshape(n_batch, n_frames, width))
+        return mixed

@@ -26,9 +26,7 @@ class _Stream(IntEnum):
     HIDE = 1
 
 
-def draw_noise(
-    seed: int, stage: Stage, step: int, frames: Tensor, codebooks: Tensor, n_classes: int
-) -> Tensor:
+def draw_noise(seed: int, stage: Stage, step: int, frames: Tensor, codebooks: Tensor, n_classes: int) -> Tensor:
     """Gumbel noise for drawing tokens.
 
     Args:
@@ -64,9 +62,7 @@ def _fold(seed: int, *counters: int) -> int:
     return word
 
 
-def _token_words(
-    seed: int, stage: Stage, stream: _Stream, step: int, frames: Tensor, codebooks: Tensor
-) -> Tensor:
+def _token_words(seed: int, stage: Stage, stream: _Stream, step: int, frames: Tensor, codebooks: Tensor) -> Tensor:
     word = _fold(seed, stage, stream, step)
     return _mix(_mix((frames + word) & _WORD) ^ ((codebooks + 1) * 0x9E3779B1 & _WORD))
 

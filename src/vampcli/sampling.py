@@ -17,6 +17,11 @@ Progress = Callable[[int, int], None]
 """Called with steps done and steps in all."""
 
 
+def part_of(progress: Progress, i: int, n: int) -> Progress:
+    """Turn the progress of part i of n equal parts into that of the whole."""
+    return lambda step, total: progress(i * total + step, n * total)
+
+
 @dataclass(frozen=True)
 class SamplingConfig:
     """How tokens are drawn.
@@ -180,7 +185,7 @@ def typical_classes(p: Tensor, mass: float, min_tokens: int) -> Tensor:
     """
     surprise = -p.clamp(min=1e-38).log()
     entropy = (p * surprise).sum(-1, keepdim=True)
-    order = (surprise - entropy).abs().argsort(-1, stable=True)
+    order = (surprise - entropy).abs().argsort(dim=-1, stable=True)
     before = p.gather(-1, order).cumsum(-1) - p.gather(-1, order)
     rank = torch.arange(p.shape[-1], device=p.device)
     return torch.zeros_like(p, dtype=torch.bool).scatter(-1, order, (before < mass) | (rank < min_tokens))
@@ -191,7 +196,7 @@ def top_p_classes(p: Tensor, mass: float) -> Tensor:
 
     Source: Holtzman et al., "The Curious Case of Neural Text Degeneration" (arXiv 1904.09751).
     """
-    order = p.argsort(-1, descending=True, stable=True)
+    order = p.argsort(dim=-1, descending=True, stable=True)
     before = p.gather(-1, order).cumsum(-1) - p.gather(-1, order)
     return torch.zeros_like(p, dtype=torch.bool).scatter(-1, order, before < mass)
 

@@ -16,8 +16,6 @@ class Codec(Protocol):
     """Mono audio <-> tokens. No level, no resampling; nothing in it runs over all time."""
 
     grid: TokenGrid
-    encoder: nn.Module
-    quantizer: nn.Module
 
     @property
     def encoder_reach(self) -> int:

@@ -33,12 +33,12 @@ class LacConfig:
     @property
     def hop_length(self) -> int:
         """Samples in a frame."""
-        return math.prod(self.encoder_rates)
+        return int(math.prod(self.encoder_rates))
 
     @property
     def latent_dim(self) -> int:
         """Numbers in a latent frame."""
-        return self.encoder_dim * 2 ** len(self.encoder_rates)
+        return self.encoder_dim << len(self.encoder_rates)
 
     @property
     def grid(self) -> TokenGrid:
@@ -73,7 +73,8 @@ class ResidualLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Float (batch, width, n) -> the same shape."""
-        return x + self.layer(x)
+        y: Tensor = self.layer(x)
+        return x + y
 
 
 class Mean(nn.Module):
@@ -162,4 +163,5 @@ class LacCodec(nn.Module):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes -> mono audio: int64 (n_codebooks or fewer, n_frames) -> float32 (n_frames * hop_length,)."""
-        return self.decoder(self.quantizer.decode(codes[None]))[0, 0]
+        samples: Tensor = self.decoder(self.quantizer.decode(codes[None]))
+        return samples[0, 0]

@@ -36,7 +36,14 @@ class ResidualVectorQuantizer(nn.Module):
         super().__init__()
         self.in_proj = nn.ModuleList(nn.Conv1d(latent_dim, codebook_dim, 1) for _ in range(n_codebooks))
         self.out_proj = nn.ModuleList(nn.Conv1d(codebook_dim, latent_dim, 1) for _ in range(n_codebooks))
-        self.codebooks = nn.Parameter(torch.randn(n_codebooks, codebook_size, codebook_dim))
+        self.codebooks = nn.Parameter(torch.zeros(n_codebooks, codebook_size, codebook_dim))
+
+    def projections(self, level: int) -> tuple[nn.Conv1d, nn.Conv1d]:
+        """The projections into and out of a level's codebook."""
+        into, out = self.in_proj[level], self.out_proj[level]
+        assert isinstance(into, nn.Conv1d)
+        assert isinstance(out, nn.Conv1d)
+        return into, out
 
     def look_up(self, projected: Tensor, level: int) -> Tensor:
         """Choose the codebook row most similar in direction.
@@ -58,9 +65,10 @@ class ResidualVectorQuantizer(nn.Module):
     def encode(self, latents: Tensor) -> Tensor:
         """Quantise: float32 (batch, latent_dim, n_frames) -> int64 (batch, n_codebooks, n_frames)."""
         residual, codes = latents, []
-        for level, (in_proj, out_proj) in enumerate(zip(self.in_proj, self.out_proj, strict=True)):
-            codes.append(self.look_up(in_proj(residual), level))
-            residual = residual - out_proj(self.rows(codes[-1], level))
+        for level in range(len(self.codebooks)):
+            into, out = self.projections(level)
+            codes.append(self.look_up(into(residual), level))
+            residual = residual - out(self.rows(codes[-1], level))
         return torch.stack(codes, dim=1)
 
     def decode(self, codes: Tensor) -> Tensor:
@@ -77,14 +85,15 @@ class ResidualVectorQuantizer(nn.Module):
         """
         residual, total = latents, torch.zeros_like(latents)
         codes, commitment, codebook = [], latents.new_zeros(()), latents.new_zeros(())
-        for level, (in_proj, out_proj) in enumerate(zip(self.in_proj, self.out_proj, strict=True)):
+        for level in range(len(self.codebooks)):
+            into, out = self.projections(level)
             active = torch.ones_like(latents[:, :1, :1]) if n_active is None else (n_active > level).view(-1, 1, 1)
-            projected = in_proj(residual)
+            projected = into(residual)
             codes.append(self.look_up(projected, level))
             chosen = self.rows(codes[-1], level)
             commitment = commitment + (active * (projected - chosen.detach()) ** 2).mean()
             codebook = codebook + (active * (projected.detach() - chosen) ** 2).mean()
-            level_out = out_proj(projected + (chosen - projected).detach())
+            level_out = out(projected + (chosen - projected).detach())
             total = total + level_out * active
             residual = residual - level_out
         return Quantized(total, torch.stack(codes, dim=1), commitment, codebook)

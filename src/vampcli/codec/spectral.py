@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.grid import TokenGrid
 
+_LARGEST_LOG_MAGNITUDE = 6.5  # a sine at full scale reaches log(n_fft / 4) = 6.2
+
 
 @dataclass(frozen=True)
 class SpectralConfig:
@@ -60,8 +62,9 @@ class ConvNeXtBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Float (batch, width, n_frames) -> the same shape."""
-        y = self.norm(self.depthwise(x).transpose(1, 2))
-        return x + (self.scale * self.project(F.gelu(self.expand(y)))).transpose(1, 2)
+        y: Tensor = self.norm(self.depthwise(x).transpose(1, 2))
+        y = self.scale * self.project(F.gelu(self.expand(y)))
+        return x + y.transpose(1, 2)
 
 
 def _blocks(n: int, width: int, kernel: int, expansion: int) -> nn.Sequential:
@@ -86,7 +89,8 @@ class SpectralEncoder(nn.Module):
         root = spectrum / (magnitude + 1e-4).sqrt()  # square-root compression keeps quiet partials visible
         features = torch.cat([torch.log(magnitude + 1e-3), root.real, root.imag], dim=1)
         x = self.frame_blocks(self.down(self.subframe_blocks(self.embed(features))))
-        return self.norm(x.transpose(1, 2)).transpose(1, 2).float()
+        latents: Tensor = self.norm(x.transpose(1, 2)).transpose(1, 2)
+        return latents.float()
 
 
 class SpectralDecoder(nn.Module):
@@ -96,21 +100,21 @@ class SpectralDecoder(nn.Module):
         super().__init__()
         n_bins = config.n_fft // 2 + 1
         self.frame_blocks = _blocks(config.latent_blocks, config.latent_dim, config.decoder_kernel, 2)
-        self.up = nn.ConvTranspose1d(
-            config.latent_dim, config.decoder_width, config.n_subframes, config.n_subframes
-        )
+        self.up = nn.ConvTranspose1d(config.latent_dim, config.decoder_width, config.n_subframes, config.n_subframes)
         self.subframe_blocks = _blocks(config.decoder_blocks, config.decoder_width, 7, 3)
         self.norm = nn.LayerNorm(config.decoder_width, eps=1e-6)
-        self.head = nn.Linear(config.decoder_width, 2 * n_bins)
+        self.head = nn.Linear(config.decoder_width, 3 * n_bins)
 
     def forward(self, latents: Tensor) -> Tensor:
         """Float32 (batch, latent_dim, n_frames) -> complex64 (batch, n_bins, n_subframes * n_frames)."""
         x = self.subframe_blocks(self.up(self.frame_blocks(latents)))
         x = self.norm(x.transpose(1, 2))
         with torch.autocast(x.device.type, enabled=False):
-            log_magnitude, phase = self.head(x.float()).transpose(1, 2).chunk(2, dim=1)
-            magnitude = log_magnitude.clamp(max=6.0).exp()  # a hop of full-scale sine peaks at e^6.9 / 2
-            return torch.polar(magnitude, phase)
+            log_magnitude, real, imag = self.head(x.float()).transpose(1, 2).chunk(3, dim=1)
+            magnitude = log_magnitude.clamp(max=_LARGEST_LOG_MAGNITUDE).exp()
+            # A phase as the direction of a vector: unlike an angle, it has no jump to learn.
+            scale = magnitude * torch.rsqrt(real.square() + imag.square() + 1e-6)
+            return torch.complex(scale * real, scale * imag)
 
 
 class SpectralCodec(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.codec.spectral import SpectralCodec
@@ -63,7 +63,8 @@ class CodecTask(Task):
     def _latents(self, clips: Tensor) -> Tensor:
         spectrum = self.codec.spectrum(clips)
         with self._autocast():
-            return self.codec.encoder(spectrum).float()
+            latents: Tensor = self.codec.encoder(spectrum)
+        return latents.float()
 
     def _n_active(self, rng: np.random.Generator, n_clips: int) -> Tensor:
         n_codebooks = self.run.codec.n_codebooks
@@ -82,8 +83,7 @@ class CodecTask(Task):
         if step >= config.quantize_from or config.freeze_encoder:
             quantized = self.codec.quantizer(latents, self._n_active(rng, len(clips)))
             extra = (
-                config.commitment_weight * quantized.commitment_loss
-                + config.codebook_weight * quantized.codebook_loss
+                config.commitment_weight * quantized.commitment_loss + config.codebook_weight * quantized.codebook_loss
             )
             self._keep_codes_alive(step, rng, latents.detach(), quantized.codes)
             figures["commitment"] = float(quantized.commitment_loss.detach())
@@ -151,11 +151,9 @@ def fill_from(quantizer: ResidualVectorQuantizer, latents: Tensor, rng: np.rando
             _, values, axes = torch.pca_lowrank(residual, q=dim, center=True, niter=4)
             # Whitened, since look-up compares directions: a dominant axis would leave only two of them.
             scale = (values / len(residual) ** 0.5).clamp(min=0.1 * float(values[0]) / len(residual) ** 0.5)
-            into, out = quantizer.in_proj[level], quantizer.out_proj[level]
-            into.weight.copy_((axes / scale).T[:, :, None])
-            into.bias.copy_(-(axes.T @ mean) / scale)
-            out.weight.copy_((axes * scale)[:, :, None])
-            out.bias.copy_(mean)
+            into, out = quantizer.projections(level)
+            _set(into, (axes / scale).T, -(axes.T @ mean) / scale)
+            _set(out, axes * scale, mean)
             points = into(residual.T[None])[0].T
             quantizer.codebooks[level] = points[torch.from_numpy(rng.integers(0, len(points), size))]
             for _ in range(_N_LLOYD):
@@ -165,6 +163,10 @@ def fill_from(quantizer: ResidualVectorQuantizer, latents: Tensor, rng: np.rando
                 quantizer.codebooks[level] = torch.where(counts > 0, sums / counts, quantizer.codebooks[level])
             codes = quantizer.look_up(points.T[None], level)
             residual = residual - out(quantizer.rows(codes, level))[0].T
+
+
+def _set(projection: nn.Conv1d, weight: Tensor, bias: Tensor) -> None:
+    projection.load_state_dict({"weight": weight[:, :, None], "bias": bias})
 
 
 def reseed_unused(
@@ -181,10 +183,11 @@ def reseed_unused(
     residual = latents
     with torch.no_grad():
         for level in range(len(unused)):
-            projected = quantizer.in_proj[level](residual)
+            into, out = quantizer.projections(level)
+            projected = into(residual)
             points = projected.transpose(1, 2).flatten(0, 1)
             rows = torch.nonzero(unused[level])[:, 0]
             chosen = rng.integers(0, len(points), len(rows))
             codes = quantizer.look_up(projected, level)
-            residual = residual - quantizer.out_proj[level](quantizer.rows(codes, level))
+            residual = residual - out(quantizer.rows(codes, level))
             quantizer.codebooks[level, rows] = points[torch.from_numpy(chosen)]

@@ -34,7 +34,7 @@ class Pool:
             raise InputError(f"no {MANIFEST} in {folder}", "make the folder with `vamp train prepare` or `tokens`")
         self.entries: list[dict[str, Any]] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         files = [safe_open(str(folder / entry["file"]), framework="pt") for entry in self.entries]
-        self.pieces = [file.get_slice(key) for file in files]
+        self.pieces = [file.get_slice(key) for file in files]  # type: ignore[no-untyped-call]
         self.lengths = np.array([piece.get_shape()[-1] for piece in self.pieces])
         self.shares = capped_shares(self.lengths, [e["author"] for e in self.entries], author_cap)
 

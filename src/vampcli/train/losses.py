@@ -18,16 +18,15 @@ EVALUATION_SCALES = TRAINING_SCALES[:-1]
 def stft(samples: Tensor, n_fft: int) -> Tensor:
     """Complex spectrum with a Hann window and hop n_fft / 4: (batch, n_samples) -> (batch, bins, frames)."""
     window = torch.hann_window(n_fft, device=samples.device)
-    return torch.stft(
-        samples, n_fft, n_fft // 4, window=window, center=True, pad_mode="constant", return_complex=True
-    )
+    return torch.stft(samples, n_fft, n_fft // 4, window=window, center=True, pad_mode="constant", return_complex=True)
 
 
 @lru_cache
 def _mel_filters(n_fft: int, n_mels: int, sample_rate: int) -> Tensor:
-    return torchaudio.functional.melscale_fbanks(
+    filters: Tensor = torchaudio.functional.melscale_fbanks(
         n_fft // 2 + 1, 0.0, sample_rate / 2, n_mels, sample_rate, norm=None, mel_scale="slaney"
     )
+    return filters
 
 
 def log_mel(samples: Tensor, n_fft: int, n_mels: int, sample_rate: int) -> Tensor:
@@ -72,7 +71,7 @@ def complex_error(made: Tensor, target: Tensor, windows: tuple[int, ...] = (1024
 def spectral_convergence(made: Tensor, target: Tensor, n_fft: int = 4096) -> Tensor:
     """Norm of the difference of magnitude spectra over the target's norm (Arik et al., arXiv 1808.06719)."""
     a, b = stft(made, n_fft).abs(), stft(target, n_fft).abs()
-    return (a - b).norm() / b.norm().clamp(min=1e-9)
+    return torch.linalg.vector_norm(a - b) / torch.linalg.vector_norm(b).clamp(min=1e-9)
 
 
 def si_sdr(made: Tensor, target: Tensor) -> Tensor:

@@ -40,9 +40,7 @@ def pieces_of_table(table: Path, root: Path, splits: frozenset[str]) -> Iterator
         for row in csv.DictReader(file, delimiter="\t"):
             if row["split"] in splits:
                 title = Path(row["path"]).stem.replace("_", " ")
-                yield Piece(
-                    root / row["path"], title, row["author"], row["licence"], row["package"], row["split"]
-                )
+                yield Piece(root / row["path"], title, row["author"], row["licence"], row["package"], row["split"])
 
 
 def prepare(pieces: Iterable[Piece], out: Path, sample_rate: int = 44100) -> list[dict[str, object]]:

@@ -1,0 +1,91 @@
+"""What people see: errors, notes and progress on stderr; stdout is for machines."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ParamSpec, TypeVar
+
+from vampcli.errors import DeviceError, ExitCode, VampError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Console:
+    """Prints notes to stderr and results to stdout, as loudly as asked."""
+
+    def __init__(self, quiet: bool = False, verbose: bool = False) -> None:
+        self.quiet, self.verbose = quiet, verbose
+        level = logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING
+        logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr, force=True)
+        logging.captureWarnings(True)
+        if not verbose:
+            logging.getLogger("py.warnings").setLevel(logging.ERROR)
+            warnings.simplefilter("ignore")
+
+    def note(self, text: str) -> None:
+        """Tell people something, unless they asked for quiet."""
+        if not self.quiet:
+            sys.stderr.write(text + "\n")
+
+    def result(self, value: str | dict[str, Any]) -> None:
+        """Give a path or a JSON object to machines, at once."""
+        line = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+    @contextmanager
+    def progress(self, title: str) -> Iterator[Callable[[int, int], None] | None]:
+        """A bar on a terminal, nothing anywhere else."""
+        if self.quiet or not sys.stderr.isatty():
+            yield None
+            return
+        from rich.console import Console as RichConsole
+        from rich.progress import Progress
+
+        with Progress(console=RichConsole(stderr=True), transient=True) as bar:
+            task = bar.add_task(title)
+            yield lambda step, total: bar.update(task, completed=step, total=total)
+
+
+def report(error: VampError) -> None:
+    """Say the fact in one line and the cure in another, on stderr."""
+    sys.stderr.write(f"vamp: {error.message}\n")
+    if error.hint:
+        sys.stderr.write(f"      {error.hint}\n")
+
+
+def guarded(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn errors of a command into messages and exit codes."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except VampError as error:
+            report(error)
+            raise SystemExit(int(error.exit_code)) from error
+        except KeyboardInterrupt:
+            sys.stderr.write("\nvamp: interrupted\n")
+            raise SystemExit(int(ExitCode.INTERRUPTED)) from None
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(int(ExitCode.OK)) from None
+        except (MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+            report(DeviceError("out of memory", "ask for fewer takes at once, or use --device cpu"))
+            raise SystemExit(int(ExitCode.DEVICE)) from error
+
+    return run
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate" in str(error)

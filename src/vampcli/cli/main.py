@@ -1,0 +1,41 @@
+"""The command `vamp`. Nothing here imports torch before a command needs it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vampcli import __version__
+from vampcli.cli.inpaint import inpaint
+
+app = typer.Typer(
+    help="Re-make parts of a recording with masked acoustic token models.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vamp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Re-make parts of a recording with masked acoustic token models."""
+
+
+app.command()(inpaint)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

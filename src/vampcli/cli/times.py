@@ -1,0 +1,54 @@
+"""Times as people write them: `4`, `4.5`, `1:02.5`, and spans of them, `4-6`."""
+
+from __future__ import annotations
+
+import re
+
+from vampcli.errors import UsageError
+
+_TIME = r"(?:(\d+):)?(?:(\d+):)?(\d+(?:\.\d*)?|\.\d+)s?"
+
+
+def parse_time(text: str) -> float:
+    """Seconds, `mm:ss.mmm` or `hh:mm:ss.mmm` -> seconds.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    match = re.fullmatch(_TIME, text.strip())
+    if match is None:
+        raise UsageError(f"not a time: {text!r}", "write seconds or mm:ss, such as 4, 4.5 or 1:02.5")
+    *wholes, seconds = match.groups()
+    total = float(seconds)
+    for size, whole in zip((60, 3600), reversed([w for w in wholes if w is not None]), strict=False):
+        total += size * int(whole)
+    return total
+
+
+def parse_span(text: str) -> tuple[float, float]:
+    """Two times with a hyphen between them -> start and end in seconds.
+
+    Raises:
+        UsageError: it is not that.
+    """
+    parts = text.split("-")
+    if len(parts) != 2:
+        raise UsageError(f"not a span: {text!r}", "write start-end, such as 4-6 or 1:02.5-1:04")
+    return parse_time(parts[0]), parse_time(parts[1])
+
+
+def collect_spans(start: str | None, end: str | None, spans: list[str]) -> list[tuple[float, float]]:
+    """Join `--start`/`--end` and every `--span`.
+
+    Raises:
+        UsageError: one of start and end is missing, or nothing is named at all.
+    """
+    named = [parse_span(text) for text in spans]
+    if (start is None) != (end is None):
+        missing = "--end" if end is None else "--start"
+        raise UsageError(f"{missing} is missing", "give both --start and --end, or --span 4-6")
+    if start is not None and end is not None:
+        named.insert(0, (parse_time(start), parse_time(end)))
+    if not named:
+        raise UsageError("no span is named", "give --start and --end, or --span 4-6")
+    return named

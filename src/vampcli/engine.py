@@ -1,0 +1,378 @@
+"""The verbs: listen to what is kept, fill what is hidden, paste it back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vampcli import checkpoint, masks
+from vampcli.audio import (
+    FADE_S,
+    Patch,
+    Samples,
+    Waveform,
+    level_gain,
+    paste,
+    read,
+    resample,
+    resample_range,
+)
+from vampcli.checkpoint import Provenance
+from vampcli.codec import Codec
+from vampcli.devices import pick_device, pick_dtype
+from vampcli.errors import InputError, ModelError, UsageError
+from vampcli.grid import TokenGrid
+from vampcli.model import VampNet
+from vampcli.noise import Stage
+from vampcli.sampling import Progress, SamplingConfig, fill, part_of
+from vampcli.stereo import mid_side, widen
+from vampcli.windows import windowed
+
+Margin = int | Literal["auto"]
+Stereo = Literal["mid", "channels"]
+
+_IMAGE_S = 0.5  # how much audio on each side of a span tells its stereo image
+
+
+@dataclass(frozen=True)
+class Take:
+    """One result.
+
+    Attributes:
+        audio: of the input's length, rate, channels and sample format.
+        tokens: int64 (n_model_channels, n_codebooks, n_frames) of the part the model worked on.
+        mask: bool (n_codebooks, n_frames), True = was generated.
+        seed: makes this take again.
+    """
+
+    audio: Waveform
+    tokens: Tensor
+    mask: Tensor
+    seed: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is going to be re-made, before any model is loaded.
+
+    Attributes:
+        spans: ranges of the file's samples that will change, in order and apart.
+        hidden: ranges of frames that the models fill, one for each span.
+        first_frame: where the part of the clip begins that the models get to see.
+        n_frames: length of that part.
+    """
+
+    spans: tuple[tuple[int, int], ...]
+    hidden: tuple[tuple[int, int], ...]
+    first_frame: int
+    n_frames: int
+
+    @property
+    def n_hidden_frames(self) -> int:
+        """How many frames are re-made."""
+        return len({frame for start, end in self.hidden for frame in range(start, end)})
+
+
+def plan_inpaint(
+    audio: Waveform,
+    spans: Sequence[tuple[float, float]],
+    grid: TokenGrid,
+    context: int,
+    margin: int = 1,
+) -> Plan:
+    """Turn spans in seconds into samples and frames.
+
+    Args:
+        audio: the clip.
+        spans: start and end in seconds; they may overlap.
+        grid: of the codec.
+        context: how many frames on each side the models see.
+        margin: frames hidden on each side of a span, beyond those it touches.
+
+    Raises:
+        UsageError: no span, a reversed one, or one shorter than a frame.
+        InputError: a span lies outside the clip.
+    """
+    if audio.n_channels > 2:
+        raise InputError(f"the clip has {audio.n_channels} channels", "vamp takes one or two: mix it down first")
+    if not spans:
+        raise UsageError("no span is named", "name one with --start and --end, or --span 4-6")
+    ranges = _merged([_sample_range(audio, start, end, grid) for start, end in spans])
+    n_clip_frames = grid.n_frames(grid.n_samples(audio.n_samples, audio.sample_rate))
+    hidden = []
+    for start, end in ranges:
+        first, last = grid.frames_touched(start, end, audio.sample_rate)
+        hidden.append((max(0, first - margin), min(n_clip_frames, last + margin)))
+    first_frame = max(0, hidden[0][0] - context)
+    n_frames = min(n_clip_frames, hidden[-1][1] + context) - first_frame
+    return Plan(tuple(ranges), tuple(hidden), first_frame, n_frames)
+
+
+def _sample_range(audio: Waveform, start_s: float, end_s: float, grid: TokenGrid) -> tuple[int, int]:
+    if end_s <= start_s:
+        raise UsageError(f"the span ends at {end_s:g} s, before it starts at {start_s:g} s", "swap the two")
+    shortest = grid.hop_length / grid.sample_rate
+    if end_s - start_s < shortest:
+        raise UsageError(
+            f"the span is {1000 * (end_s - start_s):.1f} ms long, less than a frame",
+            f"make it {1000 * shortest:.1f} ms or longer",
+        )
+    length = audio.duration_s
+    if start_s >= length:
+        raise InputError(
+            f"the span starts at {start_s:g} s but the clip is {length:.2f} s long",
+            "--start takes seconds from the beginning",
+        )
+    end = round(end_s * audio.sample_rate)
+    if end > audio.n_samples:
+        # 0.5 ms: people read "6.00" off a display that rounds
+        if end_s - length > 0.0055:
+            raise InputError(
+                f"the span ends at {end_s:g} s but the clip is {length:.2f} s long",
+                f"--end takes seconds; try --end {int(length * 100) / 100:g}",
+            )
+        end = audio.n_samples
+    return round(start_s * audio.sample_rate), end
+
+
+def _merged(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+@dataclass(frozen=True)
+class Model:
+    """A codec and the two transformers that know its tokens.
+
+    Attributes:
+        codec: `encode`: float32 (n_samples,) -> int64 (n_codebooks, n_frames); `decode`: the inverse.
+        coarse: int64 (batch, n_coarse, n_frames) -> float32 logits (batch, n_coarse, n_frames, classes).
+        fine: int64 (batch, n_codebooks, n_frames) -> logits of the codebooks after the coarse ones.
+        provenance: licence, source and training.
+        device: where it runs.
+    """
+
+    codec: Codec
+    coarse: VampNet
+    fine: VampNet
+    provenance: Provenance
+    device: torch.device
+
+    @property
+    def grid(self) -> TokenGrid:
+        """How its tokens lie in time."""
+        return self.codec.grid
+
+    def margin_frames(self, margin: Margin) -> int:
+        """Frames to hide around a span; `auto` = all that have heard the span through the encoder."""
+        return self.codec.encoder_reach if margin == "auto" else margin
+
+    def encode(self, audio: Waveform | str | Path) -> Tensor:
+        """Audio -> tokens, resampled, mixed to mono and brought to -24 LUFS: int64 (n_codebooks, n_frames)."""
+        clip = audio if isinstance(audio, Waveform) else read(audio)
+        gain = level_gain(clip.samples, clip.sample_rate)
+        mono = resample(clip.samples.mean(axis=0, keepdims=True), clip.sample_rate, self.grid.sample_rate)
+        with torch.inference_mode():
+            return self.codec.encode(torch.from_numpy(mono[0] * np.float32(gain)).to(self.device))
+
+    def decode(self, tokens: Tensor) -> Waveform:
+        """Tokens -> mono audio at the codec's rate: int64 (n_codebooks, n_frames)."""
+        with torch.inference_mode():
+            samples = self.codec.decode(tokens.to(self.device))
+        return Waveform(samples.cpu().numpy()[None], self.grid.sample_rate)
+
+    def inpaint(
+        self,
+        audio: Waveform | str | Path,
+        spans: Sequence[tuple[float, float]],
+        *,
+        seed: int = 0,
+        n_takes: int = 1,
+        config: SamplingConfig | None = None,
+        margin: Margin = 1,
+        stereo: Stereo = "mid",
+        progress: Progress | None = None,
+    ) -> list[Take]:
+        """Re-make spans of a clip; every other sample stays as it is, to the bit.
+
+        Args:
+            audio: the clip or its path.
+            spans: start and end in seconds.
+            seed: of the first take; take i has seed + i and nothing else.
+            n_takes: how many.
+            config: how to draw.
+            margin: frames hidden around a span, since their tokens have heard it.
+            stereo: `mid` re-makes the middle and gives it the image around the span; `channels` re-makes
+                both channels with the same noise.
+            progress: told after each step of either model.
+
+        Raises:
+            UsageError: a span is reversed or shorter than a frame.
+            InputError: a span lies outside the clip, or the clip has more than two channels.
+        """
+        clip = audio if isinstance(audio, Waveform) else read(audio)
+        if n_takes < 1:
+            raise UsageError(f"{n_takes} takes are asked for", "ask for one or more")
+        plan = plan_inpaint(clip, spans, self.grid, self.coarse.config.context_frames, self.margin_frames(margin))
+        seeds = [seed + i for i in range(n_takes)]
+        with torch.inference_mode():
+            return _inpaint(self, clip, plan, seeds, config or SamplingConfig(), stereo, progress)
+
+
+def load(name_or_folder: str | Path = "mini", device: str = "auto", dtype: str = "auto") -> Model:
+    """Load a model by name or folder.
+
+    Args:
+        name_or_folder: such as `mini`, or a folder with a `config.json`.
+        device: auto, cpu, cuda, cuda:N or mps.
+        dtype: auto, fp32, bf16 or fp16, for the transformers.
+
+    Raises:
+        ModelError: it is missing or damaged.
+        DeviceError: there is no such device.
+    """
+    place = pick_device(device)
+    parts = checkpoint.load_parts(checkpoint.find(name_or_folder), place, pick_dtype(dtype, place))
+    if parts.coarse is None or parts.fine is None:
+        raise ModelError(f"{name_or_folder} holds a codec only", "it needs coarse.safetensors and fine.safetensors")
+    return Model(parts.codec, parts.coarse, parts.fine, parts.provenance, place)
+
+
+def _inpaint(
+    model: Model,
+    clip: Waveform,
+    plan: Plan,
+    seeds: list[int],
+    config: SamplingConfig,
+    stereo: Stereo,
+    progress: Progress | None,
+) -> list[Take]:
+    gain = level_gain(clip.samples, clip.sample_rate, plan.spans)
+    mid_only = clip.n_channels == 2 and stereo == "mid"
+    sources = mid_side(clip.samples)[0] if mid_only else clip.samples
+    ranges = [(start - plan.first_frame, end - plan.first_frame) for start, end in plan.hidden]
+    mask = masks.spans(model.grid.n_codebooks, plan.n_frames, ranges).to(model.device)
+    filled = []
+    for i, source in enumerate(sources):
+        tokens = _listen(model, source[None], clip.sample_rate, gain, plan)
+        told = progress and part_of(progress, i, len(sources))
+        filled.append(generate(model, tokens, mask, seeds, config, plan.first_frame, told))
+    tokens_of_takes = torch.stack(filled, dim=1)
+    takes = []
+    for seed, tokens in zip(seeds, tokens_of_takes, strict=True):
+        patches = [_patch(model, clip, plan, tokens, span, gain) for span in plan.spans]
+        takes.append(Take(paste(clip, patches), tokens.cpu(), mask.cpu(), seed))
+    return takes
+
+
+def _listen(model: Model, source: Samples, sample_rate: int, gain: float, plan: Plan) -> Tensor:
+    """Tokens of the part that the models see: (1, n_samples) -> int64 (n_codebooks, n_frames)."""
+    grid = model.grid
+    n_clip = grid.n_samples(source.shape[1], sample_rate)
+    around = model.codec.context_frames
+    first = max(0, plan.first_frame - around)
+    start = first * grid.hop_length
+    stop = min(n_clip, (plan.first_frame + plan.n_frames + around) * grid.hop_length)
+    samples = resample_range(source, sample_rate, grid.sample_rate, start, stop) * np.float32(gain)
+    codes = model.codec.encode(torch.from_numpy(samples[0]).to(model.device))
+    return codes[:, plan.first_frame - first :][:, : plan.n_frames]
+
+
+def generate(
+    model: Model,
+    tokens: Tensor,
+    mask: Tensor,
+    seeds: Sequence[int],
+    config: SamplingConfig,
+    first_frame: int = 0,
+    progress: Progress | None = None,
+) -> Tensor:
+    """Fill the hidden tokens, coarse model first, then the fine one.
+
+    Args:
+        model: both transformers.
+        tokens: int64 (n_codebooks, n_frames).
+        mask: bool (n_codebooks, n_frames), True = generate.
+        seeds: one for each take.
+        config: how to draw.
+        first_frame: of the clip's place in a longer recording.
+        progress: told after each step of either model.
+
+    Returns:
+        int64 (n_takes, n_codebooks, n_frames).
+    """
+    n_coarse, total = model.coarse.config.n_codebooks, config.n_steps + config.n_fine_steps
+    takes = []
+    coarse = fill(
+        windowed(model.coarse, model.coarse.config.context_frames),
+        tokens[:n_coarse],
+        mask[:n_coarse],
+        seeds,
+        config,
+        stage=Stage.COARSE,
+        n_steps=config.n_steps,
+        n_conditioning=0,
+        context=model.coarse.config.context_frames,
+        mask_id=model.grid.mask_id,
+        first_frame=first_frame,
+        progress=progress and (lambda step, _: progress(step, total)),
+    )
+    fine_mask = mask.clone()
+    fine_mask[:n_coarse] = False
+    for take, seed in enumerate(seeds):
+        given = torch.cat([coarse[take], tokens[n_coarse:]])
+        takes.append(
+            fill(
+                windowed(model.fine, model.fine.config.context_frames),
+                given,
+                fine_mask,
+                [seed],
+                config,
+                stage=Stage.FINE,
+                n_steps=config.n_fine_steps,
+                n_conditioning=n_coarse,
+                context=model.fine.config.context_frames,
+                mask_id=model.grid.mask_id,
+                first_frame=first_frame,
+                progress=progress and (lambda step, _: progress(config.n_steps + step, total)),
+            )[0]
+        )
+    return torch.stack(takes)
+
+
+def _patch(model: Model, clip: Waveform, plan: Plan, tokens: Tensor, span: tuple[int, int], gain: float) -> Patch:
+    """Decode one span and a little around it: tokens (n_model_channels, n_codebooks, n_frames)."""
+    grid, rate, around = model.grid, clip.sample_rate, model.codec.context_frames + 1
+    fade = round(FADE_S * rate)
+    start, stop = max(0, span[0] - fade), min(clip.n_samples, span[1] + fade)
+    touched = grid.frames_touched(start, stop, rate)
+    first = max(0, touched[0] - around - plan.first_frame)
+    last = touched[1] + around - plan.first_frame
+    channels = [model.codec.decode(channel[:, first:last]).cpu().numpy() for channel in tokens]
+    place = (plan.first_frame + first) * grid.hop_length
+    made = resample_range(np.stack(channels), grid.sample_rate, rate, start, stop, first=place)
+    made = made / np.float32(gain)
+    if len(made) < clip.n_channels:
+        made = widen(made, _surroundings(clip, plan, span), rate)
+    return Patch(span[0], span[1], start, made)
+
+
+def _surroundings(clip: Waveform, plan: Plan, span: tuple[int, int]) -> list[Samples]:
+    """Up to 0.5 s of kept audio on each side of a span."""
+    reach = round(_IMAGE_S * clip.sample_rate)
+    ends = [end for _, end in plan.spans if end <= span[0]]
+    starts = [start for start, _ in plan.spans if start >= span[1]]
+    begin = max([0, span[0] - reach, *ends])
+    finish = min([clip.n_samples, span[1] + reach, *starts])
+    return [clip.samples[:, begin : span[0]], clip.samples[:, span[1] : finish]]

@@ -1,0 +1,82 @@
+"""Two channels from one model: re-make the middle, give it the width its surroundings had."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vampcli.audio import Samples
+
+BARK_EDGES_HZ = (
+    *(0, 100, 200, 300, 400, 510, 630, 770, 920, 1080, 1270, 1480, 1720),
+    *(2000, 2320, 2700, 3150, 3700, 4400, 5300, 6400, 7700, 9500, 12000),
+)
+"""Lower edges of the 24 critical bands (Zwicker 1961), the last one open."""
+
+_N_FFT = 2048
+
+
+def mid_side(stereo: Samples) -> tuple[Samples, Samples]:
+    """Half the sum and half the difference: (2, n_samples) -> (1, n_samples), (1, n_samples)."""
+    left, right = stereo[:1], stereo[1:]
+    return (left + right) / 2, (left - right) / 2
+
+
+def widen(mid: npt.NDArray[np.float32], surroundings: list[Samples], sample_rate: int) -> Samples:
+    """Give a mono sound the stereo image of its surroundings, band by band.
+
+    The side is the mid times a complex ratio: its size keeps the level of side against mid, its real part
+    their correlation, and thereby the panning; what is uncorrelated is turned by a quarter.
+
+    Args:
+        mid: float32 (1, n_samples).
+        surroundings: pieces (2, n) of kept audio. Where their side is all zero, or there are none, both
+            channels become the mid, to the bit.
+        sample_rate: in Hz.
+
+    Returns:
+        float32 (2, n_samples).
+    """
+    pairs = [mid_side(piece) for piece in surroundings if piece.shape[1]]
+    if not any(side.any() for _, side in pairs):
+        return np.concatenate([mid, mid])
+    ratio = _side_over_mid(pairs, sample_rate)
+    spectrum = _stft(torch.from_numpy(mid)) * ratio[:, None]
+    window = torch.hann_window(_N_FFT)
+    side = torch.istft(spectrum, _N_FFT, _N_FFT // 4, window=window, length=mid.shape[1]).numpy()
+    return np.concatenate([mid + side, mid - side])
+
+
+def _stft(samples: Tensor) -> Tensor:
+    window = torch.hann_window(_N_FFT)
+    return torch.stft(
+        samples, _N_FFT, _N_FFT // 4, window=window, center=True, pad_mode="constant", return_complex=True
+    )
+
+
+def _side_over_mid(pairs: list[tuple[Samples, Samples]], sample_rate: int) -> Tensor:
+    """The ratio at every bin, interpolated between bands: complex64 (n_bins,)."""
+    n_bins = _N_FFT // 2 + 1
+    power_mid, power_side, cross = torch.zeros(n_bins), torch.zeros(n_bins), torch.zeros(n_bins, dtype=torch.complex64)
+    for mid, side in pairs:
+        m, s = (_stft(torch.from_numpy(x.astype(np.float32)))[0] for x in (mid, side))
+        power_mid += m.abs().square().sum(-1)
+        power_side += s.abs().square().sum(-1)
+        cross += (s * m.conj()).sum(-1)
+    bin_hz = torch.arange(n_bins) * sample_rate / _N_FFT
+    band = torch.bucketize(bin_hz, torch.tensor(BARK_EDGES_HZ[1:], dtype=torch.float32), right=True)
+    n_bands = int(band.max()) + 1
+    mid_band, side_band = (torch.zeros(n_bands).index_add_(0, band, p) for p in (power_mid, power_side))
+    cross_band = torch.zeros(n_bands, dtype=torch.complex64).index_add_(0, band, cross)
+    centre = torch.zeros(n_bands).index_add_(0, band, bin_hz) / torch.bincount(band)
+
+    size = (side_band / mid_band.clamp(min=1e-12)).sqrt().clamp(max=4.0)
+    correlation = (cross_band.real / (mid_band * side_band).clamp(min=1e-24).sqrt()).clamp(-1, 1)
+    quarter = (1 - correlation.square()).sqrt() * torch.where(cross_band.imag < 0, -1.0, 1.0)
+    real, imag = (
+        torch.from_numpy(np.interp(bin_hz.numpy(), centre.numpy(), part.numpy())).float()
+        for part in (size * correlation, size * quarter)
+    )
+    return torch.complex(real, imag)

@@ -1,0 +1,121 @@
+"""Fixtures: a tiny random model for plumbing, music-like sound, the command run in this process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+
+from vampcli import checkpoint
+from vampcli.checkpoint import Parts, Provenance
+from vampcli.codec.spectral import SpectralCodec, SpectralConfig
+from vampcli.engine import Model, load
+from vampcli.model import VampNet, VampNetConfig
+
+torch.set_num_threads(1)  # tests share the machine; two threads beside another process are slower than one
+
+TINY_CODEC = SpectralConfig(
+    encoder_width=16,
+    encoder_blocks=1,
+    decoder_width=16,
+    decoder_blocks=1,
+    latent_dim=24,
+    latent_blocks=1,
+    n_codebooks=5,
+    codebook_size=32,
+)
+
+
+def tiny_parts() -> Parts:
+    """Random weights: they make noise, but every path through the program is the real one."""
+    torch.manual_seed(0)
+    codec = SpectralCodec(TINY_CODEC)
+    codec.quantizer.codebooks.data.normal_()
+    models = []
+    for n_conditioning, n_codebooks, context in ((0, 2, 80), (2, 5, 40)):
+        model = VampNet(VampNetConfig(n_codebooks, n_conditioning, 2, 32, 4, context, 32))
+        model.codebooks.copy_(codec.quantizer.codebooks.detach()[:n_codebooks])
+        model.mask_rows.data.normal_()
+        model.position_bias.data.normal_()
+        models.append(model.eval())
+    return Parts(codec, models[0], models[1], Provenance("tiny", "MIT", "random weights for tests"))
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder: context of 80 frames (1.39 s) and 40 frames, 5 codebooks of 32, 2 of them coarse."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    checkpoint.save(folder, "spectral", tiny_parts())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_folder: Path) -> Model:
+    """The tiny model, on the CPU in float32."""
+    return load(tiny_folder, device="cpu", dtype="fp32")
+
+
+def music(seconds: float, rate: int, n_channels: int = 1, seed: int = 0) -> np.ndarray:
+    """Decaying notes with overtones and a little noise: float64 (n_channels, n_samples), below 0.6."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(round(seconds * rate)) / rate
+    x = 0.003 * rng.standard_normal((n_channels, len(t)))
+    for start in np.arange(0, seconds, 0.25):
+        pitch, after = 110 * 2 ** (rng.integers(0, 24) / 12), t - start
+        gains = rng.uniform(0.3, 1, (n_channels, 1))
+        tone = sum(np.sin(2 * np.pi * pitch * k * after) / k for k in (1, 2, 3))
+        x += 0.1 * gains * np.where(after >= 0, np.exp(-4 * np.abs(after)), 0) * tone
+    return np.clip(x, -0.6, 0.6)
+
+
+@pytest.fixture
+def song(tmp_path: Path) -> Callable[..., Path]:
+    """Write a made-up piece: `song("a.wav", seconds=3, rate=44100, n_channels=1, subtype="PCM_16")`."""
+
+    def make(
+        name: str = "song.wav",
+        seconds: float = 3.0,
+        rate: int = 44100,
+        n_channels: int = 1,
+        subtype: str | None = None,
+        seed: int = 0,
+    ) -> Path:
+        path = tmp_path / name
+        sf.write(path, music(seconds, rate, n_channels, seed).T, rate, subtype)
+        return path
+
+    return make
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run of the command gave."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def vamp(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """Run the command line in this process: `vamp("inpaint", path, "--start", 1)`."""
+    from vampcli.cli.main import main
+
+    def run(*args: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["vamp", *map(str, args)])
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+    return run
