@@ -144,7 +144,7 @@ def _take(state: State, name: str, path: Path) -> Tensor:
     gain, direction = state.pop(name + "_g", None), state.pop(name + "_v", None)
     if gain is None or direction is None:
         raise ModelError(f"{path} has no tensor {name}", "get it from its source")
-    norm = torch.linalg.vector_norm(direction.flatten(1), dim=1).view(-1, *[1] * (direction.dim() - 1))
+    norm = direction.flatten(1).square().sum(1).sqrt().view(-1, *[1] * (direction.dim() - 1))
     return gain * direction / norm
 
 
