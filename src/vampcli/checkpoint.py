@@ -214,6 +214,12 @@ def codec_hash(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
+def stored_hash(path: Path) -> str:
+    """The codec hash that a file of a model folder carries."""
+    with safe_open(str(path), framework="pt") as file:
+        return str((file.metadata() or {}).get(_CODEC_HASH, ""))
+
+
 def save(folder: Path, kind: str, parts: Parts, dtype: torch.dtype = torch.float16) -> None:
     """Write a model folder.
 

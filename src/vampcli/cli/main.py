@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from vampcli import __version__
+from vampcli.cli import models, train
 from vampcli.cli.inpaint import inpaint
 
 app = typer.Typer(
@@ -34,6 +35,8 @@ def root(
 
 
 app.command()(inpaint)
+app.add_typer(models.app, name="models")
+app.add_typer(train.app, name="train")
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from vampcli.codec.lac import LacCodec, LacConfig
+from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.codec.spectral import SpectralCodec, SpectralConfig
 from vampcli.errors import ModelError
 from vampcli.grid import TokenGrid
@@ -16,6 +17,7 @@ class Codec(Protocol):
     """Mono audio <-> tokens. No level, no resampling; nothing in it runs over all time."""
 
     grid: TokenGrid
+    quantizer: ResidualVectorQuantizer
 
     @property
     def encoder_reach(self) -> int:

@@ -28,10 +28,12 @@ class DataConfig:
         train: folder made by `vamp prepare` (codec) or `vamp train tokens` (coarse, fine).
         validation: the same, of pieces that are never learned from.
         author_cap: the largest share of the drawn excerpts that one author may have.
+        codec: model folder whose tokens they are (coarse, fine).
     """
 
     train: str
     validation: str
+    codec: str = ""
     author_cap: float = 0.08
 
 
@@ -96,11 +98,13 @@ class TokenRun:
 
     Attributes:
         model: sizes of the transformer.
+        n_frames: length of the excerpts, at most the model's context.
         label_smoothing: share of the target spread evenly over all classes.
     """
 
     data: DataConfig
     model: VampNetConfig
+    n_frames: int
     loop: LoopConfig = field(default_factory=LoopConfig)
     label_smoothing: float = 0.1
 

@@ -16,10 +16,9 @@ from safetensors.torch import save_file
 
 from vampcli.audio import level_gain, read, resample
 from vampcli.errors import VampError
+from vampcli.train.data import MANIFEST
 
 log = logging.getLogger(__name__)
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -77,4 +76,4 @@ def _training_audio(path: Path, sample_rate: int) -> torch.Tensor:
     waveform = read(path)
     mono = resample(waveform.samples.mean(axis=0, keepdims=True), waveform.sample_rate, sample_rate)[0]
     mono = mono * level_gain(mono[None], sample_rate)
-    return torch.from_numpy(np.round(mono.clip(-1, 1) * 32767).astype(np.int16))
+    return torch.from_numpy(np.round(mono * 32768).clip(-32768, 32767).astype(np.int16))

@@ -1,0 +1,51 @@
+"""`vamp models`: what there is, and published files made ready."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vampcli.cli.console import Console, guarded
+
+app = typer.Typer(help="List and import models.", no_args_is_help=True)
+
+
+@app.command("list")
+@guarded
+def list_models(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a model.")] = False,
+) -> None:
+    """List the models that -m knows by name."""
+    from vampcli import checkpoint
+
+    console = Console()
+    for name, folder in checkpoint.installed().items():
+        provenance = checkpoint.read_config(folder)["provenance"]
+        megabytes = sum(size for _, size in checkpoint.sizes(folder)) / 1e6
+        if as_json:
+            facts = {"name": name, "folder": str(folder), "megabytes": round(megabytes, 1)}
+            console.result({**facts, "licence": provenance["licence"], "source": provenance["source"]})
+        else:
+            console.result(f"{name}\t{megabytes:.1f} MB\t{provenance['licence']}\t{folder}")
+
+
+@app.command("import")
+@guarded
+def import_models(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Holds codec.pth, coarse.pth and c2f.pth.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Model folder to write.")],
+    dtype: Annotated[str, typer.Option(help="Precision to store: fp32, bf16 or fp16.")] = "fp32",
+) -> None:
+    """Convert published VampNet files into a model folder; use it with -m."""
+    from vampcli.checkpoint import DTYPES
+    from vampcli.convert import PROVENANCE, import_published
+    from vampcli.errors import UsageError
+
+    if dtype not in DTYPES:
+        raise UsageError(f"unknown dtype: {dtype!r}", f"use {', '.join(DTYPES)}")
+    import_published(folder, out, DTYPES[dtype])
+    console = Console()
+    console.note(f"licence of the published weights: {PROVENANCE.licence}")
+    console.result(str(out))

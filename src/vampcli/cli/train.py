@@ -1,0 +1,140 @@
+"""`vamp train`: prepare audio, learn a codec, make tokens, learn transformers, export a model."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from vampcli.cli.console import Console, guarded
+
+if TYPE_CHECKING:
+    from vampcli.train.config import LoopConfig
+    from vampcli.train.loop import Task
+
+app = typer.Typer(help="Train a model of your own.", no_args_is_help=True)
+
+Config = Annotated[Path, typer.Argument(metavar="TOML", help="The run; an unknown key is an error.")]
+Run = Annotated[Path, typer.Option("-o", "--out", help="Folder of the run: state, log and a copy of the TOML.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where the run in the folder stopped.")]
+Minutes = Annotated[float, typer.Option(help="Stop after that long; the state is saved.")]
+
+
+@app.command()
+@guarded
+def prepare(
+    table: Annotated[Path, typer.Argument(metavar="TSV", help="Music table with path, author, licence, split.")],
+    root: Annotated[Path, typer.Option(help="Folder that the paths of the table start from.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the prepared audio.")],
+    split: Annotated[str, typer.Option(help="Rows of this split only.")] = "train",
+) -> None:
+    """Read the pieces of a music table: mono, 44.1 kHz, -24 LUFS, 16 bit."""
+    from vampcli.train import prepare as preparing
+
+    console = Console()
+    entries = preparing.prepare(preparing.pieces_of_table(table, root, frozenset([split])), out)
+    hours = sum(int(str(entry["n_samples"])) for entry in entries) / 44100 / 3600
+    console.note(f"{len(entries)} pieces, {hours:.2f} h")
+    console.result(str(out))
+
+
+@app.command()
+@guarded
+def codec(config: Config, out: Run, resume: Resume = False, minutes: Minutes = float("inf")) -> None:
+    """Learn a codec from prepared audio."""
+    from vampcli.train.codec import CodecTask
+    from vampcli.train.config import CodecRun, load_run
+
+    run = load_run(config, CodecRun)
+    _train(CodecTask(run), run.loop, config, out, resume, minutes)
+
+
+@app.command()
+@guarded
+def tokens(
+    audio: Annotated[Path, typer.Argument(metavar="AUDIO", help="Folder made by `vamp train prepare`.")],
+    model: Annotated[Path, typer.Option("-m", "--model", help="Model folder whose codec to use.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the tokens.")],
+) -> None:
+    """Encode prepared audio with a frozen codec."""
+    from vampcli.train.tokens import pack
+
+    console = Console()
+    with console.progress("encoding") as progress:
+        n_frames = pack(audio, model, out, progress)
+    console.note(f"{n_frames} frames")
+    console.result(str(out))
+
+
+@app.command()
+@guarded
+def coarse(config: Config, out: Run, resume: Resume = False, minutes: Minutes = float("inf")) -> None:
+    """Learn a coarse model from tokens."""
+    _train_tokens(config, out, resume, minutes, conditioned=False)
+
+
+@app.command()
+@guarded
+def fine(config: Config, out: Run, resume: Resume = False, minutes: Minutes = float("inf")) -> None:
+    """Learn a fine model from tokens."""
+    _train_tokens(config, out, resume, minutes, conditioned=True)
+
+
+def _train_tokens(config: Path, out: Path, resume: bool, minutes: float, conditioned: bool) -> None:
+    from vampcli.errors import UsageError
+    from vampcli.train.config import TokenRun, load_run
+    from vampcli.train.transformer import TokenTask
+
+    run = load_run(config, TokenRun)
+    if (run.model.n_conditioning > 0) != conditioned:
+        raise UsageError(
+            f"{config} has n_conditioning = {run.model.n_conditioning}",
+            "a coarse model has none, a fine model has the coarse model's codebooks",
+        )
+    _train(TokenTask(run), run.loop, config, out, resume, minutes)
+
+
+def _train(task: Task, loop: LoopConfig, config: Path, out: Path, resume: bool, minutes: float) -> None:
+    from vampcli.errors import InputError
+    from vampcli.train.export import RUN
+    from vampcli.train.loop import STATE, Trainer
+
+    console = Console()
+    trainer = Trainer(task, loop, out)
+    if resume:
+        trainer.resume()
+    elif (out / STATE).exists():
+        raise InputError(f"{out} holds a run", "--resume goes on with it; or name another folder")
+    out.mkdir(parents=True, exist_ok=True)
+    if config.resolve() != (out / RUN).resolve():
+        shutil.copyfile(config, out / RUN)
+    trainer.run(minutes, lambda figures: console.note("  ".join(f"{k} {v:g}" for k, v in figures.items())))
+    sys.stderr.flush()
+    console.result(str(out))
+
+
+@app.command()
+@guarded
+def export(
+    out: Annotated[Path, typer.Option("-o", "--out", help="Model folder to write.")],
+    codec: Annotated[Path, typer.Option(help="Folder of a codec run.")],
+    name: Annotated[str, typer.Option(help="The model's name.")],
+    licence: Annotated[str, typer.Option(help="The weights' licence.")],
+    source: Annotated[str, typer.Option(help="Who made it, from what.")] = "",
+    training: Annotated[str, typer.Option(help="How long and how it was trained.")] = "",
+    coarse: Annotated[Optional[Path], typer.Option(help="Folder of a coarse run.")] = None,  # noqa: UP045
+    fine: Annotated[Optional[Path], typer.Option(help="Folder of a fine run.")] = None,  # noqa: UP045
+    base: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Model folder the tokens came from."),
+    ] = None,
+) -> None:
+    """Write the averaged weights of training runs as a model folder."""
+    from vampcli.checkpoint import Provenance
+    from vampcli.train import export as exporting
+
+    exporting.export(out, Provenance(name, licence, source, training), codec, coarse, fine, base)
+    Console().result(str(out))

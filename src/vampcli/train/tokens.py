@@ -1,0 +1,65 @@
+"""Prepared audio -> tokens of a frozen codec, to train transformers on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from vampcli import checkpoint
+from vampcli.codec import Codec
+from vampcli.train.data import MANIFEST, Pool
+
+_FRAMES_AT_ONCE = 1024
+
+
+def pack(audio: Path, model: Path, out: Path, progress: Callable[[int, int], None] | None = None) -> int:
+    """Encode every prepared piece with the codec of a model folder; finished pieces are kept.
+
+    Args:
+        audio: folder made by `vampcli.train.prepare`.
+        model: model folder; its codec is used as stored, in float32.
+        out: folder for `<name>.safetensors` (tensor `codes`, int16 (n_codebooks, n_frames)) and `manifest.json`.
+        progress: told after each piece.
+
+    Returns:
+        How many frames there are in all.
+    """
+    codec = checkpoint.load_parts(model, torch.device("cpu"), torch.float32).codec
+    pool = Pool(audio, "samples")
+    out.mkdir(parents=True, exist_ok=True)
+    n_frames = 0
+    for i, (entry, piece) in enumerate(zip(pool.entries, pool.pieces, strict=True)):
+        n_frames += codec.grid.n_frames(entry["n_samples"])
+        if not (out / entry["file"]).exists():
+            with torch.inference_mode():
+                codes = encode_long(codec, piece[:].float() / 32768)
+            save_file({"codes": codes.to(torch.int16)}, out / (entry["file"] + ".partial"))
+            (out / (entry["file"] + ".partial")).replace(out / entry["file"])
+        if progress is not None:
+            progress(i + 1, len(pool.pieces))
+    (out / MANIFEST).write_text(json.dumps(pool.entries, indent=1), encoding="utf-8")
+    return n_frames
+
+
+def encode_long(codec: Codec, samples: Tensor) -> Tensor:
+    """Encode in ranges, so that memory does not grow with length; the codes are those of the whole.
+
+    Args:
+        codec: what to encode with.
+        samples: float32 (n_samples,).
+
+    Returns:
+        int64 (n_codebooks, n_frames).
+    """
+    hop, around = codec.grid.hop_length, codec.context_frames
+    parts = []
+    for start in range(0, codec.grid.n_frames(len(samples)), _FRAMES_AT_ONCE):
+        first = max(0, start - around)
+        codes = codec.encode(samples[first * hop : (start + _FRAMES_AT_ONCE + around) * hop])
+        parts.append(codes[:, start - first :][:, :_FRAMES_AT_ONCE])
+    return torch.cat(parts, dim=1)
