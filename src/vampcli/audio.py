@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 import os
@@ -38,9 +39,11 @@ TARGET_LUFS = -24.0
 QUIETEST_LUFS = -60.0
 SHORTEST_MEASURED_S = 0.4
 FADE_S = 0.010
+_LOUDEST_MEASURED = 0.25  # peak; torchaudio's filters clamp at full scale, and what is louder reads too quiet
 
 _RESAMPLER_ZEROS = 64  # zero crossings of the sinc on either side
 _LARGEST_KERNEL = 4_000_000  # taps; odd pairs of rates would need a kernel of gigabytes
+_BLOCK = 2**16  # samples written at once; libsndfile's Vorbis crashes on minutes in one piece
 _WAV_LIMIT = 2**32 - 4096  # bytes that a RIFF header can count
 
 
@@ -171,8 +174,14 @@ def write(path: str | Path, waveform: Waveform, subtype: str | None = None, over
         descriptor, temp = tempfile.mkstemp(prefix=f".{path.stem[:40]}.", suffix=path.suffix, dir=path.parent)
         os.close(descriptor)
         os.chmod(temp, 0o666 & ~_umask())
-        sf.write(temp, data.T, waveform.sample_rate, stored, format=container)
-        if container not in ("OGG", "MP3") and sf.info(temp).frames != waveform.n_samples:
+        encoded = io.BytesIO()  # of what compresses: its encoders do not notice a full disk
+        target = encoded if container in ("OGG", "MP3") else temp
+        with sf.SoundFile(target, "w", waveform.sample_rate, waveform.n_channels, stored, format=container) as file:
+            for start in range(0, waveform.n_samples, _BLOCK):
+                file.write(data.T[start : start + _BLOCK])
+        if target is encoded:
+            Path(temp).write_bytes(encoded.getbuffer())
+        elif sf.info(temp).frames != waveform.n_samples:
             raise OSError("the disk is full")
         os.replace(temp, path)
     except (OSError, AssertionError, sf.LibsndfileError) as error:
@@ -293,7 +302,9 @@ def level_gain(samples: Samples, sample_rate: int, spans: Sequence[tuple[int, in
     peak = float(np.abs(kept).max(initial=0.0))
     if kept.shape[1] < shortest or peak == 0.0:
         return 1.0
-    lufs = float(torchaudio.functional.loudness(torch.from_numpy(kept.astype(np.float32)), sample_rate))
+    scale = min(1.0, _LOUDEST_MEASURED / peak)
+    scaled = torch.from_numpy((kept * scale).astype(np.float32))
+    lufs = float(torchaudio.functional.loudness(scaled, sample_rate)) - 20 * math.log10(scale)
     if not lufs >= QUIETEST_LUFS:  # also NaN: all blocks below the gate
         return 1.0
     return min(10 ** ((TARGET_LUFS - lufs) / 20), 1 / peak)
@@ -320,8 +331,9 @@ def paste(original: Waveform, patches: Sequence[Patch]) -> Waveform:
     """Put made audio into spans of the original, without a jump at the borders.
 
     The difference between original and made audio on the kept side of a border is mirrored into the
-    span and faded out over 10 ms, so the removed sound cannot leak: with b the border, x the original
-    and g the made audio, y(b+t) = g(b+t) + cos^2(pi t / 2F) (x - g)(b-1-t).
+    span and faded out over F = 10 ms, so the removed sound cannot leak: with b the border, x the original
+    and g the made audio, y(b+t) = g(b+t) + cos^2(pi t / 2F) (x - g)(b-1-t). Where the span, or what is
+    kept beside it, is shorter than 10 ms, F is that length.
 
     Args:
         original: kept outside the spans, to the bit.
@@ -331,18 +343,21 @@ def paste(original: Waveform, patches: Sequence[Patch]) -> Waveform:
         A waveform of the original's length and sample format.
     """
     fade = round(FADE_S * original.sample_rate)
-    weights = np.cos(np.pi * np.arange(fade) / (2 * fade)) ** 2
     edges = [0, *(edge for patch in patches for edge in (patch.start, patch.end)), original.n_samples]
     samples = original.samples.copy()
     for i, patch in enumerate(patches):
         span = slice(patch.start - patch.first, patch.end - patch.first)
         piece = patch.samples[:, span].astype(np.float64)
         n = min(fade, patch.start - edges[2 * i], patch.end - patch.start)
-        piece[:, :n] += weights[:n] * _residual(original, patch, patch.start - n, patch.start)[:, ::-1]
+        piece[:, :n] += _fade_out(n) * _residual(original, patch, patch.start - n, patch.start)[:, ::-1]
         n = min(fade, edges[2 * i + 3] - patch.end, patch.end - patch.start)
-        piece[:, ::-1][:, :n] += weights[:n] * _residual(original, patch, patch.end, patch.end + n)
+        piece[:, ::-1][:, :n] += _fade_out(n) * _residual(original, patch, patch.end, patch.end + n)
         samples[:, patch.start : patch.end] = piece
     return replace(original, samples=samples)
+
+
+def _fade_out(n: int) -> npt.NDArray[np.float64]:
+    return np.asarray(np.cos(np.pi * np.arange(n) / (2 * n)) ** 2)
 
 
 def _residual(original: Waveform, patch: Patch, start: int, end: int) -> npt.NDArray[np.float64]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -29,6 +30,8 @@ CONFIG = "config.json"
 PARTS = ("codec", "coarse", "fine")
 _CODEC_HASH = "codec_hash"
 _ALWAYS_FLOAT32 = ("codebooks", "mask_rows", "quantizer.", "decoder.head.")
+
+T = TypeVar("T")
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -101,12 +104,10 @@ def load_parts(folder: Path, device: torch.device, dtype: torch.dtype) -> Parts:
             do not belong together. The message names it.
     """
     config = read_config(folder)
-    kind = str(config["codec"].pop("kind", ""))
-    with torch.device("meta"):
-        codec = codecs.build(kind, config["codec"])
-        coarse, fine = (
-            VampNet(_sizes(folder, config[part])) if part in config else None for part in ("coarse", "fine")
-        )
+    codec = _codec_without_weights(config)
+    coarse, fine = (
+        _built(folder, _without_weights, config[part]) if part in config else None for part in ("coarse", "fine")
+    )
     codec_hash = _load_into(codec, folder / "codec.safetensors", torch.float32)
     for name, model in (("coarse", coarse), ("fine", fine)):
         if model is not None and _load_into(model, folder / f"{name}.safetensors", dtype) != codec_hash:
@@ -117,7 +118,7 @@ def load_parts(folder: Path, device: torch.device, dtype: torch.dtype) -> Parts:
     for module in (codec, coarse, fine):
         if module is not None:
             module.to(device).eval().requires_grad_(False)
-    return Parts(codec, coarse, fine, Provenance(**config["provenance"]))  # type: ignore[arg-type]
+    return Parts(codec, coarse, fine, _built(folder, Provenance, config["provenance"]))  # type: ignore[arg-type]
 
 
 def outline(folder: Path) -> tuple[Codec, int]:
@@ -132,9 +133,8 @@ def outline(folder: Path) -> tuple[Codec, int]:
             raise ModelError(f"{folder} has no {part} model", "it needs codec, coarse and fine")
         if not (folder / f"{part}.safetensors").is_file():
             raise ModelError(f"{folder / part}.safetensors is missing", "import or pull the model again")
-    with torch.device("meta"):
-        codec = codecs.build(config["codec"].pop("kind", ""), config["codec"])
-    return codec, _sizes(folder, config["coarse"]).context_frames  # type: ignore[return-value]
+    context = _built(folder, VampNetConfig, config["coarse"]).context_frames
+    return _codec_without_weights(config), context  # type: ignore[return-value]
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -148,22 +148,37 @@ def read_config(folder: Path) -> dict[str, Any]:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"cannot read {path}: {error}", "import or pull the model again") from error
+    if not isinstance(config, dict):
+        raise ModelError(f"{path} is damaged: it holds no table", "import or pull the model again")
     missing = [k for k in ("format", "codec", "provenance") if k not in config]
     if missing:
         raise ModelError(f"{path} lacks {missing[0]!r}", "import or pull the model again")
     if config["format"] != FORMAT:
         raise ModelError(f"{path} has format {config['format']}, not {FORMAT}", "update vamp")
-    unknown = set(config["provenance"]) - {f.name for f in fields(Provenance)}
-    if unknown:
-        raise ModelError(f"{path}: unknown provenance {sorted(unknown)[0]!r}", "update vamp")
-    return dict(config)
+    no_tables = [k for k in (*PARTS, "provenance") if not isinstance(config.get(k, {}), dict)]
+    if no_tables:
+        raise ModelError(f"{path} is damaged: {no_tables[0]!r} is no table", "import or pull the model again")
+    return config
 
 
-def _sizes(folder: Path, table: dict[str, Any]) -> VampNetConfig:
+def _built(folder: Path, make: Callable[..., T], table: dict[str, Any]) -> T:
+    """Make something from a table of `config.json`; what does not fit is the file's fault."""
     try:
-        return VampNetConfig(**table)
-    except TypeError as error:
-        raise ModelError(f"{folder / CONFIG} has bad sizes: {error}", "import or pull the model again") from error
+        return make(**table)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{folder / CONFIG} has bad values: {error}", "import or pull the model again") from error
+
+
+def _without_weights(**sizes: Any) -> VampNet:
+    with torch.device("meta"):
+        return VampNet(VampNetConfig(**sizes))
+
+
+def _codec_without_weights(config: dict[str, Any]) -> nn.Module:
+    sizes = dict(config["codec"])
+    kind = str(sizes.pop("kind", ""))
+    with torch.device("meta"):
+        return codecs.build(kind, sizes)
 
 
 def _load_into(module: nn.Module, path: Path, dtype: torch.dtype) -> str:
@@ -240,11 +255,14 @@ def save(folder: Path, kind: str, parts: Parts, dtype: torch.dtype = torch.float
     config["provenance"] = asdict(parts.provenance)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        new_config = folder / f".{CONFIG}.partial"
+        new_config.write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
         for name, tensors in stored.items():
-            save_file(tensors, folder / f".{name}.partial", metadata)
-            (folder / f".{name}.partial").replace(folder / f"{name}.safetensors")
-        (folder / f".{CONFIG}.partial").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-        (folder / f".{CONFIG}.partial").replace(folder / CONFIG)
+            partial = folder / f".{name}.partial"
+            save_file(tensors, partial, metadata)
+            shutil.copymode(new_config, partial)  # safetensors makes files for their owner's eyes only
+            partial.replace(folder / f"{name}.safetensors")
+        new_config.replace(folder / CONFIG)
     except (OSError, SafetensorError) as error:
         raise InputError(f"cannot write {folder}: {error}", "name another folder, or make room") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +60,24 @@ def read_file(path: Path) -> tuple[State, dict[str, Any]]:
     Raises:
         ModelError: the file is unreadable or holds anything but plain data.
     """
-    try:
+    with _blaming(path):
         content = torch.load(path, map_location="cpu", weights_only=True)
         state, kwargs = content["state_dict"], content["metadata"]["kwargs"]
+        return {name.removeprefix("_orig_mod."): tensor.float() for name, tensor in state.items()}, dict(kwargs)
+
+
+@contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    """Name the file when its content is damaged or does not fit together."""
+    try:
+        yield
     except pickle.UnpicklingError as error:
-        raise ModelError(f"{path} holds more than tensors and is not loaded", "get it from its source") from error
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError) as error:
-        raise ModelError(f"{path} is no published model file: {error}", "get it from its source") from error
-    return {name.removeprefix("_orig_mod."): tensor.float() for name, tensor in state.items()}, dict(kwargs)
+        raise ModelError(
+            f"{path} is damaged or holds more than tensors; not loaded", "get it from its source"
+        ) from error
+    except (OSError, EOFError, RuntimeError, TypeError, ValueError, LookupError, AttributeError) as error:
+        fact = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise ModelError(f"{path} is no published model file ({fact})", "get it from its source") from error
 
 
 def read_codec(path: Path) -> LacCodec:
@@ -79,13 +90,14 @@ def read_codec(path: Path) -> LacCodec:
     known: dict[str, Any] = {
         k: tuple(v) if isinstance(v, list) else v for k, v in kwargs.items() if k in LacConfig.__annotations__
     }
-    with torch.device("meta"):
-        codec = LacCodec(LacConfig(**known))
-    names = dict(_codec_names(codec.config))
-    rows = [f"quantizer.quantizers.{i}.codebook.weight" for i in range(codec.config.n_codebooks)]
-    ours = {ours: _take(state, theirs, path) for ours, theirs in names.items()}
-    ours["quantizer.codebooks"] = torch.stack([_take(state, name, path) for name in rows])
-    _load(codec, ours, state, path)
+    with _blaming(path):
+        with torch.device("meta"):
+            codec = LacCodec(LacConfig(**known))
+        names = dict(_codec_names(codec.config))
+        rows = [f"quantizer.quantizers.{i}.codebook.weight" for i in range(codec.config.n_codebooks)]
+        ours = {ours: _take(state, theirs, path) for ours, theirs in names.items()}
+        ours["quantizer.codebooks"] = torch.stack([_take(state, name, path) for name in rows])
+        _load(codec, ours, state, path)
     return codec
 
 
@@ -101,7 +113,7 @@ def read_transformer(path: Path, codebooks: Tensor, context: int) -> VampNet:
         ModelError: see `read_file`; or a tensor is missing or left over.
     """
     state, kwargs = read_file(path)
-    try:
+    with _blaming(path):
         config = VampNetConfig(
             n_codebooks=kwargs["n_codebooks"],
             n_conditioning=kwargs["n_conditioning_codebooks"],
@@ -113,15 +125,13 @@ def read_transformer(path: Path, codebooks: Tensor, context: int) -> VampNet:
             codebook_dim=kwargs["latent_dim"],
             dropout=kwargs.get("dropout", 0.1),
         )
-    except KeyError as error:
-        raise ModelError(f"{path} does not say its {error}", "get it from its source") from error
-    with torch.device("meta"):
-        model = VampNet(config)
-    ours = {ours: _take_merged(state, theirs, path) for ours, theirs in _transformer_names(config.n_layers)}
-    ours["embed.weight"] = ours["embed.weight"][:, :, 0]
-    ours |= _classifier(state, config, path)
-    ours["codebooks"] = codebooks[: config.n_codebooks].clone()
-    _load(model, ours, state, path)
+        with torch.device("meta"):
+            model = VampNet(config)
+        ours = {ours: _take_merged(state, theirs, path) for ours, theirs in _transformer_names(config.n_layers)}
+        ours["embed.weight"] = ours["embed.weight"].flatten(1)
+        ours |= _classifier(state, config, path)
+        ours["codebooks"] = codebooks[: config.n_codebooks].clone()
+        _load(model, ours, state, path)
     return model
 
 

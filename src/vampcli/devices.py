@@ -23,11 +23,11 @@ def pick_device(name: str) -> torch.device:
     has_mps = torch.backends.mps.is_available()
     if name == "auto":
         return torch.device("cuda" if n_cuda else "cpu")
-    device = torch.device(name)
-    if (device.type == "cuda" and (device.index or 0) >= n_cuda) or (device.type == "mps" and not has_mps):
+    kind, _, index = name.partition(":")  # not by torch.device, which takes cuda:256 for cuda:0
+    if (kind == "cuda" and int(index or 0) >= n_cuda) or (kind == "mps" and not has_mps):
         there = ["cpu", *(f"cuda:{i}" for i in range(n_cuda)), *(["mps"] if has_mps else [])]
         raise DeviceError(f"this machine has no device {name}", f"there are: {', '.join(there)}")
-    return device
+    return torch.device(name)
 
 
 def pick_dtype(name: str, device: torch.device) -> torch.dtype:

@@ -22,6 +22,7 @@ from vampcli.audio import (
     read,
     resample,
     resample_range,
+    resample_reach,
 )
 from vampcli.checkpoint import Provenance
 from vampcli.codec import Codec
@@ -82,18 +83,19 @@ class Plan:
 def plan_inpaint(
     audio: Waveform,
     spans: Sequence[tuple[float, float]],
-    grid: TokenGrid,
+    codec: Codec,
     context: int,
-    margin: int = 1,
+    margin: Margin = 1,
 ) -> Plan:
     """Turn spans in seconds into samples and frames.
 
     Args:
         audio: the clip.
         spans: start and end in seconds; they may overlap.
-        grid: of the codec.
+        codec: tells the grid and how far it hears; its weights do not matter.
         context: how many frames on each side the models see.
-        margin: frames hidden on each side of a span, beyond those it touches.
+        margin: frames hidden on each side of a span, beyond those it touches; `auto` = all that have
+            heard the span, through resampling and the encoder.
 
     Raises:
         UsageError: no span, a reversed one, or one shorter than a frame.
@@ -103,12 +105,15 @@ def plan_inpaint(
         raise InputError(f"the clip has {audio.n_channels} channels", "vamp takes one or two: mix it down first")
     if not spans:
         raise UsageError("no span is named", "name one with --start and --end, or --span 4-6")
+    grid, rate = codec.grid, audio.sample_rate
     ranges = _merged([_sample_range(audio, start, end, grid) for start, end in spans])
+    heard = resample_reach(grid.sample_rate, rate) if margin == "auto" else 0
+    n_margin = codec.encoder_reach if margin == "auto" else margin
     n_clip_frames = grid.n_frames(grid.n_samples(audio.n_samples, audio.sample_rate))
     hidden = []
     for start, end in ranges:
-        first, last = grid.frames_touched(start, end, audio.sample_rate)
-        hidden.append((max(0, first - margin), min(n_clip_frames, last + margin)))
+        first, last = grid.frames_touched(max(0, start - heard), end + heard, rate)
+        hidden.append((max(0, first - n_margin), min(n_clip_frames, last + n_margin)))
     first_frame = max(0, hidden[0][0] - context)
     n_frames = min(n_clip_frames, hidden[-1][1] + context) - first_frame
     return Plan(tuple(ranges), tuple(hidden), first_frame, n_frames)
@@ -174,10 +179,6 @@ class Model:
         """How its tokens lie in time."""
         return self.codec.grid
 
-    def margin_frames(self, margin: Margin) -> int:
-        """Frames to hide around a span; `auto` = all that have heard the span through the encoder."""
-        return self.codec.encoder_reach if margin == "auto" else margin
-
     def encode(self, audio: Waveform | str | Path) -> Tensor:
         """Audio -> tokens, resampled, mixed to mono and brought to -24 LUFS: int64 (n_codebooks, n_frames)."""
         clip = audio if isinstance(audio, Waveform) else read(audio)
@@ -224,7 +225,7 @@ class Model:
         clip = audio if isinstance(audio, Waveform) else read(audio)
         if n_takes < 1:
             raise UsageError(f"{n_takes} takes are asked for", "ask for one or more")
-        plan = plan_inpaint(clip, spans, self.grid, self.coarse.config.context_frames, self.margin_frames(margin))
+        plan = plan_inpaint(clip, spans, self.codec, self.coarse.config.context_frames, margin)
         seeds = [seed + i for i in range(n_takes)]
         with torch.inference_mode():
             return _inpaint(self, clip, plan, seeds, config or SamplingConfig(), stereo, progress)

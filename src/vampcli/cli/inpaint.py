@@ -193,8 +193,7 @@ def _prepare(request: _Request, dry_run: bool) -> _Job:
     paths = output_paths(request.source, request.out, request.name, "inpaint", request.model, seeds)
     clip = audio.read(request.source)
     codec, context = checkpoint.outline(checkpoint.find(request.model))
-    margin = codec.encoder_reach if request.margin == "auto" else request.margin
-    plan = plan_inpaint(clip, request.spans, codec.grid, context, margin)
+    plan = plan_inpaint(clip, request.spans, codec, context, request.margin)
     pick_dtype(request.dtype, pick_device(request.device))
     if request.skip_existing:
         missing = [(p, s) for p, s in zip(paths, seeds, strict=True) if not p.exists()]

@@ -131,10 +131,20 @@ def export(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Model folder the tokens came from."),
     ] = None,
+    audio: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Folder of the prepared audio, to write CREDITS.md from."),
+    ] = None,
 ) -> None:
     """Write the averaged weights of training runs as a model folder."""
     from vampcli.checkpoint import Provenance
     from vampcli.train import export as exporting
+    from vampcli.train.credits import credits_text
+    from vampcli.train.data import read_manifest
 
+    entries = [] if audio is None else read_manifest(audio)
+    text = credits_text(entries, name, licence)
     exporting.export(out, Provenance(name, licence, source, training), codec, coarse, fine, base)
+    if entries:
+        (out / "CREDITS.md").write_text(text, encoding="utf-8")
     Console().result(str(out))

@@ -57,5 +57,5 @@ def build(kind: str, sizes: dict[str, Any]) -> nn.Module:
     frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in sizes.items()}
     try:
         return module_type(config_type(**frozen))  # type: ignore[no-any-return]
-    except TypeError as error:
-        raise ModelError(f"bad sizes of a {kind} codec: {error}") from error
+    except (TypeError, ValueError, RuntimeError, ZeroDivisionError) as error:
+        raise ModelError(f"bad sizes of a {kind} codec: {error}", "import or pull the model again") from error

@@ -16,6 +16,19 @@ from vampcli.errors import InputError
 MANIFEST = "manifest.json"
 
 
+def read_manifest(folder: str | Path) -> list[dict[str, Any]]:
+    """Read what a folder of prepared audio or tokens says about its pieces.
+
+    Raises:
+        InputError: it is no such folder.
+    """
+    path = Path(folder) / MANIFEST
+    if not path.is_file():
+        raise InputError(f"no {MANIFEST} in {folder}", "make the folder with `vamp train prepare` or `tokens`")
+    entries: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return entries
+
+
 class Pool:
     """Excerpts of the pieces of a folder, each author's share bounded.
 
@@ -29,11 +42,8 @@ class Pool:
     """
 
     def __init__(self, folder: str | Path, key: str, author_cap: float = 1.0) -> None:
-        folder = Path(folder)
-        if not (folder / MANIFEST).is_file():
-            raise InputError(f"no {MANIFEST} in {folder}", "make the folder with `vamp train prepare` or `tokens`")
-        self.entries: list[dict[str, Any]] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        files = [safe_open(str(folder / entry["file"]), framework="pt") for entry in self.entries]
+        self.entries = read_manifest(folder)
+        files = [safe_open(str(Path(folder) / entry["file"]), framework="pt") for entry in self.entries]
         self.pieces = [file.get_slice(key) for file in files]  # type: ignore[no-untyped-call]
         self.lengths = np.array([piece.get_shape()[-1] for piece in self.pieces])
         self.shares = capped_shares(self.lengths, [e["author"] for e in self.entries], author_cap)

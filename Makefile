@@ -1,0 +1,38 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := all
+.PHONY: all demo test lint format picture help
+
+all: lint test
+
+.venv/run.stamp: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -e .
+	@touch $@
+
+.venv/dev.stamp: .venv/run.stamp
+	$(BIN)/pip install --quiet -e ".[dev]"
+	@touch $@
+
+demo: .venv/run.stamp  ## set up and re-make two seconds of the example
+	$(BIN)/vamp inpaint examples/island-dreams.wav --start 4 --end 6 --seed 7 --overwrite
+
+test: .venv/dev.stamp  ## set up and run the tests
+	$(BIN)/pytest
+
+lint: .venv/dev.stamp  ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/dev.stamp  ## bring the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+picture: .venv/dev.stamp  ## make the picture of the README again
+	$(BIN)/vamp inpaint examples/island-dreams.wav --start 4 --end 6 --seed 7 --overwrite
+	$(BIN)/python docs/picture.py examples/island-dreams.wav examples/island-dreams.inpaint.7.wav 4 6 docs/inpaint.png
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*##/\1:/p' $(MAKEFILE_LIST)

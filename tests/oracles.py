@@ -1,0 +1,218 @@
+"""Slow, obvious versions of what the package computes: plain loops, one sentence each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vampcli.noise import Stage, draw_noise, hide_noise
+from vampcli.sampling import SamplingConfig
+
+
+def frames_touched(start: int, end: int, file_rate: int, codec_rate: int, hop: int) -> tuple[int, int]:
+    """The first and one past the last frame that share a moment with any of the file's samples."""
+    touched = set()
+    for sample in range(start, end):
+        frame = sample * codec_rate // (file_rate * hop) - 2
+        while frame * hop * file_rate < (sample + 1) * codec_rate:
+            if (frame + 1) * hop * file_rate > sample * codec_rate:
+                touched.add(frame)
+            frame += 1
+    assert touched == set(range(min(touched), max(touched) + 1))
+    return min(touched), max(touched) + 1
+
+
+def paste(x: np.ndarray, spans: Sequence[tuple[int, int]], g: np.ndarray, fade: int) -> np.ndarray:
+    """Sample by sample: the made sound, plus what is left of the mirrored residual of both borders."""
+    y = x.astype(np.float64).copy()
+    for i, (start, end) in enumerate(spans):
+        kept_from = spans[i - 1][1] if i else 0
+        kept_to = spans[i + 1][0] if i + 1 < len(spans) else x.shape[1]
+        before = min(fade, start - kept_from, end - start)
+        after = min(fade, kept_to - end, end - start)
+        for channel in range(x.shape[0]):
+            for place in range(start, end):
+                value = float(g[channel, place])
+                t = place - start
+                if t < before:
+                    residual = float(x[channel, start - 1 - t]) - float(g[channel, start - 1 - t])
+                    value += math.cos(math.pi * t / (2 * before)) ** 2 * residual
+                t = end - 1 - place
+                if t < after:
+                    residual = float(x[channel, end + t]) - float(g[channel, end + t])
+                    value += math.cos(math.pi * t / (2 * after)) ** 2 * residual
+                y[channel, place] = value
+    return y.astype(x.dtype)
+
+
+def kept_periodic(n_frames: int, period: int, width: int, offset: int) -> list[bool]:
+    """Which frames a pulse of `width` frames around offset, offset ± period, ... keeps."""
+    kept = [False] * n_frames
+    reach = n_frames + abs(offset) + period + width
+    for pulse in range(-reach, reach + 1):
+        for frame in range(offset + pulse * period - width // 2, offset + pulse * period - width // 2 + width):
+            if 0 <= frame < n_frames:
+                kept[frame] = True
+    return kept
+
+
+def lowbias32(x: int) -> int:
+    """Wellons' integer hash, in Python's integers."""
+    x ^= x >> 16
+    x = x * 0x7FEB352D % 2**32
+    x ^= x >> 15
+    x = x * 0x846CA68B % 2**32
+    return x ^ (x >> 16)
+
+
+def regions(hidden: Sequence[bool], context: int) -> list[tuple[int, int]]:
+    """Join hidden frames over kept gaps under half a context, then cut what is too long into equal parts."""
+    runs, start, gap = [], None, 0
+    for frame, is_hidden in enumerate(hidden):
+        if is_hidden:
+            start = frame if start is None else start
+            end, gap = frame + 1, 0
+        elif start is not None:
+            gap += 1
+            if 2 * gap >= context:
+                runs.append((start, end))
+                start = None
+    if start is not None:
+        runs.append((start, end))
+    parts = []
+    for start, end in runs:
+        n = math.ceil((end - start) / context)
+        for i in range(n):
+            parts.append((start + i * (end - start) // n, start + (i + 1) * (end - start) // n))
+    return parts
+
+
+def starts(n_frames: int, context: int) -> list[int]:
+    """Step half a context at a time; where the next window would pass the end, end with the clip."""
+    found = [0]
+    while found[-1] + context < n_frames:
+        found.append(min(found[-1] + max(1, context // 2), n_frames - context))
+    return found
+
+
+def fused(model: Callable[..., Tensor], tokens: Tensor, context: int, frame: int) -> Tensor:
+    """Log-probabilities at one frame of one take: (n_codebooks, n_frames) -> (n_predicted, classes)."""
+    n_frames = tokens.shape[1]
+    length = min(context, n_frames)
+    total, weights = 0.0, 0.0
+    for start in starts(n_frames, context):
+        if not start <= frame < start + length:
+            continue
+        logits = model(tokens[None, :, start : start + length])[0, :, frame - start]
+        to_left = length / 2 if start == 0 else frame - start + 0.5
+        to_right = length / 2 if start + length == n_frames else start + length - frame - 0.5
+        weight = min(to_left, to_right)
+        total = total + weight * logits.double().log_softmax(-1)
+        weights += weight
+    return (total / weights).log_softmax(-1)
+
+
+def typical(p: Sequence[float], mass: float, min_tokens: int) -> set[int]:
+    """Take the classes of least |surprise - entropy| until they hold the mass and are enough."""
+    entropy = -sum(q * math.log(q) for q in p if q > 0)
+    kept: set[int] = set()
+    for k in sorted(range(len(p)), key=lambda k: abs(-math.log(p[k]) - entropy)):
+        if sum(p[j] for j in kept) >= mass and len(kept) >= min_tokens:
+            break
+        kept.add(k)
+    return kept
+
+
+def nucleus(p: Sequence[float], mass: float) -> set[int]:
+    """Take the likeliest classes until they hold the mass."""
+    kept: set[int] = set()
+    for k in sorted(range(len(p)), key=lambda k: -p[k]):
+        if sum(p[j] for j in kept) >= mass:
+            break
+        kept.add(k)
+    return kept
+
+
+def softmax(logits: Sequence[float]) -> list[float]:
+    """In float64."""
+    top = max(logits)
+    powers = [math.exp(x - top) for x in logits]
+    return [power / sum(powers) for power in powers]
+
+
+def distribution(logits: Sequence[float], config: SamplingConfig) -> list[float]:
+    """Typical filter, top-p, temperature, in that order; removed classes have probability 0."""
+    kept = set(range(len(logits)))
+    if config.typical_mass < 1:
+        kept &= typical(softmax(logits), config.typical_mass, config.typical_min_tokens)
+    if config.top_p < 1:
+        p = softmax([x if k in kept else -math.inf for k, x in enumerate(logits)])
+        kept &= nucleus(p, config.top_p)
+    return softmax([x / (config.temperature or 1.0) if k in kept else -math.inf for k, x in enumerate(logits)])
+
+
+def fill(
+    logits_of: Callable[[Tensor], Tensor],
+    tokens: Tensor,
+    mask: Tensor,
+    seed: int,
+    config: SamplingConfig,
+    *,
+    stage: Stage,
+    n_steps: int,
+    n_conditioning: int,
+    context: int,
+    mask_id: int,
+    first_frame: int = 0,
+) -> Tensor:
+    """The sampler for one take, token by token.
+
+    `logits_of`: int64 (n_codebooks, n_frames) -> float (n_predicted, n_frames, classes).
+    """
+    parts = regions(mask.any(0).tolist(), context)
+    n_at_start = [int(mask[:, start:end].sum()) for start, end in parts]
+    tokens, hidden = tokens.clone(), {(int(c), int(f)) for c, f in mask.nonzero()}
+    for step in range(n_steps):
+        r = np.float32((step + 1) / n_steps)
+        gamma = min(max(np.cos(r * np.float32(math.pi) / np.float32(2)), np.float32(1e-10)), np.float32(1))
+        shown = tokens.clone()
+        for place in hidden:
+            shown[place] = mask_id
+        logits, confidence = logits_of(shown), {}
+        for codebook, frame in hidden:
+            p = distribution(logits[codebook - n_conditioning, frame].tolist(), config)
+            log_p = np.array([math.log(q) if q > 0 else -math.inf for q in p])
+            noise = (seed, stage, step, torch.tensor([frame + first_frame]), torch.tensor([codebook]))
+            score = log_p
+            if step / n_steps <= config.sample_cutoff and config.temperature > 0:
+                score = log_p + draw_noise(*noise, len(p))[0].numpy()
+            tokens[codebook, frame] = drawn = int(score.argmax())
+            chance = config.mask_temperature * (1 - (step + 1) / n_steps)
+            confidence[codebook, frame] = log_p[drawn] + chance * float(hide_noise(*noise)[0])
+        again: set[tuple[int, int]] = set()
+        for (start, end), n in zip(parts, n_at_start, strict=True):
+            inside = [place for place in hidden if start <= place[1] < end]
+            k = max(1, min(len(inside) - 1, math.floor(gamma * np.float32(n)))) if step < n_steps - 1 else 0
+            again |= set(sorted(inside, key=confidence.__getitem__)[:k])
+        hidden = again
+    return tokens
+
+
+def fake_model(n_codebooks: int, n_conditioning: int, n_classes: int, seed: int = 0) -> Callable[..., Tensor]:
+    """A model in a few lines: every frame hears its own tokens, its neighbours' and the whole window's mean."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randn(n_codebooks, n_classes + 1, 8, generator=generator)
+    heads = torch.randn(n_codebooks - n_conditioning, 8, n_classes, generator=generator)
+
+    def forward(tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
+        x = sum(rows[c][tokens[:, c]] for c in range(n_codebooks))
+        mixed = x + x.mean(1, keepdim=True)
+        mixed[:, 1:] += 0.5 * x[:, :-1]
+        mixed[:, :-1] -= 0.5 * x[:, 1:]
+        return torch.einsum("bfd,pdk->bpfk", mixed[:, wanted], heads) / n_codebooks**0.5
+
+    return forward

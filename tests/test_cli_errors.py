@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from conftest import Ran
+
+from vampcli.errors import ExitCode
+
+Vamp = Callable[..., Ran]
+Song = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def mini_is_the_tiny_model(
+    tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path_factory.mktemp("home")
+    (home / "models").mkdir()
+    (home / "models/mini").symlink_to(tiny_folder)
+    monkeypatch.setenv("VAMP_HOME", str(home))
+
+
+@pytest.fixture(autouse=True)
+def no_model_is_loaded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors come before the slow part: loading weights would be a failure."""
+    if "loads" not in request.keywords:
+        monkeypatch.setattr("vampcli.engine.load", lambda *_: pytest.fail("a model was loaded"))
+
+
+def expect(ran: Ran, code: ExitCode, *says: str) -> None:
+    assert ran.code == code, ran.err
+    assert ran.out == ""
+    assert "Traceback" not in ran.err
+    for text in says:
+        assert text in ran.err
+    assert len(ran.err.strip().splitlines()) <= 2
+
+
+def listing(folder: Path) -> set[str]:
+    return {str(path) for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize(
+    ("span", "code", "says"),
+    [
+        (("--start", "1", "--end", "60"), ExitCode.INPUT, ("ends at 60 s but the clip is 3.00 s", "try --end 3")),
+        (("--start", "5", "--end", "6"), ExitCode.INPUT, ("starts at 5 s",)),
+        (("--start", "2", "--end", "1"), ExitCode.USAGE, ("ends at 1 s, before", "swap")),
+        (("--start", "1", "--end", "1.001"), ExitCode.USAGE, ("1.0 ms", "17.4 ms")),
+        (("--start", "1"), ExitCode.USAGE, ("--end is missing",)),
+        (("--end", "1"), ExitCode.USAGE, ("--start is missing",)),
+        ((), ExitCode.USAGE, ("no span",)),
+        (("--span", "1"), ExitCode.USAGE, ("not a span", "4-6")),
+        (("--span", "a-b"), ExitCode.USAGE, ("not a time", "'a'")),
+        (("--start", "-1", "--end", "2"), ExitCode.USAGE, ("not a time",)),
+        (("--start", "nan", "--end", "2"), ExitCode.USAGE, ("not a time",)),
+    ],
+)
+def test_spans(vamp: Vamp, song: Song, span: tuple[str, ...], code: ExitCode, says: tuple[str, ...]) -> None:
+    expect(vamp("inpaint", song(), *span), code, *says)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        (("--seed", "x"), ExitCode.USAGE, ()),
+        (("--temperature", "-1"), ExitCode.USAGE, ("temperature is -1.0",)),
+        (("--top-p", "0"), ExitCode.USAGE, ("top_p",)),
+        (("--steps", "0"), ExitCode.USAGE, ("n_steps is 0",)),
+        (("-n", "0"), ExitCode.USAGE, ("0 takes",)),
+        (("--margin", "x"), ExitCode.USAGE, ("--margin", "auto")),
+        (("--stereo", "wide"), ExitCode.USAGE, ("--stereo", "mid")),
+        (("--int16", "--float32"), ExitCode.USAGE, ("--int24",)),
+        (("--device", "tpu"), ExitCode.USAGE, ("'tpu'", "mps")),
+        (("--dtype", "int8"), ExitCode.USAGE, ("'int8'", "bf16")),
+        (("--name", "{what}.wav"), ExitCode.USAGE, ("{what}", "{stem}")),
+        (("--name", "{stem.wav"), ExitCode.USAGE, ("no template",)),
+        (("--name", "same.wav", "-n", "2"), ExitCode.USAGE, ("{seed}",)),
+        (("--name", "a.xyz"), ExitCode.USAGE, (".xyz", ".flac")),
+        (("--device", "cuda:99"), ExitCode.DEVICE, ("cuda:99", "there are: cpu")),
+        (("--model", "nobody"), ExitCode.MODEL, ("'nobody'", "mini")),
+    ],
+)
+def test_options(vamp: Vamp, song: Song, options: tuple[str, ...], code: ExitCode, says: tuple[str, ...]) -> None:
+    ran = vamp("inpaint", song(), "--span", "1-2", *options)
+    if options[0] == "--seed":  # the parser's own message
+        assert (ran.code, ran.out) == (code, "")
+    else:
+        expect(ran, code, *says)
+
+
+def test_missing_file(vamp: Vamp, tmp_path: Path) -> None:
+    expect(vamp("inpaint", tmp_path / "no.wav", "--span", "1-2"), ExitCode.INPUT, "no such file", "no.wav")
+
+
+def test_folder_as_input(vamp: Vamp, tmp_path: Path) -> None:
+    expect(vamp("inpaint", tmp_path, "--span", "1-2"), ExitCode.INPUT, "is a folder")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a sound", b"RIFF\x24\x00\x00\x00WAVEfmt "])
+def test_unreadable_file(vamp: Vamp, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "bad.wav").write_bytes(content)
+    expect(vamp("inpaint", tmp_path / "bad.wav", "--span", "1-2"), ExitCode.INPUT, "bad.wav")
+
+
+def test_zero_length_audio(vamp: Vamp, tmp_path: Path) -> None:
+    sf.write(tmp_path / "empty.wav", np.zeros((0, 1)), 44100)
+    expect(vamp("inpaint", tmp_path / "empty.wav", "--span", "1-2"), ExitCode.INPUT, "0 samples")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_nan_and_infinity_are_counted(vamp: Vamp, tmp_path: Path, bad: float) -> None:
+    x = np.zeros(44100)
+    x[[3, 5]] = bad
+    sf.write(tmp_path / "nan.wav", x, 44100, "FLOAT")
+    expect(vamp("inpaint", tmp_path / "nan.wav", "--span", "0.2-0.5"), ExitCode.INPUT, "2 samples")
+
+
+def test_output_exists(vamp: Vamp, song: Song, tmp_path: Path) -> None:
+    (tmp_path / "song.inpaint.7.wav").write_bytes(b"mine")
+    ran = vamp("inpaint", song(), "--span", "1-2", "--seed", 7)
+    expect(ran, ExitCode.INPUT, "exists", "--overwrite")
+    assert (tmp_path / "song.inpaint.7.wav").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
+def test_output_is_the_input(vamp: Vamp, song: Song, tmp_path: Path, overwrite: tuple[str, ...]) -> None:
+    source = song()
+    content = source.read_bytes()
+    os.symlink(source, tmp_path / "link.wav")
+    for out in (source, tmp_path / "link.wav"):
+        expect(vamp("inpaint", source, "--span", "1-2", "-o", out, *overwrite), ExitCode.INPUT, "is the input")
+    assert source.read_bytes() == content
+
+
+def test_unknown_suffix(vamp: Vamp, song: Song) -> None:
+    expect(vamp("inpaint", song(), "--span", "1-2", "-o", "out.xyz"), ExitCode.USAGE, ".xyz", ".wav")
+
+
+def test_one_file_for_several_takes(vamp: Vamp, song: Song) -> None:
+    expect(vamp("inpaint", song(), "--span", "1-2", "-n", 2, "-o", "out.wav"), ExitCode.USAGE, "2 takes", "folder")
+
+
+def test_folder_that_cannot_be_made(vamp: Vamp, song: Song, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ran = vamp("inpaint", song(), "--span", "1-2", "-o", f"{tmp_path}/file/below/")
+    expect(ran, ExitCode.INPUT, str(tmp_path / "file"))
+
+
+def test_folder_not_writable(vamp: Vamp, song: Song, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "locked").mkdir()
+    monkeypatch.setattr("vampcli.cli.outputs.os.access", lambda path, mode: "locked" not in str(path))
+    ran = vamp("inpaint", song(), "--span", "1-2", "-o", tmp_path / "locked")
+    expect(ran, ExitCode.INPUT, "locked is not writable")
+
+
+def test_six_channels(vamp: Vamp, tmp_path: Path) -> None:
+    sf.write(tmp_path / "six.wav", np.zeros((44100, 6)), 44100)
+    expect(vamp("inpaint", tmp_path / "six.wav", "--span", "0.2-0.5"), ExitCode.INPUT, "6 channels", "mix")
+
+
+def test_nothing_is_written_by_an_error(vamp: Vamp, song: Song, tmp_path: Path) -> None:
+    source = song()
+    before = listing(tmp_path)
+    vamp("inpaint", source, "--span", "1-60", "-o", tmp_path / "out/")
+    vamp("inpaint", source, "--span", "1-2", "-o", tmp_path / "out/", "-m", "nobody")
+    vamp("inpaint", source, "--span", "1-2", "-o", tmp_path / "out/", "-d", "cuda:99")
+    assert listing(tmp_path) == before
+
+
+def test_a_model_folder_that_lacks_a_file_is_found_before_loading(
+    vamp: Vamp, song: Song, tiny_folder: Path, tmp_path: Path
+) -> None:
+    broken = shutil.copytree(tiny_folder, tmp_path / "broken")
+    (broken / "fine.safetensors").unlink()
+    expect(vamp("inpaint", song(), "--span", "1-2", "-m", broken), ExitCode.MODEL, "fine.safetensors", "missing")
+
+
+@pytest.mark.loads
+def test_a_damaged_model_names_the_tensor(vamp: Vamp, song: Song, tiny_folder: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    broken = shutil.copytree(tiny_folder, tmp_path / "broken")
+    tensors = load_file(broken / "coarse.safetensors")
+    del tensors["layers.1.query.weight"]
+    save_file(tensors, broken / "coarse.safetensors")
+    ran = vamp("inpaint", song(), "--span", "1-2", "-m", broken)
+    expect(ran, ExitCode.MODEL, "layers.1.query.weight")
+
+
+@pytest.mark.loads
+def test_a_full_disk_leaves_nothing_half_written(
+    vamp: Vamp, song: Song, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = song()
+    before = listing(tmp_path)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("vampcli.audio.sf.SoundFile.write", full)
+    ran = vamp("inpaint", source, "--span", "1-2", "-m", tiny_folder, "--steps", 1)
+    expect(ran, ExitCode.INPUT, "No space left on device")
+    assert listing(tmp_path) == before
+
+
+@pytest.mark.loads
+def test_ctrl_c_keeps_finished_takes(
+    vamp: Vamp, song: Song, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vampcli.engine import Model
+
+    made = Model.inpaint
+
+    def interrupted(self: Model, *args: object, seed: int, **rest: object) -> object:
+        if seed == 2:
+            raise KeyboardInterrupt
+        return made(self, *args, seed=seed, **rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Model, "inpaint", interrupted)
+    ran = vamp("inpaint", song(), "--span", "1-2", "-m", tiny_folder, "--steps", 1, "--seed", 1, "-n", 3)
+    assert ran.code == ExitCode.INTERRUPTED
+    assert ran.out == f"{tmp_path / 'song.inpaint.1.wav'}\n"
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_bug_keeps_its_traceback_and_exit_code_1(vamp: Vamp, song: Song, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vampcli.audio.read", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):  # uncaught: the interpreter prints it and exits with 1
+        vamp("inpaint", song(), "--span", "1-2")
+    assert sys.exc_info() == (None, None, None)
