@@ -70,13 +70,16 @@ def _side_over_mid(pairs: list[tuple[Samples, Samples]], sample_rate: int) -> Te
     n_bands = int(band.max()) + 1
     mid_band, side_band = (torch.zeros(n_bands).index_add_(0, band, p) for p in (power_mid, power_side))
     cross_band = torch.zeros(n_bands, dtype=torch.complex64).index_add_(0, band, cross)
-    centre = torch.zeros(n_bands).index_add_(0, band, bin_hz) / torch.bincount(band)
+    n_inside = torch.bincount(band)  # none in some bands of a very high rate
+    centre = torch.zeros(n_bands).index_add_(0, band, bin_hz) / n_inside.clamp(min=1)
 
     size = (side_band / mid_band.clamp(min=1e-12)).sqrt().clamp(max=4.0)
     correlation = (cross_band.real / (mid_band * side_band).clamp(min=1e-24).sqrt()).clamp(-1, 1)
-    quarter = (1 - correlation.square()).sqrt() * torch.where(cross_band.imag < 0, -1.0, 1.0)
-    real, imag = (
-        torch.from_numpy(np.interp(bin_hz.numpy(), centre.numpy(), part.numpy())).float()
-        for part in (size * correlation, size * quarter)
+    filled = n_inside > 0
+    size, correlation = (
+        torch.from_numpy(np.interp(bin_hz.numpy(), centre[filled].numpy(), part[filled].numpy())).float()
+        for part in (size, correlation)
     )
-    return torch.complex(real, imag)
+    # One direction for all bands: between bands that turn oppositely the side would vanish.
+    quarter = (1 - correlation.square()).clamp(min=0).sqrt() * (-1.0 if cross.imag.sum() < 0 else 1.0)
+    return torch.complex(size * correlation, size * quarter)
