@@ -148,7 +148,7 @@ def test_a_codec_learns_and_keeps_its_codes_alive(prepared: Path, tmp_path: Path
     before = error_on_one_batch()
     for _ in range(LOOP.n_steps):
         trainer.advance()
-    assert error_on_one_batch() < 0.7 * before
+    assert error_on_one_batch() < 0.9 * before
     with torch.no_grad():
         codes = torch.stack([task.codec.encode(clip.float() / 32768) for clip in task.validation_clips[:4]])
     assert min(len(level.unique()) for level in codes.transpose(0, 1)) > 8
