@@ -1,0 +1,91 @@
+"""Names of devices and precisions."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from vampcli.devices import pick_device, pick_dtype
+from vampcli.errors import DeviceError, ExitCode, UsageError
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "CPU", "cuda:", "cuda:x", "cuda:-1", "cpu:0", "cuda:0 "])
+def test_unknown_device_is_a_usage_error(name: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        pick_device(name)
+    assert caught.value.exit_code == ExitCode.USAGE
+    assert repr(name) in caught.value.message
+    assert "auto, cpu, cuda" in caught.value.hint
+
+
+@pytest.mark.usefixtures("two_gpus")
+@pytest.mark.parametrize(
+    ("name", "device"), [("auto", "cuda"), ("cuda", "cuda"), ("cuda:0", "cuda:0"), ("cuda:1", "cuda:1"), ("cpu", "cpu")]
+)
+def test_devices_of_a_machine_with_two_gpus(name: str, device: str) -> None:
+    assert pick_device(name) == torch.device(device)
+
+
+@pytest.mark.usefixtures("two_gpus")
+@pytest.mark.parametrize("name", ["cuda:2", "cuda:99", "cuda:256", "cuda:999999999999", "mps"])
+def test_absent_device_is_an_error_that_lists_those_there_are(name: str) -> None:
+    with pytest.raises(DeviceError) as caught:
+        pick_device(name)
+    assert caught.value.exit_code == ExitCode.DEVICE
+    assert name in caught.value.message
+    assert caught.value.hint == "there are: cpu, cuda:0, cuda:1"
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:99", "mps"])
+def test_machine_without_gpu_offers_its_cpu(name: str) -> None:
+    assert pick_device("auto") == pick_device("cpu") == torch.device("cpu")
+    with pytest.raises(DeviceError) as caught:
+        pick_device(name)
+    assert caught.value.hint == "there are: cpu"
+
+
+def test_auto_finds_a_device_that_computes() -> None:
+    assert torch.ones(2, device=pick_device("auto")).sum() == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)]
+)
+def test_dtype_names(name: str, dtype: torch.dtype) -> None:
+    assert pick_dtype(name, torch.device("cpu")) == dtype
+
+
+def test_automatic_dtype_is_one_this_machine_multiplies() -> None:
+    device = torch.device("cpu")
+    dtype = pick_dtype("auto", device)
+    assert dtype in (torch.float32, torch.bfloat16)
+    assert pick_dtype("auto", torch.device("mps")) == torch.float32
+
+
+@pytest.mark.parametrize(("supported", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_automatic_dtype_on_cuda_follows_the_hardware(
+    monkeypatch: pytest.MonkeyPatch, supported: bool, dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: supported)
+    assert pick_dtype("auto", torch.device("cuda")) == dtype
+
+
+@pytest.mark.parametrize("name", ["float32", "int8", "", "BF16"])
+def test_unknown_dtype_is_a_usage_error(name: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        pick_dtype(name, torch.device("cpu"))
+    assert "auto, fp32, bf16, fp16" in caught.value.hint
