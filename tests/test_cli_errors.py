@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-from conftest import Ran
 
+from conftest import Ran
 from vampcli.errors import ExitCode
 
 Vamp = Callable[..., Ran]

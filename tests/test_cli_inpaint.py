@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Ran
 
+from conftest import Ran
 from vampcli import SamplingConfig, read
 from vampcli.cli.inpaint import inpaint
 
@@ -108,7 +108,7 @@ def test_quiet_says_nothing(quick: Vamp, song: Song) -> None:
     assert quick(song(), "--span", "1-2", "-q").err == ""
 
 
-@pytest.mark.parametrize("name", ["häßlich – 音楽 (1).wav", "-dash.wav", "no suffix"])
+@pytest.mark.parametrize("name", ["häßlich 音楽 (1).wav", "-dash.wav", "no suffix"])
 def test_odd_file_names(quick: Vamp, song: Song, name: str) -> None:
     source = song("a.wav").rename(song("a.wav").with_name(name))
     ran = quick("--span", "1-2", "--seed", 0, "--", source)

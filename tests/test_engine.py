@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import music
 
+from conftest import music
 from vampcli import SamplingConfig, Waveform, read, write
-from vampcli.engine import Model, load, plan_inpaint
+from vampcli.engine import Model, load
 from vampcli.errors import InputError, UsageError
+from vampcli.plan import plan_inpaint
 
 QUICK = SamplingConfig(n_steps=3, n_fine_steps=1)
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import TINY_CODEC, Ran, music
 from safetensors.torch import load_file, save_file
 
+from conftest import TINY_CODEC, Ran, music
 from vampcli import checkpoint
 from vampcli.codec.spectral import SpectralCodec
 from vampcli.errors import InputError, UsageError, VampError

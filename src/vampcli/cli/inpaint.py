@@ -15,7 +15,8 @@ from vampcli.cli.console import Console, guarded
 
 if TYPE_CHECKING:
     from vampcli.audio import Waveform
-    from vampcli.engine import Margin, Plan, Stereo
+    from vampcli.engine import Stereo
+    from vampcli.plan import Margin, Plan
     from vampcli.sampling import SamplingConfig
 
 _WHERE = "Where"
@@ -181,8 +182,8 @@ def _prepare(request: _Request, dry_run: bool) -> _Job:
     from vampcli import audio, checkpoint
     from vampcli.cli.outputs import check_outputs, output_paths
     from vampcli.devices import pick_device, pick_dtype
-    from vampcli.engine import plan_inpaint
     from vampcli.errors import UsageError
+    from vampcli.plan import plan_inpaint
 
     if request.n_takes < 1:
         raise UsageError(f"{request.n_takes} takes are asked for", "ask for one or more: -n 1")

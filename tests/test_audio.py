@@ -1,0 +1,610 @@
+"""Sound is read and written exactly, resampled without surprises, measured and pasted as described."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+import torchaudio
+
+import oracles
+from conftest import music
+from vampcli import audio
+from vampcli.audio import (
+    BITS,
+    FORMATS,
+    Patch,
+    Waveform,
+    holds,
+    level_gain,
+    output_format,
+    paste,
+    read,
+    resample,
+    resample_range,
+    write,
+)
+from vampcli.errors import InputError, UsageError
+
+INTEGERS = ["PCM_U8", "PCM_16", "PCM_24", "PCM_32"]
+RATES = [8000, 16000, 22050, 48000, 96000]
+
+
+def extreme_integers(subtype: str, n_channels: int = 2) -> np.ndarray:
+    """Random and extreme samples, left-justified int32 (n, n_channels), as libsndfile takes them."""
+    bits = BITS[subtype]
+    low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    numbers = np.random.default_rng(0).integers(low, high + 1, (500, n_channels))
+    numbers[:6, 0] = [low, low + 1, -1, 0, 1, high]
+    return (numbers << (32 - bits)).astype(np.int32)
+
+
+def extreme_floats(dtype: type) -> np.ndarray:
+    """Random and extreme numbers: (n, 2)."""
+    numbers = np.random.default_rng(0).standard_normal((500, 2)).astype(dtype)
+    numbers[:8, 0] = [0, -1, 1, 1e-30, -7.25, 1000, np.finfo(dtype).tiny, np.nextafter(dtype(1), dtype(2))]
+    return numbers
+
+
+def quiet(n_channels: int = 1, n_samples: int = 1000, subtype: str = "FLOAT") -> Waveform:
+    samples = 0.1 * np.random.default_rng(0).standard_normal((n_channels, n_samples))
+    return Waveform(samples.astype(np.float32), 44100, subtype)
+
+
+# --- read and write
+
+
+@pytest.mark.parametrize("n_channels", [1, 2, 6])
+@pytest.mark.parametrize("subtype", INTEGERS)
+def test_integers_in_wav_come_back_to_the_bit(tmp_path: Path, subtype: str, n_channels: int) -> None:
+    numbers = extreme_integers(subtype, n_channels)
+    sf.write(tmp_path / "a.wav", numbers, 22050, subtype)
+    write(tmp_path / "b.wav", read(tmp_path / "a.wav"))
+    again, rate = sf.read(tmp_path / "b.wav", dtype="int32", always_2d=True)
+    assert np.array_equal(again, numbers)
+    assert (rate, sf.info(tmp_path / "b.wav").subtype) == (22050, subtype)
+
+
+@pytest.mark.parametrize(("subtype", "dtype"), [("FLOAT", np.float32), ("DOUBLE", np.float64)])
+def test_floats_in_wav_come_back_to_the_bit(tmp_path: Path, subtype: str, dtype: type) -> None:
+    numbers = extreme_floats(dtype)
+    sf.write(tmp_path / "a.wav", numbers, 96000, subtype)
+    write(tmp_path / "b.wav", read(tmp_path / "a.wav"))
+    again, rate = sf.read(tmp_path / "b.wav", dtype=dtype.__name__)
+    assert np.array_equal(again.view(np.uint8), numbers.view(np.uint8))
+    assert (rate, sf.info(tmp_path / "b.wav").subtype) == (96000, subtype)
+
+
+@pytest.mark.parametrize("target", ["b.wav", "b.flac", "b.aiff"])
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24"])
+def test_flac_keeps_its_bits(tmp_path: Path, subtype: str, target: str) -> None:
+    numbers = extreme_integers(subtype)
+    sf.write(tmp_path / "a.flac", numbers, 44100, subtype)
+    write(tmp_path / target, read(tmp_path / "a.flac"))
+    assert np.array_equal(sf.read(tmp_path / target, dtype="int32")[0], numbers)
+    assert sf.info(tmp_path / target).subtype == subtype
+
+
+def test_signed_and_unsigned_8_bit_hold_each_other(tmp_path: Path) -> None:
+    numbers = extreme_integers("PCM_S8")
+    sf.write(tmp_path / "a.aiff", numbers, 44100, "PCM_S8")
+    write(tmp_path / "b.wav", read(tmp_path / "a.aiff"))
+    write(tmp_path / "c.flac", read(tmp_path / "b.wav"))
+    assert sf.info(tmp_path / "b.wav").subtype == "PCM_U8"
+    assert np.array_equal(sf.read(tmp_path / "c.flac", dtype="int32")[0], numbers)
+
+
+@pytest.mark.parametrize(
+    ("subtype", "number", "value"),
+    [
+        ("PCM_U8", 127, 127 / 128),
+        ("PCM_16", -32768, -1.0),
+        ("PCM_16", 32767, 32767 / 32768),
+        ("PCM_24", 1, 2.0**-23),
+        ("PCM_32", 2**31 - 1, 1 - 2.0**-31),
+        ("PCM_32", 1, 2.0**-31),
+    ],
+)
+def test_full_scale_is_1(tmp_path: Path, subtype: str, number: int, value: float) -> None:
+    sf.write(tmp_path / "a.wav", np.int32([number << (32 - BITS[subtype])]), 8000, subtype)
+    assert read(tmp_path / "a.wav").samples.tolist() == [[value]]
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW"])
+def test_samples_are_float64_only_where_float32_is_too_short(tmp_path: Path, subtype: str) -> None:
+    sf.write(tmp_path / "a.wav", np.zeros((10, 2)), 8000, subtype)
+    clip = read(tmp_path / "a.wav")
+    assert clip.samples.dtype == (np.float64 if subtype in ("PCM_32", "DOUBLE") else np.float32)
+    assert (clip.n_channels, clip.n_samples, clip.duration_s) == (2, 10, 10 / 8000)
+
+
+@pytest.mark.parametrize("suffix", [".ogg", ".mp3"])
+def test_what_was_compressed_with_loss_becomes_float(tmp_path: Path, suffix: str) -> None:
+    sf.write(tmp_path / f"a{suffix}", music(0.5, 44100).T, 44100)
+    clip = read(tmp_path / f"a{suffix}")
+    assert clip.subtype == "FLOAT"
+    write(tmp_path / "b.wav", clip)
+    assert np.array_equal(read(tmp_path / "b.wav").samples, clip.samples)
+
+
+@pytest.mark.parametrize("suffix", [".ogg", ".mp3"])
+def test_compressed_sound_is_written_whole(tmp_path: Path, suffix: str) -> None:
+    clip = Waveform(music(1, 44100, 2), 44100)
+    write(tmp_path / f"a{suffix}", clip)
+    again = read(tmp_path / f"a{suffix}").samples
+    assert again.shape == clip.samples.shape
+    assert np.corrcoef(again.ravel(), clip.samples.ravel())[0, 1] > 0.95
+
+
+def test_minutes_of_ogg_do_not_crash(tmp_path: Path) -> None:
+    n = 2_100_000  # libsndfile 1.2.2 dies of about 2 million frames in one call
+    write(tmp_path / "a.ogg", Waveform(np.zeros((1, n), np.float32), 8000))
+    assert sf.info(tmp_path / "a.ogg").frames == n
+
+
+def test_more_than_a_block_is_written_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audio, "_BLOCK", 64)
+    clip = quiet(2, 1000)
+    write(tmp_path / "a.wav", clip)
+    assert np.array_equal(read(tmp_path / "a.wav").samples, clip.samples)
+
+
+def test_what_a_wav_cannot_count_becomes_rf64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audio, "_WAV_LIMIT", 100)
+    clip = quiet()
+    write(tmp_path / "a.wav", clip)
+    assert sf.info(tmp_path / "a.wav").format == "RF64"
+    assert np.array_equal(read(tmp_path / "a.wav").samples, clip.samples)
+
+
+# --- what cannot be read
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no such file: .*gone\.wav"):
+        read(tmp_path / "gone.wav")
+
+
+def test_a_folder_is_no_sound(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a folder"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage" * 500, b"RIFF\x24\0\0\0WAVEfmt "])
+def test_bytes_that_are_no_sound_cannot_be_read(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.wav").write_bytes(content)
+    with pytest.raises(InputError, match=r"cannot read .*a\.wav"):
+        read(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
+def test_a_file_without_samples_is_an_error(tmp_path: Path, name: str) -> None:
+    sf.write(tmp_path / name, np.zeros((0, 1)), 44100)
+    with pytest.raises(InputError, match=r"0 samples|cannot read"):
+        read(tmp_path / name)
+
+
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
+def test_nan_and_infinity_are_counted(tmp_path: Path, subtype: str) -> None:
+    numbers = np.zeros((100, 2))
+    numbers[[3, 5, 7], [0, 1, 1]] = [np.nan, np.inf, -np.inf]
+    sf.write(tmp_path / "a.wav", numbers, 44100, subtype)
+    with pytest.raises(InputError, match="3 samples that are NaN or infinite, of 200"):
+        read(tmp_path / "a.wav")
+
+
+# --- what cannot be written
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_that_exists_stays(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"precious")
+    with pytest.raises(InputError, match="exists"):
+        write(tmp_path / "a.wav", quiet())
+    assert (tmp_path / "a.wav").read_bytes() == b"precious"
+    assert files(tmp_path) == ["a.wav"]
+
+
+def test_overwrite_replaces(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"old")
+    write(tmp_path / "a.wav", quiet(), overwrite=True)
+    assert np.array_equal(read(tmp_path / "a.wav").samples, quiet().samples)
+    assert files(tmp_path) == ["a.wav"]
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a", "a.wave"])
+def test_an_unknown_suffix_is_a_usage_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="unknown sound format"):
+        write(tmp_path / name, quiet())
+    assert files(tmp_path) == []
+
+
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot write"):
+        write(tmp_path / "none" / "a.wav", quiet())
+
+
+def test_a_rate_the_format_does_not_know_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot write"):
+        write(tmp_path / "a.mp3", Waveform(quiet().samples, 12345))
+    assert files(tmp_path) == []
+
+
+@contextmanager
+def disk_of(n_bytes: int) -> Iterator[None]:
+    """No file may grow beyond `n_bytes`."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("missing", [1, 100, 0.5])
+@pytest.mark.parametrize("suffix", sorted(FORMATS))
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, suffix: str, missing: float) -> None:
+    path, clip = tmp_path / f"a{suffix}", Waveform(music(0.5, 44100), 44100, "PCM_16")
+    write(path, clip)
+    before = path.read_bytes()
+    room = len(before) - missing if missing >= 1 else len(before) * missing
+    with disk_of(int(room)), pytest.raises(InputError, match="cannot write"):
+        write(path, clip, overwrite=True)
+    assert path.read_bytes() == before
+    assert files(tmp_path) == [path.name]
+
+
+def test_an_interruption_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sf.SoundFile, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "a.wav", quiet())
+    assert files(tmp_path) == []
+
+
+def test_a_file_has_the_permissions_of_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write(tmp_path / "a.wav", quiet())
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.wav").stat().st_mode & 0o777 == 0o640
+
+
+# --- sample formats
+
+
+@pytest.mark.parametrize(
+    ("stored", "held"),
+    [
+        ("PCM_S8", {"PCM_U8"}),
+        ("PCM_U8", {"PCM_U8"}),
+        ("PCM_16", {"PCM_U8", "PCM_16"}),
+        ("PCM_24", {"PCM_U8", "PCM_16", "PCM_24"}),
+        ("PCM_32", {"PCM_U8", "PCM_16", "PCM_24", "PCM_32"}),
+        ("FLOAT", {"PCM_U8", "PCM_16", "PCM_24", "FLOAT"}),
+        ("DOUBLE", {"PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"}),
+        ("VORBIS", set()),
+        ("MPEG_LAYER_III", set()),
+    ],
+)
+def test_which_format_holds_which(stored: str, held: set[str]) -> None:
+    assert {original for original in [*INTEGERS, "FLOAT", "DOUBLE"] if holds(stored, original)} == held
+
+
+@pytest.mark.parametrize(
+    ("name", "subtype", "expected"),
+    [
+        ("a.wav", "PCM_U8", ("WAV", "PCM_U8")),
+        ("A.WAV", "DOUBLE", ("WAV", "DOUBLE")),
+        ("a.flac", "PCM_U8", ("FLAC", "PCM_S8")),
+        ("a.flac", "PCM_16", ("FLAC", "PCM_16")),
+        ("a.flac", "FLOAT", ("FLAC", "PCM_24")),
+        ("a.aif", "PCM_24", ("AIFF", "PCM_24")),
+        ("a.ogg", "PCM_16", ("OGG", "VORBIS")),
+        ("a.mp3", "FLOAT", ("MP3", "MPEG_LAYER_III")),
+    ],
+)
+def test_the_suffix_names_the_container(name: str, subtype: str, expected: tuple[str, str]) -> None:
+    assert output_format(name, subtype) == expected
+
+
+def test_a_format_that_cannot_hold_the_input_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path / "a.flac", quiet(subtype="FLOAT"))
+    assert "PCM_24 cannot hold FLOAT samples exactly" in caplog.text
+
+
+def test_a_format_that_holds_the_input_is_no_news(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "vampcli"):
+        write(tmp_path / "a.wav", quiet(subtype="PCM_16"), "PCM_24")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("subtype", INTEGERS)
+def test_what_is_too_loud_is_clamped_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, subtype: str
+) -> None:
+    step = 2.0 ** (1 - BITS[subtype])
+    samples = np.array([[1.0, 5.0, -1.0, -1.0 - step, 1 - step, 0.0]])
+    write(tmp_path / "a.wav", Waveform(samples, 44100, subtype))
+    assert "3 samples were too loud" in caplog.text
+    assert read(tmp_path / "a.wav").samples.tolist() == [[1 - step, 1 - step, -1.0, -1.0, 1 - step, 0.0]]
+
+
+def test_integers_are_rounded_to_the_nearest(tmp_path: Path) -> None:
+    samples = np.array([[0.4, 0.6, -0.4, -0.6, 100.4]]) / 2**15
+    write(tmp_path / "a.wav", Waveform(samples, 44100, "PCM_16"))
+    assert sf.read(tmp_path / "a.wav", dtype="int16")[0].tolist() == [0, 1, 0, -1, 100]
+
+
+# --- resample
+
+
+def sine(frequency: float, rate: int, n: int) -> np.ndarray:
+    return np.sin(2 * np.pi * frequency * np.arange(n) / rate)[None]
+
+
+@pytest.mark.parametrize("rate", [*RATES, 44099])
+@pytest.mark.parametrize("back", [False, True])
+def test_a_sine_stays_a_sine(rate: int, back: bool) -> None:
+    from_rate, to_rate = (44100, rate) if back else (rate, 44100)
+    made = resample(sine(997, from_rate, from_rate // 4), from_rate, to_rate)
+    edge = to_rate // 40
+    error = np.abs(made - sine(997, to_rate, made.shape[1]))[:, edge:-edge]
+    assert error.max() < 1e-4
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_resampling_there_and_back_is_the_same_sound(rate: int) -> None:
+    x = sine(440, 44100, 11025) + 0.5 * sine(3000, 44100, 11025)
+    back = resample(resample(x, 44100, rate), rate, 44100)
+    np.testing.assert_allclose(back[:, 1500:9500], x[:, 1500:9500], atol=2e-4)
+
+
+def test_what_the_new_rate_cannot_hold_is_gone() -> None:
+    assert np.abs(resample(sine(30000, 96000, 24000), 96000, 44100)[:, 1000:-1000]).max() < 1e-4
+
+
+@pytest.mark.parametrize(("from_rate", "to_rate"), [(r, 44100) for r in RATES] + [(44100, r) for r in RATES])
+@pytest.mark.parametrize("n", [1, 2, 999, 4410])
+def test_the_new_length_is_rounded_up(from_rate: int, to_rate: int, n: int) -> None:
+    made = resample(np.zeros((2, n)), from_rate, to_rate)
+    assert made.shape == (2, math.ceil(n * to_rate / from_rate))
+    assert made.dtype == np.float32
+
+
+def test_an_equal_rate_changes_nothing() -> None:
+    x = quiet(2).samples
+    assert np.array_equal(resample(x, 44100, 44100), x)
+
+
+def test_channels_are_resampled_apart() -> None:
+    x = quiet(2).samples
+    both = resample(x, 22050, 44100)
+    for channel in range(2):
+        np.testing.assert_allclose(both[channel], resample(x[channel : channel + 1], 22050, 44100)[0], atol=1e-7)
+
+
+@pytest.mark.parametrize(("from_rate", "to_rate"), [(r, 44100) for r in RATES] + [(44100, r) for r in [44100, *RATES]])
+def test_a_range_is_that_part_of_the_whole(from_rate: int, to_rate: int) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 5000)).astype(np.float32)
+    whole = resample(x, from_rate, to_rate)
+    n = whole.shape[1]
+    for start, stop in [(0, n), (0, 1), (n - 1, n), *(sorted(rng.integers(0, n + 1, 2)) for _ in range(15))]:
+        part = resample_range(x, from_rate, to_rate, int(start), int(stop))
+        np.testing.assert_allclose(part, whole[:, start:stop], atol=1e-5)
+
+
+def test_a_range_at_an_odd_rate_is_that_part_of_the_whole() -> None:
+    x = np.random.default_rng(0).standard_normal((1, 60000)).astype(np.float32)
+    whole = resample(x, 44099, 44100)
+    for start, stop in [(0, 500), (45000, 59000)]:
+        np.testing.assert_allclose(resample_range(x, 44099, 44100, start, stop), whole[:, start:stop], atol=1e-5)
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("first", [1, 333, 2000, 4000])
+def test_a_piece_lies_where_it_says_between_silence(rate: int, first: int) -> None:
+    rng = np.random.default_rng(first)
+    piece = rng.standard_normal((1, 700)).astype(np.float32)
+    whole = resample(np.pad(piece, ((0, 0), (first, 6000 - first))), rate, 44100)
+    for _ in range(8):
+        start, stop = sorted(rng.integers(0, whole.shape[1], 2).tolist())
+        part = resample_range(piece, rate, 44100, start, stop, first)
+        np.testing.assert_allclose(part, whole[:, start:stop], atol=1e-5)
+
+
+@pytest.mark.parametrize(("from_rate", "to_rate"), [(r, 44100) for r in RATES] + [(44100, r) for r in RATES])
+def test_resampling_hears_no_further_than_its_reach(from_rate: int, to_rate: int) -> None:
+    click = np.zeros((1, 4000))
+    click[0, 2000] = 1
+    heard = np.nonzero(np.abs(resample(click, from_rate, to_rate)[0]) > 1e-9)[0]  # below lies rounding
+    place = 2000 * to_rate / from_rate
+    assert np.abs(heard - place).max() <= audio.resample_reach(from_rate, to_rate)
+
+
+# --- level
+
+
+def lufs(samples: np.ndarray, rate: int) -> float:
+    """Measured far below full scale, where torchaudio's filters do not clamp."""
+    return float(torchaudio.functional.loudness(torch.from_numpy(samples / 16), rate)) + 20 * math.log10(16)
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000, 96000])
+@pytest.mark.parametrize("amplitude", [0.01, 0.1, 1.0])
+def test_the_level_of_a_sine_is_that_of_the_standard(rate: int, amplitude: float) -> None:
+    expected_lufs = -3.01 + 20 * math.log10(amplitude)  # ITU-R BS.1770: 997 Hz in one channel
+    gain_db = 20 * math.log10(level_gain(amplitude * sine(997, rate, rate), rate))
+    assert gain_db == pytest.approx(-24 - expected_lufs, abs=0.2)
+
+
+@pytest.mark.parametrize("n_channels", [1, 2])
+@pytest.mark.parametrize("volume", [0.05, 0.5, 1.6])
+def test_minus_24_lufs_is_reached(n_channels: int, volume: float) -> None:
+    x = volume * music(2, 44100, n_channels)
+    x += 0.1 * volume * np.sin(2 * np.pi * 300 * np.arange(x.shape[1]) / 44100)
+    gain = level_gain(x, 44100)
+    assert gain * np.abs(x).max() < 1
+    assert lufs(gain * x, 44100) == pytest.approx(-24, abs=0.05)
+
+
+@pytest.mark.parametrize("volume", [2, 4, 100])
+def test_sound_beyond_full_scale_is_measured_as_any_other(volume: float) -> None:
+    x = np.random.default_rng(0).uniform(-1, 1, (1, 44100))
+    assert volume * level_gain(volume * x, 44100) == pytest.approx(level_gain(x / 8, 44100) / 8, rel=1e-3)
+
+
+def test_peaks_stay_within_full_scale() -> None:
+    x = 0.001 * sine(300, 44100, 44100)
+    x[0, ::9000] = 0.9
+    assert level_gain(x, 44100) == pytest.approx(1 / 0.9)
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.zeros((1, 44100)),
+        0.5 * sine(997, 44100, 17639),  # one sample under 0.4 s
+        0.0005 * sine(997, 44100, 44100),  # -69 LUFS
+        0.00001 * sine(997, 44100, 44100),  # every block below the gate
+        np.zeros((1, 1)),
+    ],
+)
+def test_silence_and_snippets_keep_their_level(samples: np.ndarray) -> None:
+    assert level_gain(samples, 44100) == 1.0
+
+
+@pytest.mark.parametrize("seconds", [0.4, 0.45, 1.0])
+def test_from_0_4_s_on_the_level_is_set(seconds: float) -> None:
+    assert level_gain(0.5 * sine(997, 44100, round(seconds * 44100)), 44100) < 0.3
+
+
+@pytest.mark.parametrize("inside", [0.0, 0.999, 50.0])
+def test_what_lies_in_spans_does_not_matter(inside: float) -> None:
+    x = music(2, 44100, 2)
+    spans = [(0, 5000), (30000, 50000), (88000, 88200)]
+    expected = level_gain(x, 44100, spans)
+    for start, end in spans:
+        x[:, start:end] = inside
+    assert level_gain(x, 44100, spans) == expected
+
+
+def test_with_under_0_4_s_kept_all_matters() -> None:
+    x = music(2, 44100)
+    spans = [(10000, 88200)]
+    assert level_gain(x, 44100, spans) == level_gain(x, 44100)
+
+
+# --- paste
+
+PASTE_RATE = 1000  # the fade is 10 samples
+
+
+def pasted(x: np.ndarray, g: np.ndarray, spans: list[tuple[int, int]]) -> np.ndarray:
+    """Paste pieces of `g` that reach 10 ms over the borders."""
+    n = x.shape[1]
+    patches = [
+        Patch(start, end, max(0, start - 10), g[:, max(0, start - 10) : min(n, end + 10)]) for start, end in spans
+    ]
+    return paste(Waveform(x, PASTE_RATE), patches).samples
+
+
+SPANS = {
+    "one in the middle": [(40, 90)],
+    "at the start": [(0, 50)],
+    "at the end": [(60, 150)],
+    "all": [(0, 150)],
+    "little kept before": [(3, 60)],
+    "little kept after": [(60, 146)],
+    "two": [(20, 50), (90, 120)],
+    "two less than a fade apart": [(20, 50), (54, 120)],
+    "three touching": [(20, 50), (50, 70), (71, 120)],
+    "shorter than the fade": [(40, 46)],
+    "one sample": [(40, 41)],
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_channels", [1, 2])
+@pytest.mark.parametrize("spans", SPANS.values(), ids=SPANS)
+def test_paste_is_the_formula(spans: list[tuple[int, int]], n_channels: int, dtype: type) -> None:
+    x, g = np.random.default_rng(0).standard_normal((2, n_channels, 150)).astype(dtype)
+    y = pasted(x, g, spans)
+    assert y.dtype == dtype
+    np.testing.assert_allclose(y, oracles.paste(x, spans, g, 10), rtol=0, atol=np.finfo(dtype).eps * 8)
+
+
+@pytest.mark.parametrize("spans", SPANS.values(), ids=SPANS)
+def test_outside_the_spans_every_bit_stays(spans: list[tuple[int, int]]) -> None:
+    x, g = np.random.default_rng(1).standard_normal((2, 2, 150)).astype(np.float32)
+    before = x.copy()
+    y = pasted(x, g, spans)
+    kept = np.ones(150, dtype=bool)
+    for start, end in spans:
+        kept[start:end] = False
+    assert np.array_equal(y[:, kept].view(np.uint32), x[:, kept].view(np.uint32))
+    assert np.array_equal(x, before)
+
+
+@pytest.mark.parametrize(
+    "spans",
+    [[(40, 90)], [(3, 60)], [(60, 146)], [(20, 50), (54, 120)], [(20, 50), (52, 120)], [(40, 52)], [(40, 60)]],
+)
+def test_no_step_is_larger_than_a_fade_makes(spans: list[tuple[int, int]]) -> None:
+    x, g = np.full((1, 150), 0.5), np.full((1, 150), -0.5)
+    y = pasted(x, g, spans)[0]
+    for start, end in spans:
+        assert abs(y[start] - y[start - 1]) < 1e-9
+        assert abs(y[end] - y[end - 1]) < 1e-9
+    # cos^2 over n samples makes steps of at most pi / 2n, and two fades may meet.
+    shortest = min(
+        10, *(b - a for a, b in zip([0, *(e for _, e in spans)], [*(s for s, _ in spans), 150], strict=True))
+    )
+    assert np.abs(np.diff(y)).max() < 2 * math.pi / 2 / shortest
+
+
+def test_the_removed_sound_does_not_leak() -> None:
+    x, g = np.random.default_rng(2).standard_normal((2, 1, 150))
+    other = x.copy()
+    other[:, 40:90] = 99
+    assert np.array_equal(pasted(x, g, [(40, 90)])[:, 40:90], pasted(other, g, [(40, 90)])[:, 40:90])
+
+
+def test_perfect_sound_is_pasted_without_a_trace() -> None:
+    x = music(0.15, PASTE_RATE)
+    np.testing.assert_allclose(pasted(x, x, [(20, 50), (54, 120)]), x, rtol=0, atol=1e-15)
+
+
+def test_nothing_to_paste_changes_nothing() -> None:
+    clip = quiet(2, subtype="PCM_24")
+    result = paste(clip, [])
+    assert np.array_equal(result.samples, clip.samples)
+    assert (result.sample_rate, result.subtype) == (clip.sample_rate, clip.subtype)
+
+
+def test_a_pasted_file_differs_only_inside_the_span(tmp_path: Path, song: Callable[..., Path]) -> None:
+    path = song(seconds=1, n_channels=2, subtype="PCM_16")
+    clip = read(path)
+    made = 0.1 * np.random.default_rng(0).standard_normal((2, 10882))
+    write(tmp_path / "b.wav", paste(clip, [Patch(20000, 30000, 19559, made)]))
+    before, after = (sf.read(p, dtype="int16")[0] for p in (path, tmp_path / "b.wav"))
+    changed = np.nonzero((before != after).any(1))[0]
+    assert (changed.min(), changed.max()) == pytest.approx((20000, 29999), abs=5)
+    assert changed.min() >= 20000
+    assert changed.max() < 30000

@@ -1,0 +1,151 @@
+"""Noise belongs to a place and is good noise."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import oracles
+from vampcli import noise
+from vampcli.noise import Stage, draw_noise, hide_noise, uniform
+
+EDGES = [0, 1, 2, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF]
+
+
+def places(n_frames: int, n_codebooks: int) -> tuple[torch.Tensor, torch.Tensor]:
+    frames = torch.arange(n_frames).repeat_interleave(n_codebooks)
+    return frames, torch.arange(n_codebooks).repeat(n_frames)
+
+
+def test_the_hash_is_lowbias32() -> None:
+    words = EDGES + np.random.default_rng(0).integers(0, 2**32, 2000).tolist()
+    assert noise._mix(torch.tensor(words)).tolist() == [oracles.lowbias32(word) for word in words]
+
+
+def test_the_hash_leaves_its_argument_alone() -> None:
+    words = torch.tensor(EDGES)
+    noise._mix(words)
+    assert words.tolist() == EDGES
+
+
+def test_uniform_numbers_are_the_hash_of_seed_stream_and_place() -> None:
+    word = 0
+    for part in (7, 0, 7, 3):  # the seed's low and high word, the streams outside the sampler, the stream
+        word = oracles.lowbias32((word + part + 0x9E3779B9) % 2**32)
+    expected = [((oracles.lowbias32(i ^ word) >> 8) + 0.5) / 2**24 for i in range(100)]
+    assert uniform(7, 3, 100).tolist() == pytest.approx(expected, abs=2**-24)
+
+
+@pytest.mark.parametrize("word", EDGES)
+def test_every_word_gives_finite_noise(word: int) -> None:
+    u = noise._unit(torch.tensor([word]))
+    assert 0 < float(u) < 1
+    assert torch.isfinite(noise._gumbel(torch.tensor([word]))).all()
+
+
+def test_the_gumbel_of_a_word_is_minus_log_minus_log() -> None:
+    words = torch.tensor([0, 2**31, 3 * 2**30])
+    expected = [-math.log(-math.log(u)) for u in (0.5 / 2**24, 0.5, 0.75)]
+    assert noise._gumbel(words).tolist() == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_place_has_its_number_in_any_order_and_batch() -> None:
+    frames, codebooks = places(50, 4)
+    all_at_once = draw_noise(3, Stage.COARSE, 5, frames, codebooks, 64)
+    order = torch.randperm(200, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(draw_noise(3, Stage.COARSE, 5, frames[order], codebooks[order], 64), all_at_once[order])
+    for i in (0, 77, 199):
+        alone = draw_noise(3, Stage.COARSE, 5, frames[i : i + 1], codebooks[i : i + 1], 64)
+        assert torch.equal(alone[0], all_at_once[i])
+
+
+def test_a_class_has_its_number_among_any_number_of_classes() -> None:
+    frames, codebooks = places(10, 2)
+    few, many = (draw_noise(3, Stage.COARSE, 0, frames, codebooks, n) for n in (16, 1024))
+    assert torch.equal(few, many[:, :16])
+
+
+def test_hide_noise_has_its_number_in_any_batch() -> None:
+    frames, codebooks = places(50, 4)
+    all_at_once = hide_noise(3, Stage.FINE, 5, frames, codebooks)
+    assert torch.equal(hide_noise(3, Stage.FINE, 5, frames[60:61], codebooks[60:61]), all_at_once[60:61])
+
+
+@pytest.mark.parametrize(
+    ("seed", "stage", "step", "frame", "codebook"),
+    [
+        (8, 0, 2, 5, 1),
+        (7 + 2**32, 0, 2, 5, 1),
+        (-7, 0, 2, 5, 1),
+        (7, 1, 2, 5, 1),
+        (7, 0, 3, 5, 1),
+        (7, 0, 2, 6, 1),
+        (7, 0, 2, -5, 1),
+        (7, 0, 2, 5, 2),
+        (7, 0, 5, 2, 1),
+    ],
+)
+def test_another_place_has_other_numbers(seed: int, stage: int, step: int, frame: int, codebook: int) -> None:
+    here = draw_noise(7, Stage.COARSE, 2, torch.tensor([5]), torch.tensor([1]), 100)
+    there = draw_noise(seed, Stage(stage), step, torch.tensor([frame]), torch.tensor([codebook]), 100)
+    assert int((here == there).sum()) == 0
+
+
+def test_drawing_and_hiding_again_have_streams_of_their_own() -> None:
+    frames, codebooks = places(200, 4)
+    drawing = draw_noise(7, Stage.COARSE, 2, frames, codebooks, 1)[:, 0]
+    hiding = hide_noise(7, Stage.COARSE, 2, frames, codebooks)
+    assert abs(float(torch.corrcoef(torch.stack([drawing, hiding]))[0, 1])) < 0.15
+
+
+@pytest.mark.parametrize("seed", [0, -1, 2**31, 2**32 - 1, 2**63, 2**64 - 1, -(2**63), 10**30])
+def test_any_integer_is_a_seed(seed: int) -> None:
+    frames, codebooks = places(20, 2)
+    assert torch.isfinite(draw_noise(seed, Stage.COARSE, 0, frames, codebooks, 50)).all()
+    assert torch.isfinite(hide_noise(seed, Stage.COARSE, 0, frames, codebooks)).all()
+
+
+def test_only_the_lowest_64_bits_of_a_seed_count() -> None:
+    assert torch.equal(uniform(5, 0, 10), uniform(5 + 2**64, 0, 10))
+    assert torch.equal(uniform(-1, 0, 10), uniform(2**64 - 1, 0, 10))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 12345])
+def test_noise_is_standard_gumbel(seed: int) -> None:
+    g = draw_noise(seed, Stage.COARSE, 0, *places(200, 4), 256).double()
+    assert float(g.mean()) == pytest.approx(0.5772, abs=0.02)
+    assert float(g.var()) == pytest.approx(math.pi**2 / 6, abs=0.05)
+
+
+def test_noise_fills_the_unit_interval_evenly() -> None:
+    u = (-(-hide_noise(1, Stage.FINE, 3, *places(20000, 2))).exp()).exp()
+    counts = torch.histc(u, 20, 0, 1)
+    assert float(((counts - 2000) ** 2 / 2000).sum()) < 60  # chi-square, 19 degrees: 1e-5 lies at 57
+
+
+def correlation(a: torch.Tensor, b: torch.Tensor) -> float:
+    return abs(float(torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1]))
+
+
+def test_neighbours_are_uncorrelated() -> None:
+    def grid(seed: int, step: int = 0) -> torch.Tensor:
+        return draw_noise(seed, Stage.COARSE, step, *places(200, 4), 128).reshape(200, 4, 128)
+
+    g = grid(4)
+    assert correlation(g[1:], g[:-1]) < 0.02
+    assert correlation(g[:, 1:], g[:, :-1]) < 0.02
+    assert correlation(g[..., 1:], g[..., :-1]) < 0.02
+    assert correlation(g, grid(5)) < 0.02
+    assert correlation(g, grid(4, step=1)) < 0.02
+
+
+@pytest.mark.parametrize("p", [[0.125] * 8, [0.5, 0.25, 0.125, 0.0625, 0.03, 0.02, 0.01, 0.0025]])
+def test_draws_follow_the_distribution(p: list[float]) -> None:
+    n = 20000
+    g = draw_noise(11, Stage.COARSE, 0, torch.arange(n), torch.zeros(n, dtype=torch.int64), 8)
+    counts = torch.bincount((torch.tensor(p).log() + g).argmax(-1), minlength=8)
+    expected = n * torch.tensor(p) / sum(p)
+    assert float(((counts - expected) ** 2 / expected).sum()) < 40  # chi-square, 7 degrees: 1e-6 lies at 40

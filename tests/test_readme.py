@@ -1,0 +1,62 @@
+"""Every command of the README runs, with the embedded model."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import Ran
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("vamp ")]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of what the README talks about, as the working folder."""
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    (tmp_path / "tests/data").mkdir(parents=True)
+    (tmp_path / "tests/data/official").symlink_to(ROOT / "tests/data/official")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_there_are_commands() -> None:
+    assert len(COMMANDS) >= 7
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_runs(vamp: Callable[..., Ran], checkout: Path, command: str) -> None:
+    ran = vamp(*shlex.split(command)[1:])
+    assert ran.code == 0, ran.err
+    assert ran.out
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+def test_python_runs(checkout: Path, block: str) -> None:
+    exec(compile(block, "README.md", "exec"), {})
+    assert (checkout / "take.wav").is_file()
+
+
+def test_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for block in blocks("sh"):
+        for target in re.findall(r"^make (\w+)", block, re.MULTILINE):
+            assert f"\n{target}:" in makefile
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README))
+def test_links_lead_somewhere(link: str) -> None:
+    assert link.startswith("https://") or (ROOT / link).exists()

@@ -1,0 +1,106 @@
+"""A mono sound gets the stereo image of its surroundings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vampcli.stereo import mid_side, widen
+
+RATE = 44100
+
+
+def noise(n_channels: int, n_samples: int = RATE, seed: int = 0) -> np.ndarray:
+    return (0.1 * np.random.default_rng(seed).standard_normal((n_channels, n_samples))).astype(np.float32)
+
+
+def level_db(stereo: np.ndarray) -> float:
+    """Of the side against the mid, away from the ends."""
+    mid, side = (x[:, 4000:-4000].astype(np.float64) for x in mid_side(stereo))
+    return float(10 * np.log10((side**2).sum() / (mid**2).sum()))
+
+
+def correlation(stereo: np.ndarray) -> float:
+    """Of the side with the mid, away from the ends."""
+    mid, side = (x[0, 4000:-4000] for x in mid_side(stereo))
+    return float(np.corrcoef(mid, side)[0, 1])
+
+
+def panned(left: float, right: float) -> np.ndarray:
+    return np.float32([[left], [right]]) * noise(1, seed=1)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_mid_and_side_give_left_and_right_back(dtype: type) -> None:
+    stereo = noise(2).astype(dtype)
+    mid, side = mid_side(stereo)
+    assert mid.shape == side.shape == (1, RATE)
+    rounding = np.finfo(dtype).eps * np.abs(stereo).max()
+    np.testing.assert_allclose(np.concatenate([mid + side, mid - side]), stereo, rtol=0, atol=rounding)
+
+
+def test_16_bit_sound_survives_mid_and_side_to_the_bit() -> None:
+    stereo = (np.random.default_rng(0).integers(-(2**15), 2**15, (2, 5000)) / 2**15).astype(np.float32)
+    mid, side = mid_side(stereo)
+    assert np.array_equal(np.concatenate([mid + side, mid - side]), stereo)
+
+
+@pytest.mark.parametrize("surroundings", [[], [noise(1).repeat(2, axis=0)], [np.zeros((2, RATE), np.float32)]])
+def test_without_a_side_both_channels_are_the_mid_to_the_bit(surroundings: list[np.ndarray]) -> None:
+    mid = noise(1, 5000, seed=2)
+    assert np.array_equal(widen(mid, surroundings, RATE), np.concatenate([mid, mid]))
+
+
+def test_empty_surroundings_are_no_surroundings() -> None:
+    mid = noise(1, 5000, seed=2)
+    assert np.array_equal(widen(mid, [np.zeros((2, 0), np.float32)], RATE), np.concatenate([mid, mid]))
+
+
+@pytest.mark.parametrize("gains", [(1.0, 0.3), (0.2, 0.9), (1.0, 0.8), (1.0, 0.0)])
+def test_panning_is_kept(gains: tuple[float, float]) -> None:
+    wide = widen(noise(1, seed=3), [panned(*gains)], RATE)
+    assert level_db(wide) == pytest.approx(level_db(panned(*gains)), abs=1)
+    assert correlation(wide) == pytest.approx(correlation(panned(*gains)), abs=0.1)
+
+
+@pytest.mark.parametrize("width", [0.1, 0.5, 1.0])
+def test_an_uncorrelated_side_keeps_level_and_stays_uncorrelated(width: float) -> None:
+    around = np.float32([[1, width], [1, -width]]) @ noise(2, seed=4)
+    wide = widen(noise(1, seed=5), [around], RATE)
+    assert level_db(wide) == pytest.approx(level_db(around), abs=1)
+    assert correlation(wide) == pytest.approx(0, abs=0.1)
+
+
+def test_a_partly_correlated_side_keeps_its_correlation() -> None:
+    around = np.float32([[1.3, 0.4], [0.7, -0.4]]) @ noise(2, seed=6)
+    wide = widen(noise(1, seed=7), [around], RATE)
+    assert level_db(wide) == pytest.approx(level_db(around), abs=1)
+    assert correlation(wide) == pytest.approx(correlation(around), abs=0.1)
+
+
+def test_bands_have_images_of_their_own() -> None:
+    t = np.arange(RATE) / RATE
+    low, high = (0.1 * np.sin(2 * np.pi * f * t) for f in (200, 8000))
+    wide = widen((low + high)[None].astype(np.float32), [np.float32([low + 0.0 * high, 0.2 * low + high])], RATE)
+    spectrum = np.abs(np.fft.rfft(wide[:, :RATE]))
+    assert spectrum[0, 200] > 3 * spectrum[1, 200]
+    assert spectrum[1, 8000] > 3 * spectrum[0, 8000]
+
+
+def test_the_sum_of_both_channels_stays_the_made_sound() -> None:
+    mid = noise(1, seed=8)
+    np.testing.assert_allclose(widen(mid, [panned(1, 0.2)], RATE).mean(0), mid[0], atol=1e-7)
+
+
+@pytest.mark.parametrize("n_samples", [1, 100, 2047, 30001])
+@pytest.mark.parametrize("rate", [8000, 44100, 192000, 384000])
+def test_any_length_and_rate_give_finite_sound_of_that_length(n_samples: int, rate: int) -> None:
+    wide = widen(noise(1, n_samples), [panned(1, 0.5), panned(0.5, 1)[:, :300]], rate)
+    assert wide.shape == (2, n_samples)
+    assert wide.dtype == np.float32
+    assert np.isfinite(wide).all()
+
+
+def test_a_sound_without_a_middle_does_not_blow_up() -> None:
+    around = noise(1) * np.float32([[1], [-1]])
+    assert np.abs(widen(noise(1, seed=9), [around], RATE)).max() < 5

@@ -1,0 +1,151 @@
+"""Clips of any length through windows equal the slow triangular mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+import oracles
+from vampcli.windows import regions, window_starts, windowed
+
+LENGTHS = [1, 2, 7, 8, 9, 11, 12, 13, 16, 20, 37]
+MODEL = oracles.fake_model(3, 1, 10)
+
+
+def random_mask(n_takes: int, n_frames: int, share: float, seed: int) -> Tensor:
+    """Which frames hide something: bool (n_takes, n_frames)."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(n_takes, n_frames, generator=generator) < share
+
+
+def random_tokens(n_takes: int, n_frames: int, seed: int = 0) -> Tensor:
+    return torch.randint(11, (n_takes, 3, n_frames), generator=torch.Generator().manual_seed(seed))
+
+
+def predicted(tokens: Tensor, hidden: Tensor, context: int) -> dict[int, Tensor]:
+    """Frame -> logits (n_takes, n_predicted, classes); fails where a frame is in two pieces."""
+    found: dict[int, Tensor] = {}
+    for first, logits in windowed(MODEL, context)(tokens, hidden):
+        assert first >= max(found, default=-1)
+        for i in range(logits.shape[2]):
+            assert first + i not in found
+            found[first + i] = logits[:, :, i]
+    return found
+
+
+@pytest.mark.parametrize("context", [1, 2, 5, 8])
+@pytest.mark.parametrize("n_frames", LENGTHS)
+def test_windows_step_by_half_a_context_and_end_with_the_clip(n_frames: int, context: int) -> None:
+    starts = window_starts(n_frames, context)
+    assert starts == oracles.starts(n_frames, context)
+    covered = {frame for start in starts for frame in range(start, min(start + context, n_frames))}
+    assert covered == set(range(n_frames))
+    assert starts[-1] == max(0, n_frames - context)
+
+
+@pytest.mark.parametrize("share", [0.03, 0.1, 0.3, 0.9])
+@pytest.mark.parametrize("context", [1, 2, 7, 8, 25])
+def test_regions_join_close_frames_and_cut_long_runs(share: float, context: int) -> None:
+    for seed in range(20):
+        hidden = random_mask(1, 90, share, seed)[0]
+        assert regions(hidden, context) == oracles.regions(hidden.tolist(), context)
+
+
+@pytest.mark.parametrize(("gap", "n_regions"), [(1, 1), (4, 1), (5, 2), (30, 2)])
+def test_a_gap_of_half_a_context_parts_regions(gap: int, n_regions: int) -> None:
+    hidden = torch.tensor([False, True, *[False] * gap, True, False])
+    assert len(regions(hidden, 10)) == n_regions
+
+
+def test_nothing_hidden_has_no_region() -> None:
+    assert regions(torch.zeros(20, dtype=torch.bool), 8) == []
+
+
+def test_every_hidden_frame_is_in_one_region_no_longer_than_a_context() -> None:
+    for seed in range(20):
+        hidden = random_mask(1, 90, 0.4, seed)[0]
+        found = regions(hidden, 9)
+        frames = [frame for start, end in found for frame in range(start, end)]
+        assert len(frames) == len(set(frames))
+        assert set(hidden.nonzero()[:, 0].tolist()) <= set(frames)
+        assert all(0 < end - start <= 9 for start, end in found)
+
+
+@pytest.mark.parametrize("context", [2, 5, 8])
+@pytest.mark.parametrize("n_frames", LENGTHS)
+def test_fusion_is_the_triangular_mean_of_all_windows(n_frames: int, context: int) -> None:
+    tokens, hidden = random_tokens(2, n_frames), random_mask(2, n_frames, 0.4, n_frames)
+    found = predicted(tokens, hidden, context)
+    for take, frame in hidden.nonzero().tolist():
+        expected = oracles.fused(MODEL, tokens[take], context, frame)
+        torch.testing.assert_close(found[frame][take].log_softmax(-1).double(), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("n_frames", [1, 5, 8])
+def test_a_clip_within_one_context_is_a_single_pass(n_frames: int) -> None:
+    tokens, hidden = random_tokens(1, n_frames), torch.ones(1, n_frames, dtype=torch.bool)
+    pieces = list(windowed(MODEL, 8)(tokens, hidden))
+    assert [first for first, _ in pieces] == [0]
+    torch.testing.assert_close(pieces[0][1].softmax(-1), MODEL(tokens).softmax(-1))
+
+
+def test_fused_probabilities_sum_to_one() -> None:
+    for logits in predicted(random_tokens(1, 37), torch.ones(1, 37, dtype=torch.bool), 8).values():
+        torch.testing.assert_close(logits.exp().sum(-1), torch.ones(1, 2), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("n_frames", LENGTHS)
+def test_every_hidden_frame_is_in_exactly_one_piece(n_frames: int) -> None:
+    for seed in range(10):
+        hidden = random_mask(3, n_frames, 0.2, seed)
+        found = predicted(random_tokens(3, n_frames), hidden, 8)
+        assert set(hidden.any(0).nonzero()[:, 0].tolist()) <= set(found)
+
+
+def test_nothing_hidden_runs_nothing() -> None:
+    assert predicted(random_tokens(2, 37), torch.zeros(2, 37, dtype=torch.bool), 8) == {}
+
+
+def counting(calls: list[Tensor]) -> Callable[..., Tensor]:
+    def forward(tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
+        calls.append(tokens)
+        return MODEL(tokens, wanted)
+
+    return forward
+
+
+def test_only_windows_that_hide_something_run_and_only_for_that_take() -> None:
+    tokens, hidden = random_tokens(3, 37), random_mask(3, 37, 0.05, 5)
+    calls: list[Tensor] = []
+    list(windowed(counting(calls), 8)(tokens, hidden))
+    due = [
+        tokens[take : take + 1, :, start : start + 8]
+        for start in oracles.starts(37, 8)
+        for take in range(3)
+        if hidden[take, start : start + 8].any()
+    ]
+    assert 0 < len(due) < 3 * len(oracles.starts(37, 8))
+    assert len(calls) == len(due)
+    assert all(torch.equal(call, window) for call, window in zip(calls, due, strict=True))
+
+
+@pytest.mark.parametrize("n_frames", LENGTHS)
+def test_takes_do_not_influence_each_other_to_the_bit(n_frames: int) -> None:
+    for seed in range(30):
+        tokens, hidden = random_tokens(3, n_frames, seed), random_mask(3, n_frames, 0.15, seed)
+        together = predicted(tokens, hidden, 8)
+        for take in range(3):
+            alone = predicted(tokens[take : take + 1], hidden[take : take + 1], 8)
+            for frame in hidden[take].nonzero()[:, 0].tolist():
+                assert torch.equal(alone[frame][0], together[frame][take])
+
+
+def test_far_tokens_do_not_matter_beyond_the_windows() -> None:
+    tokens, hidden = random_tokens(1, 37), torch.zeros(1, 37, dtype=torch.bool)
+    hidden[0, 3] = True
+    other = tokens.clone()
+    other[..., 8:] = 0
+    assert torch.equal(predicted(tokens, hidden, 8)[3], predicted(other, hidden, 8)[3])
