@@ -12,7 +12,7 @@ import pytest
 import soundfile as sf
 import torch
 
-from vampcli import checkpoint
+from vampcli import Waveform, checkpoint
 from vampcli.checkpoint import Parts, Provenance
 from vampcli.codec.spectral import SpectralCodec, SpectralConfig
 from vampcli.engine import Model, load
@@ -72,6 +72,17 @@ def music(seconds: float, rate: int, n_channels: int = 1, seed: int = 0) -> np.n
         tone = sum(np.sin(2 * np.pi * pitch * k * after) / k for k in (1, 2, 3))
         x += 0.1 * gains * np.where(after >= 0, np.exp(-4 * np.abs(after)), 0) * tone
     return np.clip(x, -0.6, 0.6)
+
+
+def sine(frequency: float, rate: int, n: int) -> np.ndarray:
+    """A full-scale tone: float64 (1, n)."""
+    return np.sin(2 * np.pi * frequency * np.arange(n) / rate)[None]
+
+
+def quiet(n_channels: int = 1, n_samples: int = 1000, subtype: str = "FLOAT") -> Waveform:
+    """Noise at 44.1 kHz that no format clamps."""
+    samples = 0.1 * np.random.default_rng(0).standard_normal((n_channels, n_samples))
+    return Waveform(samples.astype(np.float32), 44100, subtype)
 
 
 @pytest.fixture

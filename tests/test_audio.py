@@ -6,7 +6,7 @@ import logging
 import math
 import os
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,21 +16,16 @@ import soundfile as sf
 import torch
 import torchaudio
 
-import oracles
-from conftest import music
+from conftest import music, quiet, sine
 from vampcli import audio
 from vampcli.audio import (
     BITS,
     FORMATS,
-    Patch,
     Waveform,
     holds,
     level_gain,
     output_format,
-    paste,
     read,
-    resample,
-    resample_range,
     write,
 )
 from vampcli.errors import InputError, UsageError
@@ -53,11 +48,6 @@ def extreme_floats(dtype: type) -> np.ndarray:
     numbers = np.random.default_rng(0).standard_normal((500, 2)).astype(dtype)
     numbers[:8, 0] = [0, -1, 1, 1e-30, -7.25, 1000, np.finfo(dtype).tiny, np.nextafter(dtype(1), dtype(2))]
     return numbers
-
-
-def quiet(n_channels: int = 1, n_samples: int = 1000, subtype: str = "FLOAT") -> Waveform:
-    samples = 0.1 * np.random.default_rng(0).standard_normal((n_channels, n_samples))
-    return Waveform(samples.astype(np.float32), 44100, subtype)
 
 
 # --- read and write
@@ -351,93 +341,6 @@ def test_integers_are_rounded_to_the_nearest(tmp_path: Path) -> None:
     assert sf.read(tmp_path / "a.wav", dtype="int16")[0].tolist() == [0, 1, 0, -1, 100]
 
 
-# --- resample
-
-
-def sine(frequency: float, rate: int, n: int) -> np.ndarray:
-    return np.sin(2 * np.pi * frequency * np.arange(n) / rate)[None]
-
-
-@pytest.mark.parametrize("rate", [*RATES, 44099])
-@pytest.mark.parametrize("back", [False, True])
-def test_a_sine_stays_a_sine(rate: int, back: bool) -> None:
-    from_rate, to_rate = (44100, rate) if back else (rate, 44100)
-    made = resample(sine(997, from_rate, from_rate // 4), from_rate, to_rate)
-    edge = to_rate // 40
-    error = np.abs(made - sine(997, to_rate, made.shape[1]))[:, edge:-edge]
-    assert error.max() < 1e-4
-
-
-@pytest.mark.parametrize("rate", RATES)
-def test_resampling_there_and_back_is_the_same_sound(rate: int) -> None:
-    x = sine(440, 44100, 11025) + 0.5 * sine(3000, 44100, 11025)
-    back = resample(resample(x, 44100, rate), rate, 44100)
-    np.testing.assert_allclose(back[:, 1500:9500], x[:, 1500:9500], atol=2e-4)
-
-
-def test_what_the_new_rate_cannot_hold_is_gone() -> None:
-    assert np.abs(resample(sine(30000, 96000, 24000), 96000, 44100)[:, 1000:-1000]).max() < 1e-4
-
-
-@pytest.mark.parametrize(("from_rate", "to_rate"), [(r, 44100) for r in RATES] + [(44100, r) for r in RATES])
-@pytest.mark.parametrize("n", [1, 2, 999, 4410])
-def test_the_new_length_is_rounded_up(from_rate: int, to_rate: int, n: int) -> None:
-    made = resample(np.zeros((2, n)), from_rate, to_rate)
-    assert made.shape == (2, math.ceil(n * to_rate / from_rate))
-    assert made.dtype == np.float32
-
-
-def test_an_equal_rate_changes_nothing() -> None:
-    x = quiet(2).samples
-    assert np.array_equal(resample(x, 44100, 44100), x)
-
-
-def test_channels_are_resampled_apart() -> None:
-    x = quiet(2).samples
-    both = resample(x, 22050, 44100)
-    for channel in range(2):
-        np.testing.assert_allclose(both[channel], resample(x[channel : channel + 1], 22050, 44100)[0], atol=1e-7)
-
-
-@pytest.mark.parametrize(("from_rate", "to_rate"), [(r, 44100) for r in RATES] + [(44100, r) for r in [44100, *RATES]])
-def test_a_range_is_that_part_of_the_whole(from_rate: int, to_rate: int) -> None:
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((2, 5000)).astype(np.float32)
-    whole = resample(x, from_rate, to_rate)
-    n = whole.shape[1]
-    for start, stop in [(0, n), (0, 1), (n - 1, n), *(sorted(rng.integers(0, n + 1, 2)) for _ in range(15))]:
-        part = resample_range(x, from_rate, to_rate, int(start), int(stop))
-        np.testing.assert_allclose(part, whole[:, start:stop], atol=1e-5)
-
-
-def test_a_range_at_an_odd_rate_is_that_part_of_the_whole() -> None:
-    x = np.random.default_rng(0).standard_normal((1, 60000)).astype(np.float32)
-    whole = resample(x, 44099, 44100)
-    for start, stop in [(0, 500), (45000, 59000)]:
-        np.testing.assert_allclose(resample_range(x, 44099, 44100, start, stop), whole[:, start:stop], atol=1e-5)
-
-
-@pytest.mark.parametrize("rate", RATES)
-@pytest.mark.parametrize("first", [1, 333, 2000, 4000])
-def test_a_piece_lies_where_it_says_between_silence(rate: int, first: int) -> None:
-    rng = np.random.default_rng(first)
-    piece = rng.standard_normal((1, 700)).astype(np.float32)
-    whole = resample(np.pad(piece, ((0, 0), (first, 6000 - first))), rate, 44100)
-    for _ in range(8):
-        start, stop = sorted(rng.integers(0, whole.shape[1], 2).tolist())
-        part = resample_range(piece, rate, 44100, start, stop, first)
-        np.testing.assert_allclose(part, whole[:, start:stop], atol=1e-5)
-
-
-@pytest.mark.parametrize(("from_rate", "to_rate"), [(r, 44100) for r in RATES] + [(44100, r) for r in RATES])
-def test_resampling_hears_no_further_than_its_reach(from_rate: int, to_rate: int) -> None:
-    click = np.zeros((1, 4000))
-    click[0, 2000] = 1
-    heard = np.nonzero(np.abs(resample(click, from_rate, to_rate)[0]) > 1e-9)[0]  # below lies rounding
-    place = 2000 * to_rate / from_rate
-    assert np.abs(heard - place).max() <= audio.resample_reach(from_rate, to_rate)
-
-
 # --- level
 
 
@@ -509,102 +412,3 @@ def test_with_under_0_4_s_kept_all_matters() -> None:
     x = music(2, 44100)
     spans = [(10000, 88200)]
     assert level_gain(x, 44100, spans) == level_gain(x, 44100)
-
-
-# --- paste
-
-PASTE_RATE = 1000  # the fade is 10 samples
-
-
-def pasted(x: np.ndarray, g: np.ndarray, spans: list[tuple[int, int]]) -> np.ndarray:
-    """Paste pieces of `g` that reach 10 ms over the borders."""
-    n = x.shape[1]
-    patches = [
-        Patch(start, end, max(0, start - 10), g[:, max(0, start - 10) : min(n, end + 10)]) for start, end in spans
-    ]
-    return paste(Waveform(x, PASTE_RATE), patches).samples
-
-
-SPANS = {
-    "one in the middle": [(40, 90)],
-    "at the start": [(0, 50)],
-    "at the end": [(60, 150)],
-    "all": [(0, 150)],
-    "little kept before": [(3, 60)],
-    "little kept after": [(60, 146)],
-    "two": [(20, 50), (90, 120)],
-    "two less than a fade apart": [(20, 50), (54, 120)],
-    "three touching": [(20, 50), (50, 70), (71, 120)],
-    "shorter than the fade": [(40, 46)],
-    "one sample": [(40, 41)],
-}
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("n_channels", [1, 2])
-@pytest.mark.parametrize("spans", SPANS.values(), ids=SPANS)
-def test_paste_is_the_formula(spans: list[tuple[int, int]], n_channels: int, dtype: type) -> None:
-    x, g = np.random.default_rng(0).standard_normal((2, n_channels, 150)).astype(dtype)
-    y = pasted(x, g, spans)
-    assert y.dtype == dtype
-    np.testing.assert_allclose(y, oracles.paste(x, spans, g, 10), rtol=0, atol=np.finfo(dtype).eps * 8)
-
-
-@pytest.mark.parametrize("spans", SPANS.values(), ids=SPANS)
-def test_outside_the_spans_every_bit_stays(spans: list[tuple[int, int]]) -> None:
-    x, g = np.random.default_rng(1).standard_normal((2, 2, 150)).astype(np.float32)
-    before = x.copy()
-    y = pasted(x, g, spans)
-    kept = np.ones(150, dtype=bool)
-    for start, end in spans:
-        kept[start:end] = False
-    assert np.array_equal(y[:, kept].view(np.uint32), x[:, kept].view(np.uint32))
-    assert np.array_equal(x, before)
-
-
-@pytest.mark.parametrize(
-    "spans",
-    [[(40, 90)], [(3, 60)], [(60, 146)], [(20, 50), (54, 120)], [(20, 50), (52, 120)], [(40, 52)], [(40, 60)]],
-)
-def test_no_step_is_larger_than_a_fade_makes(spans: list[tuple[int, int]]) -> None:
-    x, g = np.full((1, 150), 0.5), np.full((1, 150), -0.5)
-    y = pasted(x, g, spans)[0]
-    for start, end in spans:
-        assert abs(y[start] - y[start - 1]) < 1e-9
-        assert abs(y[end] - y[end - 1]) < 1e-9
-    # cos^2 over n samples makes steps of at most pi / 2n, and two fades may meet.
-    shortest = min(
-        10, *(b - a for a, b in zip([0, *(e for _, e in spans)], [*(s for s, _ in spans), 150], strict=True))
-    )
-    assert np.abs(np.diff(y)).max() < 2 * math.pi / 2 / shortest
-
-
-def test_the_removed_sound_does_not_leak() -> None:
-    x, g = np.random.default_rng(2).standard_normal((2, 1, 150))
-    other = x.copy()
-    other[:, 40:90] = 99
-    assert np.array_equal(pasted(x, g, [(40, 90)])[:, 40:90], pasted(other, g, [(40, 90)])[:, 40:90])
-
-
-def test_perfect_sound_is_pasted_without_a_trace() -> None:
-    x = music(0.15, PASTE_RATE)
-    np.testing.assert_allclose(pasted(x, x, [(20, 50), (54, 120)]), x, rtol=0, atol=1e-15)
-
-
-def test_nothing_to_paste_changes_nothing() -> None:
-    clip = quiet(2, subtype="PCM_24")
-    result = paste(clip, [])
-    assert np.array_equal(result.samples, clip.samples)
-    assert (result.sample_rate, result.subtype) == (clip.sample_rate, clip.subtype)
-
-
-def test_a_pasted_file_differs_only_inside_the_span(tmp_path: Path, song: Callable[..., Path]) -> None:
-    path = song(seconds=1, n_channels=2, subtype="PCM_16")
-    clip = read(path)
-    made = 0.1 * np.random.default_rng(0).standard_normal((2, 10882))
-    write(tmp_path / "b.wav", paste(clip, [Patch(20000, 30000, 19559, made)]))
-    before, after = (sf.read(p, dtype="int16")[0] for p in (path, tmp_path / "b.wav"))
-    changed = np.nonzero((before != after).any(1))[0]
-    assert (changed.min(), changed.max()) == pytest.approx((20000, 29999), abs=5)
-    assert changed.min() >= 20000
-    assert changed.max() < 30000

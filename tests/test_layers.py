@@ -18,7 +18,7 @@ SOURCE = Path(vampcli.__file__).parent
 LAYERS = [
     {"errors"},
     {"grid"},
-    {"noise", "masks", "audio"},
+    {"noise", "masks", "audio", "resampling", "pasting"},
     {"model", "sampling", "windows", "stereo", "beats"},
     {"codec", "lora", "tokens"},
     {"checkpoint", "recipe", "devices", "plan"},

@@ -1,4 +1,4 @@
-"""Sound as arrays: read, write without loss, resample, measure the level, paste."""
+"""Sound as arrays: read and write without loss, measure the level."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import math
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,8 @@ FORMATS = {
 TARGET_LUFS = -24.0
 QUIETEST_LUFS = -60.0
 SHORTEST_MEASURED_S = 0.4
-FADE_S = 0.010
 _LOUDEST_MEASURED = 0.25  # peak; torchaudio's filters clamp at full scale, and what is louder reads too quiet
 
-_RESAMPLER_ZEROS = 64  # zero crossings of the sinc on either side
-_LARGEST_KERNEL = 4_000_000  # taps; odd pairs of rates would need a kernel of gigabytes
 _BLOCK = 2**16  # samples written at once; libsndfile's Vorbis crashes on minutes in one piece
 _WAV_LIMIT = 2**32 - 4096  # bytes that a RIFF header can count
 
@@ -215,74 +212,6 @@ def _quantised(samples: Samples, bits: int) -> npt.NDArray[np.int32]:
     return (np.clip(scaled, low, high).astype(np.int64) << (32 - bits)).astype(np.int32)
 
 
-def resample(samples: Samples, from_rate: int, to_rate: int) -> npt.NDArray[np.float32]:
-    """Change the sample rate; sample 0 stays at time 0, and nothing reaches further than `resample_reach`.
-
-    Args:
-        samples: float (n_channels, n_samples) at `from_rate` Hz.
-        from_rate: in Hz.
-        to_rate: in Hz.
-
-    Returns:
-        float32 (n_channels, ceil(n_samples * to_rate / from_rate)).
-    """
-    if from_rate == to_rate:
-        return samples.astype(np.float32, copy=False)
-    common = math.gcd(from_rate, to_rate)
-    up, down = to_rate // common, from_rate // common
-    if up * (down + 2 * _RESAMPLER_ZEROS * max(1.0, down / up)) <= _LARGEST_KERNEL:
-        tensor = torchaudio.functional.resample(
-            torch.from_numpy(samples.astype(np.float32)),
-            from_rate,
-            to_rate,
-            lowpass_filter_width=_RESAMPLER_ZEROS,
-            resampling_method="sinc_interp_kaiser",
-        )
-        return np.asarray(tensor.numpy())
-    from scipy.signal import firwin, resample_poly  # a second to import, for rates like 44099 Hz only
-
-    n_taps = 2 * _RESAMPLER_ZEROS * max(up, down) + 1
-    taps = firwin(n_taps, 0.99 / max(up, down), window=("kaiser", 14.77))
-    return np.asarray(resample_poly(samples, up, down, axis=1, window=taps), dtype=np.float32)
-
-
-def resample_range(
-    samples: Samples, from_rate: int, to_rate: int, start: int, stop: int, first: int = 0
-) -> npt.NDArray[np.float32]:
-    """Samples [start, stop) of the resampled audio, from as little of the original as they depend on.
-
-    Args:
-        samples: float (n_channels, n_samples) at `from_rate` Hz; silence lies before and after.
-        from_rate: in Hz.
-        to_rate: in Hz.
-        start: first sample wanted, counted at `to_rate` from time 0.
-        stop: one past the last.
-        first: place of `samples[:, 0]`, counted at `from_rate` from time 0.
-
-    Returns:
-        float32 (n_channels, stop - start).
-    """
-    common = math.gcd(from_rate, to_rate)
-    up, down = to_rate // common, from_rate // common
-    reach = resample_reach(to_rate, from_rate)
-    # Begin on a sample that both rates share, so that the filter's phases are those of the whole clip.
-    begin = max(0, start * down // up - reach) // down * down
-    end = -(-stop * down // up) + reach
-    inside = samples[:, max(0, begin - first) : max(0, end - first)]
-    before = max(0, first - begin)
-    after = max(0, end - begin - before - inside.shape[1])
-    padded = np.pad(inside, ((0, 0), (before, after)))
-    place = begin // down * up
-    return resample(padded, from_rate, to_rate)[:, start - place : stop - place]
-
-
-def resample_reach(from_rate: int, to_rate: int) -> int:
-    """How many samples at `to_rate` away from a place resampling still hears it."""
-    if from_rate == to_rate:
-        return 0
-    return math.ceil((_RESAMPLER_ZEROS + 1) / 0.99 * max(1.0, to_rate / from_rate)) + 1
-
-
 def level_gain(samples: Samples, sample_rate: int, spans: Sequence[tuple[int, int]] = ()) -> float:
     """Find the gain that brings what is kept to -24 LUFS, or less where peaks would pass full scale.
 
@@ -308,59 +237,3 @@ def level_gain(samples: Samples, sample_rate: int, spans: Sequence[tuple[int, in
     if not lufs >= QUIETEST_LUFS:  # also NaN: all blocks below the gate
         return 1.0
     return min(10 ** ((TARGET_LUFS - lufs) / 20), 1 / peak)
-
-
-@dataclass(frozen=True)
-class Patch:
-    """Made audio for one span of a recording.
-
-    Attributes:
-        start: first sample of the span in the recording.
-        end: one past its last sample.
-        first: sample of the recording at which `samples` begins, at most `start`.
-        samples: float (n_channels, n); reaches 10 ms over each border, unless the recording ends there.
-    """
-
-    start: int
-    end: int
-    first: int
-    samples: Samples
-
-
-def paste(original: Waveform, patches: Sequence[Patch]) -> Waveform:
-    """Put made audio into spans of the original, without a jump at the borders.
-
-    The difference between original and made audio on the kept side of a border is mirrored into the
-    span and faded out over F = 10 ms, so the removed sound cannot leak: with b the border, x the original
-    and g the made audio, y(b+t) = g(b+t) + cos^2(pi t / 2F) (x - g)(b-1-t). Where the span, or what is
-    kept beside it, is shorter than 10 ms, F is that length.
-
-    Args:
-        original: kept outside the spans, to the bit.
-        patches: in order of time, their spans apart from each other.
-
-    Returns:
-        A waveform of the original's length and sample format.
-    """
-    fade = round(FADE_S * original.sample_rate)
-    edges = [0, *(edge for patch in patches for edge in (patch.start, patch.end)), original.n_samples]
-    samples = original.samples.copy()
-    for i, patch in enumerate(patches):
-        span = slice(patch.start - patch.first, patch.end - patch.first)
-        piece = patch.samples[:, span].astype(np.float64)
-        n = min(fade, patch.start - edges[2 * i], patch.end - patch.start)
-        piece[:, :n] += _fade_out(n) * _residual(original, patch, patch.start - n, patch.start)[:, ::-1]
-        n = min(fade, edges[2 * i + 3] - patch.end, patch.end - patch.start)
-        piece[:, ::-1][:, :n] += _fade_out(n) * _residual(original, patch, patch.end, patch.end + n)
-        samples[:, patch.start : patch.end] = piece
-    return replace(original, samples=samples)
-
-
-def _fade_out(n: int) -> npt.NDArray[np.float64]:
-    return np.asarray(np.cos(np.pi * np.arange(n) / (2 * n)) ** 2)
-
-
-def _residual(original: Waveform, patch: Patch, start: int, end: int) -> npt.NDArray[np.float64]:
-    """Original minus made audio in [start, end): float64 (n_channels, end - start)."""
-    made = patch.samples[:, start - patch.first : end - patch.first].astype(np.float64)
-    return np.asarray(original.samples[:, start:end] - made)

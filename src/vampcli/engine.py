@@ -12,17 +12,7 @@ import torch
 from torch import Tensor
 
 from vampcli import checkpoint, masks
-from vampcli.audio import (
-    FADE_S,
-    Patch,
-    Samples,
-    Waveform,
-    level_gain,
-    paste,
-    read,
-    resample,
-    resample_range,
-)
+from vampcli.audio import Samples, Waveform, level_gain, read
 from vampcli.checkpoint import Provenance
 from vampcli.codec import Codec
 from vampcli.devices import pick_device, pick_dtype
@@ -30,7 +20,9 @@ from vampcli.errors import ModelError, UsageError
 from vampcli.grid import TokenGrid
 from vampcli.model import VampNet
 from vampcli.noise import Stage
+from vampcli.pasting import FADE_S, Patch, paste
 from vampcli.plan import Margin, Plan, plan_inpaint
+from vampcli.resampling import resample, resample_range
 from vampcli.sampling import Progress, SamplingConfig, fill, part_of
 from vampcli.stereo import mid_side, widen
 from vampcli.windows import windowed

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from vampcli.audio import Waveform, resample_reach
+from vampcli.audio import Waveform
 from vampcli.codec import Codec
 from vampcli.errors import InputError, UsageError
 from vampcli.grid import TokenGrid
+from vampcli.resampling import resample_reach
 
 Margin = int | Literal["auto"]
 """Frames hidden around a span; `auto` = all that have heard it."""

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from vampcli.audio import level_gain, read, resample
+from vampcli.audio import level_gain, read
 from vampcli.errors import VampError
+from vampcli.resampling import resample
 from vampcli.train.data import MANIFEST
 
 log = logging.getLogger(__name__)
