@@ -87,8 +87,12 @@ class SpectralEncoder(nn.Module):
         """Complex (batch, n_bins, n_subframes * n_frames) -> float32 (batch, latent_dim, n_frames)."""
         magnitude = spectrum.abs()
         root = spectrum / (magnitude + 1e-4).sqrt()  # square-root compression keeps quiet partials visible
-        features = torch.cat([torch.log(magnitude + 1e-3), root.real, root.imag], dim=1)
-        x = self.frame_blocks(self.down(self.subframe_blocks(self.embed(features))))
+        # `embed` of log-magnitudes, real and imaginary parts, without copying them side by side.
+        log_weight, real_weight, imag_weight = self.embed.weight[:, :, 0].chunk(3, dim=1)
+        x = log_weight @ torch.log(magnitude + 1e-3) + real_weight @ root.real + imag_weight @ root.imag
+        if self.embed.bias is not None:
+            x = x + self.embed.bias[:, None]
+        x = self.frame_blocks(self.down(self.subframe_blocks(x)))
         latents: Tensor = self.norm(x.transpose(1, 2)).transpose(1, 2)
         return latents.float()
 
@@ -180,11 +184,11 @@ class SpectralCodec(nn.Module):
             complex64 (n_bins, n_subframes * n_frames), of unit size.
         """
         c = self.config
-        n_bins, n_subframes = spectrum.shape[-2:]
-        subframe = torch.arange(n_subframes, device=spectrum.device) % c.n_subframes
-        turn = torch.arange(n_bins, device=spectrum.device)[:, None] * (subframe * c.stft_hop) % c.n_fft
+        n_bins, n_columns = spectrum.shape[-2:]
+        place = torch.arange(c.n_subframes, device=spectrum.device) * c.stft_hop
+        turn = torch.arange(n_bins, device=spectrum.device)[:, None] * place % c.n_fft
         angle = turn * (2 * torch.pi / c.n_fft)
-        return torch.polar(torch.ones_like(angle), angle)
+        return torch.polar(torch.ones_like(angle), angle).repeat(1, n_columns // c.n_subframes)
 
     def waveform(self, spectrum: Tensor) -> Tensor:
         """The inverse of `spectrum`, by overlapping and adding.
@@ -196,16 +200,14 @@ class SpectralCodec(nn.Module):
             float32 (batch, n_frames * hop_length).
         """
         c = self.config
-        window = torch.hann_window(c.n_fft, device=spectrum.device)[:, None]
-        pieces = torch.fft.irfft(spectrum * self._advance(spectrum), n=c.n_fft, dim=1) * window
-        length = (spectrum.shape[-1] - 1) * c.stft_hop + c.n_fft
-        weights = window.square()[None].expand(1, -1, spectrum.shape[-1])
-
-        def overlap_add(x: Tensor) -> Tensor:
-            return F.fold(x, (1, length), (1, c.n_fft), stride=(1, c.stft_hop))[:, 0, 0]
-
+        window = torch.hann_window(c.n_fft, device=spectrum.device)
+        pieces = torch.fft.irfft(spectrum * self._advance(spectrum), n=c.n_fft, dim=1) * window[:, None]
+        n_columns = spectrum.shape[-1]
+        length = (n_columns - 1) * c.stft_hop + c.n_fft
+        added = F.fold(pieces, (1, length), (1, c.n_fft), stride=(1, c.stft_hop))[:, 0, 0]
+        weight = F.conv_transpose1d(added.new_ones(1, 1, n_columns), window.square()[None, None], stride=c.stft_hop)[0]
         inside = slice(self._overhang, length - self._overhang)
-        return overlap_add(pieces)[:, inside] / overlap_add(weights)[:, inside]
+        return added[:, inside] / weight[:, inside]
 
     def encode(self, samples: Tensor) -> Tensor:
         """Mono audio -> codes; the last frame is filled up with zeros.
