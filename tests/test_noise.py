@@ -10,7 +10,7 @@ import torch
 
 import oracles
 from vampcli import noise
-from vampcli.noise import Stage, draw_noise, hide_noise, uniform
+from vampcli.noise import Stage, draw_noise, hide_noise, uniform, white_noise
 
 EDGES = [0, 1, 2, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF]
 
@@ -149,3 +149,17 @@ def test_draws_follow_the_distribution(p: list[float]) -> None:
     counts = torch.bincount((torch.tensor(p).log() + g).argmax(-1), minlength=8)
     expected = n * torch.tensor(p) / sum(p)
     assert float(((counts - expected) ** 2 / expected).sum()) < 40  # chi-square, 7 degrees: 1e-6 lies at 40
+
+
+def test_white_noise_is_white_and_depends_on_its_keys_alone() -> None:
+    keys = torch.randint(0, 1024, (2, 9, 40), generator=torch.Generator().manual_seed(0))
+    samples = white_noise(keys, 768)
+    assert samples.shape == (2, 40 * 768)
+    assert float(samples.mean()) == pytest.approx(0, abs=0.01)
+    assert float(samples.var()) == pytest.approx(1, abs=0.02)
+    assert abs(float((samples[:, 1:] * samples[:, :-1]).mean())) < 0.01
+    assert torch.equal(white_noise(keys[1, :, 7:9], 768), samples[1, 7 * 768 : 9 * 768])
+    other = keys.clone()
+    other[0, 8, 5] += 1
+    changed = (white_noise(other, 768) != samples).view(2, 40, 768).any(-1)
+    assert changed.nonzero().tolist() == [[0, 5]]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from conftest import TINY_CODEC
-from vampcli.codec.spectral import SpectralCodec, SpectralConfig
+from vampcli.codec.spectral import SpectralCodec, SpectralConfig, mix
 
 HOP = TINY_CODEC.hop_length
 N_FRAMES = 50
@@ -119,7 +119,7 @@ def test_encoder_reach_is_tight(codec: SpectralCodec) -> None:
 def test_decoder_context_is_tight(codec: SpectralCodec) -> None:
     z = torch.randn(1, codec.config.latent_dim, N_FRAMES, requires_grad=True)
     frame = N_FRAMES // 2
-    codec.waveform(codec.decoder(z))[0, frame * HOP : (frame + 1) * HOP].square().sum().backward()
+    codec.waveform(mix(*codec.decoder(z), 0.0))[0, frame * HOP : (frame + 1) * HOP].square().sum().backward()
     assert z.grad is not None
     felt = frames_felt(z.grad[0]) - frame
     for distance in (-int(felt[0]), int(felt[-1])):
@@ -137,3 +137,26 @@ def test_a_range_with_its_context_equals_the_whole(codec: SpectralCodec, start: 
     assert torch.equal(codec.encode(excerpt)[:, inner], codec.encode(samples)[:, start:end])
     audio = codec.decode(codes[:, first:last])[inner.start * HOP : inner.stop * HOP]
     torch.testing.assert_close(audio, codec.decode(codes)[start * HOP : end * HOP], atol=1e-4, rtol=0)
+
+
+def test_mixing_keeps_the_power_and_trusts_long_vectors() -> None:
+    generator = torch.Generator().manual_seed(0)
+    unit = torch.polar(torch.ones(1, 5, 4000), torch.rand(1, 5, 4000, generator=generator) * 2 * torch.pi)
+    for length in (0.0, 0.5, 3.0, 1000.0):
+        vector = torch.full((1, 5, 4000), length, dtype=torch.complex64)
+        mixed = mix(torch.full((1, 5, 4000), 2.0), vector, unit)
+        assert float(mixed.abs().square().mean().sqrt()) == pytest.approx(2.0, rel=0.05)
+    assert float((mixed - 2).abs().max()) < 0.01
+
+
+def test_noise_of_codes_is_white_of_unit_power_and_moves_with_them(codec: SpectralCodec) -> None:
+    codes = random_codes(codec)[None]
+    spectrum = codec.noise(codes)
+    inner = spectrum[..., 8:-8].abs().square().mean(-1)[0, 1:-1]
+    assert float(inner.mean()) == pytest.approx(1.0, rel=0.1)
+    assert float(inner[: len(inner) // 2].mean() / inner[len(inner) // 2 :].mean()) == pytest.approx(1, rel=0.15)
+    later = codec.noise(torch.roll(codes, 3, dims=2))
+    n, reach = codec.config.n_subframes, codec.config.n_subframes * 2
+    torch.testing.assert_close(
+        later[..., 3 * n + reach : -reach], spectrum[..., reach : -3 * n - reach], atol=1e-4, rtol=0
+    )

@@ -55,6 +55,23 @@ def uniform(seed: int, stream: int, n: int) -> Tensor:
     return _unit(_mix(torch.arange(n) ^ _fold(seed, 7, stream)))
 
 
+def white_noise(keys: Tensor, n: int) -> Tensor:
+    """White noise that depends on keys alone.
+
+    Args:
+        keys: int64 (..., n_keys, n_frames), non-negative.
+        n: samples in a frame.
+
+    Returns:
+        float32 (..., n_frames * n), uniform, of mean 0 and variance 1; a frame is the same for the same keys.
+    """
+    words = torch.zeros_like(keys[..., 0, :])
+    for i in range(keys.shape[-2]):
+        words = _mix((words + keys[..., i, :] + 0x9E3779B9) & _WORD)
+    samples = _unit(_mix(words[..., None] ^ _mix(torch.arange(1, n + 1, device=keys.device))))
+    return ((samples - 0.5) * 12**0.5).flatten(-2)
+
+
 def _fold(seed: int, *counters: int) -> int:
     word = 0
     for part in (seed & _WORD, (seed >> 32) & _WORD, *counters):

@@ -19,6 +19,9 @@ class Codec(Protocol):
     grid: TokenGrid
     quantizer: ResidualVectorQuantizer
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """All weights, by name."""
+
     @property
     def encoder_reach(self) -> int:
         """How many frames away audio can still change a frame's codes."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.grid import TokenGrid
+from vampcli.noise import white_noise
 
 _LARGEST_LOG_MAGNITUDE = 6.5  # a sine at full scale reaches log(n_fft / 4) = 6.2
 
@@ -98,7 +99,7 @@ class SpectralEncoder(nn.Module):
 
 
 class SpectralDecoder(nn.Module):
-    """Latents -> a complex spectrum, from magnitude and phase."""
+    """Latents -> a complex spectrum: what can be foretold of it, and noise for the rest."""
 
     def __init__(self, config: SpectralConfig) -> None:
         super().__init__()
@@ -109,16 +110,36 @@ class SpectralDecoder(nn.Module):
         self.norm = nn.LayerNorm(config.decoder_width, eps=1e-6)
         self.head = nn.Linear(config.decoder_width, 3 * n_bins)
 
-    def forward(self, latents: Tensor) -> Tensor:
-        """Float32 (batch, latent_dim, n_frames) -> complex64 (batch, n_bins, n_subframes * n_frames)."""
+    def forward(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Estimate magnitudes, and how far phases can be foretold.
+
+        A phase is the direction of a vector v: unlike an angle, it has no jump to learn. The vector's
+        length says how sure it is; see `mix`.
+
+        Args:
+            latents: float32 (batch, latent_dim, n_frames).
+
+        Returns:
+            Magnitudes float32 and vectors complex64, both (batch, n_bins, n_subframes * n_frames).
+        """
         x = self.subframe_blocks(self.up(self.frame_blocks(latents)))
         x = self.norm(x.transpose(1, 2))
         with torch.autocast(x.device.type, enabled=False):
             log_magnitude, real, imag = self.head(x.float()).transpose(1, 2).chunk(3, dim=1)
-            magnitude = log_magnitude.clamp(max=_LARGEST_LOG_MAGNITUDE).exp()
-            # A phase as the direction of a vector: unlike an angle, it has no jump to learn.
-            scale = magnitude * torch.rsqrt(real.square() + imag.square() + 1e-6)
-            return torch.complex(scale * real, scale * imag)
+            return log_magnitude.clamp(max=_LARGEST_LOG_MAGNITUDE).exp(), torch.complex(real, imag)
+
+
+def mix(magnitude: Tensor, vector: Tensor, noise: Tensor | float) -> Tensor:
+    """Join what can be foretold and noise to a spectrum of the given magnitude: M (v + noise) / sqrt(1 + |v|^2).
+
+    A spectrum whose phases are guessed where they cannot be known would ring at multiples of the frame rate.
+
+    Args:
+        magnitude: float32 (batch, n_bins, n), the root of the expected power.
+        vector: complex64 (batch, n_bins, n); long where the phase is known.
+        noise: complex64 (batch, n_bins, n) of unit power; 0 gives the foretold part alone.
+    """
+    return magnitude * torch.rsqrt(1 + vector.real.square() + vector.imag.square()) * (vector + noise)
 
 
 class SpectralCodec(nn.Module):
@@ -209,6 +230,18 @@ class SpectralCodec(nn.Module):
         inside = slice(self._overhang, length - self._overhang)
         return added[:, inside] / weight[:, inside]
 
+    def noise(self, codes: Tensor) -> Tensor:
+        """The spectrum of noise that belongs to codes: the same codes give the same, wherever they stand.
+
+        Args:
+            codes: int64 (batch, n_codebooks or fewer, n_frames).
+
+        Returns:
+            complex64 (batch, n_bins, n_subframes * n_frames), of unit power.
+        """
+        window = torch.hann_window(self.config.n_fft, device=codes.device)
+        return self.spectrum(white_noise(codes, self.config.hop_length)) / window.square().sum().sqrt()
+
     def encode(self, samples: Tensor) -> Tensor:
         """Mono audio -> codes; the last frame is filled up with zeros.
 
@@ -223,4 +256,5 @@ class SpectralCodec(nn.Module):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes -> mono audio: int64 (n_codebooks or fewer, n_frames) -> float32 (n_frames * hop_length,)."""
-        return self.waveform(self.decoder(self.quantizer.decode(codes[None])))[0]
+        magnitude, vector = self.decoder(self.quantizer.decode(codes[None]))
+        return self.waveform(mix(magnitude, vector, self.noise(codes[None])))[0]

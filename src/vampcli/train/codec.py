@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vampcli import checkpoint
 from vampcli.codec.rvq import ResidualVectorQuantizer
-from vampcli.codec.spectral import SpectralCodec
+from vampcli.codec.spectral import SpectralCodec, mix
 from vampcli.train.config import CodecRun
 from vampcli.train.data import Pool
 from vampcli.train.loop import Task
@@ -46,6 +49,9 @@ class CodecTask(Task):
             np.random.default_rng(0), _N_VALIDATION_CLIPS, round(_VALIDATION_S * run.codec.sample_rate)
         )
         self.dtype = torch.bfloat16 if run.loop.dtype == "bf16" else None
+        if run.start:
+            start = checkpoint.load_parts(Path(run.start), torch.device("cpu"), torch.float32).codec
+            self.codec.load_state_dict(start.state_dict())
         if run.loss.freeze_encoder:
             for part in (self.codec.encoder, self.codec.quantizer):
                 part.requires_grad_(False)
@@ -79,6 +85,7 @@ class CodecTask(Task):
             self._fill_codebooks(rng)
         clips = self._excerpts(rng)
         latents = self._latents(clips)
+        codes = torch.from_numpy(rng.integers(0, 2**31, (len(clips), 1, latents.shape[2])))  # of no meaning yet
         figures, extra = {}, latents.new_zeros(())
         if step >= config.quantize_from or config.freeze_encoder:
             quantized = self.codec.quantizer(latents, self._n_active(rng, len(clips)))
@@ -87,12 +94,15 @@ class CodecTask(Task):
             )
             self._keep_codes_alive(step, rng, latents.detach(), quantized.codes)
             figures["commitment"] = float(quantized.commitment_loss.detach())
-            latents = quantized.latents
+            latents, codes = quantized.latents, quantized.codes
         with self._autocast():
-            spectrum = self.codec.decoder(latents)
-        made = self.codec.waveform(spectrum)
+            magnitude, vector = self.codec.decoder(latents)
+        # Each loss teaches its own part: mel spectra the magnitudes, complex ones what can be foretold. A
+        # mel loss on the latter would prefer wrong phases to noise.
+        made = self.codec.waveform(mix(magnitude, vector.detach(), self.codec.noise(codes)))
+        foretold = self.codec.waveform(mix(magnitude.detach(), vector, 0.0))
         mel = mel_error(made, clips, self.run.codec.sample_rate, TRAINING_SCALES)
-        compressed = complex_error(made, clips)
+        compressed = complex_error(foretold, clips)
         figures |= {"mel": float(mel.detach()), "complex": float(compressed.detach())}
         return config.mel_weight * mel + config.complex_weight * compressed + extra, figures
 

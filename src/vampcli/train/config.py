@@ -84,12 +84,13 @@ class CodecLossConfig:
 
 @dataclass(frozen=True)
 class CodecRun:
-    """The TOML of `vamp train codec`."""
+    """The TOML of `vamp train codec`; `start` is a model folder to start from, with the same sizes."""
 
     data: DataConfig
     codec: SpectralConfig = field(default_factory=SpectralConfig)
     loss: CodecLossConfig = field(default_factory=CodecLossConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
+    start: str = ""
 
 
 @dataclass(frozen=True)
