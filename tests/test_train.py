@@ -428,6 +428,10 @@ def test_train_and_export_end_to_end(
     )  # fmt: skip
     assert made.code == 0, made.err
     assert "| p | B | CC0-1.0 | T1 |" in (tmp_path / "toy/CREDITS.md").read_text()
+    for part in ("codec", "coarse", "fine"):
+        ran = vamp("train", "validate", tmp_path / f"{part}.toml", "-m", tmp_path / "toy", "--part", part)
+        assert ran.code == 0, ran.err
+        assert all(math.isfinite(figure) for figure in json.loads(ran.out).values())
     model = checkpoint.load_parts(tmp_path / "toy", torch.device("cpu"), torch.float32)
     assert model.coarse is not None
     assert torch.equal(model.coarse.codebooks, model.codec.quantizer.codebooks[:2])

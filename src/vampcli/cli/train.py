@@ -118,6 +118,24 @@ def _train(task: Task, loop: LoopConfig, config: Path, out: Path, resume: bool, 
 
 @app.command()
 @guarded
+def validate(
+    config: Config,
+    model: Annotated[Path, typer.Option("-m", "--model", help="Model folder to measure.")],
+    part: Annotated[str, typer.Option(help="codec, coarse or fine: what the TOML trains.")],
+) -> None:
+    """Measure a model folder on a run's validation pieces; JSON on stdout."""
+    from vampcli.errors import UsageError
+    from vampcli.train.config import CodecRun, TokenRun, load_run
+    from vampcli.train.validate import validate as measure
+
+    if part not in ("codec", "coarse", "fine"):
+        raise UsageError(f"--part is {part!r}", "choose codec, coarse or fine")
+    run = load_run(config, CodecRun) if part == "codec" else load_run(config, TokenRun)
+    Console().result({name: round(value, 5) for name, value in measure(run, model).items()})
+
+
+@app.command()
+@guarded
 def export(
     out: Annotated[Path, typer.Option("-o", "--out", help="Model folder to write.")],
     codec: Annotated[Path, typer.Option(help="Folder of a codec run.")],
