@@ -119,7 +119,9 @@ def test_encoder_reach_is_tight(codec: SpectralCodec) -> None:
 def test_decoder_context_is_tight(codec: SpectralCodec) -> None:
     z = torch.randn(1, codec.config.latent_dim, N_FRAMES, requires_grad=True)
     frame = N_FRAMES // 2
-    codec.waveform(mix(*codec.decoder(z), 0.0))[0, frame * HOP : (frame + 1) * HOP].square().sum().backward()
+    codec.waveform(mix(*codec.decoder(z), torch.ones(1), None))[
+        0, frame * HOP : (frame + 1) * HOP
+    ].square().sum().backward()
     assert z.grad is not None
     felt = frames_felt(z.grad[0]) - frame
     for distance in (-int(felt[0]), int(felt[-1])):
@@ -144,9 +146,18 @@ def test_mixing_keeps_the_power_and_trusts_long_vectors() -> None:
     unit = torch.polar(torch.ones(1, 5, 4000), torch.rand(1, 5, 4000, generator=generator) * 2 * torch.pi)
     for length in (0.0, 0.5, 3.0, 1000.0):
         vector = torch.full((1, 5, 4000), length, dtype=torch.complex64)
-        mixed = mix(torch.full((1, 5, 4000), 2.0), vector, unit)
+        mixed = mix(torch.full((1, 5, 4000), 2.0), vector, torch.ones(5, 1), unit)
         assert float(mixed.abs().square().mean().sqrt()) == pytest.approx(2.0, rel=0.05)
     assert float((mixed - 2).abs().max()) < 0.01
+
+
+def test_low_partials_get_no_noise_and_high_ones_all() -> None:
+    codec = SpectralCodec(SpectralConfig())
+    hz = (torch.arange(1025) + 1) * 44100 / 2048
+    share = codec.noise_share(torch.device("cpu"))[:, 0]
+    assert not share[hz <= 300].any()
+    assert bool((share[hz >= 2000] == 1).all())
+    assert bool((share.diff() >= 0).all())
 
 
 def test_noise_of_codes_is_white_of_unit_power_and_moves_with_them(codec: SpectralCodec) -> None:

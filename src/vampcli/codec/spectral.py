@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -34,6 +35,8 @@ class SpectralConfig:
     n_codebooks: int = 9
     codebook_size: int = 1024
     codebook_dim: int = 8
+    noise_from_hz: float = 300.0
+    noise_full_hz: float = 2000.0
 
     @property
     def stft_hop(self) -> int:
@@ -129,17 +132,19 @@ class SpectralDecoder(nn.Module):
             return log_magnitude.clamp(max=_LARGEST_LOG_MAGNITUDE).exp(), torch.complex(real, imag)
 
 
-def mix(magnitude: Tensor, vector: Tensor, noise: Tensor | float) -> Tensor:
-    """Join what can be foretold and noise to a spectrum of the given magnitude: M (v + noise) / sqrt(1 + |v|^2).
+def mix(magnitude: Tensor, vector: Tensor, share: Tensor, noise: Tensor | None) -> Tensor:
+    """Join what can be foretold and noise to a spectrum of the given magnitude: M (v + s noise) / sqrt(|v|^2 + s^2).
 
     A spectrum whose phases are guessed where they cannot be known would ring at multiples of the frame rate.
 
     Args:
         magnitude: float32 (batch, n_bins, n), the root of the expected power.
-        vector: complex64 (batch, n_bins, n); long where the phase is known.
-        noise: complex64 (batch, n_bins, n) of unit power; 0 gives the foretold part alone.
+        vector: complex64 (batch, n_bins, n), the longer the surer its direction.
+        share: float32 (n_bins, 1), how much noise a bin may get, 0 to 1.
+        noise: complex64 (batch, n_bins, n) of unit power; without it, the foretold part alone.
     """
-    return magnitude * torch.rsqrt(1 + vector.real.square() + vector.imag.square()) * (vector + noise)
+    scale = magnitude * torch.rsqrt(vector.real.square() + vector.imag.square() + share.square() + 1e-6)
+    return scale * (vector if noise is None else vector + share * noise)
 
 
 class SpectralCodec(nn.Module):
@@ -230,6 +235,17 @@ class SpectralCodec(nn.Module):
         inside = slice(self._overhang, length - self._overhang)
         return added[:, inside] / weight[:, inside]
 
+    def noise_share(self, device: torch.device) -> Tensor:
+        """How much noise each bin may get: none below `noise_from_hz`, where the ear follows partials.
+
+        Returns:
+            float32 (n_bins, 1), rising with the logarithm of frequency to 1 at `noise_full_hz`.
+        """
+        c = self.config
+        hz = torch.arange(1, c.n_fft // 2 + 2, device=device) * (c.sample_rate / c.n_fft)
+        rise = torch.log(hz / c.noise_from_hz) / math.log(c.noise_full_hz / c.noise_from_hz)
+        return rise.clamp(0, 1)[:, None]
+
     def noise(self, codes: Tensor) -> Tensor:
         """The spectrum of noise that belongs to codes: the same codes give the same, wherever they stand.
 
@@ -257,4 +273,4 @@ class SpectralCodec(nn.Module):
     def decode(self, codes: Tensor) -> Tensor:
         """Codes -> mono audio: int64 (n_codebooks or fewer, n_frames) -> float32 (n_frames * hop_length,)."""
         magnitude, vector = self.decoder(self.quantizer.decode(codes[None]))
-        return self.waveform(mix(magnitude, vector, self.noise(codes[None])))[0]
+        return self.waveform(mix(magnitude, vector, self.noise_share(codes.device), self.noise(codes[None])))[0]

@@ -99,8 +99,9 @@ class CodecTask(Task):
             magnitude, vector = self.codec.decoder(latents)
         # Each loss teaches its own part: mel spectra the magnitudes, complex ones what can be foretold. A
         # mel loss on the latter would prefer wrong phases to noise.
-        made = self.codec.waveform(mix(magnitude, vector.detach(), self.codec.noise(codes)))
-        foretold = self.codec.waveform(mix(magnitude.detach(), vector, 0.0))
+        share = self.codec.noise_share(clips.device)
+        made = self.codec.waveform(mix(magnitude, vector.detach(), share, self.codec.noise(codes)))
+        foretold = self.codec.waveform(mix(magnitude.detach(), vector, share, None))
         mel = mel_error(made, clips, self.run.codec.sample_rate, TRAINING_SCALES)
         compressed = complex_error(foretold, clips)
         figures |= {"mel": float(mel.detach()), "complex": float(compressed.detach())}
