@@ -29,6 +29,7 @@ TINY_CODEC = SpectralConfig(
     latent_blocks=1,
     n_codebooks=5,
     codebook_size=32,
+    n_blind=2,
 )
 
 
@@ -36,11 +37,12 @@ def tiny_parts() -> Parts:
     """Random weights: they make noise, but every path through the program is the real one."""
     torch.manual_seed(0)
     codec = SpectralCodec(TINY_CODEC)
-    codec.quantizer.codebooks.data.normal_()
+    for quantizer in codec.quantizers:
+        quantizer.codebooks.data.normal_()
     models = []
     for n_conditioning, n_codebooks, context in ((0, 2, 80), (2, 5, 40)):
         model = VampNet(VampNetConfig(n_codebooks, n_conditioning, 2, 32, 4, context, 32))
-        model.codebooks.copy_(codec.quantizer.codebooks.detach()[:n_codebooks])
+        model.codebooks.copy_(codec.codebooks.detach()[:n_codebooks])
         model.mask_rows.data.normal_()
         model.position_bias.data.normal_()
         models.append(model.eval())

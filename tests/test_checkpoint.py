@@ -246,8 +246,8 @@ def test_transformer_of_another_codec_is_refused(folder: Path, tmp_path: Path, p
     ("tensor", "changes"),
     [
         ("encoder.embed.weight", True),
-        ("quantizer.codebooks", True),
-        ("quantizer.out_proj.4.bias", True),
+        ("quantizer.0.codebooks", True),
+        ("quantizer.1.out_proj.2.bias", True),
         ("decoder.head.bias", False),
         ("decoder.up.weight", False),
     ],

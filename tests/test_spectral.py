@@ -16,7 +16,8 @@ N_FRAMES = 50
 def random_codec(config: SpectralConfig) -> SpectralCodec:
     torch.manual_seed(0)
     codec = SpectralCodec(config).eval().requires_grad_(False)
-    codec.quantizer.codebooks.normal_()
+    for quantizer in codec.quantizers:
+        quantizer.codebooks.normal_()
     return codec
 
 
@@ -171,3 +172,17 @@ def test_noise_of_codes_is_white_of_unit_power_and_moves_with_them(codec: Spectr
     torch.testing.assert_close(
         later[..., 3 * n + reach : -reach], spectrum[..., reach : -3 * n - reach], atol=1e-4, rtol=0
     )
+
+
+def test_the_first_codebooks_are_blind_to_phase(codec: SpectralCodec) -> None:
+    samples = noise()
+    codes, inverted = codec.encode(samples), codec.encode(-samples)
+    n_blind = codec.config.n_blind
+    assert torch.equal(inverted[:n_blind], codes[:n_blind])
+    assert not torch.equal(inverted[n_blind:], codes[n_blind:])
+
+
+def test_the_first_codebooks_alone_can_be_decoded(codec: SpectralCodec) -> None:
+    codes = random_codes(codec)
+    for n in (1, codec.config.n_blind, codec.config.n_blind + 1):
+        assert codec.decode(codes[:n]).shape == (N_FRAMES * HOP,)

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from conftest import TINY_CODEC, Ran, music
 from vampcli import checkpoint
-from vampcli.codec.spectral import SpectralCodec
+from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.errors import InputError, UsageError, VampError
 from vampcli.model import VampNetConfig
 from vampcli.train.codec import CodecTask, fill_from, reseed_unused
@@ -158,7 +158,8 @@ def test_a_codec_learns_and_keeps_its_codes_alive(prepared: Path, tmp_path: Path
 def test_a_frozen_encoder_stays_as_it_is(prepared: Path, tmp_path: Path) -> None:
     run = codec_run(prepared, freeze_encoder=True)
     task = CodecTask(run)
-    fill_from(task.codec.quantizer, torch.randn(8, 24, 50), np.random.default_rng(0))
+    for quantizer in task.codec.quantizers:
+        fill_from(quantizer, torch.randn(8, 24, 50), np.random.default_rng(0))
     before = checkpoint.codec_hash(task.codec.state_dict())
     decoder = {name: t.clone() for name, t in task.codec.decoder.state_dict().items()}
     trainer = Trainer(task, LOOP, tmp_path)
@@ -170,24 +171,24 @@ def test_a_frozen_encoder_stays_as_it_is(prepared: Path, tmp_path: Path) -> None
 
 def test_filled_codebooks_code_most_of_the_latents() -> None:
     torch.manual_seed(0)
-    codec = SpectralCodec(replace(TINY_CODEC, codebook_size=256))
+    quantizer = ResidualVectorQuantizer(24, 5, 256, 8)
     latents = torch.einsum(
         "ij,bjf->bif", torch.randn(24, 24), torch.randn(8, 24, 200) * torch.linspace(2, 0.1, 24)[:, None]
     )
-    fill_from(codec.quantizer, latents, np.random.default_rng(0))
+    fill_from(quantizer, latents, np.random.default_rng(0))
     with torch.no_grad():
-        left = latents - codec.quantizer.decode(codec.quantizer.encode(latents))
+        left = latents - quantizer.decode(quantizer.encode(latents))
     assert left.var() < 0.3 * latents.var()
 
 
 def test_only_unused_codes_are_moved() -> None:
     torch.manual_seed(0)
-    codec = SpectralCodec(TINY_CODEC)
-    codec.quantizer.codebooks.data.normal_()
-    before = codec.quantizer.codebooks.detach().clone()
+    quantizer = ResidualVectorQuantizer(24, 5, 32, 8)
+    quantizer.codebooks.data.normal_()
+    before = quantizer.codebooks.detach().clone()
     unused = torch.rand(5, 32) < 0.3
-    reseed_unused(codec.quantizer, torch.randn(2, 24, 50), unused, np.random.default_rng(0))
-    moved = (codec.quantizer.codebooks != before).any(-1)
+    reseed_unused(quantizer, torch.randn(2, 24, 50), unused, np.random.default_rng(0))
+    moved = (quantizer.codebooks != before).any(-1)
     assert torch.equal(moved, unused)
 
 
@@ -434,4 +435,4 @@ def test_train_and_export_end_to_end(
         assert all(math.isfinite(figure) for figure in json.loads(ran.out).values())
     model = checkpoint.load_parts(tmp_path / "toy", torch.device("cpu"), torch.float32)
     assert model.coarse is not None
-    assert torch.equal(model.coarse.codebooks, model.codec.quantizer.codebooks[:2])
+    assert torch.equal(model.coarse.codebooks, model.codec.codebooks[:2])

@@ -48,7 +48,7 @@ def import_published(folder: Path, out: Path, dtype: torch.dtype = torch.float32
         if not (folder / name).is_file():
             raise ModelError(f"no {name} in {folder}", f"the folder must hold {', '.join(FILES)}")
     codec = read_codec(folder / "codec.pth")
-    rows = codec.quantizer.codebooks.detach()
+    rows = codec.codebooks.detach()
     coarse = read_transformer(folder / "coarse.pth", rows, COARSE_CONTEXT)
     fine = read_transformer(folder / "c2f.pth", rows, FINE_CONTEXT)
     checkpoint.save(out, "lac", Parts(codec, coarse, fine, PROVENANCE), dtype)

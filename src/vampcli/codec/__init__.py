@@ -7,7 +7,6 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from vampcli.codec.lac import LacCodec, LacConfig
-from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.codec.spectral import SpectralCodec, SpectralConfig
 from vampcli.errors import ModelError
 from vampcli.grid import TokenGrid
@@ -17,7 +16,10 @@ class Codec(Protocol):
     """Mono audio <-> tokens. No level, no resampling; nothing in it runs over all time."""
 
     grid: TokenGrid
-    quantizer: ResidualVectorQuantizer
+
+    @property
+    def codebooks(self) -> Tensor:
+        """All rows: float32 (n_codebooks, codebook_size, codebook_dim)."""
 
     def state_dict(self) -> dict[str, Tensor]:
         """All weights, by name."""

@@ -130,6 +130,11 @@ class LacCodec(nn.Module):
         self.decoder = _decoder(config)
 
     @property
+    def codebooks(self) -> Tensor:
+        """All rows: float32 (n_codebooks, codebook_size, codebook_dim)."""
+        return self.quantizer.codebooks
+
+    @property
     def encoder_reach(self) -> int:
         """How many frames away audio can still change a frame's codes."""
         reach, stride = 3, 1  # in samples of the codec's rate

@@ -18,7 +18,15 @@ _LARGEST_LOG_MAGNITUDE = 6.5  # a sine at full scale reaches log(n_fft / 4) = 6.
 
 @dataclass(frozen=True)
 class SpectralConfig:
-    """Sizes of a `SpectralCodec`; `n_subframes` STFT frames make one token frame."""
+    """Sizes of a `SpectralCodec`.
+
+    Attributes:
+        n_subframes: STFT frames in a token frame.
+        n_blind: the first codebooks, which code magnitudes alone. Phases look random to a model that guesses
+            tokens; here they cannot hide what is regular.
+        noise_from_hz: below it, all that is decoded is the foretold part; see `mix`.
+        noise_full_hz: from it on, noise replaces all that cannot be foretold.
+    """
 
     sample_rate: int = 44100
     hop_length: int = 768
@@ -35,6 +43,7 @@ class SpectralConfig:
     n_codebooks: int = 9
     codebook_size: int = 1024
     codebook_dim: int = 8
+    n_blind: int = 4
     noise_from_hz: float = 300.0
     noise_full_hz: float = 2000.0
 
@@ -87,13 +96,23 @@ class SpectralEncoder(nn.Module):
         self.frame_blocks = _blocks(config.latent_blocks, config.latent_dim, config.encoder_kernel, 2)
         self.norm = nn.LayerNorm(config.latent_dim, eps=1e-6)
 
-    def forward(self, spectrum: Tensor) -> Tensor:
-        """Complex (batch, n_bins, n_subframes * n_frames) -> float32 (batch, latent_dim, n_frames)."""
+    def forward(self, spectrum: Tensor, blind: bool = False) -> Tensor:
+        """Hear a spectrum.
+
+        Args:
+            spectrum: complex64 (batch, n_bins, n_subframes * n_frames).
+            blind: to phases: hear magnitudes alone.
+
+        Returns:
+            float32 (batch, latent_dim, n_frames).
+        """
         magnitude = spectrum.abs()
-        root = spectrum / (magnitude + 1e-4).sqrt()  # square-root compression keeps quiet partials visible
         # `embed` of log-magnitudes, real and imaginary parts, without copying them side by side.
         log_weight, real_weight, imag_weight = self.embed.weight[:, :, 0].chunk(3, dim=1)
-        x = log_weight @ torch.log(magnitude + 1e-3) + real_weight @ root.real + imag_weight @ root.imag
+        x = log_weight @ torch.log(magnitude + 1e-3)
+        if not blind:
+            root = spectrum / (magnitude + 1e-4).sqrt()  # square-root compression keeps quiet partials visible
+            x = x + real_weight @ root.real + imag_weight @ root.imag
         if self.embed.bias is not None:
             x = x + self.embed.bias[:, None]
         x = self.frame_blocks(self.down(self.subframe_blocks(x)))
@@ -161,10 +180,24 @@ class SpectralCodec(nn.Module):
         self.config = config
         self.grid = config.grid
         self.encoder = SpectralEncoder(config)
-        self.quantizer = ResidualVectorQuantizer(
-            config.latent_dim, config.n_codebooks, config.codebook_size, config.codebook_dim
+        self.quantizer = nn.ModuleList(
+            ResidualVectorQuantizer(config.latent_dim, n, config.codebook_size, config.codebook_dim)
+            for n in (config.n_blind, config.n_codebooks - config.n_blind)
         )
         self.decoder = SpectralDecoder(config)
+
+    @property
+    def quantizers(self) -> tuple[ResidualVectorQuantizer, ResidualVectorQuantizer]:
+        """The quantiser of magnitudes, and the one of all that it leaves over."""
+        blind, sighted = self.quantizer
+        assert isinstance(blind, ResidualVectorQuantizer)
+        assert isinstance(sighted, ResidualVectorQuantizer)
+        return blind, sighted
+
+    @property
+    def codebooks(self) -> Tensor:
+        """All rows: float32 (n_codebooks, codebook_size, codebook_dim)."""
+        return torch.cat([quantizer.codebooks for quantizer in self.quantizers])
 
     @property
     def encoder_reach(self) -> int:
@@ -267,10 +300,17 @@ class SpectralCodec(nn.Module):
         Returns:
             int64 (n_codebooks, n_frames).
         """
-        padded = F.pad(samples, (0, -len(samples) % self.config.hop_length))
-        return self.quantizer.encode(self.encoder(self.spectrum(padded[None])))[0]
+        blind, sighted = self.quantizers
+        spectrum = self.spectrum(F.pad(samples, (0, -len(samples) % self.config.hop_length))[None])
+        first = blind.encode(self.encoder(spectrum, blind=True))
+        rest = sighted.encode(self.encoder(spectrum) - blind.decode(first))
+        return torch.cat([first, rest], dim=1)[0]
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes -> mono audio: int64 (n_codebooks or fewer, n_frames) -> float32 (n_frames * hop_length,)."""
-        magnitude, vector = self.decoder(self.quantizer.decode(codes[None]))
+        blind, sighted = self.quantizers
+        latents = blind.decode(codes[None, : self.config.n_blind])
+        if len(codes) > self.config.n_blind:
+            latents = latents + sighted.decode(codes[None, self.config.n_blind :])
+        magnitude, vector = self.decoder(latents)
         return self.waveform(mix(magnitude, vector, self.noise_share(codes.device), self.noise(codes[None])))[0]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vampcli import checkpoint
-from vampcli.codec.rvq import ResidualVectorQuantizer
+from vampcli.codec.rvq import Quantized, ResidualVectorQuantizer
 from vampcli.codec.spectral import SpectralCodec, mix
 from vampcli.train.config import CodecRun
 from vampcli.train.data import Pool
@@ -66,11 +66,12 @@ class CodecTask(Task):
         gains = 10 ** rng.uniform(-0.6, 0.2, n) * rng.choice([-1.0, 1.0], n)
         return clips * torch.from_numpy(gains).float()[:, None]
 
-    def _latents(self, clips: Tensor) -> Tensor:
+    def _latents(self, clips: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents of magnitudes alone and of all, each float32 (batch, latent_dim, n_frames)."""
         spectrum = self.codec.spectrum(clips)
         with self._autocast():
-            latents: Tensor = self.codec.encoder(spectrum)
-        return latents.float()
+            blind, sighted = self.codec.encoder(spectrum, blind=True), self.codec.encoder(spectrum)
+        return blind.float(), sighted.float()
 
     def _n_active(self, rng: np.random.Generator, n_clips: int) -> Tensor:
         n_codebooks = self.run.codec.n_codebooks
@@ -84,17 +85,20 @@ class CodecTask(Task):
         if step == config.quantize_from and not config.freeze_encoder:
             self._fill_codebooks(rng)
         clips = self._excerpts(rng)
-        latents = self._latents(clips)
-        codes = torch.from_numpy(rng.integers(0, 2**31, (len(clips), 1, latents.shape[2])))  # of no meaning yet
-        figures, extra = {}, latents.new_zeros(())
+        blind, sighted = self._latents(clips)
+        figures: dict[str, float] = {}
         if step >= config.quantize_from or config.freeze_encoder:
-            quantized = self.codec.quantizer(latents, self._n_active(rng, len(clips)))
+            quantized = self._quantize(blind, sighted, rng)
             extra = (
                 config.commitment_weight * quantized.commitment_loss + config.codebook_weight * quantized.codebook_loss
             )
-            self._keep_codes_alive(step, rng, latents.detach(), quantized.codes)
+            self._keep_codes_alive(step, rng, blind.detach(), sighted.detach(), quantized.codes)
             figures["commitment"] = float(quantized.commitment_loss.detach())
             latents, codes = quantized.latents, quantized.codes
+        else:  # learn to make do with either; the codes have no meaning yet
+            coin = torch.from_numpy(rng.random(len(clips)) < 0.5)[:, None, None]
+            latents, extra = torch.where(coin, blind, sighted), blind.new_zeros(())
+            codes = torch.from_numpy(rng.integers(0, 2**31, (len(clips), 1, latents.shape[2])))
         with self._autocast():
             magnitude, vector = self.codec.decoder(latents)
         # Each loss teaches its own part: mel spectra the magnitudes, complex ones what can be foretold. A
@@ -107,18 +111,39 @@ class CodecTask(Task):
         figures |= {"mel": float(mel.detach()), "complex": float(compressed.detach())}
         return config.mel_weight * mel + config.complex_weight * compressed + extra, figures
 
-    def _fill_codebooks(self, rng: np.random.Generator) -> None:
-        with torch.no_grad():
-            latents = [self._latents(self._excerpts(rng)) for _ in range(_N_FILL_BATCHES)]
-            fill_from(self.codec.quantizer, torch.cat(latents), rng)
+    def _quantize(self, blind: Tensor, sighted: Tensor, rng: np.random.Generator) -> Quantized:
+        first, second = self.codec.quantizers
+        n_active = self._n_active(rng, len(blind))
+        a = first(blind, n_active)
+        b = second(sighted - a.latents, n_active - self.run.codec.n_blind)
+        return Quantized(
+            a.latents + b.latents,
+            torch.cat([a.codes, b.codes], dim=1),
+            a.commitment_loss + b.commitment_loss,
+            a.codebook_loss + b.codebook_loss,
+        )
 
-    def _keep_codes_alive(self, step: int, rng: np.random.Generator, latents: Tensor, codes: Tensor) -> None:
+    def _fill_codebooks(self, rng: np.random.Generator) -> None:
+        first, second = self.codec.quantizers
+        with torch.no_grad():
+            pairs = [self._latents(self._excerpts(rng)) for _ in range(_N_FILL_BATCHES)]
+            blind, sighted = (torch.cat(latents) for latents in zip(*pairs, strict=True))
+            fill_from(first, blind, rng)
+            fill_from(second, sighted - first.decode(first.encode(blind)), rng)
+
+    def _keep_codes_alive(
+        self, step: int, rng: np.random.Generator, blind: Tensor, sighted: Tensor, codes: Tensor
+    ) -> None:
         config = self.run.loss
         if config.freeze_encoder or step >= config.reseed_until:
             return
         self.usage += count_codes(codes, self.run.codec.codebook_size)
         if (step + 1) % config.reseed_every == 0:
-            reseed_unused(self.codec.quantizer, latents, self.usage == 0, rng)
+            first, second = self.codec.quantizers
+            n_blind = self.run.codec.n_blind
+            rest = sighted - first.decode(codes[:, :n_blind])
+            reseed_unused(first, blind, self.usage[:n_blind] == 0, rng)
+            reseed_unused(second, rest, self.usage[n_blind:] == 0, rng)
             self.usage.zero_()
 
     def validate(self) -> dict[str, float]:

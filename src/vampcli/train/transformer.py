@@ -32,7 +32,7 @@ class TokenTask(Task):
         config = run.model
         codec = checkpoint.load_parts(Path(run.data.codec), torch.device("cpu"), torch.float32).codec
         self.model = VampNet(config)
-        self.model.codebooks.copy_(codec.quantizer.codebooks[: config.n_codebooks])
+        self.model.codebooks.copy_(codec.codebooks[: config.n_codebooks])
         self.model.mask_rows.data.copy_(self.model.codebooks.mean(1))
         self.pool = Pool(run.data.train, "codes", run.data.author_cap)
         held_out = Pool(run.data.validation, "codes")
