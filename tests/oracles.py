@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vampcli.config import SamplingConfig
 from vampcli.noise import Stage, draw_noise, hide_noise
-from vampcli.sampling import SamplingConfig
 
 
 def frames_touched(start: int, end: int, file_rate: int, codec_rate: int, hop: int) -> tuple[int, int]:

@@ -136,7 +136,8 @@ def test_folder_in_the_way_of_saving_is_an_input_error(tmp_path: Path) -> None:
 
 
 def test_outline_tells_grid_and_context_without_weights(folder: Path) -> None:
-    codec, context = checkpoint.outline(folder)
+    seen = checkpoint.outline(folder)
+    codec, context = seen.codec, seen.context_frames
     assert codec.grid == load(folder).codec.grid
     assert context == 80
     (folder / "fine.safetensors").unlink()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -84,6 +85,18 @@ def test_spans(vamp: Vamp, song: Song, span: tuple[str, ...], code: ExitCode, sa
         (("--name", "{stem.wav"), ExitCode.USAGE, ("no template",)),
         (("--name", "same.wav", "-n", "2"), ExitCode.USAGE, ("{seed}",)),
         (("--name", "a.xyz"), ExitCode.USAGE, (".xyz", ".flac")),
+        (("--name", "{seed:{foo}}.wav"), ExitCode.USAGE, ("no template",)),
+        (("--name", "../{seed}.wav"), ExitCode.USAGE, ("leaves the folder",)),
+        (("--name", "/tmp/{seed}.wav"), ExitCode.USAGE, ("leaves the folder",)),
+        (("--name", "a" * 300 + ".wav"), ExitCode.INPUT, ("too long",)),
+        (("--margin", "\u00b2"), ExitCode.USAGE, ("--margin",)),
+        (("--temperature", "1e-40"), ExitCode.USAGE, ("temperature is 1e-40", "0.01")),
+        (("--sample-cutoff", "nan"), ExitCode.USAGE, ("sample_cutoff",)),
+        (("--overwrite", "--skip-existing"), ExitCode.USAGE, ("contradict",)),
+        (("-o", "-"), ExitCode.USAGE, ("names no file",)),
+        (("-o", ".wav"), ExitCode.USAGE, ("names no file",)),
+        (("-o", "x.flac", "--float32"), ExitCode.USAGE, ("FLAC holds no FLOAT",)),
+        (("-o", "x.ogg", "--int16"), ExitCode.USAGE, ("OGG holds no PCM_16",)),
         (("--device", "cuda:99"), ExitCode.DEVICE, ("cuda:99", "there are: cpu")),
         (("--model", "nobody"), ExitCode.MODEL, ("'nobody'", "mini")),
     ],
@@ -161,6 +174,28 @@ def test_folder_not_writable(vamp: Vamp, song: Song, tmp_path: Path, monkeypatch
     expect(ran, ExitCode.INPUT, "locked is not writable")
 
 
+def test_a_rate_that_the_format_does_not_know(vamp: Vamp, song: Song, tmp_path: Path) -> None:
+    ran = vamp("inpaint", song(rate=96000), "--span", "1-2", "-o", tmp_path / "out.mp3")
+    expect(ran, ExitCode.INPUT, "MP3 cannot hold", "96000 Hz", ".wav")
+
+
+def test_an_input_name_that_no_file_can_have(vamp: Vamp) -> None:
+    expect(vamp("inpaint", "a" * 300 + ".wav", "--span", "1-2"), ExitCode.INPUT, "cannot read")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--start", "x"), (), ("--span", "1-2", "--int16", "--int24"), ("--span", "1-2", "-o", "x.xyz"), ("--steps", "0")],
+)
+def test_usage_errors_need_no_torch(options: tuple[str, ...]) -> None:
+    code = (
+        "import sys\nfrom vampcli.cli.main import main\n"
+        "try: main()\nexcept SystemExit as stop: assert stop.code == 2\n"
+        "assert 'torch' not in sys.modules and 'numpy' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code, "inpaint", "a.wav", *options], check=True, capture_output=True)
+
+
 def test_six_channels(vamp: Vamp, tmp_path: Path) -> None:
     sf.write(tmp_path / "six.wav", np.zeros((44100, 6)), 44100)
     expect(vamp("inpaint", tmp_path / "six.wav", "--span", "0.2-0.5"), ExitCode.INPUT, "6 channels", "mix")
@@ -172,6 +207,7 @@ def test_nothing_is_written_by_an_error(vamp: Vamp, song: Song, tmp_path: Path) 
     vamp("inpaint", source, "--span", "1-60", "-o", tmp_path / "out/")
     vamp("inpaint", source, "--span", "1-2", "-o", tmp_path / "out/", "-m", "nobody")
     vamp("inpaint", source, "--span", "1-2", "-o", tmp_path / "out/", "-d", "cuda:99")
+    vamp("inpaint", source, "--span", "1-2", "-o", tmp_path / "out/", "--name", "x/{seed}.xyz")
     assert listing(tmp_path) == before
 
 
@@ -191,8 +227,9 @@ def test_a_damaged_model_names_the_tensor(vamp: Vamp, song: Song, tiny_folder: P
     tensors = load_file(broken / "coarse.safetensors")
     del tensors["layers.1.query.weight"]
     save_file(tensors, broken / "coarse.safetensors")
-    ran = vamp("inpaint", song(), "--span", "1-2", "-m", broken)
+    ran = vamp("inpaint", song(), "--span", "1-2", "-m", broken, "-o", tmp_path / "new/")
     expect(ran, ExitCode.MODEL, "layers.1.query.weight")
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.loads
@@ -215,16 +252,16 @@ def test_a_full_disk_leaves_nothing_half_written(
 def test_ctrl_c_keeps_finished_takes(
     vamp: Vamp, song: Song, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vampcli.engine import Model
+    import vampcli.engine
 
-    made = Model.inpaint
+    make = vampcli.engine._make
 
-    def interrupted(self: Model, *args: object, seed: int, **rest: object) -> object:
-        if seed == 2:
+    def interrupted(*args: object) -> object:
+        if 2 in args[4]:  # type: ignore[operator]
             raise KeyboardInterrupt
-        return made(self, *args, seed=seed, **rest)  # type: ignore[arg-type]
+        return make(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Model, "inpaint", interrupted)
+    monkeypatch.setattr(vampcli.engine, "_make", interrupted)
     ran = vamp("inpaint", song(), "--span", "1-2", "-m", tiny_folder, "--steps", 1, "--seed", 1, "-n", 3)
     assert ran.code == ExitCode.INTERRUPTED
     assert ran.out == f"{tmp_path / 'song.inpaint.1.wav'}\n"

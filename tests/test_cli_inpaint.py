@@ -3,6 +3,8 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -132,7 +134,7 @@ def test_every_sampling_option_reaches_the_sampler(
         seen.append(config)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vampcli.engine.Model.inpaint", spy)
+    monkeypatch.setattr("vampcli.engine.Model.takes", spy)
     option = {"n_steps": "--steps", "n_fine_steps": "--fine-steps"}.get(field, f"--{field.replace('_', '-')}")
     value = 5 if field.startswith("n_") or field.endswith("tokens") else 0.25
     ran = vamp("inpaint", song(), "--span", "1-2", "-m", tiny_folder, option, value)
@@ -157,3 +159,50 @@ def test_help_imports_no_torch_and_is_quick() -> None:
 def test_python_dash_m_is_the_command() -> None:
     ran = subprocess.run([sys.executable, "-m", "vampcli", "--version"], capture_output=True, text=True, check=True)
     assert ran.stdout.startswith("vamp ")
+
+
+def test_results_go_to_stdout_even_if_people_watch_a_bar(
+    quick: Vamp, song: Song, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = song()
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    ran = quick(source, "--span", "1-2", "--seed", 1, "-n", 2)
+    assert ran.out.splitlines() == [str(source.with_name(f"song.inpaint.{seed}.wav")) for seed in (1, 2)]
+
+
+def test_a_reader_that_goes_away_does_not_stop_the_work(song: Song, tiny_folder: Path) -> None:
+    source = song()
+    command = [sys.executable, "-m", "vampcli", "inpaint", source, "--span", "1-2", "-m", tiny_folder, "--seed", "1"]
+    with subprocess.Popen([*command, "-n", "3", "--steps", "1"], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+    assert process.returncode == 0
+    assert len(list(source.parent.glob("song.inpaint.*.wav"))) == 3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are UTF-16 there")
+def test_file_names_need_not_be_utf_8(quick: Vamp, song: Song) -> None:
+    source = Path(os.fsdecode(os.fsencode(song().parent) + b"/caf\xe9.wav"))
+    song().rename(source)
+    assert quick(source, "--span", "1-2", "--seed", 0).code == 0
+    assert source.with_name(source.stem + ".inpaint.0.wav").exists()
+
+
+def test_a_home_folder_in_quotes_is_understood(
+    quick: Vamp, song: Song, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    ran = quick(song(), "--span", "1-2", "--seed", 0, "-o", "~/takes/")
+    assert ran.out.strip() == str(tmp_path / "home/takes/song.inpaint.0.wav")
+
+
+def test_a_licence_against_commerce_is_said(
+    quick: Vamp, song: Song, tiny_folder: Path, tmp_path: Path, vamp: Vamp
+) -> None:
+    folder = shutil.copytree(tiny_folder, tmp_path / "nc")
+    text = (folder / "config.json").read_text().replace('"MIT"', '"CC-BY-NC-SA-4.0"')
+    (folder / "config.json").write_text(text)
+    ran = vamp("inpaint", song(), "--span", "1-2", "-m", folder, "--steps", 1, "--json")
+    assert json.loads(ran.out)["licence"] == "CC-BY-NC-SA-4.0"
+    assert "not for commercial use" in ran.err

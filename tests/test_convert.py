@@ -15,10 +15,11 @@ from torch import Tensor
 
 import vampcli
 from vampcli import convert
+from vampcli.config import SamplingConfig
 from vampcli.engine import Model
 from vampcli.errors import ExitCode, InputError, ModelError
 from vampcli.noise import Stage
-from vampcli.sampling import SamplingConfig, fill
+from vampcli.sampling import fill
 from vampcli.windows import windowed
 
 OFFICIAL = Path(__file__).parent / "data/official"

@@ -161,6 +161,9 @@ def test_progress_counts_up_to_its_end(tiny: Model) -> None:
         ([(1, 1.001)], UsageError, "1.0 ms"),
         ([(2, 60)], InputError, "60 s but the clip is 3.00 s"),
         ([(3, 4)], InputError, "starts at 3 s"),
+        ([(-1, 1)], InputError, "no place"),
+        ([(float("nan"), 2)], InputError, "no place"),
+        ([(1, float("inf"))], InputError, "no place"),
     ],
 )
 def test_bad_spans_are_named(tiny: Model, spans: list[tuple[float, float]], error: type[Exception], says: str) -> None:
@@ -179,3 +182,19 @@ def test_overlapping_spans_are_one() -> None:
 
     plan = plan_inpaint(clip(), [(1.5, 2), (1, 1.7)], tiny_parts().codec, 80)
     assert plan.spans == ((44100, 88200),)
+
+
+def test_a_negative_margin_and_an_unknown_stereo_are_refused(tiny: Model) -> None:
+    with pytest.raises(UsageError, match="-40 frames"):
+        tiny.inpaint(clip(), [(1, 2)], margin=-40)
+    with pytest.raises(UsageError, match="'both'"):
+        tiny.inpaint(clip(), [(1, 2)], stereo="both")  # type: ignore[arg-type]
+
+
+def test_takes_come_one_by_one_as_soon_as_they_are_made(tiny: Model) -> None:
+    told: list[tuple[int, int]] = []
+    takes = tiny.takes(clip(), [(1, 2)], seeds=[5, 9], config=QUICK, progress=lambda *step: told.append(step))
+    assert next(takes).seed == 5
+    assert told[-1] == (4, 8)
+    assert next(takes).seed == 9
+    assert told == [(i, 8) for i in range(1, 9)]

@@ -17,7 +17,7 @@ SOURCE = Path(vampcli.__file__).parent
 # From the bottom to the top. A module imports from lower layers, or from its own if no cycle results.
 LAYERS = [
     {"errors"},
-    {"grid"},
+    {"grid", "config", "formats"},
     {"noise", "masks", "audio", "resampling", "pasting"},
     {"model", "sampling", "windows", "stereo", "beats"},
     {"codec", "lora", "tokens"},

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from conftest import TINY_CODEC, Ran, music
 from vampcli import checkpoint
 from vampcli.codec.rvq import ResidualVectorQuantizer
-from vampcli.errors import InputError, UsageError, VampError
+from vampcli.errors import InputError, ModelError, UsageError
 from vampcli.model import VampNetConfig
 from vampcli.train.codec import CodecTask, fill_from, reseed_unused
 from vampcli.train.config import CodecLossConfig, CodecRun, DataConfig, LoopConfig, TokenRun, load_run
@@ -223,7 +223,7 @@ def test_nan_stops_and_keeps_the_last_good_weights(tmp_path: Path) -> None:
     trainer.advance()
     task.poison = 1
     good = task.weight.detach().clone()
-    with pytest.raises(VampError, match="step 1"):
+    with pytest.raises(ModelError, match="step 1"):
         trainer.advance()
     assert torch.equal(task.weight, good)
 
@@ -425,7 +425,7 @@ def test_train_and_export_end_to_end(
         assert run(wrong, text).code in (2, 3)
     made = vamp(
         "train", "export", "-o", tmp_path / "toy", "--codec", tmp_path / "codec", "--coarse", tmp_path / "coarse",
-        "--fine", tmp_path / "fine", "--base", tmp_path / "base", "--audio", prepared, *about,
+        "--fine", tmp_path / "fine", "--audio", prepared, *about,
     )  # fmt: skip
     assert made.code == 0, made.err
     assert "| p | B | CC0-1.0 | T1 |" in (tmp_path / "toy/CREDITS.md").read_text()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vampcli.audio import Waveform, read, write
+    from vampcli.config import SamplingConfig
     from vampcli.engine import Model, Take, load
-    from vampcli.sampling import SamplingConfig
 
 __version__ = "0.1.0"
 
@@ -19,7 +19,7 @@ __all__ = ["Model", "SamplingConfig", "Take", "Waveform", "load", "read", "write
 
 _HOMES = {
     "Model": "engine",
-    "SamplingConfig": "sampling",
+    "SamplingConfig": "config",
     "Take": "engine",
     "Waveform": "audio",
     "load": "engine",

@@ -19,21 +19,12 @@ import torch
 import torchaudio.functional
 
 from vampcli.errors import InputError, UsageError
+from vampcli.formats import BITS, container, holds
 
 log = logging.getLogger(__name__)
 
 Samples = npt.NDArray[np.floating[Any]]
 """float32 or float64 (n_channels, n_samples); full scale is 1."""
-
-BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
-FORMATS = {
-    ".wav": "WAV",
-    ".flac": "FLAC",
-    ".ogg": "OGG",
-    ".mp3": "MP3",
-    ".aiff": "AIFF",
-    ".aif": "AIFF",
-}
 
 TARGET_LUFS = -24.0
 QUIETEST_LUFS = -60.0
@@ -82,20 +73,17 @@ def read(path: str | Path) -> Waveform:
         InputError: the file is missing, unreadable, empty or holds NaN or infinity.
     """
     path = Path(path)
-    if not path.exists():
-        raise InputError(f"no such file: {path}", "check the name and the folder")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder", "name a sound file")
     try:
-        with sf.SoundFile(path) as file:
+        if not path.exists():
+            raise InputError(f"no such file: {path}", "check the name and the folder")
+        if path.is_dir():
+            raise InputError(f"{path} is a folder", "name a sound file")
+        with sf.SoundFile(_native(path)) as file:
             subtype, rate = file.subtype, file.samplerate
-            wide = subtype in BITS or subtype == "DOUBLE"
-            data = file.read(dtype=_container(subtype), always_2d=True).T
+            dtype = "float64" if subtype in ("PCM_32", "DOUBLE") else "float32"
+            data = file.read(dtype=dtype, always_2d=True).T
     except (sf.LibsndfileError, OSError, RuntimeError) as error:
         raise InputError(f"cannot read {path}: {error}", "vamp reads wav, flac, ogg, mp3 and aiff") from error
-    if subtype in BITS:
-        data = data / 2.0**31
-    exact = np.float64 if wide and subtype in ("PCM_32", "DOUBLE") else np.float32
     if data.shape[1] == 0:
         raise InputError(f"{path} holds no audio: 0 samples", "was the recording or the copy interrupted?")
     bad = int(np.count_nonzero(~np.isfinite(data)))
@@ -104,13 +92,12 @@ def read(path: str | Path) -> Waveform:
             f"{path} holds {bad} samples that are NaN or infinite, of {data.size}",
             "export it again, or repair it: sox broken.wav fixed.wav",
         )
-    return Waveform(np.ascontiguousarray(data, dtype=exact), rate, _lossless(subtype))
+    return Waveform(np.ascontiguousarray(data), rate, _lossless(subtype))
 
 
-def _container(subtype: str) -> str:
-    if subtype in BITS:
-        return "int32"
-    return "float64" if subtype == "DOUBLE" else "float32"
+def _native(path: Path) -> str | bytes:
+    """A path as libsndfile takes it: names need not be UTF-8."""
+    return str(path) if os.name == "nt" else os.fsencode(path)
 
 
 def _lossless(subtype: str) -> str:
@@ -133,15 +120,35 @@ def output_format(path: str | Path, subtype: str) -> tuple[str, str]:
     Raises:
         UsageError: the suffix names no format we write.
     """
-    suffix = Path(path).suffix.lower()
-    container = FORMATS.get(suffix)
-    if container is None:
-        raise UsageError(f"unknown sound format: '{suffix or path}'", f"use one of {' '.join(FORMATS)}")
-    if sf.check_format(container, subtype):
-        return container, subtype
-    if container in ("OGG", "MP3"):
-        return container, sf.default_subtype(container)
-    return container, "PCM_S8" if subtype == "PCM_U8" else "PCM_24"
+    kind = container(path)
+    if sf.check_format(kind, subtype):
+        return kind, subtype
+    if kind in ("OGG", "MP3"):
+        return kind, sf.default_subtype(kind)
+    return kind, "PCM_S8" if subtype == "PCM_U8" else "PCM_24"
+
+
+def check_output(path: str | Path, waveform: Waveform, asked: str | None = None) -> None:
+    """Find out before any work whether a file of that name can hold a waveform.
+
+    Args:
+        path: the output.
+        waveform: what it is to hold, or something of the same rate and channels.
+        asked: the sample format somebody insists on.
+
+    Raises:
+        UsageError: the suffix names no format we write, or not one with the format asked for.
+        InputError: the format does not know the rate.
+    """
+    kind, stored = output_format(path, asked or waveform.subtype)
+    if asked not in (None, stored):
+        raise UsageError(f"{kind} holds no {asked} samples", "leave --int16, --int24 or --float32 out, or write .wav")
+    try:
+        sf.SoundFile(io.BytesIO(), "w", waveform.sample_rate, waveform.n_channels, stored, format=kind).close()
+    except sf.LibsndfileError as error:
+        raise InputError(
+            f"{kind} cannot hold {waveform.n_channels} channels at {waveform.sample_rate} Hz", "write .wav instead"
+        ) from error
 
 
 def write(path: str | Path, waveform: Waveform, subtype: str | None = None, overwrite: bool = False) -> None:
@@ -158,31 +165,32 @@ def write(path: str | Path, waveform: Waveform, subtype: str | None = None, over
         UsageError: the suffix names no format we write.
     """
     path = Path(path)
-    container, stored = output_format(path, subtype or waveform.subtype)
+    check_output(path, waveform)
+    kind, stored = output_format(path, subtype or waveform.subtype)
     if path.exists() and not overwrite:
-        raise InputError(f"{path} exists", "--overwrite replaces it, --name gives another name")
+        raise InputError(f"{path} exists", "replace it with overwrite, or name another file")
     if not holds(stored, waveform.subtype):
         log.warning("%s cannot hold %s samples exactly: the kept part is rounded, too", stored, waveform.subtype)
     data = _quantised(waveform.samples, BITS[stored]) if stored in BITS else waveform.samples
-    if container == "WAV" and data.size * data.itemsize > _WAV_LIMIT:
-        container = "RF64"
+    if kind == "WAV" and data.size * data.itemsize > _WAV_LIMIT:
+        kind = "RF64"
     temp = None
     try:
         descriptor, temp = tempfile.mkstemp(prefix=f".{path.stem[:40]}.", suffix=path.suffix, dir=path.parent)
         os.close(descriptor)
         os.chmod(temp, 0o666 & ~_umask())
         encoded = io.BytesIO()  # of what compresses: its encoders do not notice a full disk
-        target = encoded if container in ("OGG", "MP3") else temp
-        with sf.SoundFile(target, "w", waveform.sample_rate, waveform.n_channels, stored, format=container) as file:
+        target = encoded if kind in ("OGG", "MP3") else _native(Path(temp))
+        with sf.SoundFile(target, "w", waveform.sample_rate, waveform.n_channels, stored, format=kind) as file:
             for start in range(0, waveform.n_samples, _BLOCK):
                 file.write(data.T[start : start + _BLOCK])
         if target is encoded:
             Path(temp).write_bytes(encoded.getbuffer())
-        elif sf.info(temp).frames != waveform.n_samples:
+        elif sf.info(_native(Path(temp))).frames != waveform.n_samples:
             raise OSError("the disk is full")
         os.replace(temp, path)
-    except (OSError, AssertionError, sf.LibsndfileError) as error:
-        raise InputError(f"cannot write {path}: {error}", "name another place with -o, or make room") from error
+    except (OSError, AssertionError, sf.LibsndfileError) as error:  # soundfile asserts that all was written
+        raise InputError(f"cannot write {path}: {error}", "is the disk full, the folder there and writable?") from error
     finally:
         if temp is not None and os.path.exists(temp):
             os.unlink(temp)
@@ -192,14 +200,6 @@ def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
-
-
-def holds(stored: str, original: str) -> bool:
-    """Whether every sample of format `original` has an exact place in format `stored`."""
-    if original in ("FLOAT", "DOUBLE"):
-        return stored in ("DOUBLE", original)
-    bits = BITS[original]
-    return BITS.get(stored, {"FLOAT": 24, "DOUBLE": 53}.get(stored, 0)) >= bits
 
 
 def _quantised(samples: Samples, bits: int) -> npt.NDArray[np.int32]:

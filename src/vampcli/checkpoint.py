@@ -121,8 +121,23 @@ def load_parts(folder: Path, device: torch.device, dtype: torch.dtype) -> Parts:
     return Parts(codec, coarse, fine, _built(folder, Provenance, config["provenance"]))  # type: ignore[arg-type]
 
 
-def outline(folder: Path) -> tuple[Codec, int]:
-    """A model's codec without its weights, and the coarse model's context in frames.
+@dataclass(frozen=True)
+class Outline:
+    """What is known of a model without loading a weight.
+
+    Attributes:
+        codec: without weights; its grid and reach hold.
+        context_frames: of the coarse model.
+        provenance: licence and source.
+    """
+
+    codec: Codec
+    context_frames: int
+    provenance: Provenance
+
+
+def outline(folder: Path) -> Outline:
+    """Read what is known of a model without loading a weight.
 
     Raises:
         ModelError: `config.json` is missing or damaged, or a file is missing.
@@ -134,7 +149,8 @@ def outline(folder: Path) -> tuple[Codec, int]:
         if not (folder / f"{part}.safetensors").is_file():
             raise ModelError(f"{folder / part}.safetensors is missing", "import or pull the model again")
     context = _built(folder, VampNetConfig, config["coarse"]).context_frames
-    return _codec_without_weights(config), context  # type: ignore[return-value]
+    provenance = _built(folder, Provenance, config["provenance"])
+    return Outline(_codec_without_weights(config), context, provenance)  # type: ignore[arg-type]
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -197,8 +213,10 @@ def _load_into(module: nn.Module, path: Path, dtype: torch.dtype) -> str:
         raise ModelError(f"{path} is missing", "import or pull the model again") from error
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path} is damaged: {error}", "import or pull the model again") from error
+    if _CODEC_HASH not in metadata:
+        raise ModelError(f"{path} does not say which codec it belongs to", "import or pull the model again")
     module.load_state_dict(tensors, assign=True)
-    return str(metadata.get(_CODEC_HASH, ""))
+    return str(metadata[_CODEC_HASH])
 
 
 def _require(path: Path, fact: str, names: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,6 +15,7 @@ from vampcli import checkpoint, masks
 from vampcli.audio import Samples, Waveform, level_gain, read
 from vampcli.checkpoint import Provenance
 from vampcli.codec import Codec
+from vampcli.config import SamplingConfig
 from vampcli.devices import pick_device, pick_dtype
 from vampcli.errors import ModelError, UsageError
 from vampcli.grid import TokenGrid
@@ -23,8 +24,8 @@ from vampcli.noise import Stage
 from vampcli.pasting import FADE_S, Patch, paste
 from vampcli.plan import Margin, Plan, plan_inpaint
 from vampcli.resampling import resample, resample_range
-from vampcli.sampling import Progress, SamplingConfig, fill, part_of
-from vampcli.stereo import mid_side, widen
+from vampcli.sampling import Progress, fill, part_of
+from vampcli.stereo import widen
 from vampcli.windows import windowed
 
 Stereo = Literal["mid", "channels"]
@@ -112,16 +113,44 @@ class Model:
             progress: told after each step of either model.
 
         Raises:
-            UsageError: a span is reversed or shorter than a frame.
+            UsageError: a span is reversed or shorter than a frame, the margin negative, or `stereo` unknown.
             InputError: a span lies outside the clip, or the clip has more than two channels.
         """
-        clip = audio if isinstance(audio, Waveform) else read(audio)
         if n_takes < 1:
             raise UsageError(f"{n_takes} takes are asked for", "ask for one or more")
+        seeds = range(seed, seed + n_takes)
+        return list(
+            self.takes(audio, spans, seeds=seeds, config=config, margin=margin, stereo=stereo, progress=progress)
+        )
+
+    def takes(
+        self,
+        audio: Waveform | str | Path,
+        spans: Sequence[tuple[float, float]],
+        *,
+        seeds: Sequence[int],
+        config: SamplingConfig | None = None,
+        margin: Margin = 1,
+        stereo: Stereo = "mid",
+        progress: Progress | None = None,
+    ) -> Iterator[Take]:
+        """Give the takes of `inpaint` one by one, each as soon as it is made; `seeds` names them all.
+
+        The clip is listened to once. On the CPU takes are made one after another, elsewhere in one batch.
+        """
+        clip = audio if isinstance(audio, Waveform) else read(audio)
+        if stereo not in ("mid", "channels"):
+            raise UsageError(f"stereo is {stereo!r}", "choose mid or channels")
         plan = plan_inpaint(clip, spans, self.codec, self.coarse.config.context_frames, margin)
-        seeds = [seed + i for i in range(n_takes)]
+        size = 1 if self.device.type == "cpu" else len(seeds)
+        groups = [list(seeds[i : i + size]) for i in range(0, len(seeds), size)]
         with torch.inference_mode():
-            return _inpaint(self, clip, plan, seeds, config or SamplingConfig(), stereo, progress)
+            scene = _listen(self, clip, plan, stereo)
+        for i, group in enumerate(groups):
+            told = progress and part_of(progress, i, len(groups))
+            with torch.inference_mode():
+                made = _make(self, clip, plan, scene, group, config or SamplingConfig(), told)
+            yield from made
 
 
 def load(name_or_folder: str | Path = "mini", device: str = "auto", dtype: str = "auto") -> Model:
@@ -143,44 +172,50 @@ def load(name_or_folder: str | Path = "mini", device: str = "auto", dtype: str =
     return Model(parts.codec, parts.coarse, parts.fine, parts.provenance, place)
 
 
-def _inpaint(
+@dataclass(frozen=True)
+class _Scene:
+    """What the models hear of a clip: tokens int64 (n_model_channels, n_codebooks, n_frames), and the gain."""
+
+    tokens: Tensor
+    gain: float
+
+
+def _listen(model: Model, clip: Waveform, plan: Plan, stereo: Stereo) -> _Scene:
+    """Set the level by what is kept, and encode the part of the clip that the models see."""
+    grid, rate = model.grid, clip.sample_rate
+    gain = level_gain(clip.samples, rate, plan.spans)
+    around = model.codec.context_frames
+    first = max(0, plan.first_frame - around)
+    last = plan.first_frame + plan.n_frames + around
+    stop = min(grid.n_samples(clip.n_samples, rate), last * grid.hop_length)
+    samples = resample_range(clip.samples, rate, grid.sample_rate, first * grid.hop_length, stop)
+    if stereo == "mid":
+        samples = samples.mean(axis=0, keepdims=True)
+    codes = [model.codec.encode(torch.from_numpy(channel * np.float32(gain)).to(model.device)) for channel in samples]
+    return _Scene(torch.stack(codes)[:, :, plan.first_frame - first :][:, :, : plan.n_frames], gain)
+
+
+def _make(
     model: Model,
     clip: Waveform,
     plan: Plan,
+    scene: _Scene,
     seeds: list[int],
     config: SamplingConfig,
-    stereo: Stereo,
     progress: Progress | None,
 ) -> list[Take]:
-    gain = level_gain(clip.samples, clip.sample_rate, plan.spans)
-    mid_only = clip.n_channels == 2 and stereo == "mid"
-    sources = mid_side(clip.samples)[0] if mid_only else clip.samples
+    """Fill, decode and paste the takes of some seeds."""
     ranges = [(start - plan.first_frame, end - plan.first_frame) for start, end in plan.hidden]
     mask = masks.spans(model.grid.n_codebooks, plan.n_frames, ranges).to(model.device)
     filled = []
-    for i, source in enumerate(sources):
-        tokens = _listen(model, source[None], clip.sample_rate, gain, plan)
-        told = progress and part_of(progress, i, len(sources))
+    for i, tokens in enumerate(scene.tokens):
+        told = progress and part_of(progress, i, len(scene.tokens))
         filled.append(generate(model, tokens, mask, seeds, config, plan.first_frame, told))
-    tokens_of_takes = torch.stack(filled, dim=1)
     takes = []
-    for seed, tokens in zip(seeds, tokens_of_takes, strict=True):
-        patches = [_patch(model, clip, plan, tokens, span, gain) for span in plan.spans]
+    for seed, tokens in zip(seeds, torch.stack(filled, dim=1), strict=True):
+        patches = [_patch(model, clip, plan, tokens, span, scene.gain) for span in plan.spans]
         takes.append(Take(paste(clip, patches), tokens.cpu(), mask.cpu(), seed))
     return takes
-
-
-def _listen(model: Model, source: Samples, sample_rate: int, gain: float, plan: Plan) -> Tensor:
-    """Tokens of the part that the models see: (1, n_samples) -> int64 (n_codebooks, n_frames)."""
-    grid = model.grid
-    n_clip = grid.n_samples(source.shape[1], sample_rate)
-    around = model.codec.context_frames
-    first = max(0, plan.first_frame - around)
-    start = first * grid.hop_length
-    stop = min(n_clip, (plan.first_frame + plan.n_frames + around) * grid.hop_length)
-    samples = resample_range(source, sample_rate, grid.sample_rate, start, stop) * np.float32(gain)
-    codes = model.codec.encode(torch.from_numpy(samples[0]).to(model.device))
-    return codes[:, plan.first_frame - first :][:, : plan.n_frames]
 
 
 def generate(
@@ -207,7 +242,6 @@ def generate(
         int64 (n_takes, n_codebooks, n_frames).
     """
     n_coarse, total = model.coarse.config.n_codebooks, config.n_steps + config.n_fine_steps
-    takes = []
     coarse = fill(
         windowed(model.coarse, model.coarse.config.context_frames),
         tokens[:n_coarse],
@@ -224,25 +258,20 @@ def generate(
     )
     fine_mask = mask.clone()
     fine_mask[:n_coarse] = False
-    for take, seed in enumerate(seeds):
-        given = torch.cat([coarse[take], tokens[n_coarse:]])
-        takes.append(
-            fill(
-                windowed(model.fine, model.fine.config.context_frames),
-                given,
-                fine_mask,
-                [seed],
-                config,
-                stage=Stage.FINE,
-                n_steps=config.n_fine_steps,
-                n_conditioning=n_coarse,
-                context=model.fine.config.context_frames,
-                mask_id=model.grid.mask_id,
-                first_frame=first_frame,
-                progress=progress and (lambda step, _: progress(config.n_steps + step, total)),
-            )[0]
-        )
-    return torch.stack(takes)
+    return fill(
+        windowed(model.fine, model.fine.config.context_frames),
+        torch.cat([coarse, tokens[n_coarse:].expand(len(seeds), -1, -1)], dim=1),
+        fine_mask,
+        seeds,
+        config,
+        stage=Stage.FINE,
+        n_steps=config.n_fine_steps,
+        n_conditioning=n_coarse,
+        context=model.fine.config.context_frames,
+        mask_id=model.grid.mask_id,
+        first_frame=first_frame,
+        progress=progress and (lambda step, _: progress(config.n_steps + step, total)),
+    )
 
 
 def _patch(model: Model, clip: Waveform, plan: Plan, tokens: Tensor, span: tuple[int, int], gain: float) -> Patch:

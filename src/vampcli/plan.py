@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,7 +36,7 @@ class Plan:
     @property
     def n_hidden_frames(self) -> int:
         """How many frames are re-made."""
-        return len({frame for start, end in self.hidden for frame in range(start, end)})
+        return sum(end - start for start, end in merged(self.hidden))
 
 
 def plan_inpaint(
@@ -56,15 +57,17 @@ def plan_inpaint(
             heard the span, through resampling and the encoder.
 
     Raises:
-        UsageError: no span, a reversed one, or one shorter than a frame.
-        InputError: a span lies outside the clip.
+        UsageError: no span, a reversed one, one shorter than a frame, or a negative margin.
+        InputError: a span lies outside the clip, or the clip has more than two channels.
     """
     if audio.n_channels > 2:
         raise InputError(f"the clip has {audio.n_channels} channels", "vamp takes one or two: mix it down first")
+    if margin != "auto" and margin < 0:
+        raise UsageError(f"the margin is {margin} frames", "it must be 0 or more, or auto")
     if not spans:
         raise UsageError("no span is named", "name one with --start and --end, or --span 4-6")
     grid, rate = codec.grid, audio.sample_rate
-    ranges = _merged([_sample_range(audio, start, end, grid) for start, end in spans])
+    ranges = merged([_sample_range(audio, start, end, grid) for start, end in spans])
     heard = resample_reach(grid.sample_rate, rate) if margin == "auto" else 0
     n_margin = codec.encoder_reach if margin == "auto" else margin
     n_clip_frames = grid.n_frames(grid.n_samples(audio.n_samples, audio.sample_rate))
@@ -78,7 +81,9 @@ def plan_inpaint(
 
 
 def _sample_range(audio: Waveform, start_s: float, end_s: float, grid: TokenGrid) -> tuple[int, int]:
-    if end_s <= start_s:
+    if not 0 <= start_s < math.inf or not math.isfinite(end_s):
+        raise InputError(f"no place in the clip: {start_s:g} to {end_s:g} s", "times are seconds from the beginning")
+    if end_s < start_s:
         raise UsageError(f"the span ends at {end_s:g} s, before it starts at {start_s:g} s", "swap the two")
     shortest = grid.hop_length / grid.sample_rate
     if end_s - start_s < shortest:
@@ -90,12 +95,11 @@ def _sample_range(audio: Waveform, start_s: float, end_s: float, grid: TokenGrid
     if start_s >= length:
         raise InputError(
             f"the span starts at {start_s:g} s but the clip is {length:.2f} s long",
-            "--start takes seconds from the beginning",
+            "times are seconds from the beginning",
         )
     end = round(end_s * audio.sample_rate)
     if end > audio.n_samples:
-        # 0.5 ms: people read "6.00" off a display that rounds
-        if end_s - length > 0.0055:
+        if end_s - length > 0.0055:  # people read "6.00" off a display that rounds
             raise InputError(
                 f"the span ends at {end_s:g} s but the clip is {length:.2f} s long",
                 f"--end takes seconds; try --end {int(length * 100) / 100:g}",
@@ -104,11 +108,12 @@ def _sample_range(audio: Waveform, start_s: float, end_s: float, grid: TokenGrid
     return round(start_s * audio.sample_rate), end
 
 
-def _merged(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
+def merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join half-open ranges that overlap or touch."""
+    joined: list[tuple[int, int]] = []
     for start, end in sorted(ranges):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
         else:
-            merged.append((start, end))
-    return merged
+            joined.append((start, end))
+    return joined

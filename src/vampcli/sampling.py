@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from vampcli.errors import UsageError
+from vampcli.config import SamplingConfig
 from vampcli.noise import Stage, draw_noise, hide_noise
 from vampcli.windows import Predict, regions
 
@@ -20,43 +19,6 @@ Progress = Callable[[int, int], None]
 def part_of(progress: Progress, i: int, n: int) -> Progress:
     """Turn the progress of part i of n equal parts into that of the whole."""
     return lambda step, total: progress(i * total + step, n * total)
-
-
-@dataclass(frozen=True)
-class SamplingConfig:
-    """How tokens are drawn.
-
-    Attributes:
-        n_steps: passes of the coarse model.
-        n_fine_steps: passes of the fine model.
-        temperature: flattens (above 1) or sharpens the distributions; 0 takes the likeliest token.
-        mask_temperature: how much chance decides which tokens are drawn again; falls to 0 over the steps.
-        top_p: draw only from the likeliest classes that hold this much probability; 1 = from all.
-        typical_mass: draw only from the classes nearest the expected surprise; 1 = from all.
-        typical_min_tokens: at least that many classes stay after the typical filter.
-        sample_cutoff: draw up to this share of the steps, then take the likeliest; negative = always that.
-    """
-
-    n_steps: int = 36
-    n_fine_steps: int = 2
-    temperature: float = 1.0
-    mask_temperature: float = 10.5
-    top_p: float = 1.0
-    typical_mass: float = 1.0
-    typical_min_tokens: int = 64
-    sample_cutoff: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name in ("n_steps", "n_fine_steps", "typical_min_tokens"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} is {getattr(self, name)}, but must be at least 1")
-        for name in ("temperature", "mask_temperature"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise UsageError(f"{name} is {value}, but must be 0 or more")
-        for name in ("top_p", "typical_mass"):
-            if not 0 < getattr(self, name) <= 1:
-                raise UsageError(f"{name} is {getattr(self, name)}, but must be above 0 and at most 1")
 
 
 def n_hidden_after(step: int, n_steps: int, n_total: int, n_hidden: int) -> int:
@@ -99,7 +61,8 @@ def fill(
 
     Args:
         predict: tokens -> logits, for any length.
-        tokens: int64 (n_codebooks, n_frames), what is kept; hidden places may hold anything.
+        tokens: int64 (n_codebooks, n_frames) or (n_takes, n_codebooks, n_frames), what is kept; hidden places
+            may hold anything.
         mask: bool (n_codebooks, n_frames), True = generate; False in all conditioning codebooks.
         seeds: one for each take.
         config: how to draw.

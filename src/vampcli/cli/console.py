@@ -22,12 +22,11 @@ class Console:
     """Prints notes to stderr and results to stdout, as loudly as asked."""
 
     def __init__(self, quiet: bool = False, verbose: bool = False) -> None:
-        self.quiet, self.verbose = quiet, verbose
+        self.quiet = quiet
         level = logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING
-        logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr, force=True)
-        logging.captureWarnings(True)
-        if not verbose:
-            logging.getLogger("py.warnings").setLevel(logging.ERROR)
+        logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr, force=True)
+        logging.getLogger("vampcli").setLevel(level)
+        if not verbose:  # warnings of libraries mean nothing to a musician
             warnings.simplefilter("ignore")
 
     def note(self, text: str) -> None:
@@ -36,10 +35,16 @@ class Console:
             sys.stderr.write(text + "\n")
 
     def result(self, value: str | dict[str, Any]) -> None:
-        """Give a path or a JSON object to machines, at once."""
-        line = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        """Give a path or a JSON object to machines, at once.
+
+        The files are the work: when nobody reads stdout any more, the work goes on.
+        """
+        line = value if isinstance(value, str) else json.dumps(value)
+        try:
+            sys.stdout.write(line.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding) + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Callable[[int, int], None] | None]:
@@ -50,7 +55,8 @@ class Console:
         from rich.console import Console as RichConsole
         from rich.progress import Progress
 
-        with Progress(console=RichConsole(stderr=True), transient=True) as bar:
+        # Results go to the real stdout: left to itself, rich would print them on its own console.
+        with Progress(console=RichConsole(stderr=True), transient=True, redirect_stdout=False) as bar:
             task = bar.add_task(title)
             yield lambda step, total: bar.update(task, completed=step, total=total)
 
@@ -75,13 +81,10 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         except KeyboardInterrupt:
             sys.stderr.write("\nvamp: interrupted\n")
             raise SystemExit(int(ExitCode.INTERRUPTED)) from None
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise SystemExit(int(ExitCode.OK)) from None
         except (MemoryError, RuntimeError) as error:
             if not _out_of_memory(error):
                 raise
-            report(DeviceError("out of memory", "ask for fewer takes at once, or use --device cpu"))
+            report(DeviceError("out of memory", "close other programs, name shorter spans, or use --device cpu"))
             raise SystemExit(int(ExitCode.DEVICE)) from error
 
     return run

@@ -6,8 +6,8 @@ import os
 import string
 from pathlib import Path
 
-from vampcli.audio import output_format
 from vampcli.errors import InputError, UsageError
+from vampcli.formats import FORMATS, container
 
 DEFAULT_NAME = "{stem}.{cmd}.{seed}.{ext}"
 _FIELDS = ("stem", "cmd", "seed", "n", "model", "ext")
@@ -21,37 +21,46 @@ def output_paths(
     Args:
         source: the input; results go beside it unless `out` says otherwise.
         out: a file for one take; a folder if it exists as one, ends in a separator or has no suffix.
-        name: template with {stem} {cmd} {seed} {n} {model} {ext}.
+        name: template with {stem} {cmd} {seed} {n} {model} {ext}, below the folder.
         command: {cmd}.
         model: {model}.
         seeds: one for each take.
 
     Raises:
-        UsageError: one file for several takes, an unknown suffix or field, or two takes of one name.
+        UsageError: one file for several takes, an unknown suffix or field, a name that leaves the folder, or two
+            takes of one name.
     """
     folder = source.parent
     if out is not None:
+        out = os.path.expanduser(out)
         if not _names_folder(out):
-            if name is not None:
-                raise UsageError(f"-o {out} names a file, so --name has no use", "leave one of them out")
-            if len(seeds) > 1:
-                raise UsageError(
-                    f"-o {out} names one file, but there are {len(seeds)} takes", "name a folder: -o takes/"
-                )
-            output_format(out, "PCM_16")
-            return [Path(out)]
+            return [_one_file(out, name, len(seeds))]
         folder = Path(out)
-    paths = [folder / _filled(name or DEFAULT_NAME, source, command, model, s, i) for i, s in enumerate(seeds)]
-    if len(set(paths)) < len(paths):
+    names = [Path(_filled(name or DEFAULT_NAME, source, command, model, s, i)) for i, s in enumerate(seeds)]
+    if any(path.is_absolute() or ".." in path.parts for path in names):
+        raise UsageError(f"--name {name} leaves the folder of the outputs", "name another folder with -o")
+    if len(set(names)) < len(names):
         raise UsageError(f"--name {name} gives several takes one name", "put {seed} or {n} into it")
-    for path in paths:
-        output_format(path, "PCM_16")
-    return paths
+    for path in names:
+        container(path)
+    return [folder / path for path in names]
+
+
+def _one_file(out: str, name: str | None, n_takes: int) -> Path:
+    if name is not None:
+        raise UsageError(f"-o {out} names a file, so --name has no use", "leave one of them out")
+    if n_takes > 1:
+        raise UsageError(f"-o {out} names one file, but there are {n_takes} takes", "name a folder: -o takes/")
+    container(out)
+    return Path(out)
 
 
 def _names_folder(out: str) -> bool:
+    name = os.path.basename(out)
+    if out == "-" or name in FORMATS:
+        raise UsageError(f"-o {out} names no file", "name a file with a suffix such as .wav, or a folder")
     ends = (os.sep, "/") if os.altsep is None else (os.sep, os.altsep)
-    return os.path.isdir(out) or out.endswith(ends) or not Path(out).suffix
+    return os.path.isdir(out) or out.endswith(ends) or name in (".", "..") or not Path(out).suffix
 
 
 def _filled(template: str, source: Path, command: str, model: str, seed: int, index: int) -> str:
@@ -67,30 +76,45 @@ def _filled(template: str, source: Path, command: str, model: str, seed: int, in
         fields = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
         unknown = [field for field in fields if field not in _FIELDS]
         if unknown:
-            raise UsageError(f"--name has an unknown field {{{unknown[0]}}}", f"known: {{{'} {'.join(_FIELDS)}}}")
+            known = " ".join(f"{{{field}}}" for field in _FIELDS)
+            raise UsageError(f"--name has an unknown field {{{unknown[0]}}}", f"known: {known}")
         return template.format(**values)
-    except (ValueError, IndexError) as error:
-        raise UsageError(f"--name {template!r} is no template: {error}") from error
+    except (ValueError, LookupError) as error:
+        raise UsageError(f"--name {template!r} is no template: {error}", "such as {stem}.{seed}.wav") from error
 
 
-def check_outputs(paths: list[Path], source: Path, overwrite: bool, make_folders: bool = True) -> None:
-    """Find what stands in the way of writing, and make the folder.
+def check_outputs(paths: list[Path], source: Path, overwrite: bool) -> None:
+    """Find what stands in the way of writing; nothing is made yet.
 
     Raises:
-        InputError: an output is the input, exists already, or its folder is not writable.
+        InputError: an output is the input, exists already, has an impossible name, or its folder is not writable.
     """
     for path in paths:
-        if path.exists() and path.samefile(source):
-            raise InputError(f"{path} is the input", "vamp never writes onto an input; name another file")
-        if path.is_dir():
-            raise InputError(f"{path} is a folder", "name a file, or end the folder's name with /")
-        if path.exists() and not overwrite:
-            raise InputError(f"{path} exists", "--overwrite replaces it, --seed or --name gives another")
         try:
-            if make_folders:
-                path.parent.mkdir(parents=True, exist_ok=True)
+            _check_output(path, source, overwrite)
         except OSError as error:
-            raise InputError(f"cannot make the folder {path.parent}: {error.strerror}", "name another") from error
-        folder = next(parent for parent in path.parents if parent.exists())
-        if not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise InputError(f"the folder {folder} is not writable", "name another one with -o")
+            raise InputError(f"cannot write {path}: {error.strerror}", "give another name") from error
+
+
+def _check_output(path: Path, source: Path, overwrite: bool) -> None:
+    if path.exists() and path.samefile(source):
+        raise InputError(f"{path} is the input", "vamp never writes onto an input; name another file")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder", "name a file, or end the folder's name with /")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} exists", "--overwrite replaces it, --seed or --name gives another")
+    folder = next(parent for parent in Path(os.path.abspath(path)).parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(f"the folder {folder} is not writable", "name another one with -o")
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder that a file is going to be written to.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {path.parent}: {error.strerror}", "name another with -o") from error

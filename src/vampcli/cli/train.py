@@ -145,10 +145,6 @@ def export(
     training: Annotated[str, typer.Option(help="How long and how it was trained.")] = "",
     coarse: Annotated[Optional[Path], typer.Option(help="Folder of a coarse run.")] = None,  # noqa: UP045
     fine: Annotated[Optional[Path], typer.Option(help="Folder of a fine run.")] = None,  # noqa: UP045
-    base: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Model folder the tokens came from."),
-    ] = None,
     audio: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Folder of the prepared audio, to write CREDITS.md from."),
@@ -162,7 +158,7 @@ def export(
 
     entries = [] if audio is None else read_manifest(audio)
     text = credits_text(entries, name, licence)
-    exporting.export(out, Provenance(name, licence, source, training), codec, coarse, fine, base)
+    exporting.export(out, Provenance(name, licence, source, training), codec, coarse, fine)
     if entries:
         (out / "CREDITS.md").write_text(text, encoding="utf-8")
     Console().result(str(out))

@@ -25,7 +25,6 @@ def export(
     codec: Path,
     coarse: Path | None = None,
     fine: Path | None = None,
-    base: Path | None = None,
     dtype: torch.dtype = torch.float16,
 ) -> None:
     """Write the averaged weights of runs as a model folder.
@@ -33,29 +32,30 @@ def export(
     Args:
         out: the model folder.
         provenance: what to say about it.
-        codec: folder of a codec run; `base` must be given if it trained the decoder alone.
+        codec: folder of a codec run.
         coarse: folder of a coarse run, or none.
         fine: folder of a fine run, or none.
-        base: model folder on whose tokens coarse and fine were trained.
         dtype: to store.
 
     Raises:
         InputError: a run folder holds no state.
-        ModelError: the codec no longer gives the tokens of `base`.
+        ModelError: coarse or fine was trained on the tokens of another encoder or quantiser.
     """
     codec_module = SpectralCodec(load_run(codec / RUN, CodecRun).codec)
     _load_average(codec_module, codec, "codec.")
-    models = []
-    for folder in (coarse, fine):
-        model = None if folder is None else VampNet(load_run(folder / RUN, TokenRun).model)
-        if model is not None and folder is not None:
-            _load_average(model, folder, "model.")
-        models.append(model)
-    if base is not None:
-        stored = checkpoint.rounded(codec_module, dtype)
-        if checkpoint.codec_hash(stored) != checkpoint.stored_hash(base / "codec.safetensors"):
-            raise ModelError(f"the codec of {codec} does not give the tokens of {base}", "train the decoder alone")
+    own_hash = checkpoint.codec_hash(checkpoint.rounded(codec_module, dtype))
+    models = [None if folder is None else _transformer(folder, own_hash) for folder in (coarse, fine)]
     checkpoint.save(out, "spectral", Parts(codec_module, models[0], models[1], provenance), dtype)
+
+
+def _transformer(run: Path, codec_hash: str) -> VampNet:
+    model = VampNet(load_run(run / RUN, TokenRun).model)
+    _load_average(model, run, "model.")
+    with safe_open(str(run / STATE), framework="pt") as file:
+        learned_on = bytes(file.get_tensor("task.codec_hash").tolist()).hex()
+    if learned_on != codec_hash:
+        raise ModelError(f"{run} learned the tokens of another codec", "only a codec's decoder may change since")
+    return model
 
 
 def _load_average(module: nn.Module, run: Path, prefix: str) -> None:

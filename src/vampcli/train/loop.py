@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vampcli.errors import InputError, VampError
+from vampcli.errors import InputError, ModelError
 from vampcli.train.config import LoopConfig
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,10 @@ class Trainer:
             meta, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         self.step, self.seconds = int(meta["step"]), float(meta["seconds"])
         own = {n.removeprefix("task."): t for n, t in tensors.items() if n.startswith("task.")}
-        self.task.load_state_dict(own)
+        try:
+            self.task.load_state_dict(own)
+        except RuntimeError as error:
+            raise InputError(f"{path} is of a run with other sizes", "resume with the TOML it began with") from error
         for name, parameter in self.parameters.items():
             self.average[name].copy_(tensors[f"average.{name}"])
             keys = ("step", "exp_avg", "exp_avg_sq")
@@ -98,7 +101,7 @@ class Trainer:
         """Make one step.
 
         Raises:
-            VampError: the loss is not a number; weights are as before the step.
+            ModelError: the loss is not a number; weights are as before the step.
         """
         rng = np.random.default_rng([self.config.seed, self.step])
         torch.manual_seed(int(rng.integers(2**62)))  # dropout
@@ -111,7 +114,7 @@ class Trainer:
         loss.backward()  # type: ignore[no-untyped-call]
         norm = float(nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip_norm))
         if not math.isfinite(norm):
-            raise VampError(
+            raise ModelError(
                 f"loss or gradient is not a number at step {self.step}",
                 "the last good weights are saved; resume with a lower learning_rate",
             )
@@ -138,25 +141,27 @@ class Trainer:
         began = saved = last = time.monotonic()
         sums: dict[str, float] = {}
         count = 0
-        with stop:
-            while self.step < self.config.n_steps and not stop.asked:
-                for name, value in self.advance().items():
-                    sums[name] = sums.get(name, 0.0) + value
-                count += 1
-                now = time.monotonic()
-                self.seconds += now - last
-                last = now
-                if self.step % self.config.log_every == 0:
-                    self._record({name: value / count for name, value in sums.items()}, report)
-                    sums, count = {}, 0
-                if self.step % self.config.validate_every == 0:
-                    self._validate(report)
-                if now - saved > self.config.save_every_s:
-                    self.save()
-                    saved = now
-                if now - began > 60 * max_minutes:
-                    break
-        self.save()
+        try:
+            with stop:
+                while self.step < self.config.n_steps and not stop.asked:
+                    for name, value in self.advance().items():
+                        sums[name] = sums.get(name, 0.0) + value
+                    count += 1
+                    now = time.monotonic()
+                    self.seconds += now - last
+                    last = now
+                    if self.step % self.config.log_every == 0:
+                        self._record({name: value / count for name, value in sums.items()}, report)
+                        sums, count = {}, 0
+                    if self.step % self.config.validate_every == 0:
+                        self._validate(report)
+                    if now - saved > self.config.save_every_s:
+                        self.save()
+                        saved = now
+                    if now - began > 60 * max_minutes:
+                        break
+        finally:  # weights are whole at any time: a step that fails changes none
+            self.save()
 
     def _validate(self, report: Callable[[dict[str, float]], None]) -> None:
         with self.averaged(), torch.no_grad():

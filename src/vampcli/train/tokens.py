@@ -12,9 +12,10 @@ from torch import Tensor
 
 from vampcli import checkpoint
 from vampcli.codec import Codec
-from vampcli.train.data import MANIFEST, Pool
+from vampcli.train.data import MANIFEST, Pool, read_manifest
 
 _FRAMES_AT_ONCE = 1024
+_HASH = "codec_hash"
 
 
 def pack(audio: Path, model: Path, out: Path, progress: Callable[[int, int], None] | None = None) -> int:
@@ -42,8 +43,15 @@ def pack(audio: Path, model: Path, out: Path, progress: Callable[[int, int], Non
             (out / (entry["file"] + ".partial")).replace(out / entry["file"])
         if progress is not None:
             progress(i + 1, len(pool.pieces))
-    (out / MANIFEST).write_text(json.dumps(pool.entries, indent=1), encoding="utf-8")
+    own_hash = checkpoint.stored_hash(model / "codec.safetensors")
+    text = json.dumps([{**entry, _HASH: own_hash} for entry in pool.entries], indent=1)
+    (out / MANIFEST).write_text(text, encoding="utf-8")
     return n_frames
+
+
+def token_codec_hash(folder: str | Path) -> str:
+    """The hash of the codec that made a folder's tokens."""
+    return str(next(iter(read_manifest(folder)), {}).get(_HASH, ""))
 
 
 def encode_long(codec: Codec, samples: Tensor) -> Tensor:

@@ -11,10 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vampcli import checkpoint
+from vampcli.errors import ModelError
 from vampcli.model import VampNet
 from vampcli.train.config import TokenRun
 from vampcli.train.data import Pool
 from vampcli.train.loop import Task
+from vampcli.train.tokens import token_codec_hash
 
 _N_VALIDATION_CLIPS = 32
 _VALIDATION_RATIOS = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -31,6 +33,14 @@ class TokenTask(Task):
         self.run = run
         config = run.model
         codec = checkpoint.load_parts(Path(run.data.codec), torch.device("cpu"), torch.float32).codec
+        own_hash = checkpoint.stored_hash(Path(run.data.codec) / "codec.safetensors")
+        for folder in (run.data.train, run.data.validation):
+            if token_codec_hash(folder) != own_hash:
+                raise ModelError(
+                    f"the tokens in {folder} are of another codec than {run.data.codec}", "pack them again"
+                )
+        # In the state, so that an export can tell whether a codec belongs to what was learned.
+        self.register_buffer("codec_hash", torch.tensor(list(bytes.fromhex(own_hash)), dtype=torch.uint8))
         self.model = VampNet(config)
         self.model.codebooks.copy_(codec.codebooks[: config.n_codebooks])
         self.model.mask_rows.data.copy_(self.model.codebooks.mean(1))
@@ -97,6 +107,7 @@ def draw_masks(shape: tuple[int, ...], n_conditioning: int, rng: np.random.Gener
     """
     r = (rng.permutation(shape[0]) + rng.random(shape[0])) / shape[0]
     hidden = rng.random(shape) < np.cos(math.pi * r / 2)[:, None, None]
-    hidden[:, -1, 0] = True
     hidden[:, :n_conditioning] = False
+    for i in np.flatnonzero(~hidden.any((1, 2))):
+        hidden[i, rng.integers(n_conditioning, shape[1]), rng.integers(shape[2])] = True
     return torch.from_numpy(hidden)
