@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import vampcli
+from conftest import Ran
 from vampcli import convert
 from vampcli.config import SamplingConfig
 from vampcli.engine import Model
@@ -304,3 +305,12 @@ def test_float16_import_keeps_look_up_in_float32(tmp_path: Path, expected: dict[
     model = vampcli.load(tmp_path / "half", device="cpu", dtype="fp32")
     logits = model.coarse(coarse_tokens(expected))
     torch.testing.assert_close(logits, ours(expected["coarse_logits"], 4), atol=0.02, rtol=0)
+
+
+def test_a_model_folder_is_not_written_over_by_mistake(vamp: Callable[..., Ran], tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    assert vamp("models", "import", OFFICIAL, "-o", out).code == 0
+    again = vamp("models", "import", OFFICIAL, "-o", out)
+    assert again.code == 3
+    assert "--overwrite" in again.err
+    assert vamp("models", "import", OFFICIAL, "-o", out, "--overwrite").code == 0

@@ -10,7 +10,7 @@ import torch
 
 import oracles
 from vampcli import noise
-from vampcli.noise import Stage, draw_noise, hide_noise, uniform, white_noise
+from vampcli.noise import Stage, draw_noise, hide_noise, white_noise
 
 EDGES = [0, 1, 2, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF]
 
@@ -29,14 +29,6 @@ def test_the_hash_leaves_its_argument_alone() -> None:
     words = torch.tensor(EDGES)
     noise._mix(words)
     assert words.tolist() == EDGES
-
-
-def test_uniform_numbers_are_the_hash_of_seed_stream_and_place() -> None:
-    word = 0
-    for part in (7, 0, 7, 3):  # the seed's low and high word, the streams outside the sampler, the stream
-        word = oracles.lowbias32((word + part + 0x9E3779B9) % 2**32)
-    expected = [((oracles.lowbias32(i ^ word) >> 8) + 0.5) / 2**24 for i in range(100)]
-    assert uniform(7, 3, 100).tolist() == pytest.approx(expected, abs=2**-24)
 
 
 @pytest.mark.parametrize("word", EDGES)
@@ -109,8 +101,10 @@ def test_any_integer_is_a_seed(seed: int) -> None:
 
 
 def test_only_the_lowest_64_bits_of_a_seed_count() -> None:
-    assert torch.equal(uniform(5, 0, 10), uniform(5 + 2**64, 0, 10))
-    assert torch.equal(uniform(-1, 0, 10), uniform(2**64 - 1, 0, 10))
+    frames, codebooks = places(10, 2)
+    for seed, same in ((5, 5 + 2**64), (-1, 2**64 - 1)):
+        one, other = (hide_noise(s, Stage.COARSE, 0, frames, codebooks) for s in (seed, same))
+        assert torch.equal(one, other)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 12345])

@@ -253,6 +253,16 @@ def stored_hash(path: Path) -> str:
         return str((file.metadata() or {}).get(_CODEC_HASH, ""))
 
 
+def refuse_existing(folder: Path, overwrite: bool) -> None:
+    """Keep a model folder from being written over by mistake.
+
+    Raises:
+        InputError: the folder holds a model, and `overwrite` is not set.
+    """
+    if (folder / CONFIG).exists() and not overwrite:
+        raise InputError(f"{folder} holds a model", "--overwrite replaces it; or name another folder")
+
+
 def save(folder: Path, kind: str, parts: Parts, dtype: torch.dtype = torch.float16) -> None:
     """Write a model folder.
 

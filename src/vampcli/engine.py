@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ from vampcli.resampling import resample, resample_range
 from vampcli.sampling import Progress, fill, part_of
 from vampcli.stereo import widen
 from vampcli.windows import windowed
+
+log = logging.getLogger(__name__)
 
 Stereo = Literal["mid", "channels"]
 
@@ -166,7 +169,9 @@ def load(name_or_folder: str | Path = "mini", device: str = "auto", dtype: str =
         DeviceError: there is no such device.
     """
     place = pick_device(device)
-    parts = checkpoint.load_parts(checkpoint.find(name_or_folder), place, pick_dtype(dtype, place))
+    precision = pick_dtype(dtype, place)
+    parts = checkpoint.load_parts(checkpoint.find(name_or_folder), place, precision)
+    log.info("%s on %s in %s", name_or_folder, place, precision)
     if parts.coarse is None or parts.fine is None:
         raise ModelError(f"{name_or_folder} holds a codec only", "it needs coarse.safetensors and fine.safetensors")
     return Model(parts.codec, parts.coarse, parts.fine, parts.provenance, place)
@@ -184,6 +189,7 @@ def _listen(model: Model, clip: Waveform, plan: Plan, stereo: Stereo) -> _Scene:
     """Set the level by what is kept, and encode the part of the clip that the models see."""
     grid, rate = model.grid, clip.sample_rate
     gain = level_gain(clip.samples, rate, plan.spans)
+    log.info("level changed by %.1f dB for the models, which see %d frames", 20 * np.log10(gain), plan.n_frames)
     around = model.codec.context_frames
     first = max(0, plan.first_frame - around)
     last = plan.first_frame + plan.n_frames + around

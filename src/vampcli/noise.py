@@ -50,11 +50,6 @@ def hide_noise(seed: int, stage: Stage, step: int, frames: Tensor, codebooks: Te
     return _gumbel(_mix(_token_words(seed, stage, _Stream.HIDE, step, frames, codebooks)))
 
 
-def uniform(seed: int, stream: int, n: int) -> Tensor:
-    """`n` float32 numbers in (0, 1) of a numbered stream, for choices outside the sampler."""
-    return _unit(_mix(torch.arange(n) ^ _fold(seed, 7, stream)))
-
-
 def white_noise(keys: Tensor, n: int) -> Tensor:
     """White noise that depends on keys alone.
 

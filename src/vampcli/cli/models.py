@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vampcli.cli.console import Console, guarded
+from vampcli.errors import ModelError
 
 app = typer.Typer(help="List and import models.", no_args_is_help=True)
 
@@ -22,11 +23,15 @@ def list_models(
 
     console = Console()
     for name, folder in checkpoint.installed().items():
-        provenance = checkpoint.read_config(folder)["provenance"]
+        try:
+            provenance = checkpoint.read_config(folder)["provenance"]
+        except ModelError as error:  # one damaged model does not hide the others
+            console.note(f"{name}: {error.message}")
+            continue
         megabytes = sum(size for _, size in checkpoint.sizes(folder)) / 1e6
         if as_json:
             facts = {"name": name, "folder": str(folder), "megabytes": round(megabytes, 1)}
-            console.result({**facts, "licence": provenance["licence"], "source": provenance["source"]})
+            console.result({**facts, "licence": provenance.get("licence", ""), "source": provenance.get("source", "")})
         else:
             console.result(f"{name}\t{megabytes:.1f} MB\t{provenance['licence']}\t{folder}")
 
@@ -37,14 +42,16 @@ def import_models(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Holds codec.pth, coarse.pth and c2f.pth.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Model folder to write.")],
     dtype: Annotated[str, typer.Option(help="Precision to store: fp32, bf16 or fp16.")] = "fp32",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
 ) -> None:
     """Convert published VampNet files into a model folder; use it with -m."""
-    from vampcli.checkpoint import DTYPES
+    from vampcli.checkpoint import DTYPES, refuse_existing
     from vampcli.convert import PROVENANCE, import_published
     from vampcli.errors import UsageError
 
     if dtype not in DTYPES:
         raise UsageError(f"unknown dtype: {dtype!r}", f"use {', '.join(DTYPES)}")
+    refuse_existing(out, overwrite)
     import_published(folder, out, DTYPES[dtype])
     console = Console()
     console.note(f"licence of the published weights: {PROVENANCE.licence}")

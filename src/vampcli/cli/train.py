@@ -149,13 +149,15 @@ def export(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Folder of the prepared audio, to write CREDITS.md from."),
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
 ) -> None:
     """Write the averaged weights of training runs as a model folder."""
-    from vampcli.checkpoint import Provenance
+    from vampcli.checkpoint import Provenance, refuse_existing
     from vampcli.train import export as exporting
     from vampcli.train.credits import credits_text
     from vampcli.train.data import read_manifest
 
+    refuse_existing(out, overwrite)
     entries = [] if audio is None else read_manifest(audio)
     text = credits_text(entries, name, licence)
     exporting.export(out, Provenance(name, licence, source, training), codec, coarse, fine)

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from vampcli.audio import level_gain, read
-from vampcli.errors import VampError
+from vampcli.errors import InputError, VampError
 from vampcli.resampling import resample
 from vampcli.train.data import MANIFEST
 
@@ -36,6 +36,8 @@ class Piece:
 
 def pieces_of_table(table: Path, root: Path, splits: frozenset[str]) -> Iterator[Piece]:
     """Read the rows of a music table (TSV) whose split is asked for; nothing else below `root` counts."""
+    if not table.is_file():
+        raise InputError(f"no such table: {table}", "name a TSV with the columns path, author, licence, package, split")
     with table.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file, delimiter="\t"):
             if row["split"] in splits:
