@@ -16,6 +16,7 @@ from vampcli import checkpoint, masks
 from vampcli.audio import Samples, Waveform, level_gain, read
 from vampcli.checkpoint import Provenance
 from vampcli.codec import Codec
+from vampcli.codec.ranges import decode_long, encode_long
 from vampcli.config import SamplingConfig
 from vampcli.devices import pick_device, pick_dtype
 from vampcli.errors import ModelError, UsageError
@@ -82,12 +83,12 @@ class Model:
         gain = level_gain(clip.samples, clip.sample_rate)
         mono = resample(clip.samples.mean(axis=0, keepdims=True), clip.sample_rate, self.grid.sample_rate)
         with torch.inference_mode():
-            return self.codec.encode(torch.from_numpy(mono[0] * np.float32(gain)).to(self.device))
+            return encode_long(self.codec, torch.from_numpy(mono[0] * np.float32(gain)).to(self.device))
 
     def decode(self, tokens: Tensor) -> Waveform:
         """Tokens -> mono audio at the codec's rate: int64 (n_codebooks, n_frames)."""
         with torch.inference_mode():
-            samples = self.codec.decode(tokens.to(self.device))
+            samples = decode_long(self.codec, tokens.to(self.device))
         return Waveform(samples.cpu().numpy()[None], self.grid.sample_rate)
 
     def inpaint(
@@ -197,7 +198,9 @@ def _listen(model: Model, clip: Waveform, plan: Plan, stereo: Stereo) -> _Scene:
     samples = resample_range(clip.samples, rate, grid.sample_rate, first * grid.hop_length, stop)
     if stereo == "mid":
         samples = samples.mean(axis=0, keepdims=True)
-    codes = [model.codec.encode(torch.from_numpy(channel * np.float32(gain)).to(model.device)) for channel in samples]
+    codes = [
+        encode_long(model.codec, torch.from_numpy(channel * np.float32(gain)).to(model.device)) for channel in samples
+    ]
     return _Scene(torch.stack(codes)[:, :, plan.first_frame - first :][:, :, : plan.n_frames], gain)
 
 
@@ -288,7 +291,7 @@ def _patch(model: Model, clip: Waveform, plan: Plan, tokens: Tensor, span: tuple
     touched = grid.frames_touched(start, stop, rate)
     first = max(0, touched[0] - around - plan.first_frame)
     last = touched[1] + around - plan.first_frame
-    channels = [model.codec.decode(channel[:, first:last]).cpu().numpy() for channel in tokens]
+    channels = [decode_long(model.codec, channel[:, first:last]).cpu().numpy() for channel in tokens]
     place = (plan.first_frame + first) * grid.hop_length
     made = resample_range(np.stack(channels), grid.sample_rate, rate, start, stop, first=place)
     made = made / np.float32(gain)

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
 
 from vampcli import checkpoint
-from vampcli.codec import Codec
+from vampcli.codec.ranges import encode_long
 from vampcli.train.data import MANIFEST, Pool, read_manifest
 
-_FRAMES_AT_ONCE = 1024
 _HASH = "codec_hash"
 
 
@@ -52,22 +50,3 @@ def pack(audio: Path, model: Path, out: Path, progress: Callable[[int, int], Non
 def token_codec_hash(folder: str | Path) -> str:
     """The hash of the codec that made a folder's tokens."""
     return str(next(iter(read_manifest(folder)), {}).get(_HASH, ""))
-
-
-def encode_long(codec: Codec, samples: Tensor) -> Tensor:
-    """Encode in ranges, so that memory does not grow with length; the codes are those of the whole.
-
-    Args:
-        codec: what to encode with.
-        samples: float32 (n_samples,).
-
-    Returns:
-        int64 (n_codebooks, n_frames).
-    """
-    hop, around = codec.grid.hop_length, codec.context_frames
-    parts = []
-    for start in range(0, codec.grid.n_frames(len(samples)), _FRAMES_AT_ONCE):
-        first = max(0, start - around)
-        codes = codec.encode(samples[first * hop : (start + _FRAMES_AT_ONCE + around) * hop])
-        parts.append(codes[:, start - first :][:, :_FRAMES_AT_ONCE])
-    return torch.cat(parts, dim=1)
