@@ -30,9 +30,9 @@ format: .venv/dev.stamp  ## bring the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-picture: .venv/dev.stamp  ## make the picture of the README again
-	$(BIN)/vamp inpaint examples/island-dreams.wav --start 4 --end 6 --seed 7 --overwrite
-	$(BIN)/python docs/picture.py examples/island-dreams.wav examples/island-dreams.inpaint.7.wav 4 6 docs/inpaint.png
+picture: .venv/dev.stamp  ## make the picture and the sound of the README again
+	$(BIN)/vamp inpaint examples/island-dreams.wav --start 4 --end 6 --seed 7 --overwrite -o examples/island-dreams.made.flac
+	$(BIN)/python docs/picture.py examples/island-dreams.wav examples/island-dreams.made.flac 4 6 docs/inpaint.png
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*##/\1:/p' $(MAKEFILE_LIST)

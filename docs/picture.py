@@ -21,7 +21,7 @@ def main(before: str, after: str, start: str, end: str, out: str) -> None:
         for edge in (float(start), float(end)):
             axis.axvline(edge, color="white", linewidth=1.2, linestyle="--")
     axes[1].set(xlabel="s", xticks=np.arange(0, 11))
-    figure.savefig(out, dpi=90)
+    figure.savefig(out, dpi=80)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vampcli.model import VampNet, VampNetConfig, position_buckets
+from vampcli.model import Layer, VampNet, VampNetConfig, position_buckets
 
 CONFIGS = {
     "coarse": VampNetConfig(3, 0, 2, 24, 4, context_frames=40, codebook_size=11, codebook_dim=5),
@@ -170,3 +170,23 @@ def test_dropout_only_acts_in_training(model: VampNet) -> None:
     assert torch.equal(model(tokens), model(tokens))
     trained = random_model(model.config).train()
     assert not torch.allclose(trained(tokens), trained(tokens))
+
+
+@pytest.mark.parametrize("wanted", [slice(None), slice(3, 9), slice(0, 1)])
+def test_bfloat16_attention_is_attention(wanted: slice) -> None:
+    torch.manual_seed(0)
+    layer = Layer(VampNetConfig(4, 0, 1, 64, 4, 40)).eval()
+    x, bias = torch.randn(2, 17, 64), torch.randn(4, 17, 17)
+    with torch.inference_mode():
+        exact = layer(x, bias, wanted)
+        rounded = layer.to(torch.bfloat16)(x.bfloat16(), bias.bfloat16(), wanted)
+    assert torch.nn.functional.cosine_similarity(exact.flatten(), rounded.float().flatten(), dim=0) > 0.9999
+
+
+def test_a_model_can_learn_after_it_was_used() -> None:
+    model = VampNet(VampNetConfig(2, 0, 1, 16, 2, 40, 8))
+    tokens = torch.randint(0, 9, (1, 2, 23))
+    with torch.inference_mode():
+        model(tokens)
+    model(tokens).sum().backward()
+    assert model.position_bias.grad is not None
