@@ -144,15 +144,17 @@ def test_every_sampling_option_reaches_the_sampler(
 
 def test_help_imports_no_torch_and_is_quick() -> None:
     code = (
-        "import sys, time; began = time.perf_counter()\n"
+        "import sys, time\n"
         "from vampcli.cli.main import main\n"
         "sys.argv = ['vamp', 'inpaint', '--help']\n"
         "try: main()\nexcept SystemExit as stop: assert not stop.code\n"
         "heavy = [m for m in ('torch', 'numpy', 'soundfile', 'librosa', 'scipy') if m in sys.modules]\n"
-        "print(heavy, file=sys.stderr)\n"
+        "print(heavy, time.process_time(), file=sys.stderr)\n"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stderr.strip() == "[]"
+    heavy, seconds = ran.stderr.strip().rsplit(" ", 1)
+    assert heavy == "[]"
+    assert float(seconds) < 0.5
     assert "--start" in ran.stdout
 
 
