@@ -22,8 +22,8 @@ class SpectralConfig:
 
     Attributes:
         n_subframes: STFT frames in a token frame.
-        n_blind: the first codebooks, which code magnitudes alone. Phases look random to a model that guesses
-            tokens; here they cannot hide what is regular.
+        n_blind: the first codebooks, which code magnitudes alone: phases are left to the others, since to a model
+            that guesses tokens they look random.
         noise_from_hz: below it, all that is decoded is the foretold part; see `mix`.
         noise_full_hz: from it on, noise replaces all that cannot be foretold.
     """
