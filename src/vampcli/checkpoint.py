@@ -97,7 +97,7 @@ def load_parts(folder: Path, device: torch.device, dtype: torch.dtype) -> Parts:
     Args:
         folder: holds `config.json`.
         device: where to.
-        dtype: of the transformers' matrices; codec, codebooks and embeddings stay float32.
+        dtype: of the transformers' matrices; codec, codebooks and rows of hidden tokens stay float32.
 
     Raises:
         ModelError: a file is missing or damaged, a tensor is missing or of the wrong shape, or the parts

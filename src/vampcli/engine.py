@@ -251,36 +251,28 @@ def generate(
         int64 (n_takes, n_codebooks, n_frames).
     """
     n_coarse, total = model.coarse.config.n_codebooks, config.n_steps + config.n_fine_steps
-    coarse = fill(
-        windowed(model.coarse, model.coarse.config.context_frames),
-        tokens[:n_coarse],
-        mask[:n_coarse],
-        seeds,
-        config,
-        stage=Stage.COARSE,
-        n_steps=config.n_steps,
-        n_conditioning=0,
-        context=model.coarse.config.context_frames,
-        mask_id=model.grid.mask_id,
-        first_frame=first_frame,
-        progress=progress and (lambda step, _: progress(step, total)),
-    )
+
+    def run(network: VampNet, stage: Stage, n_steps: int, n_done: int, tokens: Tensor, mask: Tensor) -> Tensor:
+        return fill(
+            windowed(network, network.config.context_frames),
+            tokens,
+            mask,
+            seeds,
+            config,
+            stage=stage,
+            n_steps=n_steps,
+            n_conditioning=network.config.n_conditioning,
+            context=network.config.context_frames,
+            mask_id=model.grid.mask_id,
+            first_frame=first_frame,
+            progress=progress and (lambda step, _: progress(n_done + step, total)),
+        )
+
+    coarse = run(model.coarse, Stage.COARSE, config.n_steps, 0, tokens[:n_coarse], mask[:n_coarse])
+    given = torch.cat([coarse, tokens[n_coarse:].expand(len(seeds), -1, -1)], dim=1)
     fine_mask = mask.clone()
     fine_mask[:n_coarse] = False
-    return fill(
-        windowed(model.fine, model.fine.config.context_frames),
-        torch.cat([coarse, tokens[n_coarse:].expand(len(seeds), -1, -1)], dim=1),
-        fine_mask,
-        seeds,
-        config,
-        stage=Stage.FINE,
-        n_steps=config.n_fine_steps,
-        n_conditioning=n_coarse,
-        context=model.fine.config.context_frames,
-        mask_id=model.grid.mask_id,
-        first_frame=first_frame,
-        progress=progress and (lambda step, _: progress(config.n_steps + step, total)),
-    )
+    return run(model.fine, Stage.FINE, config.n_fine_steps, config.n_steps, given, fine_mask)
 
 
 def _patch(model: Model, clip: Waveform, plan: Plan, tokens: Tensor, span: tuple[int, int], gain: float) -> Patch:
