@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -181,6 +182,13 @@ def test_bfloat16_attention_is_attention(wanted: slice) -> None:
         exact = layer(x, bias, wanted)
         rounded = layer.to(torch.bfloat16)(x.bfloat16(), bias.bfloat16(), wanted)
     assert torch.nn.functional.cosine_similarity(exact.flatten(), rounded.float().flatten(), dim=0) > 0.9999
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_training_computes_what_use_does(name: str) -> None:
+    model = random_model(replace(CONFIGS[name], dropout=0.0))
+    tokens = random_tokens(model.config, 2, 30)
+    assert torch.allclose(model.train()(tokens), model.eval()(tokens), atol=1e-5)
 
 
 def test_a_model_can_learn_after_it_was_used() -> None:

@@ -206,15 +206,21 @@ def test_conditioning_codebooks_are_never_hidden() -> None:
     assert hidden.flatten(1).any(1).all()
 
 
-def test_the_loss_looks_at_hidden_predicted_tokens_only(packed: Path, tiny_folder: Path) -> None:
-    task = TokenTask(token_run(packed, tiny_folder, 2)).eval()
-    clips = torch.randint(0, 32, (2, 5, 30))
-    hidden = torch.zeros(2, 5, 30, dtype=torch.bool)
-    hidden[0, 3, 7] = hidden[1, 4, 9] = True
-    target, guess = task._targets_and_logits(clips, hidden)
-    assert target.tolist() == [clips[0, 3, 7], clips[1, 4, 9]]
-    logits = task.model(clips.masked_fill(hidden, 32))
-    assert torch.allclose(guess, torch.stack([logits[0, 1, 7], logits[1, 2, 9]]), atol=1e-5)
+@pytest.mark.parametrize("n_conditioning", [0, 2])
+def test_the_loss_is_that_of_hidden_predicted_tokens(packed: Path, tiny_folder: Path, n_conditioning: int) -> None:
+    run = token_run(packed, tiny_folder, n_conditioning)
+    task = TokenTask(replace(run, loop=replace(LOOP, dtype="fp32"))).eval()
+    loss, figures = task.loss(3, np.random.default_rng(5))
+    rng = np.random.default_rng(5)
+    clips = task.pool.draw(rng, LOOP.batch_size, 30)[:, : run.model.n_codebooks].long()
+    hidden = draw_masks(clips.shape, n_conditioning, rng)
+    target = clips[hidden]
+    guess = task.model(clips.masked_fill(hidden, 32))[hidden[:, n_conditioning:]]
+    plain = torch.nn.functional.cross_entropy(guess, target, label_smoothing=run.label_smoothing)
+    assert torch.allclose(loss, plain, rtol=1e-5)
+    assert figures["top_1"] == pytest.approx(float((guess.argmax(-1) == target).float().mean()))
+    grown = torch.autograd.grad(loss, task.model.classifier.weight)[0]
+    assert torch.allclose(grown, torch.autograd.grad(plain, task.model.classifier.weight)[0], atol=1e-6)
 
 
 def test_nan_stops_and_keeps_the_last_good_weights(tmp_path: Path) -> None:
@@ -369,7 +375,9 @@ def test_a_bad_run_names_the_key(tmp_path: Path, text: str, says: str) -> None:
 def test_shipped_runs_are_valid(name: str) -> None:
     path = Path(__file__).parents[1] / f"configs/mini-{name}.toml"
     run = load_run(path, CodecRun if name == "codec" else TokenRun)
-    assert run.loop.dtype == "bf16"
+    assert run.loop.decay_from < run.loop.n_steps
+    if isinstance(run, TokenRun):
+        assert run.n_frames <= run.model.context_frames
 
 
 def test_losses_know_silence_identity_and_level() -> None:

@@ -75,15 +75,19 @@ class VampNet(nn.Module):
         Returns:
             float32 logits (batch, n_predicted, n_frames wanted, codebook_size).
         """
-        n_batch, _, n_frames = tokens.shape
-        x = self.dropout(self.embed(self.look_up(tokens).to(self.embed.weight.dtype)))
-        bias = self.attention_bias(n_frames).to(x.dtype)
+        logits: Tensor = self.classifier(self.features(tokens, wanted))
+        shape = (len(tokens), -1, self.config.n_predicted, self.config.codebook_size)
+        return logits.float().view(shape).transpose(1, 2)
+
+    def features(self, tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
+        """What the classifier reads: (batch, n_codebooks, n_frames) -> (batch, n_frames wanted, width)."""
+        x: Tensor = self.dropout(self.embed(self.look_up(tokens).to(self.embed.weight.dtype)))
+        bias = self.attention_bias(tokens.shape[-1]).to(x.dtype)
         *first_layers, last_layer = self.layers
         for layer in first_layers:
             x = layer(x, bias)
-        logits: Tensor = self.classifier(self.norm(last_layer(x, bias, wanted)))
-        shape = (n_batch, -1, self.config.n_predicted, self.config.codebook_size)
-        return logits.float().view(shape).transpose(1, 2)
+        x = self.norm(last_layer(x, bias, wanted))
+        return x
 
     def look_up(self, tokens: Tensor) -> Tensor:
         """Rows of all codebooks side by side.
@@ -174,27 +178,29 @@ class Layer(nn.Module):
             for project, y in ((self.query, x[:, wanted]), (self.key, x), (self.value, x))
         )
         bias = bias[:, wanted]
-        if x.device.type == "cpu" and x.dtype == torch.bfloat16 and not self.training:
-            y = _attend_bfloat16(q, k, v, bias)
+        p = self.p_dropout if self.training else 0.0
+        if x.device.type == "cpu" and (self.training or x.dtype == torch.bfloat16):
+            y = _attend_spelt_out(q, k, v, bias, p)
         else:
-            p = self.p_dropout if self.training else 0.0
             y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None], dropout_p=p)
         mixed: Tensor = self.output(y.transpose(1, 2).reshape(n_batch, -1, width))
         return mixed
 
 
-def _attend_bfloat16(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-    """Attention spelt out: on CPUs that multiply bfloat16, 1.7 times as fast as torch's own.
+def _attend_spelt_out(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, p_dropout: float) -> Tensor:
+    """Attention from its parts: on CPUs faster than torch's own in training and in bfloat16.
 
     Args:
-        q: bfloat16 (batch, n_heads, n_queries, width of a head).
+        q: float (batch, n_heads, n_queries, width of a head).
         k: (batch, n_heads, n_keys, width of a head).
         v: the same.
         bias: (n_heads, n_queries, n_keys).
+        p_dropout: share of weights dropped.
 
     Returns:
-        bfloat16 (batch, n_heads, n_queries, width of a head).
+        float (batch, n_heads, n_queries, width of a head).
     """
-    biases = bias.expand(len(q), -1, -1, -1).flatten(0, 1)
+    biases = bias.to(q.dtype).expand(len(q), -1, -1, -1).flatten(0, 1)
     scores = torch.baddbmm(biases, q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), alpha=q.shape[-1] ** -0.5)
-    return (scores.softmax(-1) @ v.flatten(0, 1)).view(q.shape)
+    weights = F.dropout(scores.softmax(-1), p_dropout) if p_dropout else scores.softmax(-1)
+    return (weights.to(q.dtype) @ v.flatten(0, 1)).view(q.shape)

@@ -6,9 +6,11 @@ import dataclasses
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
-from vampcli.codec.spectral import SpectralConfig
+from vampcli import codec as codecs
+from vampcli.codec.dac import DacConfig
+from vampcli.codec.magnitude import MagnitudeConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.model import VampNetConfig
 
@@ -51,7 +53,8 @@ class LoopConfig:
     clip_norm: float = 5.0
     ema_decay: float = 0.999
     seed: int = 0
-    dtype: str = "fp32"
+    dtype: str = "auto"
+    """auto, fp32 or bf16; auto is bfloat16 where the hardware multiplies it."""
     log_every: int = 50
     validate_every: int = 1000
     save_every_s: float = 300.0
@@ -84,10 +87,15 @@ class CodecLossConfig:
 
 @dataclass(frozen=True)
 class CodecRun:
-    """The TOML of `vamp train codec`; `start` is a model folder to start from, with the same sizes."""
+    """The TOML of `vamp train codec`.
+
+    Attributes:
+        codec: its sizes; in the TOML, `kind` says of which codec (magnitude or dac).
+        start: model folder to start from, with the same sizes.
+    """
 
     data: DataConfig
-    codec: SpectralConfig = field(default_factory=SpectralConfig)
+    codec: MagnitudeConfig | DacConfig = field(default_factory=MagnitudeConfig)
     loss: CodecLossConfig = field(default_factory=CodecLossConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
     start: str = ""
@@ -133,10 +141,21 @@ def _build(cls: type[T], table: dict[str, Any], where: str) -> T:
     if unknown:
         raise UsageError(f"{where}: unknown key {unknown[0]!r}", f"known here: {', '.join(sorted(names))}")
     values = {
-        key: _build(types[key], value, f"{where} [{key}]") if isinstance(value, dict) else value
+        key: _build(*_chosen(types[key], value, where), f"{where} [{key}]") if isinstance(value, dict) else value
         for key, value in table.items()
     }
     try:
-        return cls(**values)
-    except TypeError as error:
+        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+    except (TypeError, ValueError) as error:
         raise UsageError(f"{where}: {str(error).split(') ')[-1]}") from error
+
+
+def _chosen(annotation: Any, table: dict[str, Any], where: str) -> tuple[type[Any], dict[str, Any]]:
+    """The type of a table, and the table; where there is a choice of codecs, `kind` names one."""
+    choices = {codecs.kind_of(choice): choice for choice in get_args(annotation)}
+    if not choices:
+        return annotation, table
+    kind = table.get("kind", next(iter(choices)))
+    if kind not in choices:
+        raise UsageError(f"{where}: unknown kind of codec {kind!r}", f"known here: {', '.join(choices)}")
+    return choices[kind], {key: value for key, value in table.items() if key != "kind"}

@@ -18,7 +18,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vampcli.errors import InputError, ModelError
+from vampcli.devices import pick_dtype
+from vampcli.errors import InputError, ModelError, UsageError
 from vampcli.train.config import LoopConfig
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,18 @@ class Task(nn.Module):
     def validate(self) -> dict[str, float]:
         """Figures on the validation pieces, with the parameters as they are; draws nothing at random."""
         raise NotImplementedError
+
+
+def autocast_dtype(name: str, device: torch.device) -> torch.dtype | None:
+    """The precision to multiply in, None for float32; auto is bfloat16 where the hardware has it.
+
+    Raises:
+        UsageError: the name is none of auto, fp32 and bf16.
+    """
+    if name not in ("auto", "fp32", "bf16"):
+        raise UsageError(f"dtype is {name!r}", "a run takes auto, fp32 or bf16")
+    dtype = pick_dtype(name, device)
+    return None if dtype == torch.float32 else dtype
 
 
 def learning_rate(config: LoopConfig, step: int) -> float:
@@ -58,7 +71,7 @@ class Trainer:
         self.parameters = {n: p for n, p in task.named_parameters() if p.requires_grad}
         self.average = {n: p.detach().clone() for n, p in self.parameters.items()}
         self.optimizer = torch.optim.AdamW(
-            self.parameters.values(), lr=0.0, betas=(0.9, 0.999), weight_decay=config.weight_decay
+            self.parameters.values(), lr=0.0, betas=(0.9, 0.999), weight_decay=config.weight_decay, fused=True
         )
 
     def save(self) -> None:
