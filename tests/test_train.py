@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
@@ -22,11 +21,9 @@ from vampcli.errors import InputError, ModelError, UsageError
 from vampcli.model import VampNetConfig
 from vampcli.train.codec import CodecTask, fill_from, reseed_unused
 from vampcli.train.config import CodecLossConfig, CodecRun, DataConfig, LoopConfig, TokenRun, load_run
-from vampcli.train.credits import credits_text
-from vampcli.train.data import MANIFEST, Pool, capped_shares
+from vampcli.train.data import MANIFEST
 from vampcli.train.loop import LOG, STATE, Task, Trainer, learning_rate
 from vampcli.train.losses import complex_error, mel_error, si_sdr, spectral_convergence
-from vampcli.train.prepare import pieces_of_table, prepare
 from vampcli.train.tokens import pack
 from vampcli.train.transformer import TokenTask, draw_masks
 
@@ -285,71 +282,6 @@ def test_nothing_to_resume_is_an_error(tmp_path: Path) -> None:
         Trainer(Line(), LOOP, tmp_path).resume()
 
 
-def test_no_author_has_more_than_the_cap() -> None:
-    shares = capped_shares([100, 900, 50, 30, 20], ["a", "a", "b", "c", "d"], 0.4)
-    assert shares.sum() == pytest.approx(1)
-    assert shares[:2].sum() == pytest.approx(0.4)
-    assert shares[1] / shares[0] == pytest.approx(9)
-    assert shares[2] / shares[3] == pytest.approx(5 / 3)
-
-
-@pytest.mark.parametrize("cap", [0.01, 0.2, 0.5, 1.0])
-def test_shares_of_random_authors(cap: float) -> None:
-    rng = np.random.default_rng(0)
-    authors = [str(a) for a in rng.integers(0, 6, 40)]
-    shares = capped_shares(rng.uniform(1, 100, 40), authors, cap)
-    totals = [sum(s for s, a in zip(shares, authors, strict=True) if a == name) for name in set(authors)]
-    assert sum(totals) == pytest.approx(1)
-    assert max(totals) <= max(cap, 1 / 6) + 1e-9
-
-
-def test_draws_depend_on_the_generator_alone(prepared: Path) -> None:
-    pool = Pool(prepared, "samples")
-    one, other = (pool.draw(np.random.default_rng([0, 5]), 3, 1000) for _ in range(2))
-    assert one.shape == (3, 1000)
-    assert torch.equal(one, other)
-    assert not torch.equal(one, pool.draw(np.random.default_rng([0, 6]), 3, 1000))
-
-
-def test_pack_encodes_as_the_stored_codec_does(prepared: Path, packed: Path, tiny_folder: Path) -> None:
-    codec = checkpoint.load_parts(tiny_folder, torch.device("cpu"), torch.float32).codec
-    samples = load_file(prepared / "0.safetensors")["samples"].float() / 32768
-    codes = load_file(packed / "0.safetensors")["codes"]
-    assert torch.equal(codes.long(), codec.encode(samples))
-
-
-def test_prepare_reads_rows_of_the_split_and_names_broken_files(
-    tmp_path: Path, song: Callable[..., Path], caplog: pytest.LogCaptureFixture
-) -> None:
-    song("good.wav", 2, 48000, 2)
-    song("held-out.wav")
-    song("unlisted.wav")
-    (tmp_path / "broken.ogg").write_bytes(b"no")
-    rows = ["package\tpath\tlicence\tsplit\tauthor"]
-    rows += [
-        f"p\t{name}\tCC0\t{split}\tme"
-        for name, split in (("good.wav", "train"), ("held-out.wav", "test"), ("broken.ogg", "train"))
-    ]
-    (tmp_path / "table.tsv").write_text("\n".join(rows))
-    pieces = pieces_of_table(tmp_path / "table.tsv", tmp_path, frozenset(["train"]))
-    entries = prepare(pieces, tmp_path / "out")
-    assert [entry["title"] for entry in entries] == ["good"]
-    assert "broken.ogg" in caplog.text
-    samples = load_file(tmp_path / "out" / str(entries[0]["file"]))["samples"]
-    assert (samples.dtype, len(samples)) == (torch.int16, 88200)
-    again = list(pieces_of_table(tmp_path / "table.tsv", tmp_path, frozenset(["train"])))
-    os.unlink(tmp_path / "good.wav")  # finished pieces are kept, not read again
-    assert prepare(again[:1], tmp_path / "out") == entries
-
-
-def test_credits_name_every_author_and_refuse_held_out_pieces() -> None:
-    entry = {"package": "p", "author": "Ann | Bob", "licence": "CC-BY-3.0", "title": "Tune", "split": "train"}
-    text = credits_text([entry, {**entry, "title": "Air"}], "mini", "CC-BY-SA-4.0")
-    assert "| p | Ann / Bob | CC-BY-3.0 | Air, Tune |" in text
-    with pytest.raises(UsageError, match="split test"):
-        credits_text([{**entry, "split": "test"}], "mini", "CC-BY-SA-4.0")
-
-
 def test_a_run_is_read_from_toml(tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text('[data]\ntrain = "a"\nvalidation = "b"\n[loop]\nn_steps = 7\n')
     run = load_run(tmp_path / "run.toml", CodecRun)
@@ -430,6 +362,7 @@ def test_train_and_export_end_to_end(
     )  # fmt: skip
     assert made.code == 0, made.err
     assert "| p | B | CC0-1.0 | T1 |" in (tmp_path / "toy/CREDITS.md").read_text()
+    assert "| CC0-1.0 | 0.00 |" in (tmp_path / "toy/README.md").read_text()
     for part in ("codec", "coarse", "fine"):
         ran = vamp("train", "validate", tmp_path / f"{part}.toml", "-m", tmp_path / "toy", "--part", part)
         assert ran.code == 0, ran.err

@@ -9,6 +9,7 @@ import typer
 from vampcli import __version__
 from vampcli.cli import models, train
 from vampcli.cli.inpaint import inpaint
+from vampcli.cli.prepare import prepare
 
 app = typer.Typer(
     help="Re-make parts of a recording with masked acoustic token models.",
@@ -35,6 +36,7 @@ def root(
 
 
 app.command()(inpaint)
+app.command()(prepare)
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
 

@@ -1,4 +1,4 @@
-"""`vamp train`: prepare audio, learn a codec, make tokens, learn transformers, export a model."""
+"""`vamp train`: learn a codec, make tokens, learn transformers, export a model."""
 
 from __future__ import annotations
 
@@ -25,24 +25,6 @@ Minutes = Annotated[float, typer.Option(help="Stop after that long; the state is
 
 @app.command()
 @guarded
-def prepare(
-    table: Annotated[Path, typer.Argument(metavar="TSV", help="Music table with path, author, licence, split.")],
-    root: Annotated[Path, typer.Option(help="Folder that the paths of the table start from.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the prepared audio.")],
-    split: Annotated[str, typer.Option(help="Rows of this split only.")] = "train",
-) -> None:
-    """Read the pieces of a music table: mono, 44.1 kHz, -24 LUFS, 16 bit."""
-    from vampcli.train import prepare as preparing
-
-    console = Console()
-    entries = preparing.prepare(preparing.pieces_of_table(table, root, frozenset([split])), out)
-    hours = sum(int(str(entry["n_samples"])) for entry in entries) / 44100 / 3600
-    console.note(f"{len(entries)} pieces, {hours:.2f} h")
-    console.result(str(out))
-
-
-@app.command()
-@guarded
 def codec(config: Config, out: Run, resume: Resume = False, minutes: Minutes = float("inf")) -> None:
     """Learn a codec from prepared audio."""
     from vampcli.train.codec import CodecTask
@@ -55,7 +37,7 @@ def codec(config: Config, out: Run, resume: Resume = False, minutes: Minutes = f
 @app.command()
 @guarded
 def tokens(
-    audio: Annotated[Path, typer.Argument(metavar="AUDIO", help="Folder made by `vamp train prepare`.")],
+    audio: Annotated[Path, typer.Argument(metavar="AUDIO", help="Folder made by `vamp prepare`.")],
     model: Annotated[Path, typer.Option("-m", "--model", help="Model folder whose codec to use.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the tokens.")],
 ) -> None:
@@ -147,20 +129,20 @@ def export(
     fine: Annotated[Optional[Path], typer.Option(help="Folder of a fine run.")] = None,  # noqa: UP045
     audio: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Folder of the prepared audio, to write CREDITS.md from."),
+        typer.Option(help="Folder of the prepared audio: its authors and licences go into CREDITS.md and the card."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
 ) -> None:
     """Write the averaged weights of training runs as a model folder."""
     from vampcli.checkpoint import Provenance, refuse_existing
     from vampcli.train import export as exporting
-    from vampcli.train.credits import credits_text
-    from vampcli.train.data import read_manifest
+    from vampcli.train.credits import write_credits
+    from vampcli.train.data import read_manifest, refuse_held_out
 
     refuse_existing(out, overwrite)
     entries = [] if audio is None else read_manifest(audio)
-    text = credits_text(entries, name, licence)
+    refuse_held_out(entries, audio)
     exporting.export(out, Provenance(name, licence, source, training), codec, coarse, fine)
     if entries:
-        (out / "CREDITS.md").write_text(text, encoding="utf-8")
+        write_credits(out, entries, name, licence)
     Console().result(str(out))

@@ -27,7 +27,7 @@ class DataConfig:
     """What to learn from.
 
     Attributes:
-        train: folder made by `vamp train prepare` (codec) or `vamp train tokens` (coarse, fine).
+        train: folder made by `vamp prepare` (codec) or `vamp train tokens` (coarse, fine).
         validation: the same, of pieces that are never learned from.
         author_cap: the largest share of the drawn excerpts that one author may have.
         codec: model folder whose tokens they are (coarse, fine).

@@ -1,19 +1,28 @@
-"""Who made the music that a model has learned from."""
+"""Who made the music that a model has learned from, and under which licences it is."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
-from vampcli.errors import UsageError
+from vampcli.train.data import refuse_held_out, write_whole
+
+CREDITS = "CREDITS.md"
+CARD = "README.md"
+_BEGIN, _END = "<!-- learned from: written by `vamp train export` -->", "<!-- end of learned from -->"
+
+Entry = Mapping[str, Any]
 
 
-def credits_text(entries: Iterable[Mapping[str, Any]], model: str, licence: str) -> str:
+def credits_text(entries: Iterable[Entry], model: str, licence: str) -> str:
     """List author, titles, licence and package of every piece, as Markdown.
 
     Args:
-        entries: of a manifest made by `vamp train prepare`.
+        entries: of a manifest made by `vamp prepare`.
         model: the model's name.
         licence: of its weights.
 
@@ -21,13 +30,9 @@ def credits_text(entries: Iterable[Mapping[str, Any]], model: str, licence: str)
         UsageError: a piece is not of the split `train`.
     """
     entries = list(entries)
-    strays = [entry for entry in entries if entry["split"] != "train"]
-    if strays:
-        raise UsageError(
-            f"{strays[0]['title']} is of the split {strays[0]['split']}", "train on rows marked train only"
-        )
+    refuse_held_out(entries, model)
 
-    def group(entry: Mapping[str, Any]) -> tuple[str, str, str]:
+    def group(entry: Entry) -> tuple[str, str, str]:
         return entry["package"], entry["author"], entry["licence"]
 
     lines = [
@@ -39,7 +44,81 @@ def credits_text(entries: Iterable[Mapping[str, Any]], model: str, licence: str)
         "|---|---|---|---|",
     ]
     for (package, author, own), pieces in groupby(sorted(entries, key=group), key=group):
-        titles = ", ".join(sorted(piece["title"] for piece in pieces)).replace("|", "/")
-        name = " ".join(author.replace("|", "/").split()) or "see the package"
-        lines.append(f"| {package} | {name} | {own} | {titles} |")
+        titles = ", ".join(sorted({piece["title"] for piece in pieces}))
+        name = author or ("see the package" if package else "not named")
+        lines.append(f"| {' | '.join(_cell(text) for text in (package, name, own or 'not named', titles))} |")
     return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "/").split())
+
+
+def licence_hours(entries: Iterable[Entry], sample_rate: int = 44100) -> dict[str, float]:
+    """Hours of music by licence, the most first; pieces without one come under `not named`."""
+    hours: dict[str, float] = {}
+    for entry in entries:
+        name = _cell(entry["licence"]) or "not named"
+        hours[name] = hours.get(name, 0.0) + entry["n_samples"] / entry.get("sample_rate", sample_rate) / 3600
+    return dict(sorted(hours.items(), key=lambda item: -item[1]))
+
+
+def card_text(card: str, entries: Iterable[Entry], model: str, licence: str) -> str:
+    """Put the licences of the music into a model card.
+
+    Args:
+        card: the card so far, or nothing. What people wrote stays; a section written by an earlier call is replaced.
+        entries: of a manifest made by `vamp prepare`.
+        model: the model's name.
+        licence: of its weights; the front matter says it, too.
+
+    Raises:
+        UsageError: a piece is not of the split `train`.
+    """
+    entries = list(entries)
+    refuse_held_out(entries, model)
+    hours = licence_hours(entries)
+    n_pieces = len({(entry["package"], entry.get("path", entry["file"])) for entry in entries})
+    rows = [f"| {name} | {value:.2f} |" for name, value in hours.items()]
+    section = "\n".join(
+        [
+            _BEGIN,
+            f"{n_pieces} pieces, {sum(hours.values()):.2f} h ([{CREDITS}]({CREDITS})):",
+            "",
+            "| licence of the music | hours |",
+            "|---|--:|",
+            *rows,
+            _END,
+        ]
+    )
+    front, body = _parted(card)
+    body = body or f"# `{model}`\n\n## What it learned from\n"
+    if _BEGIN in body and _END in body:
+        before, _, rest = body.partition(_BEGIN)
+        body = before + section + rest.partition(_END)[2]
+    else:
+        body = f"{body.rstrip()}\n\n{section}\n"
+    fields = [line for line in front if not line.startswith("license:")]
+    return "\n".join(["---", f"license: {licence.lower()}", *fields, "---", body])
+
+
+def _parted(card: str) -> tuple[list[str], str]:
+    """The lines of a card's front matter, and what follows."""
+    found = re.match(r"---\n(.*?)\n---\n", card, re.DOTALL)
+    return (found[1].splitlines(), card[found.end() :]) if found else ([], card)
+
+
+def write_credits(folder: Path, entries: Iterable[Entry], model: str, licence: str) -> None:
+    """Write CREDITS.md into a model folder and the licences of the music into its card, README.md.
+
+    Raises:
+        UsageError: a piece is not of the split `train`.
+    """
+    entries = list(entries)
+    card = folder / CARD
+    texts = {
+        folder / CREDITS: credits_text(entries, model, licence),
+        card: card_text(card.read_text(encoding="utf-8") if card.is_file() else "", entries, model, licence),
+    }
+    for path, text in texts.items():
+        write_whole(path, partial(Path.write_text, data=text, encoding="utf-8"))

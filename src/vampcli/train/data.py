@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
-from vampcli.errors import InputError
+from vampcli.errors import InputError, UsageError
 
 MANIFEST = "manifest.json"
 
@@ -24,9 +26,72 @@ def read_manifest(folder: str | Path) -> list[dict[str, Any]]:
     """
     path = Path(folder) / MANIFEST
     if not path.is_file():
-        raise InputError(f"no {MANIFEST} in {folder}", "make the folder with `vamp train prepare` or `tokens`")
-    entries: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        raise InputError(f"no {MANIFEST} in {folder}", "make the folder with `vamp prepare`, or `vamp train tokens`")
+    try:
+        entries: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path}: {error}", "prepare the folder again") from error
     return entries
+
+
+def write_manifest(folder: Path, entries: list[dict[str, Any]]) -> None:
+    """Replace a folder's manifest, atomically.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    write_whole(folder / MANIFEST, lambda path: path.write_text(json.dumps(entries, indent=1), encoding="utf-8"))
+
+
+def save_whole(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file whole or not at all.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    write_whole(path, lambda partial: save_file(tensors, partial, metadata))
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Have a file written beside its place, and moved there when it is whole.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        write(partial)
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"cannot write {path}: {error}", "is the disk full, the folder writable?") from error
+
+
+def refuse_held_out(entries: Iterable[Mapping[str, Any]], where: object) -> None:
+    """Make sure that nothing is learned from pieces that were set apart.
+
+    Args:
+        entries: of a manifest.
+        where: what to call it.
+
+    Raises:
+        UsageError: an entry is not of the split `train`.
+    """
+    strays = [entry for entry in entries if entry.get("split", "train") != "train"]
+    if strays:
+        raise UsageError(
+            f"{where} holds what is not for training: {strays[0]['title']} is of the split {strays[0]['split']}",
+            "train on rows marked train only",
+        )
+
+
+def training_pool(folder: str | Path, key: str, author_cap: float = 1.0) -> Pool:
+    """A pool to learn from.
+
+    Raises:
+        UsageError: the folder holds pieces of another split than `train`.
+    """
+    refuse_held_out(read_manifest(folder), folder)
+    return Pool(folder, key, author_cap)
 
 
 class Pool:

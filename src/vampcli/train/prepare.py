@@ -1,82 +1,241 @@
-"""Recordings -> training audio: mono, one rate, one loudness, 16 bit, with where it came from."""
+"""Recordings -> training audio: mono, one rate, one loudness, 16 bit, without silence, with where it came from."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
-import logging
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+import multiprocessing
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from safetensors.torch import save_file
 
 from vampcli.audio import level_gain, read
 from vampcli.errors import InputError, VampError
 from vampcli.resampling import resample
-from vampcli.train.data import MANIFEST
+from vampcli.train.data import MANIFEST, read_manifest, save_whole, write_manifest
+from vampcli.train.sources import MODULES, Piece, sounds_below
 
-log = logging.getLogger(__name__)
+SAMPLE_RATE = 44100
+SILENCE_DB = -60.0
+"""RMS of 50 ms below which it is silent, at the level that pieces are brought to (-24 LUFS)."""
+SILENCE_S = 1.0
+"""Shorter silence is music; longer is left out, but for `KEPT_S` on both sides."""
+KEPT_S = 0.2
+SHORTEST_S = 0.5
+"""Sound between silences that is shorter is left out, too."""
+
+_BLOCK_S = 0.05
+_LONGEST_RENDER_S = 900
+
+Mono = npt.NDArray[np.float32]
+Entry = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Piece:
-    """One recording and what must be said about it."""
+class Outcome:
+    """What became of a piece: its manifest entries, one a segment, or why there are none."""
 
-    path: Path
-    title: str
-    author: str = ""
-    licence: str = ""
-    package: str = ""
-    split: str = "train"
+    piece: Piece
+    entries: list[Entry]
+    error: VampError | None = None
 
 
-def pieces_of_table(table: Path, root: Path, splits: frozenset[str]) -> Iterator[Piece]:
-    """Read the rows of a music table (TSV) whose split is asked for; nothing else below `root` counts."""
-    if not table.is_file():
-        raise InputError(f"no such table: {table}", "name a TSV with the columns path, author, licence, package, split")
-    with table.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file, delimiter="\t"):
-            if row["split"] in splits:
-                title = Path(row["path"]).stem.replace("_", " ")
-                yield Piece(root / row["path"], title, row["author"], row["licence"], row["package"], row["split"])
-
-
-def prepare(pieces: Iterable[Piece], out: Path, sample_rate: int = 44100) -> list[dict[str, object]]:
-    """Write every readable piece as int16 audio and a manifest of them all; finished pieces are kept.
+def prepare(
+    pieces: Sequence[Piece], out: Path, jobs: int = 1, progress: Callable[[int, int], None] | None = None
+) -> Iterator[Outcome]:
+    """Write every readable piece as int16 audio; finished pieces are kept, and the manifest is whole at any time.
 
     Args:
-        pieces: what to read.
-        out: folder for `<name>.safetensors` (tensor `samples`, int16 (n_samples,)) and `manifest.json`.
-        sample_rate: of the result, in Hz.
+        pieces: what to read, all of one split.
+        out: folder for the segments, safetensors files (tensor `samples`, int16 (n_samples,) at 44.1 kHz), and for
+            `manifest.json`: an entry a segment with `file`, `n_samples`, `seconds`, `sample_rate`, `path` (the
+            piece's name), `title`, `author`, `licence`, `package`, `split` and `stamp`, by which a later run sees
+            whether the source has changed.
+        jobs: how many processes read; with one it is this process.
+        progress: told after each piece.
 
-    Returns:
-        The manifest's entries: `file`, `n_samples` and the fields of `Piece`.
+    Yields:
+        The outcome of each piece, in order.
+
+    Raises:
+        InputError: the folder holds pieces of another split, or cannot be written.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    entries = []
-    for piece in pieces:
-        name = hashlib.sha256(str(piece.path).encode()).hexdigest()[:16] + ".safetensors"
-        meta = out / (name + ".json")
-        if not meta.exists():
-            try:
-                samples = _training_audio(piece.path, sample_rate)
-            except VampError as error:
-                log.warning("left out: %s", error)
-                continue
-            save_file({"samples": samples}, out / name)
-            entry = {"file": name, "n_samples": len(samples), **asdict(piece), "path": str(piece.path)}
-            meta.write_text(json.dumps(entry))
-        entries.append(json.loads(meta.read_text()))
-    (out / MANIFEST).write_text(json.dumps(entries, indent=1))
+    entries = _begun(out, pieces)
+    known = {key: list(group) for key, group in _grouped(entries).items()}
+    for i, outcome in enumerate(_outcomes(pieces, out, known, jobs)):
+        key = _key(outcome.piece)
+        if outcome.entries and outcome.entries != known.get(key):
+            stale = {e["file"] for e in known.get(key, [])} - {e["file"] for e in outcome.entries}
+            known[key] = outcome.entries
+            write_manifest(out, [entry for group in known.values() for entry in group])
+            for name in stale:
+                (out / name).unlink(missing_ok=True)
+        if progress is not None:
+            progress(i + 1, len(pieces))
+        yield outcome
+
+
+def _begun(out: Path, pieces: Iterable[Piece]) -> list[Entry]:
+    """The folder's entries so far; an empty manifest is written, so that a folder that cannot be is found first."""
+    entries = read_manifest(out) if (out / MANIFEST).is_file() else []
+    here, new = {e["split"] for e in entries}, {p.split for p in pieces}
+    if len(here | new) > 1:
+        both = f"of the splits {', '.join(sorted(here | new))}"
+        raise InputError(f"{out} would hold pieces {both}", "give each split a folder of its own")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {out}: {error.strerror}", "name another one") from error
+    write_manifest(out, entries)
     return entries
 
 
-def _training_audio(path: Path, sample_rate: int) -> torch.Tensor:
+def _key(piece: Piece) -> tuple[str, str]:
+    return piece.package, piece.name
+
+
+def _grouped(entries: Iterable[Entry]) -> dict[tuple[str, str], list[Entry]]:
+    groups: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault((entry["package"], entry["path"]), []).append(entry)
+    return groups
+
+
+def _outcomes(
+    pieces: Sequence[Piece], out: Path, known: dict[tuple[str, str], list[Entry]], jobs: int
+) -> Iterator[Outcome]:
+    tasks = ((piece, known.get(_key(piece), [])) for piece in pieces)
+    work = partial(_outcome, out)
+    if jobs == 1:
+        yield from map(work, tasks)
+        return
+    with multiprocessing.get_context("spawn").Pool(min(jobs, len(pieces)), _start_worker) as pool:
+        yield from pool.imap(work, list(tasks))
+
+
+def _start_worker() -> None:
+    """Leave Ctrl-C to the parent, which ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+
+
+def _outcome(out: Path, task: tuple[Piece, list[Entry]]) -> Outcome:
+    piece, old = task
+    try:
+        if old and all((out / e["file"]).is_file() for e in old) and _stamp(piece.path) in (old[0].get("stamp"), ""):
+            return Outcome(piece, [{**entry, **_about(piece)} for entry in old])
+        return Outcome(piece, _written(piece, out))
+    except VampError as error:
+        return Outcome(piece, [], error)
+
+
+def _about(piece: Piece) -> Entry:
+    fields = ("title", "author", "licence", "package", "split")
+    return {"path": piece.name, **{name: getattr(piece, name) for name in fields}}
+
+
+def _stamp(path: Path) -> str:
+    """Sizes and times of a source; empty where it is gone: what was made of it stays good."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path] if path.exists() else []
+    return " ".join(f"{f.stat().st_size}@{f.stat().st_mtime_ns}" for f in files)
+
+
+def _written(piece: Piece, out: Path) -> list[Entry]:
+    """Write a piece's segments, each whole or not at all."""
+    stamp = _stamp(piece.path)
+    mono = read_mono(piece.path, SAMPLE_RATE)
+    mono = mono * np.float32(level_gain(mono[None], SAMPLE_RATE))
+    segments = sounding(mono, SAMPLE_RATE)
+    if not segments:
+        raise InputError(f"{piece.path} holds no {SHORTEST_S} s of sound", "leave it out")
+    digest = hashlib.sha256("\0".join(_key(piece)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    entries = []
+    for i, (start, end) in enumerate(segments):
+        name = f"{digest}-{i:03}.safetensors"
+        integers = np.round(mono[start:end] * 32768).clip(-32768, 32767).astype(np.int16)
+        save_whole({"samples": torch.from_numpy(integers)}, out / name)
+        sizes = {"n_samples": end - start, "seconds": round((end - start) / SAMPLE_RATE, 3), "sample_rate": SAMPLE_RATE}
+        entries.append(
+            {"file": name, **sizes, **_about(piece), "start_s": round(start / SAMPLE_RATE, 3), "stamp": stamp}
+        )
+    return entries
+
+
+def sounding(mono: Mono, sample_rate: int) -> list[tuple[int, int]]:
+    """Find what is not silence: sample ranges [start, end), in order, without overlap.
+
+    A recording is cut where it is silent for long, and only there, so that no range holds a join. What the level
+    constants of this module call silent is measured in blocks of 50 ms.
+
+    Args:
+        mono: float32 (n_samples,), at the level that pieces are brought to.
+        sample_rate: in Hz.
+    """
+    block = round(_BLOCK_S * sample_rate)
+    padded = np.pad(mono, (0, -len(mono) % block)).reshape(-1, block)
+    loud = np.flatnonzero((padded.astype(np.float64) ** 2).mean(1) > 10 ** (SILENCE_DB / 10))
+    stretches = np.split(loud, np.flatnonzero(np.diff(loud) > SILENCE_S / _BLOCK_S) + 1)
+    kept = round(KEPT_S * sample_rate)
+    ranges = [
+        (max(0, int(s[0]) * block - kept), min(len(mono), int(s[-1] + 1) * block + kept)) for s in stretches if len(s)
+    ]
+    return [(start, end) for start, end in ranges if end - start >= SHORTEST_S * sample_rate]
+
+
+def read_mono(path: Path, sample_rate: int) -> Mono:
+    """Read a sound file, a tracker module or a folder of stems: float32 (n_samples,).
+
+    Raises:
+        InputError: it is missing or unreadable; of a folder: it holds no sound.
+    """
+    if path.is_dir():
+        stems = [read_mono(stem, sample_rate) for stem in sounds_below(path)]
+        if not stems:
+            raise InputError(f"the folder {path} holds no stems", "it should hold sound files, which are summed")
+        longest = max(map(len, stems))
+        padded = [np.pad(stem, (0, longest - len(stem))) for stem in stems]
+        return np.asarray(np.sum(padded, axis=0), dtype=np.float32)
+    if path.suffix.lower() in MODULES and path.exists():
+        return _rendered(path, sample_rate)
     waveform = read(path)
-    mono = resample(waveform.samples.mean(axis=0, keepdims=True), waveform.sample_rate, sample_rate)[0]
-    mono = mono * level_gain(mono[None], sample_rate)
-    return torch.from_numpy(np.round(mono * 32768).clip(-32768, 32767).astype(np.int16))
+    mixed = waveform.samples.mean(axis=0, keepdims=True)
+    return np.asarray(resample(mixed, waveform.sample_rate, sample_rate)[0])
+
+
+def _rendered(path: Path, sample_rate: int) -> Mono:
+    if shutil.which("openmpt123") is None:
+        raise InputError(
+            f"cannot play the module {path}", "openmpt123 can: apt-get install openmpt123, or leave it out"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        sound = Path(folder) / "module.wav"
+        command = [
+            "openmpt123",
+            "--quiet",
+            "--batch",
+            "--samplerate",
+            str(sample_rate),
+            "--output",
+            str(sound),
+            "--",
+            str(path),
+        ]
+        try:
+            ran = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_RENDER_S, errors="replace")
+        except subprocess.TimeoutExpired as error:
+            raise InputError(
+                f"{path} does not end within {_LONGEST_RENDER_S} s of rendering", "leave it out"
+            ) from error
+        if ran.returncode or not sound.is_file():
+            said = (ran.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise InputError(f"openmpt123 cannot play {path}: {said}", "is it a whole tracker module?")
+        return read_mono(sound, sample_rate)

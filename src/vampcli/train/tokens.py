@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors import safe_open
 
 from vampcli import checkpoint
 from vampcli.codec.ranges import encode_long
-from vampcli.train.data import MANIFEST, Pool, read_manifest
+from vampcli.errors import InputError
+from vampcli.train.data import MANIFEST, Pool, read_manifest, save_whole, write_manifest
 
 _HASH = "codec_hash"
 
@@ -27,24 +27,39 @@ def pack(audio: Path, model: Path, out: Path, progress: Callable[[int, int], Non
 
     Returns:
         How many frames there are in all.
+
+    Raises:
+        InputError: `out` holds tokens of another codec, or the audio has another rate than the codec.
     """
     codec = checkpoint.load_parts(model, torch.device("cpu"), torch.float32).codec
+    own_hash = checkpoint.stored_hash(model / "codec.safetensors")
+    if (out / MANIFEST).exists() and token_codec_hash(out) not in (own_hash, ""):
+        raise InputError(f"{out} holds tokens of another codec than {model}", "name another folder, or remove it")
     pool = Pool(audio, "samples")
+    rates = {entry.get("sample_rate", codec.grid.sample_rate) for entry in pool.entries} - {codec.grid.sample_rate}
+    if rates:
+        raise InputError(f"{audio} has {rates.pop()} Hz, the codec {codec.grid.sample_rate} Hz", "name another model")
     out.mkdir(parents=True, exist_ok=True)
     n_frames = 0
     for i, (entry, piece) in enumerate(zip(pool.entries, pool.pieces, strict=True)):
         n_frames += codec.grid.n_frames(entry["n_samples"])
-        if not (out / entry["file"]).exists():
+        made_of = {_HASH: own_hash, "stamp": str(entry.get("stamp", ""))}
+        if _metadata(out / entry["file"]) != made_of:
             with torch.inference_mode():
                 codes = encode_long(codec, piece[:].float() / 32768)
-            save_file({"codes": codes.to(torch.int16)}, out / (entry["file"] + ".partial"))
-            (out / (entry["file"] + ".partial")).replace(out / entry["file"])
+            save_whole({"codes": codes.to(torch.int16)}, out / entry["file"], made_of)
         if progress is not None:
             progress(i + 1, len(pool.pieces))
-    own_hash = checkpoint.stored_hash(model / "codec.safetensors")
-    text = json.dumps([{**entry, _HASH: own_hash} for entry in pool.entries], indent=1)
-    (out / MANIFEST).write_text(text, encoding="utf-8")
+    write_manifest(out, [{**entry, _HASH: own_hash} for entry in pool.entries])
     return n_frames
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """What a file of tokens was made of; nothing where it is missing."""
+    if not path.is_file():
+        return {}
+    with safe_open(str(path), framework="pt") as file:
+        return dict(file.metadata() or {})
 
 
 def token_codec_hash(folder: str | Path) -> str:

@@ -15,7 +15,7 @@ from vampcli import checkpoint
 from vampcli.errors import ModelError
 from vampcli.model import VampNet
 from vampcli.train.config import TokenRun
-from vampcli.train.data import Pool
+from vampcli.train.data import Pool, training_pool
 from vampcli.train.loop import Task, autocast_dtype
 from vampcli.train.tokens import token_codec_hash
 
@@ -45,7 +45,7 @@ class TokenTask(Task):
         self.model = VampNet(config)
         self.model.codebooks.copy_(codec.codebooks[: config.n_codebooks])
         self.model.mask_rows.data.copy_(self.model.codebooks.mean(1))
-        self.pool = Pool(run.data.train, "codes", run.data.author_cap)
+        self.pool = training_pool(run.data.train, "codes", run.data.author_cap)
         held_out = Pool(run.data.validation, "codes")
         rng = np.random.default_rng(0)
         self.validation_clips = held_out.draw(rng, _N_VALIDATION_CLIPS, run.n_frames)[:, : config.n_codebooks].long()
