@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test lint format picture help
+.PHONY: all demo test lint format picture free-music help
 
 all: lint test
 
@@ -34,5 +34,8 @@ picture: .venv/dev.stamp  ## make the picture and the sound of the README again
 	$(BIN)/vamp inpaint examples/island-dreams.wav --start 4 --end 6 --seed 7 --overwrite -o examples/island-dreams.made.flac
 	$(BIN)/python docs/picture.py examples/island-dreams.wav examples/island-dreams.made.flac 4 6 docs/inpaint.png
 
+free-music: .venv/run.stamp  ## fetch free music (Debian packages, gigabytes) and prepare it in data/; ARGS=--dry-run
+	$(BIN)/python scripts/free_music.py $(ARGS)
+
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*##/\1:/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' $(MAKEFILE_LIST)

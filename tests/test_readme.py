@@ -53,7 +53,7 @@ def test_python_runs(checkout: Path, block: str) -> None:
 def test_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for block in blocks("sh"):
-        for target in re.findall(r"^make (\w+)", block, re.MULTILINE):
+        for target in re.findall(r"^make ([\w-]+)", block, re.MULTILINE):
             assert f"\n{target}:" in makefile
 
 
