@@ -169,6 +169,20 @@ def test_ranges_of_sound_agree_with_the_slow_way(seed: int) -> None:
     assert np.array_equal(got[: 50 * len(loud)], expected[: 50 * len(loud)])
 
 
+def test_a_folder_that_cannot_be_written_ends_the_run(
+    song: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vamp: Callable[..., Ran]
+) -> None:
+    def full(tensors: dict[str, torch.Tensor], path: Path) -> None:
+        raise InputError(f"cannot write {path}: disk full", "make room")
+
+    monkeypatch.setattr(preparing, "save_whole", full)
+    ran = vamp("prepare", song("a.wav", 1), song("b.wav", 1), "-o", tmp_path / "out")
+    assert ran.code == 3
+    assert ran.err.count("disk full") == 1
+    assert read_manifest(tmp_path / "out") == []
+    assert vamp("prepare", song("a.wav", 1), "-o", tmp_path / "a.wav").code == 3
+
+
 def test_nothing_but_silence_is_an_error(tmp_path: Path) -> None:
     sf.write(tmp_path / "a.wav", np.zeros(88200), 44100)
     (outcome,) = run([str(tmp_path / "a.wav")], tmp_path / "out")
@@ -264,6 +278,25 @@ def test_only_rows_of_the_split_are_read(vamp: Callable[..., Ran], song: Callabl
         training_pool(tmp_path / "test", "samples")
     with pytest.raises(InputError, match="splits test, train"):
         list(prepare(pieces_of_table(table, tmp_path, "test"), tmp_path / "train"))
+
+
+@pytest.mark.parametrize("kind", ["codec", "coarse"])
+def test_training_commands_refuse_held_out_pieces(
+    vamp: Callable[..., Ran], song: Callable[..., Path], tiny_folder: Path, tmp_path: Path, kind: str
+) -> None:
+    out = tmp_path / "held-out"
+    assert vamp("prepare", song("a.wav", 3), "-o", out, "--split", "val", "-m", tiny_folder).code == 0
+    if kind == "codec":
+        text = f'[data]\ntrain = "{out}"\nvalidation = "{out}"\n[codec]\nlatent_dim = 24\nencoder_width = 16\n'
+    else:
+        sizes = "n_codebooks = 2\nn_conditioning = 0\nn_layers = 1\nwidth = 16\nn_heads = 2\ncontext_frames = 40\n"
+        text = f'n_frames = 30\n[data]\ntrain = "{out}/tokens"\nvalidation = "{out}/tokens"\ncodec = "{tiny_folder}"\n'
+        text += f"[model]\n{sizes}codebook_size = 32\n"
+    (tmp_path / "run.toml").write_text(text)
+    ran = vamp("train", kind, tmp_path / "run.toml", "-o", tmp_path / "run")
+    assert ran.code == 2
+    assert "a is of the split val" in ran.err
+    assert not (tmp_path / "run").exists()
 
 
 def test_every_trained_path_of_the_music_table_is_a_row_marked_train(tmp_path: Path) -> None:

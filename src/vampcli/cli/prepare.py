@@ -42,6 +42,7 @@ def prepare(
         Optional[str],  # noqa: UP045
         typer.Option("-m", "--model", help="Also write the tokens of this model's codec, to OUT/tokens."),
     ] = None,
+    device: Annotated[str, typer.Option("-d", "--device", help="Where tokens are made.")] = "auto",
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Processes that read.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a piece on stdout.")] = False,
     quiet: o.Quiet = False,
@@ -58,7 +59,8 @@ def prepare(
     pieces = _pieces(audio or [], table, root, split, author, licence)
     from vampcli.train.prepare import prepare as prepared
 
-    folder = None if model is None else _model_folder(model)
+    if model is not None:
+        _check_model(model, device)
     failed = []
     seconds = 0.0
     with console.progress("preparing") as progress:
@@ -68,8 +70,8 @@ def prepare(
                 failed.append(outcome.error)
             if as_json:
                 console.result(_facts(outcome))
-    if folder is not None and len(failed) < len(pieces):
-        _tokens(console, out, folder)
+    if model is not None and len(failed) < len(pieces):
+        _tokens(console, out, model, device)
     if not as_json:
         console.result(str(out))
     console.note(f"{len(pieces) - len(failed)} of {len(pieces)} pieces, {seconds / 3600:.2f} h")
@@ -97,20 +99,21 @@ def _pieces(
     return pieces_of_table(table, root or table.parent, split)
 
 
-def _model_folder(model: str) -> Path:
-    """Found before the work begins."""
+def _check_model(model: str, device: str) -> None:
+    """Find what is wrong with it before the work begins."""
     from vampcli import checkpoint
+    from vampcli.devices import pick_device
 
-    folder = checkpoint.find(model)
-    checkpoint.read_config(folder)
-    return folder
+    checkpoint.read_config(checkpoint.find(model))
+    pick_device(device)
 
 
-def _tokens(console: Console, out: Path, model: Path) -> None:
+def _tokens(console: Console, out: Path, model: str, device: str) -> None:
+    from vampcli.devices import pick_device
     from vampcli.train.tokens import pack
 
     with console.progress("encoding") as progress:
-        n_frames = pack(out, model, out / _TOKENS, progress)
+        n_frames = pack(out, model, out / _TOKENS, progress, pick_device(device))
     console.note(f"{n_frames} frames in {out / _TOKENS}")
 
 

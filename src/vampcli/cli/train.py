@@ -38,15 +38,17 @@ def codec(config: Config, out: Run, resume: Resume = False, minutes: Minutes = f
 @guarded
 def tokens(
     audio: Annotated[Path, typer.Argument(metavar="AUDIO", help="Folder made by `vamp prepare`.")],
-    model: Annotated[Path, typer.Option("-m", "--model", help="Model folder whose codec to use.")],
+    model: Annotated[str, typer.Option("-m", "--model", help="Name or folder of the model whose codec to use.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the tokens.")],
+    device: Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
 ) -> None:
     """Encode prepared audio with a frozen codec."""
+    from vampcli.devices import pick_device
     from vampcli.train.tokens import pack
 
     console = Console()
     with console.progress("encoding") as progress:
-        n_frames = pack(audio, model, out, progress)
+        n_frames = pack(audio, model, out, progress, pick_device(device))
     console.note(f"{n_frames} frames")
     console.result(str(out))
 

@@ -51,7 +51,8 @@ def credits_text(entries: Iterable[Entry], model: str, licence: str) -> str:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "/").split())
+    """One cell of a table; names of files need not be Unicode, and this is."""
+    return " ".join(text.encode("utf-8", "replace").decode().replace("|", "/").split())
 
 
 def licence_hours(entries: Iterable[Entry], sample_rate: int = 44100) -> dict[str, float]:

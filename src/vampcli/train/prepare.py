@@ -130,12 +130,25 @@ def _start_worker() -> None:
 
 def _outcome(out: Path, task: tuple[Piece, list[Entry]]) -> Outcome:
     piece, old = task
+    stamp = _stamp(piece.path)
+    if old and all((out / e["file"]).is_file() for e in old) and stamp in (old[0].get("stamp"), ""):
+        return Outcome(piece, [{**entry, **_about(piece)} for entry in old])
     try:
-        if old and all((out / e["file"]).is_file() for e in old) and _stamp(piece.path) in (old[0].get("stamp"), ""):
-            return Outcome(piece, [{**entry, **_about(piece)} for entry in old])
-        return Outcome(piece, _written(piece, out))
+        segments = _segments(piece.path)
     except VampError as error:
         return Outcome(piece, [], error)
+    digest = hashlib.sha256("\0".join(_key(piece)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    entries = []
+    for i, (start, samples) in enumerate(segments):
+        name = f"{digest}-{i:03}.safetensors"
+        save_whole({"samples": torch.from_numpy(samples)}, out / name)
+        entries.append({"file": name, **_sizes(len(samples), start), **_about(piece), "stamp": stamp})
+    return Outcome(piece, entries)
+
+
+def _sizes(n_samples: int, start: int) -> Entry:
+    seconds, start_s = (round(n / SAMPLE_RATE, 3) for n in (n_samples, start))
+    return {"n_samples": n_samples, "seconds": seconds, "sample_rate": SAMPLE_RATE, "start_s": start_s}
 
 
 def _about(piece: Piece) -> Entry:
@@ -149,25 +162,15 @@ def _stamp(path: Path) -> str:
     return " ".join(f"{f.stat().st_size}@{f.stat().st_mtime_ns}" for f in files)
 
 
-def _written(piece: Piece, out: Path) -> list[Entry]:
-    """Write a piece's segments, each whole or not at all."""
-    stamp = _stamp(piece.path)
-    mono = read_mono(piece.path, SAMPLE_RATE)
+def _segments(path: Path) -> list[tuple[int, npt.NDArray[np.int16]]]:
+    """What is learned from a source: where each segment starts, in samples, and int16 (n_samples,)."""
+    mono = read_mono(path, SAMPLE_RATE)
     mono = mono * np.float32(level_gain(mono[None], SAMPLE_RATE))
-    segments = sounding(mono, SAMPLE_RATE)
-    if not segments:
-        raise InputError(f"{piece.path} holds no {SHORTEST_S} s of sound", "leave it out")
-    digest = hashlib.sha256("\0".join(_key(piece)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    entries = []
-    for i, (start, end) in enumerate(segments):
-        name = f"{digest}-{i:03}.safetensors"
-        integers = np.round(mono[start:end] * 32768).clip(-32768, 32767).astype(np.int16)
-        save_whole({"samples": torch.from_numpy(integers)}, out / name)
-        sizes = {"n_samples": end - start, "seconds": round((end - start) / SAMPLE_RATE, 3), "sample_rate": SAMPLE_RATE}
-        entries.append(
-            {"file": name, **sizes, **_about(piece), "start_s": round(start / SAMPLE_RATE, 3), "stamp": stamp}
-        )
-    return entries
+    ranges = sounding(mono, SAMPLE_RATE)
+    if not ranges:
+        raise InputError(f"{path} holds no {SHORTEST_S} s of sound", "leave it out")
+    integers = np.round(mono * 32768).clip(-32768, 32767).astype(np.int16)
+    return [(start, integers[start:end].copy()) for start, end in ranges]
 
 
 def sounding(mono: Mono, sample_rate: int) -> list[tuple[int, int]]:

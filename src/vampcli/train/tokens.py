@@ -16,14 +16,21 @@ from vampcli.train.data import MANIFEST, Pool, read_manifest, save_whole, write_
 _HASH = "codec_hash"
 
 
-def pack(audio: Path, model: Path, out: Path, progress: Callable[[int, int], None] | None = None) -> int:
+def pack(
+    audio: Path,
+    model: str | Path,
+    out: Path,
+    progress: Callable[[int, int], None] | None = None,
+    device: torch.device | None = None,
+) -> int:
     """Encode every prepared piece with the codec of a model folder; finished pieces are kept.
 
     Args:
         audio: folder made by `vampcli.train.prepare`.
-        model: model folder; its codec is used as stored, in float32.
+        model: name or folder of a model; its codec is used as stored, in float32.
         out: folder for `<name>.safetensors` (tensor `codes`, int16 (n_codebooks, n_frames)) and `manifest.json`.
         progress: told after each piece.
+        device: where to encode; the CPU by default.
 
     Returns:
         How many frames there are in all.
@@ -31,8 +38,9 @@ def pack(audio: Path, model: Path, out: Path, progress: Callable[[int, int], Non
     Raises:
         InputError: `out` holds tokens of another codec, or the audio has another rate than the codec.
     """
-    codec = checkpoint.load_parts(model, torch.device("cpu"), torch.float32).codec
-    own_hash = checkpoint.stored_hash(model / "codec.safetensors")
+    folder, device = checkpoint.find(model), device or torch.device("cpu")
+    codec = checkpoint.load_parts(folder, device, torch.float32).codec
+    own_hash = checkpoint.stored_hash(folder / "codec.safetensors")
     if (out / MANIFEST).exists() and token_codec_hash(out) not in (own_hash, ""):
         raise InputError(f"{out} holds tokens of another codec than {model}", "name another folder, or remove it")
     pool = Pool(audio, "samples")
@@ -46,8 +54,8 @@ def pack(audio: Path, model: Path, out: Path, progress: Callable[[int, int], Non
         made_of = {_HASH: own_hash, "stamp": str(entry.get("stamp", ""))}
         if _metadata(out / entry["file"]) != made_of:
             with torch.inference_mode():
-                codes = encode_long(codec, piece[:].float() / 32768)
-            save_whole({"codes": codes.to(torch.int16)}, out / entry["file"], made_of)
+                codes = encode_long(codec, piece[:].to(device).float() / 32768)
+            save_whole({"codes": codes.to("cpu", torch.int16)}, out / entry["file"], made_of)
         if progress is not None:
             progress(i + 1, len(pool.pieces))
     write_manifest(out, [{**entry, _HASH: own_hash} for entry in pool.entries])
