@@ -152,6 +152,25 @@ def test_silence_is_left_out_and_makes_no_joins(tmp_path: Path) -> None:
         assert np.abs(made - gain * own).max() < 0.001  # the recording as it was, at one gain
 
 
+def test_the_level_of_a_long_piece_is_measured_in_excerpts(
+    song: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = song("a.wav", 12)
+    (whole,) = run([str(path)], tmp_path / "whole")
+    monkeypatch.setattr(preparing, "_MEASURED_S", 5)
+    measured: list[int] = []
+    monkeypatch.setattr(
+        preparing, "level_gain", lambda samples, rate: measured.append(samples.size) or level_gain(samples, rate)
+    )
+    (parts,) = run([str(path)], tmp_path / "parts")
+    assert measured == [5 * 44100]
+    one, other = (
+        load_file(tmp_path / name / outcome.entries[0]["file"])["samples"].double().square().mean()
+        for name, outcome in (("whole", whole), ("parts", parts))
+    )
+    assert abs(10 * torch.log10(one / other)) < 1  # dB
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_ranges_of_sound_agree_with_the_slow_way(seed: int) -> None:
     rng = np.random.default_rng(seed)

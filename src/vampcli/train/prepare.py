@@ -34,6 +34,8 @@ SHORTEST_S = 0.5
 """Sound between silences that is shorter is left out, too."""
 
 _BLOCK_S = 0.05
+_MEASURED_S = 600
+_N_EXCERPTS = 10
 _LONGEST_RENDER_S = 900
 
 Mono = npt.NDArray[np.float32]
@@ -165,12 +167,22 @@ def _stamp(path: Path) -> str:
 def _segments(path: Path) -> list[tuple[int, npt.NDArray[np.int16]]]:
     """What is learned from a source: where each segment starts, in samples, and int16 (n_samples,)."""
     mono = read_mono(path, SAMPLE_RATE)
-    mono = mono * np.float32(level_gain(mono[None], SAMPLE_RATE))
+    mono = mono * np.float32(_gain(mono))
     ranges = sounding(mono, SAMPLE_RATE)
     if not ranges:
         raise InputError(f"{path} holds no {SHORTEST_S} s of sound", "leave it out")
     integers = np.round(mono * 32768).clip(-32768, 32767).astype(np.int16)
     return [(start, integers[start:end].copy()) for start, end in ranges]
+
+
+def _gain(mono: Mono) -> float:
+    """The gain to -24 LUFS, of a long piece from excerpts all over it: measuring takes a dozen times its memory."""
+    n = round(_MEASURED_S * SAMPLE_RATE / _N_EXCERPTS)
+    if len(mono) <= n * _N_EXCERPTS:
+        return level_gain(mono[None], SAMPLE_RATE)
+    starts = np.linspace(0, len(mono) - n, _N_EXCERPTS).astype(int)
+    gain = level_gain(np.concatenate([mono[start : start + n] for start in starts])[None], SAMPLE_RATE)
+    return min(gain, 1 / max(1e-9, float(np.abs(mono).max())))
 
 
 def sounding(mono: Mono, sample_rate: int) -> list[tuple[int, int]]:
