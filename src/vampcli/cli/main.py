@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from vampcli import __version__
-from vampcli.cli import models, train
+from vampcli.cli import evaluate, models, train
 from vampcli.cli.inpaint import inpaint
 from vampcli.cli.prepare import prepare
 
@@ -37,6 +37,7 @@ def root(
 
 app.command()(inpaint)
 app.command()(prepare)
+app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
 

@@ -1,0 +1,65 @@
+"""Opus, the codec to stand beside: encoded and decoded by the programs of opus-tools."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vampcli.audio import Waveform, read, write
+from vampcli.errors import InputError
+
+_PROGRAMS = ("opusenc", "opusdec")
+
+
+@dataclass(frozen=True)
+class Opus:
+    """A clip after Opus.
+
+    Attributes:
+        samples: float32 (n_samples,), as long as what went in.
+        n_bytes: of the file, container included.
+    """
+
+    samples: Tensor
+    n_bytes: int
+
+
+def is_installed() -> bool:
+    """Whether the programs are there."""
+    return all(shutil.which(program) for program in _PROGRAMS)
+
+
+def opus(samples: Tensor, sample_rate: int, kbits: float) -> Opus:
+    """Encode and decode.
+
+    Args:
+        samples: float32 (n_samples,).
+        sample_rate: in Hz.
+        kbits: the bit rate asked for, per second; variable, so that the file may have another.
+
+    Raises:
+        InputError: a program is missing or fails.
+    """
+    if not is_installed():
+        raise InputError("opusenc or opusdec is missing", "install opus-tools")
+    with tempfile.TemporaryDirectory() as name:
+        wav, packed, back = (Path(name) / file for file in ("in.wav", "a.opus", "out.wav"))
+        write(wav, Waveform(samples.numpy()[None], sample_rate), "FLOAT")
+        _run("opusenc", "--quiet", "--padding", "0", "--bitrate", f"{kbits:g}", str(wav), str(packed))
+        _run("opusdec", "--quiet", "--float", "--rate", str(sample_rate), str(packed), str(back))
+        n_bytes, decoded = packed.stat().st_size, torch.from_numpy(read(back).samples[0]).float()
+    decoded = F.pad(decoded, (0, max(0, len(samples) - len(decoded))))[: len(samples)]
+    return Opus(decoded, n_bytes)
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(f"{command[0]} fails: {done.stderr.strip()}", "update opus-tools")
