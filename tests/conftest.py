@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,16 +12,17 @@ import numpy as np
 import pytest
 import soundfile as sf
 import torch
+from safetensors.torch import save_file
 
 from vampcli import Waveform, checkpoint
 from vampcli.checkpoint import Parts, Provenance
-from vampcli.codec.spectral import SpectralCodec, SpectralConfig
+from vampcli.codec.magnitude import MagnitudeCodec, MagnitudeConfig
 from vampcli.engine import Model, load
 from vampcli.model import VampNet, VampNetConfig
 
 torch.set_num_threads(1)  # tests share the machine; two threads beside another process are slower than one
 
-TINY_CODEC = SpectralConfig(
+TINY_CODEC = MagnitudeConfig(
     encoder_width=16,
     encoder_blocks=1,
     decoder_width=16,
@@ -29,16 +31,14 @@ TINY_CODEC = SpectralConfig(
     latent_blocks=1,
     n_codebooks=5,
     codebook_size=32,
-    n_blind=2,
 )
 
 
 def tiny_parts() -> Parts:
     """Random weights: they make noise, but every path through the program is the real one."""
     torch.manual_seed(0)
-    codec = SpectralCodec(TINY_CODEC)
-    for quantizer in codec.quantizers:
-        quantizer.codebooks.data.normal_()
+    codec = MagnitudeCodec(TINY_CODEC)
+    codec.quantizer.codebooks.data.normal_()
     models = []
     for n_conditioning, n_codebooks, context in ((0, 2, 80), (2, 5, 40)):
         model = VampNet(VampNetConfig(n_codebooks, n_conditioning, 2, 32, 4, context, 32))
@@ -53,7 +53,7 @@ def tiny_parts() -> Parts:
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder: context of 80 frames (1.39 s) and 40 frames, 5 codebooks of 32, 2 of them coarse."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    checkpoint.save(folder, "spectral", tiny_parts())
+    checkpoint.save(folder, "magnitude", tiny_parts())
     return folder
 
 
@@ -104,6 +104,32 @@ def song(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two prepared pieces of two authors."""
+    from vampcli.train.data import MANIFEST
+
+    folder = tmp_path_factory.mktemp("prepared")
+    entries = []
+    for i, author in enumerate(("A", "B")):
+        samples = torch.from_numpy((music(4, 44100, seed=i)[0] * 32767).astype(np.int16))
+        save_file({"samples": samples}, folder / f"{i}.safetensors")
+        entry = {"file": f"{i}.safetensors", "n_samples": len(samples), "author": author, "title": f"T{i}"}
+        entries.append({**entry, "licence": "CC0-1.0", "package": "p", "split": "train"})
+    (folder / MANIFEST).write_text(json.dumps(entries))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def packed(prepared: Path, tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Their tokens, of the tiny model."""
+    from vampcli.train.tokens import pack
+
+    folder = tmp_path_factory.mktemp("tokens")
+    pack(prepared, tiny_folder, folder)
+    return folder
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from vampcli.cli.console import Console, guarded
+from vampcli.cli.meter import meter
 
 if TYPE_CHECKING:
     from vampcli.train.config import LoopConfig
@@ -20,18 +22,22 @@ app = typer.Typer(help="Train a model of your own.", no_args_is_help=True)
 Config = Annotated[Path, typer.Argument(metavar="TOML", help="The run; an unknown key is an error.")]
 Run = Annotated[Path, typer.Option("-o", "--out", help="Folder of the run: state, log and a copy of the TOML.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where the run in the folder stopped.")]
+Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:N or mps.")]
+RunOf = Annotated[Optional[Path], typer.Option(metavar="TOML", help="How to measure this part.")]  # noqa: UP045
 Minutes = Annotated[float, typer.Option(help="Stop after that long; the state is saved.")]
 
 
 @app.command()
 @guarded
-def codec(config: Config, out: Run, resume: Resume = False, minutes: Minutes = float("inf")) -> None:
+def codec(
+    config: Config, out: Run, resume: Resume = False, minutes: Minutes = float("inf"), device: Device = "auto"
+) -> None:
     """Learn a codec from prepared audio."""
     from vampcli.train.codec import CodecTask
     from vampcli.train.config import CodecRun, load_run
 
     run = load_run(config, CodecRun)
-    _train(CodecTask(run), run.loop, config, out, resume, minutes)
+    _train(lambda: CodecTask(run), run.loop, config, out, resume, minutes, device)
 
 
 @app.command()
@@ -40,7 +46,7 @@ def tokens(
     audio: Annotated[Path, typer.Argument(metavar="AUDIO", help="Folder made by `vamp prepare`.")],
     model: Annotated[str, typer.Option("-m", "--model", help="Name or folder of the model whose codec to use.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the tokens.")],
-    device: Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Encode prepared audio with a frozen codec."""
     from vampcli.devices import pick_device
@@ -55,19 +61,23 @@ def tokens(
 
 @app.command()
 @guarded
-def coarse(config: Config, out: Run, resume: Resume = False, minutes: Minutes = float("inf")) -> None:
+def coarse(
+    config: Config, out: Run, resume: Resume = False, minutes: Minutes = float("inf"), device: Device = "auto"
+) -> None:
     """Learn a coarse model from tokens."""
-    _train_tokens(config, out, resume, minutes, conditioned=False)
+    _train_tokens(config, out, resume, minutes, device, conditioned=False)
 
 
 @app.command()
 @guarded
-def fine(config: Config, out: Run, resume: Resume = False, minutes: Minutes = float("inf")) -> None:
+def fine(
+    config: Config, out: Run, resume: Resume = False, minutes: Minutes = float("inf"), device: Device = "auto"
+) -> None:
     """Learn a fine model from tokens."""
-    _train_tokens(config, out, resume, minutes, conditioned=True)
+    _train_tokens(config, out, resume, minutes, device, conditioned=True)
 
 
-def _train_tokens(config: Path, out: Path, resume: bool, minutes: float, conditioned: bool) -> None:
+def _train_tokens(config: Path, out: Path, resume: bool, minutes: float, device: str, conditioned: bool) -> None:
     from vampcli.errors import UsageError
     from vampcli.train.config import TokenRun, load_run
     from vampcli.train.transformer import TokenTask
@@ -78,26 +88,91 @@ def _train_tokens(config: Path, out: Path, resume: bool, minutes: float, conditi
             f"{config} has n_conditioning = {run.model.n_conditioning}",
             "a coarse model has none, a fine model has the coarse model's codebooks",
         )
-    _train(TokenTask(run), run.loop, config, out, resume, minutes)
+    _train(lambda: TokenTask(run), run.loop, config, out, resume, minutes, device)
 
 
-def _train(task: Task, loop: LoopConfig, config: Path, out: Path, resume: bool, minutes: float) -> None:
+def _train(
+    make: Callable[[], Task], loop: LoopConfig, config: Path, out: Path, resume: bool, minutes: float, device: str
+) -> None:
+    import torch
+
+    from vampcli.devices import pick_device
     from vampcli.errors import InputError
     from vampcli.train.export import RUN
     from vampcli.train.loop import STATE, Trainer
+    from vampcli.train.parallel import launched
 
     console = Console()
-    trainer = Trainer(task, loop, out)
+    processes, own_device = launched(pick_device(device))
+    if not resume and (out / STATE).exists():
+        raise InputError(f"{out} holds a run", "--resume goes on with it; or name another folder")
+    torch.manual_seed(loop.seed)
+    trainer = Trainer(make(), loop, out, own_device, processes)
     if resume:
         trainer.resume()
-    elif (out / STATE).exists():
-        raise InputError(f"{out} holds a run", "--resume goes on with it; or name another folder")
+    if processes.rank > 0:
+        trainer.run(minutes, lambda figures: None)
+        return
     out.mkdir(parents=True, exist_ok=True)
     if config.resolve() != (out / RUN).resolve():
         shutil.copyfile(config, out / RUN)
-    trainer.run(minutes, lambda figures: console.note("  ".join(f"{k} {v:g}" for k, v in figures.items())))
+    with meter(trainer.step, loop.n_steps, trainer.task.audio_s * processes.count) as each_step:
+        trainer.run(
+            minutes, lambda figures: console.note("  ".join(f"{k} {v:g}" for k, v in figures.items())), each_step
+        )
     sys.stderr.flush()
     console.result(str(out))
+
+
+@app.command()
+@guarded
+def plot(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training run.")],
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("-o", "--out", metavar="FILE.png", help="The picture; log.png in the folder by default."),
+    ] = None,
+) -> None:
+    """Draw the loss and validation curves of a run."""
+    from vampcli.train.plot import plot as draw
+
+    path = out or run / "log.png"
+    draw(run, path)
+    Console().result(str(path))
+
+
+@app.command()
+@guarded
+def promote(
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="Model folder with the new version.")],
+    into: Annotated[Path, typer.Option(help="Model folder whose files to replace.")],
+    codec: RunOf = None,
+    coarse: RunOf = None,
+    fine: RunOf = None,
+    part: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="codec, coarse or fine: what to promote, again for more; all that changed by default."),
+    ] = None,
+) -> None:
+    """Replace a model by a new version, if every changed part is better on the validation pieces."""
+    from dataclasses import asdict
+
+    from vampcli.train import promote as promoting
+    from vampcli.train.config import CodecRun, TokenRun, load_run
+
+    console = Console()
+    runs: dict[str, CodecRun | TokenRun] = {}
+    if codec is not None:
+        runs["codec"] = load_run(codec, CodecRun)
+    runs |= {name: load_run(path, TokenRun) for name, path in (("coarse", coarse), ("fine", fine)) if path is not None}
+    parts = promoting.changed_parts(into, new, part)
+    if not parts:
+        console.note("nothing changed")
+    compared = promoting.compare(into, new, parts, runs)
+    for comparison in compared:
+        console.result(asdict(comparison))
+    for path in promoting.promote(into, new, compared):
+        console.note(f"replaced {path}")
 
 
 @app.command()
@@ -106,8 +181,10 @@ def validate(
     config: Config,
     model: Annotated[Path, typer.Option("-m", "--model", help="Model folder to measure.")],
     part: Annotated[str, typer.Option(help="codec, coarse or fine: what the TOML trains.")],
+    device: Device = "auto",
 ) -> None:
     """Measure a model folder on a run's validation pieces; JSON on stdout."""
+    from vampcli.devices import pick_device
     from vampcli.errors import UsageError
     from vampcli.train.config import CodecRun, TokenRun, load_run
     from vampcli.train.validate import validate as measure
@@ -115,7 +192,8 @@ def validate(
     if part not in ("codec", "coarse", "fine"):
         raise UsageError(f"--part is {part!r}", "choose codec, coarse or fine")
     run = load_run(config, CodecRun) if part == "codec" else load_run(config, TokenRun)
-    Console().result({name: round(value, 5) for name, value in measure(run, model).items()})
+    figures = measure(run, model, pick_device(device))
+    Console().result({name: round(value, 5) for name, value in figures.items()})
 
 
 @app.command()

@@ -41,23 +41,50 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """How to step; see `vampcli.train.loop`."""
+    """How to step; see `vampcli.train.loop`.
+
+    Attributes:
+        n_steps: in all.
+        batch_size: excerpts in a step of one process.
+        learning_rate: the highest.
+        warmup_steps: over which the rate rises from zero.
+        schedule: linear, cosine, noam or constant; see `vampcli.train.schedule.learning_rate`.
+        decay_from: step from which a linear or cosine rate falls, to zero at `n_steps`; 0 = a linear one
+            never falls.
+        weight_decay: of AdamW.
+        clip_norm: longer gradients are shortened to this.
+        ema_decay: of the averaged weights, which are what is validated and exported.
+        seed: all random numbers of a step come from it and the step's number.
+        dtype: auto, fp32 or bf16; auto is bfloat16 where the hardware multiplies it.
+        log_every: steps between lines of the log.
+        validate_every: steps between validations; 0 = never.
+        sample_every: steps between sounds written into the run's folder; 0 = never.
+        save_every_s: seconds between saves of the state.
+    """
 
     n_steps: int = 100_000
     batch_size: int = 8
     learning_rate: float = 3e-4
     warmup_steps: int = 200
+    schedule: str = "linear"
     decay_from: int = 0
-    """Step from which the rate falls linearly to zero at `n_steps`; 0 = it never falls."""
     weight_decay: float = 0.01
     clip_norm: float = 5.0
     ema_decay: float = 0.999
     seed: int = 0
     dtype: str = "auto"
-    """auto, fp32 or bf16; auto is bfloat16 where the hardware multiplies it."""
     log_every: int = 50
     validate_every: int = 1000
+    sample_every: int = 0
     save_every_s: float = 300.0
+
+    def __post_init__(self) -> None:
+        if self.schedule not in ("linear", "cosine", "noam", "constant"):
+            raise UsageError(f"schedule is {self.schedule!r}", "choose linear, cosine, noam or constant")
+        if self.decay_from and self.decay_from >= self.n_steps:
+            raise UsageError(
+                f"decay_from is {self.decay_from}, but there are {self.n_steps} steps", "let it fall before they end"
+            )
 
 
 @dataclass(frozen=True)
@@ -109,6 +136,7 @@ class TokenRun:
         model: sizes of the transformer.
         n_frames: length of the excerpts, at most the model's context.
         label_smoothing: share of the target spread evenly over all classes.
+        start: model folder of the same codec whose coarse or fine weights to start from.
     """
 
     data: DataConfig
@@ -116,6 +144,14 @@ class TokenRun:
     n_frames: int
     loop: LoopConfig = field(default_factory=LoopConfig)
     label_smoothing: float = 0.1
+    start: str = ""
+
+    def __post_init__(self) -> None:
+        if self.n_frames > self.model.context_frames:
+            raise UsageError(
+                f"n_frames is {self.n_frames}, but the model's context_frames {self.model.context_frames}",
+                "excerpts are at most a context long",
+            )
 
 
 def load_run(path: Path, run_type: type[T]) -> T:

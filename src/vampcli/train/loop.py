@@ -14,22 +14,34 @@ from types import FrameType
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vampcli.devices import pick_dtype
-from vampcli.errors import InputError, ModelError, UsageError
+from vampcli.errors import ModelError
 from vampcli.train.config import LoopConfig
+from vampcli.train.parallel import Processes
+from vampcli.train.schedule import learning_rate
+from vampcli.train.state import STATE, read_state, write_state
+
+__all__ = ["LOG", "SAMPLES", "STATE", "Task", "Trainer"]
 
 log = logging.getLogger(__name__)
 
-STATE = "state.safetensors"
 LOG = "log.jsonl"
+SAMPLES = "samples"
+Report = Callable[[dict[str, float]], None]
 
 
 class Task(nn.Module):
-    """What is trained: the model and its own buffers as a module, a loss, a validation."""
+    """What is trained: the model and its own buffers as a module, a loss, a validation.
+
+    Attributes:
+        rank: which of `n_processes` processes this is; a task draws its own clips in each.
+        n_processes: that train along.
+        audio_s: seconds of audio in a process's step; 0 = unknown.
+        rewrites_weights: whether `loss` itself changes weights, at random.
+    """
+
+    rank, n_processes, audio_s, rewrites_weights = 0, 1, 0.0, False
 
     def loss(self, step: int, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         """Draw a batch with `rng` and return the loss and figures to log."""
@@ -39,84 +51,73 @@ class Task(nn.Module):
         """Figures on the validation pieces, with the parameters as they are; draws nothing at random."""
         raise NotImplementedError
 
-
-def autocast_dtype(name: str, device: torch.device) -> torch.dtype | None:
-    """The precision to multiply in, None for float32; auto is bfloat16 where the hardware has it.
-
-    Raises:
-        UsageError: the name is none of auto, fp32 and bf16.
-    """
-    if name not in ("auto", "fp32", "bf16"):
-        raise UsageError(f"dtype is {name!r}", "a run takes auto, fp32 or bf16")
-    dtype = pick_dtype(name, device)
-    return None if dtype == torch.float32 else dtype
-
-
-def learning_rate(config: LoopConfig, step: int) -> float:
-    """Linear warm-up, constant, and a linear fall to zero from `decay_from` on."""
-    rate = config.learning_rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
-    if config.decay_from and step >= config.decay_from:
-        rate *= max(0.0, (config.n_steps - step) / max(1, config.n_steps - config.decay_from))
-    return rate
+    def sample(self, folder: Path, name: str) -> dict[str, float]:
+        """Write sounds whose file names begin with `name`, and return figures of them; by default nothing."""
+        return {}
 
 
 class Trainer:
     """Steps a task, keeps an average of its weights, saves and resumes.
 
-    Every random number of step i comes from (seed, i), so a resumed run equals one that never stopped.
+    Every random number of step i comes from (seed, i, rank), so a resumed run equals one that never stopped.
+
+    Args:
+        task: what to train; moved to the device.
+        config: how.
+        folder: of the run; only the main process writes to it, all read it.
+        device: where to train.
+        processes: who trains along, every one with its own batch.
     """
 
-    def __init__(self, task: Task, config: LoopConfig, folder: Path) -> None:
+    def __init__(
+        self,
+        task: Task,
+        config: LoopConfig,
+        folder: Path,
+        device: torch.device | None = None,
+        processes: Processes | None = None,
+    ) -> None:
         self.task, self.config, self.folder, self.step, self.seconds = task, config, folder, 0, 0.0
+        self.processes = processes or Processes()
+        task.to(device or torch.device("cpu"))
+        task.rank, task.n_processes = self.processes.rank, self.processes.count
+        self.processes.share(task.state_dict().values())
         self.parameters = {n: p for n, p in task.named_parameters() if p.requires_grad}
         self.average = {n: p.detach().clone() for n, p in self.parameters.items()}
         self.optimizer = torch.optim.AdamW(
             self.parameters.values(), lr=0.0, betas=(0.9, 0.999), weight_decay=config.weight_decay, fused=True
         )
+        self.stopping = False
+
+    @property
+    def _is_main(self) -> bool:
+        return self.processes.rank == 0
 
     def save(self) -> None:
-        """Write the whole state as one file, atomically."""
-        tensors = {f"task.{n}": t for n, t in self.task.state_dict().items()}
-        tensors |= {f"average.{n}": t for n, t in self.average.items()}
-        for name, parameter in self.parameters.items():
-            for key, value in self.optimizer.state[parameter].items():
-                tensors[f"optimizer.{key}.{name}"] = value
-        meta = {"step": str(self.step), "seconds": str(self.seconds)}
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / (STATE + ".partial")
-        save_file({n: t.detach().contiguous() for n, t in tensors.items()}, partial, meta)
-        partial.replace(self.folder / STATE)
+        """Write the whole state as one file, atomically; only the main process does."""
+        if self._is_main:
+            meta = {"step": self.step, "seconds": self.seconds}
+            write_state(self.folder, self.task, self.parameters, self.average, self.optimizer, meta)
 
     def resume(self) -> None:
         """Take up the state in the folder.
 
         Raises:
-            InputError: there is none.
+            InputError: there is none, or it does not fit.
         """
-        path = self.folder / STATE
-        if not path.is_file():
-            raise InputError(f"nothing to resume in {self.folder}", "leave --resume out to start")
-        with safe_open(str(path), framework="pt") as file:
-            meta, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        meta = read_state(self.folder, self.task, self.parameters, self.average, self.optimizer)
         self.step, self.seconds = int(meta["step"]), float(meta["seconds"])
-        own = {n.removeprefix("task."): t for n, t in tensors.items() if n.startswith("task.")}
-        try:
-            self.task.load_state_dict(own)
-        except RuntimeError as error:
-            raise InputError(f"{path} is of a run with other sizes", "resume with the TOML it began with") from error
-        for name, parameter in self.parameters.items():
-            self.average[name].copy_(tensors[f"average.{name}"])
-            keys = ("step", "exp_avg", "exp_avg_sq")
-            if f"optimizer.step.{name}" in tensors:
-                self.optimizer.state[parameter] = {k: tensors[f"optimizer.{k}.{name}"] for k in keys}
 
-    def advance(self) -> dict[str, float]:
+    def advance(self, wish: bool = False) -> dict[str, float]:
         """Make one step.
+
+        Args:
+            wish: to stop after it; `stopping` tells afterwards whether any process wished to.
 
         Raises:
             ModelError: the loss is not a number; weights are as before the step.
         """
-        rng = np.random.default_rng([self.config.seed, self.step])
+        rng = np.random.default_rng([self.config.seed, self.step, self.processes.rank])
         torch.manual_seed(int(rng.integers(2**62)))  # dropout
         rate = learning_rate(self.config, self.step)
         for group in self.optimizer.param_groups:
@@ -125,6 +126,8 @@ class Trainer:
         loss, figures = self.task.loss(self.step, rng)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
+        self.stopping = self.processes.average(gradients, wish)
         norm = float(nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip_norm))
         if not math.isfinite(norm):
             raise ModelError(
@@ -132,57 +135,64 @@ class Trainer:
                 "the last good weights are saved; resume with a lower learning_rate",
             )
         self.optimizer.step()
+        if self.task.rewrites_weights:
+            self.processes.share(self.task.state_dict().values())
         self.step += 1
         decay = min(self.config.ema_decay, self.step / (10 + self.step))
         with torch.no_grad():
-            for name, parameter in self.parameters.items():
-                self.average[name].lerp_(parameter, 1 - decay)
+            torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), 1 - decay)
         return {"loss": float(loss.detach()), **figures, "gradient_norm": norm, "learning_rate": rate}
 
     def averaged(self) -> AbstractContextManager[None]:
         """Within this context the task's parameters are their averages."""
         return _Swapped(self.parameters, self.average)
 
-    def run(self, max_minutes: float, report: Callable[[dict[str, float]], None]) -> None:
+    def run(self, max_minutes: float, report: Report, each_step: Report | None = None) -> None:
         """Step until `n_steps`, the time limit, or SIGINT or SIGTERM; log, validate and save on the way.
 
         Args:
             max_minutes: stop after that long.
             report: called with the figures of every logged step and validation.
+            each_step: called with the figures of every step.
         """
-        stop = _StopOnSignal()
+        asked = _StopOnSignal()
         began = saved = last = time.monotonic()
-        sums: dict[str, float] = {}
-        count = 0
+        sums = _Means()
         try:
-            with stop:
-                while self.step < self.config.n_steps and not stop.asked:
-                    for name, value in self.advance().items():
-                        sums[name] = sums.get(name, 0.0) + value
-                    count += 1
+            with asked:
+                while self.step < self.config.n_steps and not self.stopping:
+                    figures = self.advance(asked.asked or last - began > 60 * max_minutes)
+                    sums.add(figures)
+                    if each_step is not None:
+                        each_step(figures)
                     now = time.monotonic()
                     self.seconds += now - last
-                    last = now
-                    if self.step % self.config.log_every == 0:
-                        self._record({name: value / count for name, value in sums.items()}, report)
-                        sums, count = {}, 0
-                    if self.step % self.config.validate_every == 0:
-                        self._validate(report)
+                    if self._due(self.config.log_every):
+                        self._record(sums.take(), report)
+                    if self._due(self.config.validate_every):
+                        self._measure("validation", report)
+                    if self._due(self.config.sample_every):
+                        self._measure("sample", report)
                     if now - saved > self.config.save_every_s:
                         self.save()
                         saved = now
-                    if now - began > 60 * max_minutes:
-                        break
+                    last = now
         finally:  # weights are whole at any time: a step that fails changes none
             self.save()
 
-    def _validate(self, report: Callable[[dict[str, float]], None]) -> None:
+    def _due(self, every: int) -> bool:
+        return every > 0 and self.step % every == 0 and self._is_main
+
+    def _measure(self, what: str, report: Report) -> None:
         with self.averaged(), torch.no_grad():
             self.task.eval()
-            figures = self.task.validate()
-        self._record({f"validation_{name}": value for name, value in figures.items()}, report)
+            if what == "validation":
+                figures = self.task.validate()
+            else:
+                figures = self.task.sample(self.folder / SAMPLES, f"step-{self.step:06d}")
+        self._record({f"{what}_{name}": value for name, value in figures.items()}, report)
 
-    def _record(self, figures: dict[str, float], report: Callable[[dict[str, float]], None]) -> None:
+    def _record(self, figures: dict[str, float], report: Report) -> None:
         line = {"step": self.step, "seconds": round(self.seconds, 1)} | {
             k: float(f"{v:.6g}") for k, v in figures.items()
         }
@@ -190,6 +200,24 @@ class Trainer:
         with (self.folder / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         report(line)
+
+
+class _Means:
+    """Means of figures since they were last taken."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, float] = {}
+        self.count = 0
+
+    def add(self, figures: dict[str, float]) -> None:
+        for name, value in figures.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.count += 1
+
+    def take(self) -> dict[str, float]:
+        means = {name: value / self.count for name, value in self.sums.items()}
+        self.sums, self.count = {}, 0
+        return means
 
 
 class _Swapped:

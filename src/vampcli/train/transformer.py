@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,10 +15,15 @@ from vampcli.errors import ModelError
 from vampcli.model import VampNet
 from vampcli.train.config import TokenRun
 from vampcli.train.data import Pool, training_pool
-from vampcli.train.loop import Task, autocast_dtype
+from vampcli.train.loop import Task
+from vampcli.train.masking import draw_masks, spread
+from vampcli.train.samples import sample_spans
+from vampcli.train.schedule import autocast_dtype
 from vampcli.train.tokens import token_codec_hash
 
 _N_VALIDATION_CLIPS = 32
+_N_SAMPLE_CLIPS = 3
+_N_UNIGRAM_CLIPS = 256
 _VALIDATION_RATIOS = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
@@ -33,35 +37,46 @@ class TokenTask(Task):
         super().__init__()
         self.run = run
         config = run.model
-        codec = checkpoint.load_parts(Path(run.data.codec), torch.device("cpu"), torch.float32).codec
         own_hash = checkpoint.stored_hash(Path(run.data.codec) / "codec.safetensors")
         for folder in (run.data.train, run.data.validation):
             if token_codec_hash(folder) != own_hash:
                 raise ModelError(
                     f"the tokens in {folder} are of another codec than {run.data.codec}", "pack them again"
                 )
+        # In a tuple: a module's modules are its state, and the codec is not.
+        self.frozen = (checkpoint.load_parts(Path(run.data.codec), torch.device("cpu"), torch.float32).codec,)
         # In the state, so that an export can tell whether a codec belongs to what was learned.
         self.register_buffer("codec_hash", torch.tensor(list(bytes.fromhex(own_hash)), dtype=torch.uint8))
         self.model = VampNet(config)
-        self.model.codebooks.copy_(codec.codebooks[: config.n_codebooks])
+        self.model.codebooks.copy_(self.frozen[0].codebooks[: config.n_codebooks])
         self.model.mask_rows.data.copy_(self.model.codebooks.mean(1))
+        if run.start:
+            start_from(self.model, Path(run.start), own_hash)
         self.pool = training_pool(run.data.train, "codes", run.data.author_cap)
-        held_out = Pool(run.data.validation, "codes")
-        rng = np.random.default_rng(0)
-        self.validation_clips = held_out.draw(rng, _N_VALIDATION_CLIPS, run.n_frames)[:, : config.n_codebooks].long()
-        self.dtype = autocast_dtype(run.loop.dtype, torch.device("cpu"))
+        self.held_out = Pool(run.data.validation, "codes").draw(
+            np.random.default_rng(0), _N_VALIDATION_CLIPS, run.n_frames
+        )
+        self.validation_clips = self.held_out[:, : config.n_codebooks].long()
+        self.unigram = self._unigram()
+        self.audio_s = run.loop.batch_size * run.n_frames / self.frozen[0].grid.frame_rate
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.model.codebooks.device
 
     def loss(self, step: int, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         """Smoothed cross entropy of hidden, predicted tokens."""
-        clips = self.pool.draw(rng, self.run.loop.batch_size, self.run.n_frames)
-        clips = clips[:, : self.run.model.n_codebooks].long()
-        hidden = draw_masks(clips.shape, self.run.model.n_conditioning, rng)
-        total, n_hits, n_hidden = torch.zeros(()), 0.0, 0
-        for target, guess in self._targets_and_logits(clips, hidden):
+        n, loop = self.run.loop.batch_size, self.run.loop
+        clips = self.pool.draw(rng, n, self.run.n_frames)[:, : self.run.model.n_codebooks].long()
+        r = spread(loop.seed, (step * self.n_processes + self.rank) * n, n)
+        hidden = draw_masks(clips.shape, self.run.model.n_conditioning, r, rng)
+        total, hits, n_hidden = torch.zeros((), device=self.device), torch.zeros((), device=self.device), 0
+        for target, guess in self._targets_and_logits(clips.to(self.device), hidden.to(self.device)):
             total = total + F.cross_entropy(guess, target, label_smoothing=self.run.label_smoothing, reduction="sum")
-            n_hits += float((guess.detach().argmax(-1) == target).sum())
+            hits += (guess.detach().argmax(-1) == target).sum()
             n_hidden += len(target)
-        return total / n_hidden, {"top_1": n_hits / n_hidden}
+        return total / n_hidden, {"top_1": float(hits) / n_hidden}
 
     def _targets_and_logits(self, clips: Tensor, hidden: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Codebook by codebook, hidden tokens (n_hidden,) and their logits (n_hidden, classes).
@@ -72,7 +87,8 @@ class TokenTask(Task):
         shape = (config.n_predicted, config.codebook_size)
         weights = self.model.classifier.weight.view(*shape, -1)
         biases = self.model.classifier.bias.view(shape)
-        with torch.autocast(clips.device.type, self.dtype, enabled=self.dtype is not None):
+        dtype = autocast_dtype(self.run.loop.dtype, clips.device)
+        with torch.autocast(clips.device.type, dtype, enabled=dtype is not None):
             features = self.model.features(clips.masked_fill(hidden, config.codebook_size)).flatten(0, 1)
             for level, (weight, bias) in enumerate(zip(weights, biases, strict=True), config.n_conditioning):
                 places = torch.nonzero(hidden[:, level].flatten())[:, 0]
@@ -80,7 +96,10 @@ class TokenTask(Task):
                 yield clips[:, level].flatten()[places], guess.float()
 
     def validate(self) -> dict[str, float]:
-        """Cross entropy, top-1 and top-25 accuracy for several shares of hidden tokens."""
+        """Cross entropy, top-1 and top-25 accuracy for several shares of hidden tokens, and what counting gives.
+
+        `unigram_*` are the figures of a model that knows only how often each code occurs in the training pieces.
+        """
         figures: dict[str, float] = {}
         for ratio in _VALIDATION_RATIOS:
             rng = np.random.default_rng(1)
@@ -88,36 +107,60 @@ class TokenTask(Task):
             for clip in torch.split(self.validation_clips, 4):
                 hidden = torch.from_numpy(rng.random(clip.shape) < ratio)
                 hidden[:, : self.run.model.n_conditioning] = False
-                for target, guess in self._targets_and_logits(clip, hidden):
-                    best = guess.topk(25, dim=-1).indices == target[:, None]
-                    sums += [float(F.cross_entropy(guess, target, reduction="sum")), *_hits(best), len(target)]
+                for target, guess in self._targets_and_logits(clip.to(self.device), hidden.to(self.device)):
+                    sums += _sums(target, guess)
             for name, value in zip(("loss", "top_1", "top_25"), sums / sums[3], strict=False):
                 figures[f"{name}_{ratio:.0%}"] = float(value)
         losses = [value for name, value in figures.items() if name.startswith("loss")]
-        return {"loss": sum(losses) / len(losses), **figures}
+        return {"loss": sum(losses) / len(losses), **figures, **self.unigram}
+
+    def _unigram(self) -> dict[str, float]:
+        first, size = self.run.model.n_conditioning, self.run.model.codebook_size
+        seen = self.pool.draw(np.random.default_rng(2), _N_UNIGRAM_CLIPS, self.run.n_frames).long()
+        sums = np.zeros(4)
+        for level in range(first, self.run.model.n_codebooks):
+            counts = torch.bincount(seen[:, level].flatten(), minlength=size) + 1.0
+            target = self.validation_clips[:, level].flatten()
+            sums += _sums(target, (counts / counts.sum()).log().expand(len(target), -1))
+        return {
+            f"unigram_{name}": float(v) for name, v in zip(("loss", "top_1", "top_25"), sums / sums[3], strict=False)
+        }
+
+    def sample(self, folder: Path, name: str) -> dict[str, float]:
+        """Re-make the middle of held-out clips; see `vampcli.train.samples.sample_spans`."""
+        clips = self.held_out[:_N_SAMPLE_CLIPS].long()
+        return sample_spans(self.model, self.frozen[0], clips, folder, name)
 
 
-def _hits(best: Tensor) -> tuple[float, float]:
-    return float(best[:, 0].sum()), float(best.any(1).sum())
+def _sums(target: Tensor, guess: Tensor) -> list[float]:
+    """Of targets (n,) and logits (n, classes): cross entropy, hits, hits among 25, and n."""
+    best = guess.topk(min(25, guess.shape[-1]), dim=-1).indices == target[:, None]
+    entropy = F.cross_entropy(guess, target, reduction="sum")
+    return [float(entropy), float(best[:, 0].sum()), float(best.any(1).sum()), len(target)]
 
 
-def draw_masks(shape: tuple[int, ...], n_conditioning: int, rng: np.random.Generator) -> Tensor:
-    """Hide each token of clip i with probability cos(pi r_i / 2), r_i spread evenly over (0, 1).
+def start_from(model: VampNet, folder: Path, codec_hash: str) -> None:
+    """Give a model the weights of the same part of a model folder.
 
     Args:
-        shape: (batch, n_codebooks, n_frames).
-        n_conditioning: the first codebooks, never hidden.
-        rng: draws.
+        model: changed in place.
+        folder: a model folder.
+        codec_hash: of the codec whose tokens are learned.
 
-    Returns:
-        bool of that shape, at least one token of a clip hidden.
-
-    Departs from the official code: r is stratified over the batch instead of a Sobol sequence over steps,
-    so a step depends on its own seed alone.
+    Raises:
+        ModelError: the folder is of another codec or of other sizes, or lacks the part.
     """
-    r = (rng.permutation(shape[0]) + rng.random(shape[0])) / shape[0]
-    hidden = rng.random(shape) < np.cos(math.pi * r / 2)[:, None, None]
-    hidden[:, :n_conditioning] = False
-    for i in np.flatnonzero(~hidden.any((1, 2))):
-        hidden[i, rng.integers(n_conditioning, shape[1]), rng.integers(shape[2])] = True
-    return torch.from_numpy(hidden)
+    parts = checkpoint.load_parts(folder, torch.device("cpu"), torch.float32)
+    if checkpoint.stored_hash(folder / "codec.safetensors") != codec_hash:
+        raise ModelError(
+            f"{folder} knows the tokens of another codec", "start from nothing, or from a model of this one"
+        )
+    source = parts.fine if model.config.n_conditioning else parts.coarse
+    if source is None:
+        raise ModelError(f"{folder} lacks the model to start from", "name a folder that has it")
+    try:
+        model.load_state_dict(source.state_dict())
+    except RuntimeError as error:
+        raise ModelError(
+            f"{folder} has other sizes than the run", "give the run the sizes of its config.json"
+        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,33 +12,45 @@ from vampcli.errors import ModelError
 from vampcli.train.codec import CodecTask
 from vampcli.train.config import CodecRun, TokenRun
 from vampcli.train.loop import Task
+from vampcli.train.tokens import token_codec_hash
 from vampcli.train.transformer import TokenTask
 
 
-def validate(run: CodecRun | TokenRun, folder: Path) -> dict[str, float]:
+def validate(run: CodecRun | TokenRun, folder: Path, device: torch.device | None = None) -> dict[str, float]:
     """Measure a model folder as a training run would, on the run's validation pieces.
 
     Args:
         run: says which pieces and which part: a codec run measures the codec, a token run with conditioning
-            codebooks the fine model, without them the coarse one.
+            codebooks the fine model, without them the coarse one. Sizes are the folder's own.
         folder: the model folder, measured as stored.
+        device: where to compute; the CPU by default.
 
     Raises:
-        ModelError: the folder lacks the part, or its sizes are others than the run's.
+        ModelError: the folder lacks the part, or knows other tokens than the run's.
     """
-    parts = checkpoint.load_parts(folder, torch.device("cpu"), torch.float32)
-    try:
-        if isinstance(run, CodecRun):
-            task: Task = CodecTask(run)
-            task.get_submodule("codec").load_state_dict(parts.codec.state_dict())
-        else:
-            task = TokenTask(run)
-            model = parts.fine if run.model.n_conditioning else parts.coarse
-            if model is None:
-                raise ModelError(f"{folder} lacks the model to validate", "export it with --coarse and --fine")
-            task.get_submodule("model").load_state_dict(model.state_dict())
-    except RuntimeError as error:  # of load_state_dict, which has no other
-        raise ModelError(f"{folder} has other sizes than the run", "name the run it came from") from error
+    task = _codec_task(run, folder) if isinstance(run, CodecRun) else _token_task(run, folder)
+    task.to(device or torch.device("cpu"))
     with torch.no_grad():
         task.eval()
         return task.validate()
+
+
+def _codec_task(run: CodecRun, folder: Path) -> Task:
+    codec = checkpoint.load_parts(folder, torch.device("cpu"), torch.float32).codec
+    if type(codec.config) is not type(run.codec):  # type: ignore[attr-defined]
+        raise ModelError(f"{folder} has another kind of codec than the run", "name the run it came from")
+    task = CodecTask(replace(run, codec=codec.config, start=""))  # type: ignore[attr-defined]
+    task.get_submodule("codec").load_state_dict(codec.state_dict())
+    return task
+
+
+def _token_task(run: TokenRun, folder: Path) -> Task:
+    parts = checkpoint.load_parts(folder, torch.device("cpu"), torch.float32)
+    model = parts.fine if run.model.n_conditioning else parts.coarse
+    if model is None:
+        raise ModelError(f"{folder} lacks the model to validate", "export it with --coarse and --fine")
+    if checkpoint.stored_hash(folder / "codec.safetensors") != token_codec_hash(run.data.validation):
+        raise ModelError(f"{folder} knows other tokens than those in {run.data.validation}", "pack them again")
+    task = TokenTask(replace(run, model=model.config, start=""))
+    task.get_submodule("model").load_state_dict(model.state_dict())
+    return task

@@ -1,0 +1,79 @@
+"""What a transformer in training makes: sounds to hear, and figures of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vampcli.audio import Waveform, write
+from vampcli.codec import Codec
+from vampcli.codec.ranges import decode_long
+from vampcli.config import SamplingConfig
+from vampcli.model import VampNet
+from vampcli.noise import Stage
+from vampcli.sampling import fill
+from vampcli.train.losses import mel_error
+from vampcli.windows import windowed
+
+_CONFIG = SamplingConfig(n_steps=12, n_fine_steps=2)  # a third of the usual steps: heard often, on a CPU
+_SPAN = (0.3, 0.7)  # share of a clip that is made
+
+
+def sample_spans(model: VampNet, codec: Codec, clips: Tensor, folder: Path, name: str) -> dict[str, float]:
+    """Fill the middle of clips, write the sounds, and compare the made spans with the original's.
+
+    Both sides are decoded from the codebooks the model knows: those of a coarse model alone (no fine
+    tokens are made up or taken over), all of a fine model, whose coarse tokens are the original's. So
+    figures tell the transformer's part, not the codec's.
+
+    Args:
+        model: on any device; as it is.
+        codec: on the CPU.
+        clips: int64 (n_clips, n_codebooks or more, n_frames).
+        folder: for `<name>-<i>.flac` and `original-<i>.flac`.
+        name: of this moment of the training.
+
+    Returns:
+        `mel_error` (units of 20 dB) and `level_db` (made above original), means over clips.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    config, grid = model.config, codec.grid
+    start, end = (round(share * clips.shape[-1]) for share in _SPAN)
+    inside = slice(start * grid.hop_length, end * grid.hop_length)
+    spans: list[tuple[Tensor, Tensor]] = []
+    for i, clip in enumerate(clips[:, : config.n_codebooks]):
+        mask = torch.zeros_like(clip, dtype=torch.bool)
+        mask[config.n_conditioning :, start:end] = True
+        sounds = [decode_long(codec, codes) for codes in (_filled(model, clip, mask, i), clip)]
+        for file, sound in zip((f"{name}-{i}.flac", f"original-{i}.flac"), sounds, strict=True):
+            samples = sound.clamp(-1, 1).numpy()[None]
+            write(folder / file, Waveform(samples, grid.sample_rate, "PCM_16"), overwrite=True)
+        spans.append((sounds[0][inside], sounds[1][inside]))
+    made, original = (torch.stack(sounds) for sounds in zip(*spans, strict=True))
+    level = 10 * torch.log10(_power(made) / _power(original)).mean()
+    return {"mel_error": float(mel_error(made, original, grid.sample_rate)), "level_db": float(level)}
+
+
+def _power(sound: Tensor) -> Tensor:
+    return sound.square().mean(-1).clamp(min=1e-10)
+
+
+def _filled(model: VampNet, clip: Tensor, mask: Tensor, seed: int) -> Tensor:
+    """Clip and mask (n_codebooks, n_frames) -> int64 codes of the same shape, on the CPU."""
+    config, device = model.config, model.codebooks.device
+    stage = Stage.FINE if config.n_conditioning else Stage.COARSE
+    made = fill(
+        windowed(model, config.context_frames),
+        clip.to(device),
+        mask.to(device),
+        [seed],
+        _CONFIG,
+        stage=stage,
+        n_steps=_CONFIG.n_fine_steps if config.n_conditioning else _CONFIG.n_steps,
+        n_conditioning=config.n_conditioning,
+        context=config.context_frames,
+        mask_id=config.codebook_size,
+    )
+    return made[0].cpu()

@@ -1,0 +1,76 @@
+"""The whole state of a run in one safetensors file: weights, averages, optimiser, position."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn, optim
+
+from vampcli.errors import InputError
+from vampcli.train.data import save_whole
+
+STATE = "state.safetensors"
+_KEYS = ("step", "exp_avg", "exp_avg_sq")
+
+
+def write_state(
+    folder: Path,
+    task: nn.Module,
+    parameters: dict[str, nn.Parameter],
+    average: dict[str, Tensor],
+    optimizer: optim.Optimizer,
+    meta: dict[str, Any],
+) -> None:
+    """Write the state, whole or not at all.
+
+    Random numbers need no place in it: those of a step come from the seed and the step's number.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    tensors = {f"task.{n}": t for n, t in task.state_dict().items()}
+    tensors |= {f"average.{n}": t for n, t in average.items()}
+    for name, parameter in parameters.items():
+        for key, value in optimizer.state[parameter].items():
+            tensors[f"optimizer.{key}.{name}"] = value
+    folder.mkdir(parents=True, exist_ok=True)
+    stored = {n: t.detach().cpu().contiguous() for n, t in tensors.items()}
+    save_whole(stored, folder / STATE, {key: str(value) for key, value in meta.items()})
+
+
+def read_state(
+    folder: Path,
+    task: nn.Module,
+    parameters: dict[str, nn.Parameter],
+    average: dict[str, Tensor],
+    optimizer: optim.Optimizer,
+) -> dict[str, str]:
+    """Take up a state, in place.
+
+    Returns:
+        What `write_state` was given as `meta`, as text.
+
+    Raises:
+        InputError: there is none, it is damaged, or of other sizes.
+    """
+    path = folder / STATE
+    if not path.is_file():
+        raise InputError(f"nothing to resume in {folder}", "leave --resume out to start")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            meta, tensors = dict(file.metadata()), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} is damaged: {error}", "start again in another folder") from error
+    own = {n.removeprefix("task."): t for n, t in tensors.items() if n.startswith("task.")}
+    try:
+        task.load_state_dict(own)
+    except RuntimeError as error:
+        raise InputError(f"{path} is of a run with other sizes", "resume with the TOML it began with") from error
+    for name, parameter in parameters.items():
+        average[name].copy_(tensors[f"average.{name}"])
+        if f"optimizer.step.{name}" in tensors:
+            values = {key: tensors[f"optimizer.{key}.{name}"] for key in _KEYS}
+            optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in values.items()}
+    return meta

@@ -1,0 +1,147 @@
+"""Steps, averages, checkpoints, resuming."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from training import LOOP, Line, codec_run, token_run
+from vampcli.errors import InputError, ModelError
+from vampcli.train.codec import CodecTask
+from vampcli.train.loop import LOG, SAMPLES, STATE, Task, Trainer
+from vampcli.train.transformer import TokenTask
+
+
+def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
+    straight = Trainer(Line(), LOOP, tmp_path / "a")
+    for _ in range(12):
+        straight.advance()
+    broken = Trainer(Line(), LOOP, tmp_path / "b")
+    for _ in range(5):
+        broken.advance()
+    broken.save()
+    resumed = Trainer(Line(), LOOP, tmp_path / "b")
+    resumed.resume()
+    for _ in range(7):
+        resumed.advance()
+    straight.save()
+    resumed.save()
+    one, other = load_file(tmp_path / "a" / STATE), load_file(tmp_path / "b" / STATE)
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("kind", ["codec", "coarse", "fine"])
+def test_resumed_equals_uninterrupted_for_every_task(
+    kind: str, prepared: Path, packed: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    def task() -> Task:
+        torch.manual_seed(0)
+        if kind == "codec":
+            return CodecTask(codec_run(prepared, quantize_from=2, reseed_every=3))
+        return TokenTask(token_run(packed, tiny_folder, 2 if kind == "fine" else 0))
+
+    straight = Trainer(task(), LOOP, tmp_path)
+    losses = [straight.advance()["loss"] for _ in range(6)]
+    broken = Trainer(task(), LOOP, tmp_path)
+    for _ in range(3):
+        broken.advance()
+    broken.save()
+    resumed = Trainer(task(), LOOP, tmp_path)
+    resumed.resume()
+    assert [resumed.advance()["loss"] for _ in range(3)] == losses[3:]
+
+
+def test_nan_stops_and_keeps_the_last_good_weights(tmp_path: Path) -> None:
+    task = Line()
+    trainer = Trainer(task, LOOP, tmp_path)
+    trainer.advance()
+    task.poison = 1
+    good = task.weight.detach().clone()
+    with pytest.raises(ModelError, match="step 1"):
+        trainer.advance()
+    assert torch.equal(task.weight, good)
+
+
+def test_averages_are_swapped_in_and_out(tmp_path: Path) -> None:
+    trainer = Trainer(Line(), LOOP, tmp_path)
+    for _ in range(5):
+        trainer.advance()
+    weight, average = trainer.task.weight.detach().clone(), trainer.average["weight"].clone()
+    with trainer.averaged():
+        assert torch.equal(trainer.task.weight, average)
+    assert torch.equal(trainer.task.weight, weight)
+
+
+def test_run_logs_validates_saves_and_stops(tmp_path: Path) -> None:
+    told: list[dict[str, float]] = []
+    Trainer(Line(), replace(LOOP, validate_every=20), tmp_path).run(1.0, told.append)
+    lines = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()]
+    assert [line["step"] for line in lines if "loss" in line] == list(range(5, 41, 5))
+    assert sum("validation_weight" in line for line in lines) == 2
+    assert lines == told
+
+
+def test_a_signal_saves_before_it_stops(tmp_path: Path) -> None:
+    code = (
+        "import sys, time, torch; sys.path.insert(0, sys.argv[2])\n"
+        "from pathlib import Path; from training import Line; from vampcli.train.config import LoopConfig\n"
+        "from vampcli.train.loop import Trainer\n"
+        "trainer = Trainer(Line(), LoopConfig(n_steps=10**9, log_every=1), Path(sys.argv[1]))\n"
+        "trainer.run(5, lambda _: print('step', flush=True))\n"
+    )
+    arguments = [sys.executable, "-c", code, str(tmp_path), str(Path(__file__).parent)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"step\n"
+        process.send_signal(signal.SIGTERM)
+        process.stdout.read()
+    assert process.returncode == 0
+    assert (tmp_path / STATE).is_file()
+
+
+def test_nothing_to_resume_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing to resume"):
+        Trainer(Line(), LOOP, tmp_path).resume()
+
+
+def test_sounds_are_made_at_intervals_with_averaged_weights(tmp_path: Path) -> None:
+    class Sounding(Line):
+        def sample(self, folder: Path, name: str) -> dict[str, float]:
+            return {name: float(self.weight.sum()), str(folder): 0.0}
+
+    trainer = Trainer(Sounding(), replace(LOOP, n_steps=6, sample_every=3, validate_every=0), tmp_path)
+    told: list[dict[str, float]] = []
+    trainer.run(1.0, told.append)
+    assert [list(line)[2] for line in told if f"sample_{tmp_path / SAMPLES}" in line] == [
+        "sample_step-000003",
+        "sample_step-000006",
+    ]
+    assert told[-1]["sample_step-000006"] == pytest.approx(float(trainer.average["weight"].sum()), rel=1e-4)
+
+
+def test_a_damaged_state_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / STATE).write_bytes(b"no")
+    with pytest.raises(InputError, match="damaged"):
+        Trainer(Line(), LOOP, tmp_path).resume()
+
+
+def test_every_step_is_told(tmp_path: Path) -> None:
+    steps: list[dict[str, float]] = []
+    Trainer(Line(), replace(LOOP, n_steps=7), tmp_path).run(1.0, lambda _: None, steps.append)
+    assert len(steps) == 7
+    assert all("loss" in figures for figures in steps)
+
+
+def test_the_time_limit_stops_a_run(tmp_path: Path) -> None:
+    trainer = Trainer(Line(), replace(LOOP, n_steps=10**9), tmp_path)
+    trainer.run(0.001, lambda _: None)
+    assert 0 < trainer.step < 10**6
