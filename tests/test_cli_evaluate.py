@@ -1,0 +1,84 @@
+"""`vamp evaluate`: one JSON object, and what is wrong said first."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import Ran
+from vampcli.audio import level_gain
+from vampcli.evaluate.pieces import load_clip
+
+Vamp = Callable[..., Ran]
+Song = Callable[..., Path]
+
+
+def test_codec_of_a_folder(vamp: Vamp, song: Song, tiny_folder: Path) -> None:
+    song("a.wav", seconds=1)
+    folder = song("b.wav", seconds=2, rate=22050, n_channels=2).parent
+    ran = vamp("evaluate", "codec", "-m", tiny_folder, "--codebooks", "5", "--opus", "", "--limit-s", 1, folder)
+    assert ran.code == 0, ran.err
+    figures = json.loads(ran.out)
+    assert [piece["name"] for piece in figures["pieces"]] == ["a.wav", "b.wav"]
+    assert figures["seconds"] == pytest.approx(2)
+    assert [row["codebooks"] for row in figures["codec"]] == [5]
+    assert figures["opus"] == []
+
+
+def test_tokens_of_a_table(vamp: Vamp, song: Song, tiny_folder: Path, tmp_path: Path) -> None:
+    song("a.wav", seconds=2)
+    table = tmp_path / "music.tsv"
+    table.write_text("path\tsplit\na.wav\ttest\nmissing.wav\ttrain\n")
+    ran = vamp("evaluate", "tokens", "-m", tiny_folder, "--table", table, "-d", "cpu")
+    assert ran.code == 0, ran.err
+    figures = json.loads(ran.out)
+    assert figures["coarse"]["n_windows"] == 1
+    assert [row["ratio"] for row in figures["fine"]["by_ratio"]] == [0.1, 0.3, 0.5, 0.7, 0.9]
+    ran = vamp("evaluate", "tokens", "-m", tiny_folder, "--table", table, "--split", "train")
+    assert (ran.code, ran.out) == (3, "")
+    assert "1 of 1 files are missing" in ran.err
+    assert vamp("evaluate", "tokens", "--table", table, "--split", "val").code == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "fact"),
+    [
+        ([], "nothing to measure on"),
+        (["a.wav", "--table", "b.tsv"], "both AUDIO and --table"),
+        (["a.wav", "--root", "b"], "--root without --table"),
+        (["a.wav", "--codebooks", "1,x"], "--codebooks is '1,x'"),
+    ],
+)
+def test_options_that_contradict_each_other(vamp: Vamp, options: list[str], fact: str) -> None:
+    ran = vamp("evaluate", "codec", *options)
+    assert (ran.code, ran.out) == (2, "")
+    assert fact in ran.err
+
+
+def test_more_codebooks_than_there_are(vamp: Vamp, song: Song, tiny_folder: Path) -> None:
+    ran = vamp("evaluate", "codec", "-m", tiny_folder, "--codebooks", "1,6", song())
+    assert ran.code == 2
+    assert "1 to 5" in ran.err
+
+
+def test_inpaint_names_the_package_before_any_work(
+    vamp: Vamp, song: Song, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = song()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    ran = vamp("evaluate", "inpaint", "-m", tiny_folder, path)
+    assert (ran.code, ran.out) == (4, "")
+    assert "pip install --no-deps musicnn" in ran.err
+
+
+def test_a_clip_is_mono_at_the_rate_and_level(song: Song) -> None:
+    path = song(seconds=3, rate=22050, n_channels=2)
+    clip = load_clip(path, 44100, limit_s=2)
+    assert clip.samples.shape == (88200,)
+    whole = load_clip(path, 44100)
+    assert whole.seconds == pytest.approx(3)
+    assert level_gain(load_clip(song(seconds=3), 44100).samples[None].numpy(), 44100) == pytest.approx(1, rel=1e-3)
