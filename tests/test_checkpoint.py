@@ -19,7 +19,7 @@ from torch import Tensor
 
 import vampcli
 from conftest import tiny_parts
-from vampcli import checkpoint
+from vampcli import checkpoint, library
 from vampcli.checkpoint import PARTS, Parts
 from vampcli.errors import ExitCode, InputError, ModelError
 
@@ -264,15 +264,15 @@ def test_hash_covers_what_makes_codes_and_nothing_else(tmp_path: Path, tensor: s
 
 
 def test_unknown_model_lists_those_there_are(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "homes", lambda: [tiny_folder.parent])
+    monkeypatch.setattr(library, "homes", lambda: [tiny_folder.parent])
     with pytest.raises(ModelError, match="'nonesuch'") as caught:
-        checkpoint.find("nonesuch")
+        library.find("nonesuch")
     assert "tiny" in caught.value.hint
 
 
 def test_folder_without_config_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no config\.json"):
-        checkpoint.find(tmp_path)
+        library.find(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_models_are_found_by_name_in_the_users_folder(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(variable, str(tmp_path))
     shutil.copytree(tiny_folder, tmp_path / models / "mine")
-    assert checkpoint.find("mine") == checkpoint.installed()["mine"] == tmp_path / models / "mine"
+    assert library.find("mine") == library.installed()["mine"] == tmp_path / models / "mine"
 
 
 def test_vamp_home_comes_before_xdg_and_a_folder_before_a_name(
@@ -296,8 +296,8 @@ def test_vamp_home_comes_before_xdg_and_a_folder_before_a_name(
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
     for home in ("vamp", "xdg/vamp"):
         shutil.copytree(tiny_folder, tmp_path / home / "models/mine")
-    assert checkpoint.find("mine") == tmp_path / "vamp/models/mine"
-    assert checkpoint.find(str(tiny_folder)) == tiny_folder
+    assert library.find("mine") == tmp_path / "vamp/models/mine"
+    assert library.find(str(tiny_folder)) == tiny_folder
 
 
 def test_loading_imports_neither_compiler_nor_dac_nor_librosa(tiny_folder: Path) -> None:

@@ -21,7 +21,7 @@ LAYERS = [
     {"noise", "masks", "audio", "resampling", "pasting"},
     {"model", "sampling", "windows", "stereo", "beats"},
     {"codec", "lora", "tokens"},
-    {"checkpoint", "recipe", "devices", "plan"},
+    {"checkpoint", "library", "recipe", "devices", "plan"},
     {"convert", "engine"},
     {"cli"},
     {"__init__", "__main__"},  # the doors: lazy public names, and `python -m vampcli`

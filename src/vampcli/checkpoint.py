@@ -1,4 +1,4 @@
-"""A model folder: find it, check it, load it, save it.
+"""A model folder: check it, load it, save it.
 
 A folder holds `config.json` and up to three files, `codec.safetensors`, `coarse.safetensors` and
 `fine.safetensors`. Coarse and fine carry the hash of the encoder and quantiser whose tokens they know.
@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vampcli import codec as codecs
+from vampcli import lora
 from vampcli.codec import Codec
 from vampcli.errors import InputError, ModelError
 from vampcli.model import VampNet, VampNetConfig
@@ -56,61 +56,31 @@ class Parts:
     provenance: Provenance
 
 
-def homes() -> list[Path]:
-    """Folders that hold model folders by name: the user's own, then the embedded ones."""
-    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
-    user = Path(os.environ["VAMP_HOME"]) if os.environ.get("VAMP_HOME") else data / "vamp"
-    package = Path(__file__).parent
-    return [user / "models", package / "checkpoints", package.parents[1] / "checkpoints"]
-
-
-def installed() -> dict[str, Path]:
-    """Every model that can be named, and its folder."""
-    found: dict[str, Path] = {}
-    for home in homes():
-        for config in sorted(home.glob(f"*/{CONFIG}")):
-            found.setdefault(config.parent.name, config.parent)
-    return found
-
-
-def find(name_or_folder: str | Path) -> Path:
-    """Turn a model's name or folder into its folder.
-
-    Raises:
-        ModelError: there is none; the hint lists those there are.
-    """
-    folder = Path(name_or_folder)
-    if (folder / CONFIG).is_file():
-        return folder
-    models = installed()
-    if str(name_or_folder) in models:
-        return models[str(name_or_folder)]
-    if folder.is_dir():
-        raise ModelError(f"{folder} is no model folder: it has no {CONFIG}", "see `vamp models import --help`")
-    known = ", ".join(models) or "none"
-    raise ModelError(f"no model named {str(name_or_folder)!r}", f"there are: {known}; or name a model folder")
-
-
-def load_parts(folder: Path, device: torch.device, dtype: torch.dtype) -> Parts:
+def load_parts(folder: Path, device: torch.device, dtype: torch.dtype, adapter: Path | None = None) -> Parts:
     """Load a model folder.
 
     Args:
         folder: holds `config.json`.
         device: where to.
         dtype: of the transformers' matrices; codec, codebooks and rows of hidden tokens stay float32.
+        adapter: folder of an adapter, merged in float32 before any cast.
 
     Raises:
         ModelError: a file is missing or damaged, a tensor is missing or of the wrong shape, or the parts
             do not belong together. The message names it.
     """
     config = read_config(folder)
+    pairs: dict[str, lora.Pairs] = lora.load(adapter) if adapter else {}
     codec = _codec_without_weights(config)
     coarse, fine = (
         _built(folder, _without_weights, config[part]) if part in config else None for part in ("coarse", "fine")
     )
     codec_hash = _load_into(codec, folder / "codec.safetensors", torch.float32)
     for name, model in (("coarse", coarse), ("fine", fine)):
-        if model is not None and _load_into(model, folder / f"{name}.safetensors", dtype) != codec_hash:
+        own = pairs.get(name, {})
+        if model is not None:
+            lora.check(own, {n: tensor.shape for n, tensor in model.state_dict().items()}, adapter)
+        if model is not None and _load_into(model, folder / f"{name}.safetensors", dtype, own) != codec_hash:
             raise ModelError(
                 f"{name}.safetensors in {folder} was trained on another codec",
                 "keep the three files of a model together; import or pull it again",
@@ -118,7 +88,10 @@ def load_parts(folder: Path, device: torch.device, dtype: torch.dtype) -> Parts:
     for module in (codec, coarse, fine):
         if module is not None:
             module.to(device).eval().requires_grad_(False)
-    return Parts(codec, coarse, fine, _built(folder, Provenance, config["provenance"]))  # type: ignore[arg-type]
+    provenance = _built(folder, Provenance, config["provenance"])
+    if adapter:
+        provenance = replace(provenance, name=f"{provenance.name}+{lora.read(adapter).name}")
+    return Parts(codec, coarse, fine, provenance)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -197,8 +170,9 @@ def _codec_without_weights(config: dict[str, Any]) -> nn.Module:
         return codecs.build(kind, sizes)
 
 
-def _load_into(module: nn.Module, path: Path, dtype: torch.dtype) -> str:
-    """Load strictly, into the wanted precision; returns the hash of the codec."""
+def _load_into(module: nn.Module, path: Path, dtype: torch.dtype, pairs: lora.Pairs | None = None) -> str:
+    """Load strictly, with the pairs of an adapter, into the wanted precision; returns the hash of the codec."""
+    bent = {f"{name}.weight": pair for name, pair in (pairs or {}).items()}
     wanted = {name: tensor.shape for name, tensor in module.state_dict().items()}
     try:
         with safe_open(str(path), framework="pt") as file:
@@ -207,7 +181,7 @@ def _load_into(module: nn.Module, path: Path, dtype: torch.dtype) -> str:
             _require(path, "has an unknown tensor", sorted(found - wanted.keys()))
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in wanted}
             _require(path, "has a wrong shape for", [n for n, shape in shapes.items() if shape != tuple(wanted[n])])
-            tensors = {n: file.get_tensor(n).to(_precision(n, dtype)) for n in wanted}
+            tensors = {n: lora.merged(file.get_tensor(n), bent.get(n)).to(_precision(n, dtype)) for n in wanted}
             metadata = file.metadata() or {}
     except FileNotFoundError as error:
         raise ModelError(f"{path} is missing", "import or pull the model again") from error
@@ -251,6 +225,20 @@ def stored_hash(path: Path) -> str:
     """The codec hash that a file of a model folder carries."""
     with safe_open(str(path), framework="pt") as file:
         return str((file.metadata() or {}).get(_CODEC_HASH, ""))
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 of one matrix of the coarse model, in half precision: two versions of a model differ in it.
+
+    Raises:
+        ModelError: the model lacks it.
+    """
+    path = folder / "coarse.safetensors"
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            return hashlib.sha256(file.get_tensor("layers.0.query.weight").half().numpy().tobytes()).hexdigest()
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is missing or damaged: {error}", "import or pull the model again") from error
 
 
 def refuse_existing(folder: Path, overwrite: bool) -> None:

@@ -11,13 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vampcli import checkpoint
+from vampcli import checkpoint, lora
 from vampcli.checkpoint import Parts, Provenance
 from vampcli.codec.lac import LacCodec, LacConfig
 from vampcli.errors import ModelError
 from vampcli.model import VampNet, VampNetConfig
 
-LORA_SCALE = 1 / 8
 COARSE_CONTEXT = 575
 FINE_CONTEXT = 173
 PROVENANCE = Provenance(
@@ -163,7 +162,7 @@ def _take_merged(state: State, name: str, path: Path) -> Tensor:
     weight = _take(state, name, path)
     stem = name.removesuffix(".weight")
     a, b = state.pop(f"{stem}.lora_A", None), state.pop(f"{stem}.lora_B", None)
-    return weight if a is None or b is None else weight + LORA_SCALE * b @ a
+    return weight if a is None or b is None else lora.merged(weight, (a, b))
 
 
 def _classifier(state: State, config: VampNetConfig, path: Path) -> State:

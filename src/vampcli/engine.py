@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vampcli import checkpoint, masks
+from vampcli import checkpoint, library, masks
 from vampcli.audio import Samples, Waveform, level_gain, read
 from vampcli.checkpoint import Provenance
 from vampcli.codec import Codec
@@ -161,7 +161,7 @@ def load(name_or_folder: str | Path = "mini", device: str = "auto", dtype: str =
     """Load a model by name or folder.
 
     Args:
-        name_or_folder: such as `mini`, or a folder with a `config.json`.
+        name_or_folder: such as `mini`, `mini+NAME` with an adapter, or a folder of either.
         device: auto, cpu, cuda, cuda:N or mps.
         dtype: auto, fp32, bf16 or fp16, for the transformers.
 
@@ -171,7 +171,8 @@ def load(name_or_folder: str | Path = "mini", device: str = "auto", dtype: str =
     """
     place = pick_device(device)
     precision = pick_dtype(dtype, place)
-    parts = checkpoint.load_parts(checkpoint.find(name_or_folder), place, precision)
+    found = library.locate(name_or_folder)
+    parts = checkpoint.load_parts(found.folder, place, precision, found.adapter)
     log.info("%s on %s in %s", name_or_folder, place, precision)
     if parts.coarse is None or parts.fine is None:
         raise ModelError(f"{name_or_folder} holds a codec only", "it needs coarse.safetensors and fine.safetensors")

@@ -59,11 +59,11 @@ def codec(
     console = Console(quiet, verbose)
     kept, rates = _numbers("--codebooks", codebooks, int), _numbers("--opus", opus, float)
     files = _files(audio or [], table, root, split)
-    from vampcli import checkpoint
+    from vampcli import library
     from vampcli.evaluate.codec import evaluate_codec, load_codec, untrained
     from vampcli.evaluate.opus import is_installed
 
-    folder = checkpoint.find(model)
+    folder = library.find(model)
     loaded = load_codec(folder)
     grid = loaded.grid
     if any(not 1 <= k <= grid.n_codebooks for k in kept):

@@ -187,12 +187,12 @@ def _prepare(request: _Request) -> _Job:
     seeds = [seed + i for i in range(request.n_takes)]
     paths = output_paths(request.source, request.out, request.name, "inpaint", request.model, seeds)
 
-    from vampcli import audio, checkpoint
+    from vampcli import audio, checkpoint, library
     from vampcli.devices import pick_device, pick_dtype
     from vampcli.plan import plan_inpaint
 
     clip = audio.read(request.source)
-    outline = checkpoint.outline(checkpoint.find(request.model))
+    outline = checkpoint.outline(library.find(request.model))
     plan = plan_inpaint(clip, request.spans, outline.codec, outline.context_frames, request.margin)
     pick_dtype(request.dtype, pick_device(request.device))
     for path in paths:

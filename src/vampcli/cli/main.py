@@ -8,6 +8,7 @@ import typer
 
 from vampcli import __version__
 from vampcli.cli import evaluate, models, train
+from vampcli.cli.finetune import finetune
 from vampcli.cli.inpaint import inpaint
 from vampcli.cli.prepare import prepare
 
@@ -37,6 +38,7 @@ def root(
 
 app.command()(inpaint)
 app.command()(prepare)
+app.command()(finetune)
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")

@@ -18,11 +18,11 @@ app = typer.Typer(help="List and import models.", no_args_is_help=True)
 def list_models(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a model.")] = False,
 ) -> None:
-    """List the models that -m knows by name."""
-    from vampcli import checkpoint
+    """List the models and adapters that -m knows by name."""
+    from vampcli import checkpoint, library
 
     console = Console()
-    for name, folder in checkpoint.installed().items():
+    for name, folder in library.installed().items():
         try:
             provenance = checkpoint.read_config(folder)["provenance"]
         except ModelError as error:  # one damaged model does not hide the others
@@ -34,6 +34,25 @@ def list_models(
             console.result({**facts, "licence": provenance.get("licence", ""), "source": provenance.get("source", "")})
         else:
             console.result(f"{name}\t{megabytes:.1f} MB\t{provenance['licence']}\t{folder}")
+    for folder in library.adapters().values():
+        _list_adapter(console, folder, as_json)
+
+
+def _list_adapter(console: Console, folder: Path, as_json: bool) -> None:
+    from vampcli import lora
+
+    try:
+        adapter = lora.read(folder)
+    except ModelError as error:
+        console.note(error.message)
+        return
+    name, megabytes = f"{adapter.base}+{folder.name}", (folder / lora.FILE).stat().st_size / 1e6
+    if as_json:
+        facts = {"name": name, "folder": str(folder), "megabytes": round(megabytes, 1), "licence": adapter.licence}
+        titles = ", ".join(str(source.get("title", "")) for source in adapter.sources)
+        console.result({**facts, "source": f"{adapter.base}, fine-tuned on {titles}"})
+    else:
+        console.result(f"{name}\t{megabytes:.1f} MB\t{adapter.licence}\t{folder}")
 
 
 @app.command("import")

@@ -32,7 +32,9 @@ DryRun = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.", rich_help_panel=_OUT)]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more.", rich_help_panel=_OUT)]
-ModelName = Annotated[str, typer.Option("-m", "--model", help="Name or folder of a model.", rich_help_panel=_MODEL)]
+ModelName = Annotated[
+    str, typer.Option("-m", "--model", help="Name or folder; mini+NAME adds an adapter.", rich_help_panel=_MODEL)
+]
 Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=_MODEL)]
 Dtype = Annotated[str, typer.Option("--dtype", help="auto, fp32, bf16 or fp16.", rich_help_panel=_MODEL)]
 Takes = Annotated[int, typer.Option("-n", "--takes", help="How many results.", rich_help_panel=_HOW)]

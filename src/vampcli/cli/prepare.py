@@ -101,10 +101,10 @@ def _pieces(
 
 def _check_model(model: str, device: str) -> None:
     """Find what is wrong with it before the work begins."""
-    from vampcli import checkpoint
+    from vampcli import checkpoint, library
     from vampcli.devices import pick_device
 
-    checkpoint.read_config(checkpoint.find(model))
+    checkpoint.read_config(library.find(model))
     pick_device(device)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
-from vampcli import checkpoint
+from vampcli import checkpoint, library
 from vampcli.codec.ranges import encode_long
 from vampcli.errors import InputError
 from vampcli.train.data import MANIFEST, Pool, read_manifest, save_whole, write_manifest
@@ -38,7 +38,7 @@ def pack(
     Raises:
         InputError: `out` holds tokens of another codec, or the audio has another rate than the codec.
     """
-    folder, device = checkpoint.find(model), device or torch.device("cpu")
+    folder, device = library.find(model), device or torch.device("cpu")
     codec = checkpoint.load_parts(folder, device, torch.float32).codec
     own_hash = checkpoint.stored_hash(folder / "codec.safetensors")
     if (out / MANIFEST).exists() and token_codec_hash(out) not in (own_hash, ""):

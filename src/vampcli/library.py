@@ -1,0 +1,109 @@
+"""Which models and adapters there are, and what a name given by somebody means."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from vampcli import lora
+from vampcli.checkpoint import CONFIG, outline, stored_hash, weights_hash
+from vampcli.errors import ModelError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A model folder, and the folder of the adapter to use with it."""
+
+    folder: Path
+    adapter: Path | None = None
+
+
+def homes() -> list[Path]:
+    """Folders that hold model folders by name: the user's own, then the embedded ones."""
+    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
+    user = Path(os.environ["VAMP_HOME"]) if os.environ.get("VAMP_HOME") else data / "vamp"
+    package = Path(__file__).parent
+    return [user / "models", package / "checkpoints", package.parents[1] / "checkpoints"]
+
+
+def adapters_home() -> Path:
+    """The folder that holds the user's adapters by name."""
+    return homes()[0].with_name("adapters")
+
+
+def installed() -> dict[str, Path]:
+    """Every model that can be named, and its folder."""
+    found: dict[str, Path] = {}
+    for home in homes():
+        for config in sorted(home.glob(f"*/{CONFIG}")):
+            found.setdefault(config.parent.name, config.parent)
+    return found
+
+
+def adapters() -> dict[str, Path]:
+    """Every adapter that can be named, and its folder."""
+    return {file.parent.name: file.parent for file in sorted(adapters_home().glob(f"*/{lora.FILE}"))}
+
+
+def find(name_or_folder: str | Path) -> Path:
+    """Turn a model's name or folder into its folder; see `locate`, for what is asked of the model without its adapter.
+
+    Raises:
+        ModelError: see `locate`.
+    """
+    return locate(name_or_folder).folder
+
+
+def locate(name_or_folder: str | Path) -> Found:
+    """Find a model, with or without an adapter.
+
+    Args:
+        name_or_folder: a model's name or folder (`mini`), the same with an adapter's name or folder
+            (`mini+jazz`), or an adapter's folder alone.
+
+    Raises:
+        ModelError: there is none, and the hint lists those there are; or the adapter belongs to another model.
+    """
+    text, folder = str(name_or_folder), Path(name_or_folder)
+    if (folder / CONFIG).is_file():
+        return Found(folder)
+    models = installed()
+    if text in models:
+        return Found(models[text])
+    if (folder / lora.FILE).is_file():
+        return _fitting(lora.read(folder).base, folder)
+    base, plus, adapter = text.rpartition("+")
+    if plus and not folder.is_dir():
+        return _fitting(base, _adapter(adapter))
+    if folder.is_dir():
+        raise ModelError(f"{folder} is no model folder: it has no {CONFIG}", "see `vamp models import --help`")
+    known = ", ".join(models) or "none"
+    raise ModelError(f"no model named {text!r}", f"there are: {known}; or name a model folder")
+
+
+def _adapter(name: str) -> Path:
+    if (Path(name) / lora.FILE).is_file():
+        return Path(name)
+    known = adapters()
+    if name in known:
+        return known[name]
+    hint = f"there are: {', '.join(known) or 'none'}; or name an adapter's folder; `vamp finetune` makes one"
+    raise ModelError(f"no adapter named {name!r}", hint)
+
+
+def _fitting(base: str, adapter: Path) -> Found:
+    """The base and its adapter, if both know the same tokens."""
+    folder, facts = find(base), lora.read(adapter)
+    outline(folder)
+    if stored_hash(folder / "codec.safetensors") != facts.codec_hash:
+        raise ModelError(
+            f"the adapter {adapter.name} knows the tokens of another codec than {base}",
+            f"it was learned on {facts.base}: fine-tune again, or use it with that",
+        )
+    if weights_hash(folder) != facts.base_hash:
+        log.warning("the adapter %s was learned on another version of %s: it may fit badly", adapter.name, base)
+    return Found(folder, adapter)

@@ -1,0 +1,245 @@
+"""Fine-tuning: pairs for a trained model, learned in minutes from a few recordings, and whether they helped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from vampcli import checkpoint, lora
+from vampcli.errors import InputError, UsageError, VampError
+from vampcli.grid import TokenGrid
+from vampcli.model import VampNetConfig
+from vampcli.train.config import DataConfig, LoopConfig, TokenRun
+from vampcli.train.data import read_manifest, save_whole, write_manifest
+from vampcli.train.loop import Trainer
+from vampcli.train.prepare import prepare
+from vampcli.train.sources import Piece
+from vampcli.train.tokens import pack
+from vampcli.train.transformer import TokenTask
+
+EXCERPT_FRAMES = 256
+"""Longest excerpt to learn from: shorter than a coarse context, since many steps are worth more than long ones."""
+HELD_OUT = 0.2
+_N_VALIDATION_CLIPS = 8
+_BATCH_SIZE = 4
+_WARMUP_STEPS = 10
+_FILE = "codes.safetensors"
+
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class FineTuneConfig:
+    """How to fine-tune.
+
+    Attributes:
+        minutes: of training, of which the coarse model gets two thirds.
+        n_steps: of each model, whatever the time; None = as many as the minutes allow.
+        rank: of the pairs.
+        learning_rate: of AdamW.
+        seed: of the pairs and the excerpts.
+    """
+
+    minutes: float = 5.0
+    n_steps: int | None = None
+    rank: int = lora.RANK
+    learning_rate: float = 3e-3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value in (("minutes", self.minutes), ("rank", self.rank), ("learning rate", self.learning_rate)):
+            if not value > 0:
+                raise UsageError(f"{name} is {value}", "give a number above 0")
+        if self.n_steps is not None and self.n_steps < 1:
+            raise UsageError(f"{self.n_steps} steps are asked for", "ask for one or more")
+
+
+@dataclass(frozen=True)
+class Material:
+    """Tokens of somebody's recordings, the end of each held out.
+
+    Attributes:
+        train: folder of tokens to learn from.
+        held_out: folder of tokens to measure with.
+        n_frames: in both.
+        n_held_out: in the latter.
+        sources: title, author, licence and seconds of each recording.
+        failed: what could not be read.
+    """
+
+    train: Path
+    held_out: Path
+    n_frames: int
+    n_held_out: int
+    sources: tuple[dict[str, Any], ...]
+    failed: tuple[VampError, ...]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What came of one model.
+
+    Attributes:
+        pairs: what was learned.
+        before: loss on the held-out tokens without them, in nats a token.
+        after: with them.
+        n_steps: how many.
+        seconds: how long.
+        is_interrupted: whether somebody stopped it.
+    """
+
+    pairs: lora.Pairs
+    before: float
+    after: float
+    n_steps: int
+    seconds: float
+    is_interrupted: bool
+
+
+def gather(
+    pieces: Sequence[Piece],
+    model: Path,
+    work: Path,
+    device: torch.device,
+    reading: Report | None = None,
+    encoding: Report | None = None,
+) -> Material:
+    """Make tokens of recordings, brought to -24 LUFS, without long silence.
+
+    Args:
+        pieces: the recordings.
+        model: folder of the model whose codec to use.
+        work: an empty folder; large files are written there.
+        device: where to encode.
+        reading: told after each piece that was read.
+        encoding: told after each stretch of sound that was encoded.
+
+    Raises:
+        InputError: nothing can be read, or it is too short in all; the message says how many seconds it needs.
+    """
+    outcomes = list(prepare(pieces, work / "audio", progress=reading))
+    failed = [outcome.error for outcome in outcomes if outcome.error is not None]
+    if len(failed) == len(outcomes):
+        raise failed[0]
+    outline = checkpoint.outline(model)
+    grid, n_needed = outline.codec.grid, max(10, outline.context_frames // 2)
+    seconds = sum(entry["seconds"] for outcome in outcomes for entry in outcome.entries)
+    if seconds * grid.frame_rate < n_needed:
+        raise InputError(
+            f"there are {seconds:.1f} s of sound, fine-tuning needs {n_needed / grid.frame_rate:.1f} s",
+            "add recordings: minutes are better than seconds",
+        )
+    pack(work / "audio", model, work / "tokens", encoding, device)
+    codes = [load_file(work / "tokens" / e["file"])["codes"] for e in read_manifest(work / "tokens")]
+    share = min(HELD_OUT, _N_VALIDATION_CLIPS * EXCERPT_FRAMES / sum(c.shape[1] for c in codes))
+    cuts = [round(c.shape[1] * (1 - share)) for c in codes]
+    parts = {
+        "train": torch.cat([c[:, :cut] for c, cut in zip(codes, cuts, strict=True)], dim=1),
+        "held-out": torch.cat([c[:, cut:] for c, cut in zip(codes, cuts, strict=True)], dim=1),
+    }
+    own_hash = checkpoint.stored_hash(model / "codec.safetensors")
+    for name, part in parts.items():
+        _write(work / name, part, grid, own_hash)
+    n_held_out = parts["held-out"].shape[1]
+    n_frames = sum(part.shape[1] for part in parts.values())
+    sources = tuple(_source(outcome.piece, outcome.entries) for outcome in outcomes if outcome.entries)
+    return Material(work / "train", work / "held-out", n_frames, n_held_out, sources, tuple(failed))
+
+
+def _source(piece: Piece, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    seconds = round(sum(entry["seconds"] for entry in entries), 1)
+    return {"title": piece.title, "author": piece.author, "licence": piece.licence, "seconds": seconds}
+
+
+def _write(folder: Path, codes: Tensor, grid: TokenGrid, codec_hash: str) -> None:
+    """Tokens as `vampcli.train.data` reads them, in one piece."""
+    folder.mkdir()
+    save_whole({"codes": codes.contiguous()}, folder / _FILE)
+    n_samples = codes.shape[1] * grid.hop_length
+    write_manifest(folder, [{"file": _FILE, "author": "", "n_samples": n_samples, "codec_hash": codec_hash}])
+
+
+class _Unsaved(Trainer):
+    """What it learns is taken from memory: a state of the whole model would be megabytes for kilobytes."""
+
+    def save(self) -> None:
+        return
+
+
+def learn(
+    model: Path,
+    part: str,
+    material: Material,
+    config: FineTuneConfig,
+    minutes: float,
+    device: torch.device,
+    progress: Report | None = None,
+) -> Learned:
+    """Learn pairs for the coarse or the fine model, with the objective it was trained with.
+
+    Args:
+        model: folder of the model.
+        part: coarse or fine.
+        material: what to learn from.
+        config: how.
+        minutes: to stop after, where steps are not counted; SIGINT stops it, too, and what is learned is kept.
+        device: where.
+        progress: told after each step: seconds, or steps where these are counted, done and in all.
+
+    Raises:
+        ModelError: the loss is not a number.
+    """
+    task, loop = _task(model, part, material, config)
+    with torch.no_grad():
+        before = task.to(device).eval().validate()["loss"]
+    lora.add(task.model, config.rank, torch.Generator().manual_seed(config.seed))
+    limit = float("inf") if config.n_steps else minutes
+    trainer = _Unsaved(task, loop, material.train, device)
+
+    def tell(_: dict[str, float]) -> None:
+        if progress is not None and config.n_steps:
+            progress(trainer.step, config.n_steps)
+        elif progress is not None:
+            progress(round(trainer.seconds), round(60 * minutes))
+
+    trainer.run(limit, lambda _: None, tell)
+    with trainer.averaged(), torch.no_grad():
+        after = task.eval().validate()["loss"]
+        pairs = lora.remove(task.model)
+    is_interrupted = trainer.step < loop.n_steps and trainer.seconds <= 60 * limit
+    return Learned(pairs, before, after, trainer.step, trainer.seconds, is_interrupted)
+
+
+def _task(model: Path, part: str, material: Material, config: FineTuneConfig) -> tuple[TokenTask, LoopConfig]:
+    sizes = VampNetConfig(**checkpoint.read_config(model)[part])
+    loop = LoopConfig(
+        n_steps=config.n_steps or 1_000_000_000,
+        batch_size=_BATCH_SIZE,
+        learning_rate=config.learning_rate,
+        warmup_steps=_WARMUP_STEPS,
+        weight_decay=0.0,
+        ema_decay=0.98,
+        seed=config.seed,
+        log_every=0,
+        validate_every=0,
+    )
+    n_frames = min(sizes.context_frames, EXCERPT_FRAMES, material.n_held_out)
+    data = DataConfig(str(material.train), str(material.held_out), codec=str(model))
+    task = TokenTask(TokenRun(data, sizes, n_frames, loop, start=str(model)))
+    held_out = load_file(material.held_out / _FILE)["codes"][: sizes.n_codebooks].long()
+    task.validation_clips = torch.stack(list(_windows(held_out, n_frames)))
+    return task, loop
+
+
+def _windows(codes: Tensor, n_frames: int) -> Iterator[Tensor]:
+    """Evenly spaced windows: (n_codebooks, n_frames in all) -> some of (n_codebooks, n_frames)."""
+    n = min(_N_VALIDATION_CLIPS, codes.shape[1] // n_frames)
+    for i in range(n):
+        start = round(i * (codes.shape[1] - n_frames) / max(1, n - 1))
+        yield codes[:, start : start + n_frames]
