@@ -1,0 +1,146 @@
+"""A new version replaces the old one only if it is better."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from conftest import Ran, tiny_parts
+from training import codec_run, token_run
+from vampcli import checkpoint
+from vampcli.checkpoint import Parts, Provenance
+from vampcli.errors import ModelError, UsageError
+from vampcli.train import promote as promoting
+from vampcli.train.promote import Comparison, changed_parts, compare, promote
+
+
+def version(folder: Path, change: Callable[[Parts], object] = lambda parts: None) -> Path:
+    """A model folder whose random weights are changed by `change`."""
+    parts = tiny_parts()
+    with torch.no_grad():
+        change(parts)
+    checkpoint.save(folder, "magnitude", Parts(parts.codec, parts.coarse, parts.fine, Provenance("tiny", "MIT", "new")))
+    return folder
+
+
+def other_coarse(parts: Parts) -> None:
+    assert parts.coarse is not None
+    parts.coarse.classifier.weight.zero_()  # knows nothing, which is better than to be sure of nonsense
+    parts.coarse.classifier.bias.zero_()
+
+
+def other_encoder(parts: Parts) -> None:
+    next(parts.codec.encoder.parameters()).add_(1)  # type: ignore[attr-defined]
+
+
+def other_everything(parts: Parts) -> None:
+    other_encoder(parts)
+    assert parts.fine is not None
+    parts.fine.classifier.bias.add_(1)
+    other_coarse(parts)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def old(tiny_folder: Path, tmp_path: Path) -> Path:
+    shutil.copytree(tiny_folder, tmp_path / "old")
+    (tmp_path / "old/README.md").write_text("card")
+    return tmp_path / "old"
+
+
+def test_what_changed_is_told_by_bytes(old: Path, tmp_path: Path) -> None:
+    assert changed_parts(old, version(tmp_path / "same")) == []
+    assert changed_parts(old, version(tmp_path / "new", other_coarse)) == ["coarse"]
+    assert changed_parts(old, tmp_path / "new", ["fine"]) == []
+    with pytest.raises(UsageError, match="'decoder'"):
+        changed_parts(old, tmp_path / "new", ["decoder"])
+
+
+def test_a_new_encoder_takes_all_three_parts(old: Path, tmp_path: Path) -> None:
+    new = version(tmp_path / "new", other_everything)
+    assert changed_parts(old, new) == ["codec", "coarse", "fine"]
+    with pytest.raises(ModelError, match="another encoder"):
+        changed_parts(old, new, ["codec", "coarse"])
+    (new / "fine.safetensors").unlink()
+    with pytest.raises(ModelError, match="another encoder"):
+        changed_parts(old, new)
+
+
+def test_only_what_changed_is_copied(old: Path, tmp_path: Path) -> None:
+    new = version(tmp_path / "new", other_coarse)
+    (new / "CREDITS.md").write_text("thanks")
+    before = contents(old)
+    written = promote(old, new, [Comparison("coarse", "loss", 1.0, 2.0)])
+    after = contents(old)
+    assert {path.name for path in written} == {"coarse.safetensors", "CREDITS.md", "config.json"}
+    assert {name for name in after if after[name] != before.get(name)} == {path.name for path in written}
+    assert after["coarse.safetensors"] == (new / "coarse.safetensors").read_bytes()
+    config = json.loads(after["config.json"])
+    assert config["provenance"]["source"] == "new"
+    assert config["fine"] == json.loads(before["config.json"])["fine"]
+    checkpoint.load_parts(old, torch.device("cpu"), torch.float32)
+
+
+@pytest.mark.parametrize("figure", [2.0, 3.0, float("nan")])
+def test_no_better_is_refused_and_nothing_written(old: Path, tmp_path: Path, figure: float) -> None:
+    new, before = version(tmp_path / "new", other_coarse), contents(old)
+    with pytest.raises(ModelError, match="fine is not better"):
+        promote(old, new, [Comparison("coarse", "loss", 1.0, 2.0), Comparison("fine", "loss", figure, 2.0)])
+    assert contents(old) == before
+
+
+def test_parts_are_measured_on_the_validation_pieces(
+    old: Path, packed: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    new = version(tmp_path / "new", other_coarse)
+    runs = {"coarse": token_run(packed, tiny_folder)}
+    (compared,) = compare(old, new, ["coarse"], runs)
+    assert compared.new < compared.bar
+    assert compared.new == pytest.approx(torch.tensor(32.0).log().item(), rel=1e-3)
+    (backwards,) = compare(new, old, ["coarse"], runs)
+    assert (backwards.new, backwards.bar) == (compared.bar, compared.new)
+    with pytest.raises(UsageError, match="coarse changed"):
+        compare(old, new, ["coarse"], {})
+
+
+def test_models_of_other_tokens_have_to_beat_counting(
+    old: Path, prepared: Path, packed: Path, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = version(tmp_path / "new", other_everything)
+    measured = []
+
+    def measure(run: object, folder: Path) -> dict[str, float]:
+        measured.append(folder.name)
+        return {"mel_error": 1.0, "loss": 3.0, "unigram_loss": 5.0}
+
+    monkeypatch.setattr(promoting, "validate", measure)
+    runs = {"codec": codec_run(prepared), "coarse": token_run(packed, tiny_folder)}
+    compared = compare(old, new, ["codec", "coarse"], runs)
+    assert [c.bar for c in compared] == [1.0, 5.0]
+    assert measured == ["new", "old", "new"]
+
+
+def test_the_command_promotes_and_refuses(
+    vamp: Callable[..., Ran], old: Path, packed: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    new = version(tmp_path / "new", other_coarse)
+    worse = tmp_path / "worse"
+    shutil.copytree(old, worse)
+    (tmp_path / "coarse.toml").write_text(
+        f'n_frames = 30\n[data]\ntrain = "{packed}"\nvalidation = "{packed}"\ncodec = "{tiny_folder}"\n'
+        "[model]\nn_codebooks = 2\nn_conditioning = 0\nn_layers = 1\nwidth = 16\nn_heads = 2\ncontext_frames = 40\n"
+        "codebook_size = 32\n"
+    )
+    ran = vamp("train", "promote", new, "--into", old, "--coarse", tmp_path / "coarse.toml")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["part"] == "coarse"
+    assert (old / "coarse.safetensors").read_bytes() == (new / "coarse.safetensors").read_bytes()
+    assert vamp("train", "promote", worse, "--into", old, "--coarse", tmp_path / "coarse.toml").code == 4
