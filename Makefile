@@ -1,8 +1,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
+MODEL ?= mini
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test lint format picture free-music help
+.PHONY: all demo test lint format picture free-music evaluate help
 
 all: lint test
 
@@ -36,6 +37,11 @@ picture: .venv/dev.stamp  ## make the picture and the sound of the README again
 
 free-music: .venv/run.stamp  ## fetch free music (Debian packages, gigabytes) and prepare it in data/; ARGS=--dry-run
 	$(BIN)/python scripts/free_music.py $(ARGS)
+
+evaluate: .venv/run.stamp  ## measure a model on the held-out pieces (after free-music); MODEL=mini, a name or folder
+	$(BIN)/pip install --quiet --no-deps musicnn
+	for what in codec tokens inpaint; do \
+	  $(BIN)/vamp evaluate $$what -m $(MODEL) --table configs/free-music.tsv --root data/root || exit; done
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' $(MAKEFILE_LIST)
