@@ -3,7 +3,7 @@ BIN := .venv/bin
 MODEL ?= mini
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test lint format picture free-music evaluate help
+.PHONY: all demo test lint format picture free-music evaluate promote-mini help
 
 all: lint test
 
@@ -42,6 +42,10 @@ evaluate: .venv/run.stamp  ## measure a model on the held-out pieces (after free
 	$(BIN)/pip install --quiet --no-deps musicnn
 	for what in codec tokens inpaint; do \
 	  $(BIN)/vamp evaluate $$what -m $(MODEL) --table configs/free-music.tsv --root data/root || exit; done
+
+promote-mini: .venv/run.stamp  ## make NEW=folder the embedded model, if every changed part is better on validation
+	$(BIN)/vamp train promote $(NEW) --into checkpoints/mini --codec configs/mini-codec.toml \
+	  --coarse configs/mini-coarse.toml --fine configs/mini-fine.toml $(ARGS)
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' $(MAKEFILE_LIST)

@@ -11,10 +11,10 @@ from vampcli.audio import Waveform, write
 from vampcli.codec import Codec
 from vampcli.codec.ranges import decode_long
 from vampcli.config import SamplingConfig
+from vampcli.evaluate.metrics import level_difference_db, mel_error
 from vampcli.model import VampNet
 from vampcli.noise import Stage
 from vampcli.sampling import fill
-from vampcli.train.losses import mel_error
 from vampcli.windows import windowed
 
 _CONFIG = SamplingConfig(n_steps=12, n_fine_steps=2)  # a third of the usual steps: heard often, on a CPU
@@ -52,12 +52,9 @@ def sample_spans(model: VampNet, codec: Codec, clips: Tensor, folder: Path, name
             write(folder / file, Waveform(samples, grid.sample_rate, "PCM_16"), overwrite=True)
         spans.append((sounds[0][inside], sounds[1][inside]))
     made, original = (torch.stack(sounds) for sounds in zip(*spans, strict=True))
-    level = 10 * torch.log10(_power(made) / _power(original)).mean()
-    return {"mel_error": float(mel_error(made, original, grid.sample_rate)), "level_db": float(level)}
-
-
-def _power(sound: Tensor) -> Tensor:
-    return sound.square().mean(-1).clamp(min=1e-10)
+    levels = [level_difference_db(*pair) for pair in spans]
+    error = mel_error(made, original, grid.sample_rate)
+    return {"mel_error": float(error), "level_db": sum(levels) / len(levels)}
 
 
 def _filled(model: VampNet, clip: Tensor, mask: Tensor, seed: int) -> Tensor:
