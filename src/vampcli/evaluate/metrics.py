@@ -15,7 +15,7 @@ Scales = tuple[tuple[int, int], ...]
 MEL_SCALES: Scales = ((64, 10), (128, 20), (256, 40), (512, 80), (1024, 160), (2048, 320))
 """Windows in samples and bands of the mel error that model cards state."""
 
-_BLOCK = 2**20  # how many samples of a whole piece are looked at together
+_BLOCK = 2**17  # how many samples of a whole piece are looked at together
 
 
 def stft(samples: Tensor, n_fft: int, center: bool = True) -> Tensor:
