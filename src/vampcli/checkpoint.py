@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -174,23 +175,30 @@ def _load_into(module: nn.Module, path: Path, dtype: torch.dtype, pairs: lora.Pa
     """Load strictly, with the pairs of an adapter, into the wanted precision; returns the hash of the codec."""
     bent = {f"{name}.weight": pair for name, pair in (pairs or {}).items()}
     wanted = {name: tensor.shape for name, tensor in module.state_dict().items()}
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            found = set(file.keys())
-            _require(path, "has no tensor", sorted(wanted.keys() - found))
-            _require(path, "has an unknown tensor", sorted(found - wanted.keys()))
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in wanted}
-            _require(path, "has a wrong shape for", [n for n, shape in shapes.items() if shape != tuple(wanted[n])])
-            tensors = {n: lora.merged(file.get_tensor(n), bent.get(n)).to(_precision(n, dtype)) for n in wanted}
-            metadata = file.metadata() or {}
-    except FileNotFoundError as error:
-        raise ModelError(f"{path} is missing", "import or pull the model again") from error
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path} is damaged: {error}", "import or pull the model again") from error
+    with _opened(path) as file:
+        found = set(file.keys())
+        _require(path, "has no tensor", sorted(wanted.keys() - found))
+        _require(path, "has an unknown tensor", sorted(found - wanted.keys()))
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in wanted}
+        _require(path, "has a wrong shape for", [n for n, shape in shapes.items() if shape != tuple(wanted[n])])
+        tensors = {n: lora.merged(file.get_tensor(n), bent.get(n)).to(_precision(n, dtype)) for n in wanted}
+        metadata = file.metadata() or {}
     if _CODEC_HASH not in metadata:
         raise ModelError(f"{path} does not say which codec it belongs to", "import or pull the model again")
     module.load_state_dict(tensors, assign=True)
     return str(metadata[_CODEC_HASH])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A file of a model folder, open to be read; what is wrong with it is a `ModelError`."""
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            yield file
+    except FileNotFoundError as error:
+        raise ModelError(f"{path} is missing", "import or pull the model again") from error
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is damaged: {error}", "import or pull the model again") from error
 
 
 def _require(path: Path, fact: str, names: list[str]) -> None:
@@ -222,8 +230,12 @@ def codec_hash(tensors: Mapping[str, Tensor]) -> str:
 
 
 def stored_hash(path: Path) -> str:
-    """The codec hash that a file of a model folder carries."""
-    with safe_open(str(path), framework="pt") as file:
+    """The codec hash that a file of a model folder carries.
+
+    Raises:
+        ModelError: the file is missing or damaged.
+    """
+    with _opened(path) as file:
         return str((file.metadata() or {}).get(_CODEC_HASH, ""))
 
 
@@ -231,14 +243,10 @@ def weights_hash(folder: Path) -> str:
     """SHA-256 of one matrix of the coarse model, in half precision: two versions of a model differ in it.
 
     Raises:
-        ModelError: the model lacks it.
+        ModelError: the file is missing or damaged.
     """
-    path = folder / "coarse.safetensors"
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            return hashlib.sha256(file.get_tensor("layers.0.query.weight").half().numpy().tobytes()).hexdigest()
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path} is missing or damaged: {error}", "import or pull the model again") from error
+    with _opened(folder / "coarse.safetensors") as file:
+        return hashlib.sha256(file.get_tensor("layers.0.query.weight").half().numpy().tobytes()).hexdigest()
 
 
 def refuse_existing(folder: Path, overwrite: bool) -> None:

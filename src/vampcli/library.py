@@ -82,7 +82,8 @@ def locate(name_or_folder: str | Path) -> Found:
     if folder.is_dir():
         raise ModelError(f"{folder} is no model folder: it has no {CONFIG}", "see `vamp models import --help`")
     known = ", ".join(models) or "none"
-    raise ModelError(f"no model named {text!r}", f"there are: {known}; or name a model folder")
+    bent = f"; with {', '.join('+' + name for name in adapters())}" if adapters() else ""
+    raise ModelError(f"no model named {text!r}", f"there are: {known}{bent}; or name a model folder")
 
 
 def _adapter(name: str) -> Path:

@@ -185,12 +185,11 @@ def read(folder: Path) -> Facts:
     try:
         with safe_open(str(folder / FILE), framework="pt") as file:
             table = json.loads((file.metadata() or {})[_FACTS])
-        facts = Facts(**{**table, "sources": tuple(table["sources"])})
+        if table["format"] != FORMAT:
+            raise ModelError(f"the adapter {folder} has format {table['format']}, not {FORMAT}", "update vamp")
+        return Facts(**{**table, "sources": tuple(table["sources"])})
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"the adapter {folder} is damaged: {error}", "fine-tune again, or get it again") from error
-    if facts.format != FORMAT:
-        raise ModelError(f"the adapter {folder} has format {facts.format}, not {FORMAT}", "update vamp")
-    return facts
 
 
 def load(folder: Path) -> dict[str, Pairs]:

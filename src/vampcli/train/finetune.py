@@ -23,11 +23,11 @@ from vampcli.train.sources import Piece
 from vampcli.train.tokens import pack
 from vampcli.train.transformer import TokenTask
 
-EXCERPT_FRAMES = 256
+EXCERPT_FRAMES = 128
 """Longest excerpt to learn from: shorter than a coarse context, since many steps are worth more than long ones."""
 HELD_OUT = 0.2
-_N_VALIDATION_CLIPS = 8
-_BATCH_SIZE = 4
+_N_VALIDATION_CLIPS = 16
+_BATCH_SIZE = 2
 _WARMUP_STEPS = 10
 _FILE = "codes.safetensors"
 

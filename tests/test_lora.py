@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from conftest import Ran, tiny_parts
+from vampcli import checkpoint, library, lora
+from vampcli.config import SamplingConfig
+from vampcli.engine import Model, load
+from vampcli.errors import InputError, ModelError
+from vampcli.lora import Facts, Pairs
+from vampcli.model import VampNet
+
+Vamp = Callable[..., Ran]
+
+
+def pairs_of(model: VampNet, seed: int = 0, rank: int = 3) -> Pairs:
+    """Random pairs for every projection that takes one, strong enough to be heard."""
+    generator = torch.Generator().manual_seed(seed)
+    lora.add(model, rank, generator)
+    return {name: (a, torch.randn(b.shape, generator=generator)) for name, (a, b) in lora.remove(model).items()}
+
+
+def put(model: VampNet, pairs: Pairs) -> None:
+    """Add pairs with these values."""
+    lora.add(model, 3, torch.Generator())
+    with torch.no_grad():
+        for name, (a, b) in pairs.items():
+            bent = model.get_submodule(name)
+            bent.a.copy_(a)
+            bent.b.copy_(b)
+
+
+@pytest.fixture
+def coarse() -> VampNet:
+    return tiny_parts().coarse
+
+
+@pytest.fixture
+def tokens() -> torch.Tensor:
+    return torch.randint(0, 33, (2, 2, 20), generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def facts(tiny_folder: Path) -> Facts:
+    return Facts(
+        name="jazz",
+        base=str(tiny_folder),
+        codec_hash=checkpoint.stored_hash(tiny_folder / "codec.safetensors"),
+        base_hash=checkpoint.weights_hash(tiny_folder),
+        licence="MIT",
+        rank=3,
+        sources=({"title": "Song", "author": "Ann", "licence": "CC0-1.0", "seconds": 3.0},),
+        trained_s=1.5,
+    )
+
+
+@pytest.fixture
+def pairs() -> dict[str, Pairs]:
+    parts = tiny_parts()
+    return {"coarse": pairs_of(parts.coarse), "fine": pairs_of(parts.fine, seed=1)}
+
+
+@pytest.fixture
+def jazz(tiny_folder: Path, facts: Facts, pairs: dict[str, Pairs], home: Path) -> Path:
+    """An adapter of the tiny model, by name."""
+    lora.save(home / "adapters/jazz", facts, pairs)
+    return home / "adapters/jazz"
+
+
+@pytest.fixture
+def home(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's own folder, in which `tiny` is a model."""
+    (tmp_path / "home/models").mkdir(parents=True)
+    (tmp_path / "home/models/tiny").symlink_to(tiny_folder)
+    monkeypatch.setenv("VAMP_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def test_pairs_alone_are_trainable_and_never_on_keys(coarse: VampNet) -> None:
+    lora.add(coarse, 8, torch.Generator())
+    trainable = {name for name, p in coarse.named_parameters() if p.requires_grad}
+    targets = ("query", "value", "output", "widen", "narrow")
+    assert trainable == {f"layers.{i}.{target}.{half}" for i in range(2) for target in targets for half in "ab"}
+
+
+def test_new_pairs_change_nothing_and_removed_ones_leave_every_bit(coarse: VampNet, tokens: torch.Tensor) -> None:
+    before = {n: t.clone() for n, t in coarse.state_dict().items()}
+    with torch.no_grad():
+        logits = coarse(tokens)
+        lora.add(coarse, 8, torch.Generator())
+        assert torch.equal(coarse(tokens), logits)
+    optimizer = torch.optim.SGD([p for p in coarse.parameters() if p.requires_grad], lr=1.0)
+    coarse(tokens).square().mean().backward()
+    optimizer.step()
+    assert not torch.equal(coarse(tokens), logits)
+    lora.remove(coarse)
+    after = coarse.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_merged_weights_do_what_pairs_do(coarse: VampNet, tokens: torch.Tensor) -> None:
+    pairs, plain = pairs_of(coarse), coarse(tokens)
+    put(coarse, pairs)
+    unmerged = coarse(tokens)
+    lora.remove(coarse)
+    state = {n: lora.merged(t, pairs.get(n.removesuffix(".weight"))) for n, t in coarse.state_dict().items()}
+    coarse.load_state_dict(state)
+    torch.testing.assert_close(coarse(tokens), unmerged, atol=1e-5, rtol=1e-5)
+    assert (unmerged - plain).abs().max() > 0.01
+
+
+def test_scale_is_one_over_rank_like_the_published_models() -> None:
+    a, b = torch.ones(8, 2), torch.ones(3, 8)
+    assert torch.equal(lora.merged(torch.zeros(3, 2), (a, b)), torch.full((3, 2), 8 * 0.125))
+
+
+def test_adapter_round_trip(facts: Facts, pairs: dict[str, Pairs], tmp_path: Path) -> None:
+    lora.save(tmp_path / "a", facts, pairs)
+    assert lora.read(tmp_path / "a") == facts
+    again = lora.load(tmp_path / "a")
+    assert {part: list(own) for part, own in again.items()} == {part: sorted(own) for part, own in pairs.items()}
+    for part, own in pairs.items():
+        for name, pair in own.items():
+            assert all(torch.equal(x, y) for x, y in zip(pair, again[part][name], strict=True))
+    assert [path.name for path in (tmp_path / "a").iterdir()] == [lora.FILE]
+
+
+def test_saving_where_one_cannot(facts: Facts, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a file")
+    with pytest.raises(InputError, match="cannot write"):
+        lora.save(tmp_path / "a", facts, {})
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16", "fp16"])
+def test_loading_merges_before_it_rounds(jazz: Path, pairs: dict[str, Pairs], dtype: str) -> None:
+    bent = load("tiny+jazz", device="cpu", dtype=dtype)
+    plain = load("tiny", device="cpu", dtype="fp32")
+    for part in ("coarse", "fine"):
+        got, base = getattr(bent, part).state_dict(), getattr(plain, part).state_dict()
+        for name, tensor in base.items():
+            expected = lora.merged(tensor, pairs[part].get(name.removesuffix(".weight")))
+            assert torch.equal(got[name], expected.to(got[name].dtype)), name
+
+
+def test_the_adapter_is_heard_and_the_base_stays(jazz: Path, tiny: Model, song: Callable[..., Path]) -> None:
+    clip, config = song(seconds=1.5), SamplingConfig(n_steps=2, n_fine_steps=1)
+    models = {"before": tiny, "bent": load("tiny+jazz", device="cpu"), "after": load("tiny", device="cpu")}
+    takes = {name: model.inpaint(clip, [(0.5, 1)], seed=3, config=config)[0] for name, model in models.items()}
+    assert torch.equal(takes["before"].tokens, takes["after"].tokens)
+    assert not torch.equal(takes["bent"].tokens, takes["after"].tokens)
+
+
+def test_missing_pairs_count_as_zero(facts: Facts, pairs: dict[str, Pairs], tiny_folder: Path, tmp_path: Path) -> None:
+    name = "layers.1.value"
+    lora.save(tmp_path / "a", facts, {"fine": {name: pairs["fine"][name]}})
+    bent, plain = load(tmp_path / "a", device="cpu"), load(tiny_folder, device="cpu")
+    assert all(torch.equal(t, plain.coarse.state_dict()[n]) for n, t in bent.coarse.state_dict().items())
+    changed = [n for n, t in bent.fine.state_dict().items() if not torch.equal(t, plain.fine.state_dict()[n])]
+    assert changed == [f"{name}.weight"]
+
+
+@pytest.mark.parametrize("way", ["tiny+jazz", "tiny+{jazz}", "{jazz}", "{tiny}+jazz", "{tiny}+{jazz}"])
+def test_ways_to_name_it(jazz: Path, tiny_folder: Path, way: str) -> None:
+    found = library.locate(way.format(jazz=jazz, tiny=tiny_folder))
+    assert found.adapter == jazz
+    assert found.folder.resolve() == tiny_folder.resolve()
+    assert library.find(way.format(jazz=jazz, tiny=tiny_folder)) == found.folder
+
+
+def test_name_of_the_loaded_model_says_so(jazz: Path) -> None:
+    assert load("tiny+jazz", device="cpu").provenance.name == "tiny+jazz"
+
+
+def test_unknown_names_list_what_there_is(jazz: Path) -> None:
+    with pytest.raises(ModelError, match="no adapter named 'rock'") as caught:
+        library.find("tiny+rock")
+    assert "jazz" in caught.value.hint
+    with pytest.raises(ModelError, match="no model named 'big'") as caught:
+        library.find("big+jazz")
+    assert "tiny" in caught.value.hint
+    assert "+jazz" in caught.value.hint
+
+
+def test_another_codec_is_refused(jazz: Path, facts: Facts) -> None:
+    lora.save(jazz, replace(facts, codec_hash="0" * 64), {})
+    with pytest.raises(ModelError, match="another codec"):
+        library.find("tiny+jazz")
+
+
+def test_another_version_of_the_base_is_told(jazz: Path, facts: Facts, caplog: pytest.LogCaptureFixture) -> None:
+    library.find("tiny+jazz")
+    assert caplog.text == ""
+    lora.save(jazz, replace(facts, base_hash="0" * 64), {})
+    library.find("tiny+jazz")
+    assert "another version" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "a", "b"),
+    [("layers.0.query", 31, 32), ("layers.0.key", 32, 32), ("layers.9.query", 32, 32), ("classifier", 32, 64)],
+)
+def test_pairs_of_another_model_are_refused(facts: Facts, tmp_path: Path, name: str, a: int, b: int) -> None:
+    lora.save(tmp_path / "a", facts, {"coarse": {name: (torch.ones(3, a), torch.ones(b, 3))}})
+    with pytest.raises(ModelError, match=f"another model: its {name} is {b} x {a}"):
+        load(tmp_path / "a", device="cpu")
+
+
+def test_damaged_adapters_are_named(jazz: Path, facts: Facts) -> None:
+    newer = json.dumps({"format": 2, "name": "jazz"})
+    for content, says in ((None, "damaged"), ({}, "damaged"), ({"adapter": newer}, "format 2")):
+        if content is None:
+            (jazz / lora.FILE).write_bytes(b"rubbish")
+        else:
+            save_file({"x": torch.ones(1)}, jazz / lora.FILE, content)
+        with pytest.raises(ModelError, match=says):
+            library.find("tiny+jazz")
+    lora.save(jazz, facts, {})
+    save_file({"coarse.layers.0.query.a": torch.ones(3, 32)}, jazz / lora.FILE)
+    with pytest.raises(ModelError, match="damaged"):
+        lora.load(jazz)
+
+
+def test_list_shows_adapters(vamp: Vamp, jazz: Path, tiny_folder: Path) -> None:
+    line = next(line for line in vamp("models", "list").out.splitlines() if "jazz" in line)
+    assert line.split("\t") == [f"{tiny_folder}+jazz", "0.0 MB", "MIT", str(jazz)]
+    entries = [json.loads(line) for line in vamp("models", "list", "--json").out.splitlines()]
+    assert next(e for e in entries if e["folder"] == str(jazz))["source"].endswith("fine-tuned on Song")
+    (jazz / lora.FILE).write_bytes(b"rubbish")
+    ran = vamp("models", "list")
+    assert (ran.code, "jazz is damaged" in ran.err, "tiny" in ran.out) == (0, True, True)
