@@ -139,6 +139,20 @@ def test_what_cannot_be_read_is_named_and_the_rest_learned(vamp: Vamp, song: Son
     assert len(lora.load(home / "adapters/x")["fine"]) == 10
 
 
+def test_an_interrupt_between_the_models_keeps_the_first(
+    vamp: Vamp, song: Song, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(model: Path, part: str, *args: object) -> object:
+        if part == "fine":
+            raise KeyboardInterrupt
+        return learn(model, part, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(finetuning, "learn", interrupted)
+    ran = vamp("finetune", song(seconds=1.5), "--name", "x", "-m", "tiny", "--steps", 1)
+    assert (ran.code, ran.out) == (ExitCode.INTERRUPTED, f"{home / 'adapters/x'}\n")
+    assert {part: len(pairs) for part, pairs in lora.load(home / "adapters/x").items()} == {"coarse": 10, "fine": 0}
+
+
 @pytest.fixture
 def nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finetuning, "prepare", lambda *_, **__: pytest.fail("audio was read"))

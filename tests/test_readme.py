@@ -30,6 +30,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "tests/data").mkdir(parents=True)
     (tmp_path / "tests/data/official").symlink_to(ROOT / "tests/data/official")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VAMP_HOME", str(tmp_path / "home"))
     return tmp_path
 
 
