@@ -49,7 +49,7 @@ def finetune(
         typer.Option(help="So many steps of each model, instead of minutes.", rich_help_panel=_HOW),
     ] = None,
     rank: Annotated[int, typer.Option(help="Of the pairs: more learns more.", rich_help_panel=_HOW)] = 8,
-    learning_rate: Annotated[float, typer.Option(help="Lower is safer.", rich_help_panel=_HOW)] = 3e-3,
+    learning_rate: Annotated[float, typer.Option(help="Lower is safer.", rich_help_panel=_HOW)] = 1e-2,
     seed: Annotated[int, typer.Option(min=0, help="Of all that is random.", rich_help_panel=_HOW)] = 0,
     device: o.Device = "auto",
     out: Annotated[
