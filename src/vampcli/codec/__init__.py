@@ -6,7 +6,9 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from vampcli.codec.dac import DacCodec, DacConfig
 from vampcli.codec.lac import LacCodec, LacConfig
+from vampcli.codec.magnitude import MagnitudeCodec, MagnitudeConfig
 from vampcli.codec.spectral import SpectralCodec, SpectralConfig
 from vampcli.errors import ModelError
 from vampcli.grid import TokenGrid
@@ -40,10 +42,17 @@ class Codec(Protocol):
 
 
 KINDS: dict[str, tuple[type[Any], type[Any]]] = {
+    "magnitude": (MagnitudeConfig, MagnitudeCodec),
     "spectral": (SpectralConfig, SpectralCodec),
+    "dac": (DacConfig, DacCodec),
     "lac": (LacConfig, LacCodec),
 }
 """Configuration and module of every kind of codec a checkpoint may name."""
+
+
+def kind_of(config_type: type[Any]) -> str:
+    """The kind of codec that a type of configuration belongs to."""
+    return next(kind for kind, (known, _) in KINDS.items() if known is config_type)
 
 
 def build(kind: str, sizes: dict[str, Any]) -> nn.Module:

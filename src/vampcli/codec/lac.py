@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.grid import TokenGrid
 
-_DILATIONS_ENCODER = (1, 3, 9)
+DILATIONS_ENCODER = (1, 3, 9)
 _DILATIONS_DECODER = (1, 3, 5)
 _KERNELS_DECODER = (3, 7, 11)
 
@@ -92,14 +92,23 @@ class Mean(nn.Module):
         return torch.stack([stack(x) for stack in self.stacks]).mean(0)
 
 
-def _encoder(config: LacConfig) -> nn.Sequential:
-    width = config.encoder_dim
+def convolutional_encoder(width: int, rates: tuple[int, ...], latent_dim: int) -> nn.Sequential:
+    """Samples (batch, 1, n) -> latents (batch, latent_dim, n / product of rates); the width doubles at each rate."""
     layers: list[nn.Module] = [nn.Conv1d(1, width, 7, padding=3)]
-    for rate in config.encoder_rates:
-        layers += [ResidualLayer(width, 7, d, 1) for d in _DILATIONS_ENCODER]
+    for rate in rates:
+        layers += [ResidualLayer(width, 7, d, 1) for d in DILATIONS_ENCODER]
         layers += [Snake(width), nn.Conv1d(width, 2 * width, 2 * rate, rate, padding=math.ceil(rate / 2))]
         width *= 2
-    return nn.Sequential(*layers, Snake(width), nn.Conv1d(width, config.latent_dim, 3, padding=1))
+    return nn.Sequential(*layers, Snake(width), nn.Conv1d(width, latent_dim, 3, padding=1))
+
+
+def encoder_reach(rates: tuple[int, ...]) -> int:
+    """How many frames away a sample can still change a latent of `convolutional_encoder`."""
+    reach, stride = 3, 1  # in samples
+    for rate in rates:
+        reach += stride * (3 * sum(DILATIONS_ENCODER) + rate)
+        stride *= rate
+    return math.ceil((reach + stride) / stride)
 
 
 def _decoder(config: LacConfig) -> nn.Sequential:
@@ -123,7 +132,7 @@ class LacCodec(nn.Module):
         super().__init__()
         self.config = config
         self.grid = config.grid
-        self.encoder = _encoder(config)
+        self.encoder = convolutional_encoder(config.encoder_dim, config.encoder_rates, config.latent_dim)
         self.quantizer = ResidualVectorQuantizer(
             config.latent_dim, config.n_codebooks, config.codebook_size, config.codebook_dim
         )
@@ -137,11 +146,7 @@ class LacCodec(nn.Module):
     @property
     def encoder_reach(self) -> int:
         """How many frames away audio can still change a frame's codes."""
-        reach, stride = 3, 1  # in samples of the codec's rate
-        for rate in self.config.encoder_rates:
-            reach += stride * (3 * sum(_DILATIONS_ENCODER) + rate)
-            stride *= rate
-        return math.ceil((reach + stride) / self.config.hop_length)
+        return encoder_reach(self.config.encoder_rates)
 
     @property
     def context_frames(self) -> int:

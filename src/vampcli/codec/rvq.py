@@ -26,14 +26,24 @@ class ResidualVectorQuantizer(nn.Module):
     """A stack of vector quantisers, each coding what the ones before it left over.
 
     Every level projects the residual to `codebook_dim` numbers, picks the codebook row that points in
-    the most similar direction and projects that row back.
+    the most similar direction, or is nearest, and projects that row back.
+
+    Args:
+        latent_dim: numbers in a latent frame.
+        n_codebooks: levels.
+        codebook_size: rows of a level.
+        codebook_dim: numbers in a row.
+        by_direction: look rows up by direction alone; else by distance.
 
     Source: Kumar et al., "High-Fidelity Audio Compression with Improved RVQGAN" (arXiv 2306.06546),
     section 3.2; equal in its maths to `dac.nn.quantize.ResidualVectorQuantize`.
     """
 
-    def __init__(self, latent_dim: int, n_codebooks: int, codebook_size: int, codebook_dim: int) -> None:
+    def __init__(
+        self, latent_dim: int, n_codebooks: int, codebook_size: int, codebook_dim: int, by_direction: bool = True
+    ) -> None:
         super().__init__()
+        self.by_direction = by_direction
         self.in_proj = nn.ModuleList(nn.Conv1d(latent_dim, codebook_dim, 1) for _ in range(n_codebooks))
         self.out_proj = nn.ModuleList(nn.Conv1d(codebook_dim, latent_dim, 1) for _ in range(n_codebooks))
         self.codebooks = nn.Parameter(torch.zeros(n_codebooks, codebook_size, codebook_dim))
@@ -46,7 +56,7 @@ class ResidualVectorQuantizer(nn.Module):
         return into, out
 
     def look_up(self, projected: Tensor, level: int) -> Tensor:
-        """Choose the codebook row most similar in direction.
+        """Choose the codebook row most similar in direction, or nearest.
 
         Args:
             projected: float32 (batch, codebook_dim, n_frames).
@@ -55,8 +65,11 @@ class ResidualVectorQuantizer(nn.Module):
         Returns:
             int64 (batch, n_frames).
         """
-        directions = F.normalize(self.codebooks[level], dim=1)
-        return torch.einsum("bdf,kd->bfk", F.normalize(projected, dim=1), directions).argmax(-1)
+        rows = self.codebooks[level]
+        if self.by_direction:
+            rows, projected = F.normalize(rows, dim=1), F.normalize(projected, dim=1)
+            return torch.einsum("bdf,kd->bfk", projected, rows).argmax(-1)
+        return (torch.einsum("bdf,kd->bfk", projected, rows) - rows.square().sum(1) / 2).argmax(-1)
 
     def rows(self, codes: Tensor, level: int) -> Tensor:
         """Look codebook rows up: int64 (batch, n_frames) -> float32 (batch, codebook_dim, n_frames)."""

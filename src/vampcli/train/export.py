@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
 from torch import nn
 
 from vampcli import checkpoint
+from vampcli import codec as codecs
 from vampcli.checkpoint import Parts, Provenance
-from vampcli.codec.spectral import SpectralCodec
 from vampcli.errors import InputError, ModelError
 from vampcli.model import VampNet
 from vampcli.train.config import CodecRun, TokenRun, load_run
@@ -41,11 +43,13 @@ def export(
         InputError: a run folder holds no state.
         ModelError: coarse or fine was trained on the tokens of another encoder or quantiser.
     """
-    codec_module = SpectralCodec(load_run(codec / RUN, CodecRun).codec)
+    config = load_run(codec / RUN, CodecRun).codec
+    kind = codecs.kind_of(type(config))
+    codec_module: Any = codecs.build(kind, asdict(config))
     _load_average(codec_module, codec, "codec.")
     own_hash = checkpoint.codec_hash(checkpoint.rounded(codec_module, dtype))
     models = [None if folder is None else _transformer(folder, own_hash) for folder in (coarse, fine)]
-    checkpoint.save(out, "spectral", Parts(codec_module, models[0], models[1], provenance), dtype)
+    checkpoint.save(out, kind, Parts(codec_module, models[0], models[1], provenance), dtype)
 
 
 def _transformer(run: Path, codec_hash: str) -> VampNet:

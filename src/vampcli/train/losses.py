@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vampcli.evaluate.metrics import MEL_SCALES, mel_error, mel_filters, si_sdr, spectral_convergence, stft
+from vampcli.evaluate.metrics import MEL_SCALES, log_mel, mel_error, si_sdr, spectral_convergence, stft
 
 __all__ = [
     "TRAINING_SCALES",
@@ -33,22 +33,15 @@ def complex_error(made: Tensor, target: Tensor, windows: tuple[int, ...] = (1024
     return torch.stack(errors).mean()
 
 
-def magnitude_error(made: Tensor, target: Tensor) -> Tensor:
-    """How far log-magnitudes are off: each bin, bands of neighbours, and root-compressed, where partials count most.
+def magnitude_error(made: Tensor, target: Tensor, sample_rate: int) -> Tensor:
+    """How far log-magnitudes are off: fine and wide mel bands, and the loudest partials.
 
     Args:
         made: float32 (batch, n_frames, n_bins), log10.
         target: the same.
+        sample_rate: in Hz.
     """
-    bins = (made - target).abs().mean()
-    bands = (_band_log(made) - _band_log(target)).abs().mean()
-    root, target_root = 10 ** (made / 2), 10 ** (target / 2)
-    roots = (root - target_root).abs().mean() / target_root.mean()
-    return bins + 2 * bands + roots
-
-
-def _band_log(log_magnitude: Tensor) -> Tensor:
-    """log10 of mean magnitudes of bands that widen with frequency: (batch, n_frames, n_bins) -> (..., n_bands)."""
-    n_bins = log_magnitude.shape[-1]
-    filters = mel_filters(2 * (n_bins - 1), n_bins // 8, 44100).to(log_magnitude.device)
-    return (10**log_magnitude @ filters).clamp(min=1e-5).log10()
+    a, b = 10 ** made.transpose(1, 2), 10 ** target.transpose(1, 2)
+    fine, wide = ((log_mel(a, n, sample_rate) - log_mel(b, n, sample_rate)).abs().mean() for n in (320, 80))
+    loud = ((a - b).square().sum((1, 2)) / (b.square().sum((1, 2)) + 1e-3)).sqrt().mean()
+    return fine + wide + loud

@@ -1,0 +1,118 @@
+"""The Descript audio codec: encoder and quantiser as in `lac`, a plainer decoder."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vampcli.codec.lac import DILATIONS_ENCODER, ResidualLayer, Snake, convolutional_encoder, encoder_reach
+from vampcli.codec.rvq import ResidualVectorQuantizer
+from vampcli.grid import TokenGrid
+
+
+@dataclass(frozen=True)
+class DacConfig:
+    """Sizes of a `DacCodec`; the defaults are those of the published 44.1 kHz model."""
+
+    sample_rate: int = 44100
+    encoder_dim: int = 64
+    encoder_rates: tuple[int, ...] = (2, 4, 8, 8)
+    decoder_dim: int = 1536
+    decoder_rates: tuple[int, ...] = (8, 8, 4, 2)
+    n_codebooks: int = 9
+    codebook_size: int = 1024
+    codebook_dim: int = 8
+
+    @property
+    def hop_length(self) -> int:
+        """Samples in a frame."""
+        return int(math.prod(self.encoder_rates))
+
+    @property
+    def latent_dim(self) -> int:
+        """Numbers in a latent frame."""
+        return self.encoder_dim << len(self.encoder_rates)
+
+    @property
+    def grid(self) -> TokenGrid:
+        """The token grid that this codec fills."""
+        return TokenGrid(self.sample_rate, self.hop_length, self.n_codebooks, self.codebook_size)
+
+
+def _decoder(config: DacConfig) -> nn.Sequential:
+    width = config.decoder_dim
+    layers: list[nn.Module] = [nn.Conv1d(config.latent_dim, width, 7, padding=3)]
+    for rate in config.decoder_rates:
+        up = nn.ConvTranspose1d(width, width // 2, 2 * rate, rate, padding=math.ceil(rate / 2), output_padding=rate % 2)
+        layers += [Snake(width), up, *(ResidualLayer(width // 2, 7, d, 1) for d in DILATIONS_ENCODER)]
+        width //= 2
+    return nn.Sequential(*layers, Snake(width), nn.Conv1d(width, 1, 7, padding=3), nn.Tanh())
+
+
+class DacCodec(nn.Module):
+    """Mono audio <-> tokens by convolutions over samples.
+
+    Source: Kumar et al., "High-Fidelity Audio Compression with Improved RVQGAN" (arXiv 2306.06546).
+    """
+
+    def __init__(self, config: DacConfig) -> None:
+        super().__init__()
+        if math.prod(config.decoder_rates) != config.hop_length:
+            raise ValueError(f"decoder rates {config.decoder_rates} do not undo {config.encoder_rates}")
+        self.config = config
+        self.grid = config.grid
+        self.encoder = convolutional_encoder(config.encoder_dim, config.encoder_rates, config.latent_dim)
+        self.quantizer = ResidualVectorQuantizer(
+            config.latent_dim, config.n_codebooks, config.codebook_size, config.codebook_dim
+        )
+        self.decoder = _decoder(config)
+
+    @property
+    def codebooks(self) -> Tensor:
+        """All rows: float32 (n_codebooks, codebook_size, codebook_dim)."""
+        return self.quantizer.codebooks
+
+    @property
+    def encoder_reach(self) -> int:
+        """How many frames away audio can still change a frame's codes."""
+        return encoder_reach(self.config.encoder_rates)
+
+    @property
+    def context_frames(self) -> int:
+        """How many frames around a range determine it, for encoding and for decoding."""
+        hop = self.config.hop_length
+        reach, stride = 3 * hop, hop
+        for rate in self.config.decoder_rates:
+            reach += stride  # the transposed convolution
+            stride //= rate
+            reach += stride * 3 * sum(DILATIONS_ENCODER)
+        return max(self.encoder_reach, math.ceil((reach + 3) / hop))
+
+    def listen(self, samples: Tensor) -> Tensor:
+        """Audio -> latents: float32 (batch, n_frames * hop_length) -> (batch, latent_dim, n_frames)."""
+        latents: Tensor = self.encoder(samples[:, None])
+        return latents.float()
+
+    def render(self, latents: Tensor, codes: Tensor) -> Tensor:
+        """Latents -> audio: float32 (batch, n_frames * hop_length); `codes` would tell nothing more."""
+        samples: Tensor = self.decoder(latents)
+        return samples[:, 0]
+
+    def encode(self, samples: Tensor) -> Tensor:
+        """Mono audio -> codes; the last frame is filled up with zeros.
+
+        Args:
+            samples: float32 (n_samples,) at `grid.sample_rate`.
+
+        Returns:
+            int64 (n_codebooks, n_frames).
+        """
+        padded = F.pad(samples, (0, -len(samples) % self.config.hop_length))
+        return self.quantizer.encode(self.listen(padded[None]))[0]
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes -> mono audio: int64 (n_codebooks or fewer, n_frames) -> float32 (n_frames * hop_length,)."""
+        return self.render(self.quantizer.decode(codes[None]), codes[None])[0]

@@ -1,0 +1,78 @@
+"""Codebooks: filled from what an encoder gives, and kept in use while it learns."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vampcli.codec.rvq import ResidualVectorQuantizer
+
+_N_LLOYD = 8
+
+
+def count_codes(codes: Tensor, codebook_size: int) -> Tensor:
+    """How often each code was chosen: int64 (batch, n_codebooks, n_frames) -> (n_codebooks, codebook_size)."""
+    flat = codes.transpose(0, 1).flatten(1)
+    return torch.stack([torch.bincount(level, minlength=codebook_size) for level in flat])
+
+
+def fill_from(quantizer: ResidualVectorQuantizer, latents: Tensor, rng: np.random.Generator) -> None:
+    """Set every level to the main axes of what is left to code, and its rows to points found there.
+
+    Args:
+        quantizer: changed in place.
+        latents: float32 (batch, latent_dim, n_frames), some thousands of frames.
+        rng: chooses the points.
+    """
+    residual = latents.transpose(1, 2).flatten(0, 1)
+    size, dim = quantizer.codebooks.shape[1:]
+    with torch.no_grad():
+        for level in range(len(quantizer.codebooks)):
+            mean = residual.mean(0)
+            _, values, axes = torch.pca_lowrank(residual, q=dim, center=True, niter=4)
+            scale = values / len(residual) ** 0.5
+            if quantizer.by_direction:  # whitened: a dominant axis would leave only two directions
+                scale = scale.clamp(min=0.1 * float(scale[0]))
+            else:  # distances stay as they are, but for a common scale
+                scale = scale.square().mean().sqrt().clamp(min=1e-9).expand(dim)
+            into, out = quantizer.projections(level)
+            _set(into, (axes / scale).T, -(axes.T @ mean) / scale)
+            _set(out, axes * scale, mean)
+            points = into(residual.T[None])[0].T
+            quantizer.codebooks[level] = points[torch.from_numpy(rng.integers(0, len(points), size))]
+            for _ in range(_N_LLOYD):
+                codes = quantizer.look_up(points.T[None], level)[0]
+                counts = torch.bincount(codes, minlength=size)[:, None]
+                sums = torch.zeros(size, dim).index_add_(0, codes, points)
+                quantizer.codebooks[level] = torch.where(counts > 0, sums / counts, quantizer.codebooks[level])
+            codes = quantizer.look_up(points.T[None], level)
+            residual = residual - out(quantizer.rows(codes, level))[0].T
+
+
+def _set(projection: nn.Conv1d, weight: Tensor, bias: Tensor) -> None:
+    projection.load_state_dict({"weight": weight[:, :, None], "bias": bias})
+
+
+def reseed_unused(
+    quantizer: ResidualVectorQuantizer, latents: Tensor, unused: Tensor, rng: np.random.Generator
+) -> None:
+    """Move unused codebook rows to random encoder outputs of their level.
+
+    Args:
+        quantizer: changed in place.
+        latents: float32 (batch, latent_dim, n_frames).
+        unused: bool (n_codebooks, codebook_size).
+        rng: chooses the outputs.
+    """
+    residual = latents
+    with torch.no_grad():
+        for level in range(len(unused)):
+            into, out = quantizer.projections(level)
+            projected = into(residual)
+            points = projected.transpose(1, 2).flatten(0, 1)
+            rows = torch.nonzero(unused[level])[:, 0]
+            chosen = rng.integers(0, len(points), len(rows))
+            codes = quantizer.look_up(projected, level)
+            residual = residual - out(quantizer.rows(codes, level))
+            quantizer.codebooks[level, rows] = points[torch.from_numpy(chosen)]
