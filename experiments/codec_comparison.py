@@ -25,8 +25,10 @@ from torch import Tensor, nn
 from vampcli.codec.dac import DacCodec, DacConfig
 from vampcli.codec.lac import Snake
 from vampcli.codec.magnitude import ConvNeXtBlock, MagnitudeCodec, MagnitudeConfig
+from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.train.codebooks import fill_from, reseed_unused
 from vampcli.train.data import Pool
+from vampcli.train.fit import fit
 from vampcli.train.losses import (
     TRAINING_SCALES,
     complex_error,
@@ -55,15 +57,42 @@ class Loss:
         return mel + self.complex_weight * complex_error(made, clips, self.windows)
 
 
-class Trial(nn.Module):
-    """The frame-rate networks of `MagnitudeCodec` with other features in and another head out."""
+@dataclass(frozen=True)
+class Sizes:
+    """Of the networks that all learned trials share: some 10 M parameters."""
 
-    def __init__(self, config: MagnitudeConfig, n_in: int, n_out: int, loss: Loss) -> None:
+    n_subframes: int
+    encoder_width: int = 256
+    encoder_blocks: int = 1
+    latent_dim: int = 512
+    latent_blocks: int = 3
+    decoder_width: int = 384
+    decoder_blocks: int = 2
+
+
+def blocks(n: int, width: int, kernel: int, expansion: int) -> nn.Sequential:
+    """A stack of blocks."""
+    return nn.Sequential(*(ConvNeXtBlock(width, kernel, expansion) for _ in range(n)))
+
+
+class Trial(nn.Module):
+    """Frame-rate networks between features and a head, after Vocos; a subclass says which."""
+
+    def __init__(self, sizes: Sizes, n_in: int, n_out: int, loss: Loss) -> None:
         super().__init__()
-        self.codec, self.waveform_loss = MagnitudeCodec(config), loss
-        self.quantizer = self.codec.quantizer
-        self.codec.encoder.embed = nn.Linear(n_in, config.encoder_width)
-        self.codec.decoder.head = nn.Linear(config.decoder_width, n_out)
+        width, latent, out, n = sizes.encoder_width, sizes.latent_dim, sizes.decoder_width, sizes.n_subframes
+        self.waveform_loss = loss
+        self.embed = nn.Linear(n_in, width)
+        self.encoder_blocks = blocks(sizes.encoder_blocks, width, 7, 3)
+        self.down = nn.Conv1d(width, latent, n, n)
+        self.latent_blocks = blocks(sizes.latent_blocks, latent, 3, 2)
+        self.latent_norm = nn.LayerNorm(latent)
+        self.quantizer = ResidualVectorQuantizer(latent, 9, 1024, 8)
+        self.frame_blocks = blocks(sizes.latent_blocks, latent, 7, 2)
+        self.up = nn.ConvTranspose1d(latent, out, n, n)
+        self.decoder_blocks = blocks(sizes.decoder_blocks, out, 7, 3)
+        self.norm = nn.LayerNorm(out)
+        self.head = nn.Linear(out, n_out)
 
     def features(self, samples: Tensor) -> Tensor:
         """(batch, n_samples) -> (batch, n_columns, n_in)."""
@@ -75,13 +104,17 @@ class Trial(nn.Module):
 
     def listen(self, samples: Tensor) -> Tensor:
         """(batch, n_samples) -> latents (batch, latent_dim, n_frames)."""
-        return self.codec.encoder(self.features(samples))
+        x = self.encoder_blocks(self.embed(self.features(samples)).transpose(1, 2))
+        return self.latent_norm(self.latent_blocks(self.down(x)).transpose(1, 2)).transpose(1, 2)
+
+    def guess(self, latents: Tensor) -> Tensor:
+        """Latents -> (batch, n_columns, n_out)."""
+        x = self.decoder_blocks(self.up(self.frame_blocks(latents)))
+        return self.head(self.norm(x.transpose(1, 2)))
 
     def render(self, latents: Tensor, codes: Tensor) -> Tensor:
         """Latents -> (batch, n_samples)."""
-        decoder = self.codec.decoder
-        x = decoder.subframe_blocks(decoder.up(decoder.frame_blocks(latents)))
-        return self.synthesise(decoder.head(decoder.norm(x.transpose(1, 2))), codes)
+        return self.synthesise(self.guess(latents), codes)
 
     def loss(self, latents: Tensor, codes: Tensor, clips: Tensor) -> Tensor:
         """How far the reconstruction is off."""
@@ -93,18 +126,18 @@ class Phase(Trial):
 
     def __init__(self, n_fft: int = 1920, loss: Loss | None = None) -> None:
         n_bins = n_fft // 2 + 1
-        config = MagnitudeConfig(n_fft=n_fft, n_subframes=4, encoder_width=256, decoder_blocks=2)
-        super().__init__(config, 3 * n_bins, 3 * n_bins, loss or Loss())
+        super().__init__(Sizes(n_subframes=4), 3 * n_bins, 3 * n_bins, loss or Loss())
+        self.codec = (MagnitudeCodec(MagnitudeConfig(n_fft=n_fft, n_subframes=4)),)  # for its transforms alone
 
     def _advance(self, spectrum: Tensor) -> Tensor:
         """How far a tone in the middle of each bin has turned since the start of its token frame."""
-        c = self.codec.config
+        c = self.codec[0].config
         place = torch.arange(c.n_subframes)[:, None] * c.stft_hop
         angle = torch.arange(c.n_fft // 2 + 1) * place % c.n_fft * (2 * math.pi / c.n_fft)
         return torch.polar(torch.ones_like(angle), angle).repeat(spectrum.shape[1] // c.n_subframes, 1)
 
     def features(self, samples: Tensor) -> Tensor:
-        spectrum = self.codec.spectrum(samples)
+        spectrum = self.codec[0].spectrum(samples)
         spectrum = spectrum * self._advance(spectrum).conj()
         magnitude = spectrum.abs()
         root = spectrum / (magnitude + 1e-4).sqrt()
@@ -114,7 +147,7 @@ class Phase(Trial):
         log_magnitude, real, imag = y.chunk(3, dim=-1)
         scale = 10 ** log_magnitude.clamp(max=3) * torch.rsqrt(real.square() + imag.square() + 1e-6)
         spectrum = scale * torch.complex(real, imag)
-        return self.codec.waveform(spectrum * self._advance(spectrum))
+        return self.codec[0].waveform(spectrum * self._advance(spectrum))
 
 
 class SnakeBlock(ConvNeXtBlock):
@@ -131,11 +164,10 @@ class SnakeBlock(ConvNeXtBlock):
 
 def periodic(trial: Trial) -> Trial:
     """The trial with Snake in all its blocks."""
-    for part in (trial.codec.encoder, trial.codec.decoder):
-        for blocks in (part.frame_blocks, part.subframe_blocks):
-            for i, block in enumerate(blocks):
-                width, kernel = block.depthwise.weight.shape[0], block.depthwise.weight.shape[-1]
-                blocks[i] = SnakeBlock(width, kernel, block.expand.out_features // width)
+    for stack in (trial.encoder_blocks, trial.latent_blocks, trial.frame_blocks, trial.decoder_blocks):
+        for i, block in enumerate(stack):
+            width, kernel = block.depthwise.weight.shape[0], block.depthwise.weight.shape[-1]
+            stack[i] = SnakeBlock(width, kernel, block.expand.out_features // width)
     return trial
 
 
@@ -143,7 +175,7 @@ class Mdct(Trial):
     """Coefficients of a modified discrete cosine transform, root-compressed with their signs."""
 
     def __init__(self) -> None:
-        super().__init__(MagnitudeConfig(n_subframes=1, n_fft=HOP * 2), 2 * HOP, HOP, Loss())
+        super().__init__(Sizes(n_subframes=1), 2 * HOP, HOP, Loss())
         n, k = torch.arange(2 * HOP)[:, None], torch.arange(HOP)[None]
         window = torch.sin(math.pi / (2 * HOP) * (n + 0.5))
         basis = window * torch.cos(math.pi / HOP * (n + 0.5 + HOP / 2) * (k + 0.5)) * (2 / HOP) ** 0.5
@@ -160,16 +192,36 @@ class Mdct(Trial):
         return total.flatten(1)[:, HOP // 2 : -(HOP // 2)]
 
 
-class Magnitude(nn.Module):
-    """Magnitudes alone, phases by Griffin-Lim: learns from log-magnitudes, never makes a sound in training."""
+class Magnitude(Trial):
+    """Magnitudes alone, phases by Griffin-Lim; learned like the others, from log-magnitudes directly."""
 
-    def __init__(self, **sizes: int) -> None:
+    def __init__(self) -> None:
+        self_codec = MagnitudeCodec(MagnitudeConfig())
+        super().__init__(Sizes(n_subframes=2), self_codec.config.n_bins, self_codec.config.n_bins, Loss())
+        self.codec = (self_codec,)
+
+    def features(self, samples: Tensor) -> Tensor:
+        return self.codec[0].log_magnitude(samples)
+
+    def synthesise(self, y: Tensor, codes: Tensor) -> Tensor:
+        return self.codec[0].sound(y.clamp(max=3), codes)
+
+    def loss(self, latents: Tensor, codes: Tensor, clips: Tensor) -> Tensor:
+        return magnitude_error(self.guess(latents).clamp(max=3), self.features(clips), RATE)
+
+
+class Fitted(nn.Module):
+    """Magnitudes alone, encoder and codebooks in closed form: what `mini` has."""
+
+    def __init__(self, **sizes: float) -> None:
         super().__init__()
         self.codec = MagnitudeCodec(MagnitudeConfig(**sizes))
         self.quantizer, self.listen, self.render = self.codec.quantizer, self.codec.listen, self.codec.render
+        for part in (self.codec.encoder, self.codec.quantizer):
+            part.requires_grad_(False)
 
     def loss(self, latents: Tensor, codes: Tensor, clips: Tensor) -> Tensor:
-        return magnitude_error(self.codec.decoder(latents), self.codec.log_magnitude(clips))
+        return magnitude_error(self.codec.decoder(latents), self.codec.log_magnitude(clips), RATE)
 
 
 class Dac(nn.Module):
@@ -188,6 +240,7 @@ class Dac(nn.Module):
 
 LONG = Loss(scales=(*TRAINING_SCALES, (8192, 320)), windows=(2048, 8192))
 TRIALS: dict[str, Callable[[], nn.Module]] = {
+    "fitted": Fitted,
     "magnitude": Magnitude,
     "phase": Phase,
     "phase-long-windows": lambda: Phase(3840, LONG),
@@ -195,13 +248,13 @@ TRIALS: dict[str, Callable[[], nn.Module]] = {
     "phase-snake": lambda: periodic(Phase()),
     "mdct": Mdct,
     "dac": Dac,
-    "magnitude-long-window": lambda: Magnitude(n_fft=3072),
 }
 
 
 def train(trial: nn.Module, pool: Pool, seconds: float) -> tuple[nn.Module, int]:
     """Step for that much processor time; returns the averaged trial and how many steps there were."""
-    optimizer = torch.optim.AdamW(trial.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.999))
+    parameters = [p for p in trial.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, betas=(0.9, 0.999))
     average = torch.optim.swa_utils.AveragedModel(trial, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.99))
     began, step, filled = time.process_time(), 0, False
 
@@ -210,9 +263,12 @@ def train(trial: nn.Module, pool: Pool, seconds: float) -> tuple[nn.Module, int]
         gains = 10 ** rng.uniform(-0.6, 0.2, BATCH) * rng.choice([-1.0, 1.0], BATCH)
         return clips * torch.from_numpy(gains).float()[:, None]
 
+    if isinstance(trial, Fitted):
+        rng = np.random.default_rng(0)
+        fit(trial.codec, (excerpts(rng) for _ in range(200)), rng)
     while (share := (time.process_time() - began) / seconds) < 1:
         rng = np.random.default_rng([0, step])
-        if share > 0.2 and not filled:
+        if share > 0.2 and not filled and not isinstance(trial, Fitted):
             with torch.no_grad():
                 fill_from(trial.quantizer, torch.cat([trial.listen(excerpts(rng)) for _ in range(48)]), rng)
             filled, usage = True, torch.zeros(9, 1024, dtype=torch.int64)
@@ -220,9 +276,11 @@ def train(trial: nn.Module, pool: Pool, seconds: float) -> tuple[nn.Module, int]
         latents = trial.listen(clips)
         codes, extra = torch.zeros(BATCH, 1, latents.shape[2], dtype=torch.int64), latents.new_zeros(())
         raw = latents.detach()
-        if filled:
+        if isinstance(trial, Fitted):
+            latents, codes = trial.quantizer(latents)[:2]
+        elif filled:
             latents, codes, commitment, codebook = trial.quantizer(latents)
-            extra = 0.02 * commitment + 0.08 * codebook
+            extra = 0.25 * commitment + codebook
             usage.scatter_add_(1, codes.transpose(0, 1).flatten(1), torch.ones_like(codes).transpose(0, 1).flatten(1))
             if step % 50 == 0 and share < 0.85:
                 reseed_unused(trial.quantizer, raw, usage == 0, rng)
@@ -230,7 +288,7 @@ def train(trial: nn.Module, pool: Pool, seconds: float) -> tuple[nn.Module, int]
         optimizer.param_groups[0]["lr"] = LEARNING_RATE * min(1, (step + 1) / 100, (1 - share) / 0.4)
         optimizer.zero_grad()
         (trial.loss(latents, codes, clips) + extra).backward()
-        nn.utils.clip_grad_norm_(trial.parameters(), 5.0)
+        nn.utils.clip_grad_norm_(parameters, 5.0)
         optimizer.step()
         average.update_parameters(trial)
         step += 1

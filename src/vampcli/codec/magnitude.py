@@ -100,6 +100,14 @@ def band_sizes(n_bins: int, bandwidth: float) -> tuple[int, ...]:
     return tuple(sizes)
 
 
+@lru_cache
+def _band_of_bin(n_bins: int, bandwidth: float, device: torch.device) -> Tensor:
+    """int64 (n_bins,)."""
+    sizes = torch.tensor(band_sizes(n_bins, bandwidth), device=device)
+    with torch.inference_mode(False):  # what is kept must serve training, too
+        return torch.repeat_interleave(sizes)
+
+
 class MagnitudeEncoder(nn.Module):
     """Bands of a token frame -> their main axes: a fixed rotation, found by `vampcli.train.fit`, not by steps."""
 
@@ -120,9 +128,10 @@ class MagnitudeDecoder(nn.Module):
 
     def __init__(self, config: MagnitudeConfig) -> None:
         super().__init__()
-        sizes = band_sizes(config.n_bins, config.bandwidth)
+        self.config = config
+        n_bands = len(band_sizes(config.n_bins, config.bandwidth))
         frame, subframe, n = config.frame_width, config.subframe_width, config.n_subframes
-        self.rotation = nn.Linear(config.latent_dim, n * len(sizes))
+        self.rotation = nn.Linear(config.latent_dim, n * n_bands)
         self.embed = nn.Conv1d(config.latent_dim, frame, 1)
         self.frame_blocks = _blocks(config.frame_blocks, frame, 7, 2)
         self.up = nn.ConvTranspose1d(frame, subframe, n, n)
@@ -131,8 +140,7 @@ class MagnitudeDecoder(nn.Module):
         self.head = nn.Linear(subframe, config.n_bins)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-        self.register_buffer("band_of_bin", torch.repeat_interleave(torch.tensor(sizes)), persistent=False)
-        self.band_of_bin: Tensor
+        self.bands = (config.n_bins, config.bandwidth)
 
     def forward(self, latents: Tensor) -> Tensor:
         """Float32 (batch, latent_dim, n_frames) -> float32 (batch, n_subframes * n_frames, n_bins), log10."""
@@ -140,7 +148,7 @@ class MagnitudeDecoder(nn.Module):
         x = self.norm(x.transpose(1, 2))
         with torch.autocast(x.device.type, enabled=False):
             bands = self.rotation(latents.float().transpose(1, 2)).view(len(x), x.shape[1], -1)
-            log_magnitude: Tensor = bands[..., self.band_of_bin] + self.head(x.float())
+            log_magnitude: Tensor = bands[..., _band_of_bin(*self.bands, x.device)] + self.head(x.float())
             return log_magnitude.clamp(max=_LOUDEST_LOG)
 
 
@@ -281,6 +289,12 @@ class MagnitudeCodec(nn.Module):
 def _window(n: int, device: torch.device) -> Tensor:
     with torch.inference_mode(False):  # what is kept must serve training, too
         return torch.hann_window(n, device=device)
+
+
+@lru_cache(maxsize=8)
+def _band_of_bin(n_bins: int, bandwidth: float, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):
+        return torch.repeat_interleave(torch.tensor(band_sizes(n_bins, bandwidth), device=device))
 
 
 def _overlap_add(pieces: Tensor, hop: int) -> Tensor:
