@@ -23,22 +23,35 @@ from vampcli.model import VampNet, VampNetConfig
 torch.set_num_threads(1)  # tests share the machine; two threads beside another process are slower than one
 
 TINY_CODEC = MagnitudeConfig(
-    encoder_width=16,
-    encoder_blocks=1,
-    decoder_width=16,
-    decoder_blocks=1,
+    n_fft=1536,
+    bandwidth=0.1,
     latent_dim=24,
-    latent_blocks=1,
+    frame_width=24,
+    frame_blocks=1,
+    subframe_width=16,
+    subframe_blocks=1,
     n_codebooks=5,
     codebook_size=32,
+    n_phase_steps=2,
 )
+
+
+def random_codec(config: MagnitudeConfig = TINY_CODEC) -> MagnitudeCodec:
+    """Random weights at scales that a trained codec could have: codes vary, and what is decoded can be heard."""
+    torch.manual_seed(0)
+    codec = MagnitudeCodec(config)
+    codec.quantizer.codebooks.data.normal_()
+    codec.encoder.rotation.weight.data.normal_()
+    codec.encoder.rotation.bias.data.copy_(codec.encoder.rotation.weight.sum(1))  # bands lie about -1
+    codec.decoder.rotation.weight.data.mul_(0.3)
+    codec.decoder.rotation.bias.data.fill_(-0.5)
+    codec.decoder.head.weight.data.normal_(0, 0.05)
+    return codec
 
 
 def tiny_parts() -> Parts:
     """Random weights: they make noise, but every path through the program is the real one."""
-    torch.manual_seed(0)
-    codec = MagnitudeCodec(TINY_CODEC)
-    codec.quantizer.codebooks.data.normal_()
+    codec = random_codec()
     models = []
     for n_conditioning, n_codebooks, context in ((0, 2, 80), (2, 5, 40)):
         model = VampNet(VampNetConfig(n_codebooks, n_conditioning, 2, 32, 4, context, 32))
