@@ -69,7 +69,7 @@ def stored_hash(folder: Path, part: str) -> str:
 
 def test_float32_round_trip_is_exact(tmp_path: Path) -> None:
     parts = tiny_parts()
-    checkpoint.save(tmp_path / "model", "spectral", parts, torch.float32)
+    checkpoint.save(tmp_path / "model", "magnitude", parts, torch.float32)
     loaded = load(tmp_path / "model")
     assert loaded.provenance == parts.provenance
     for name in PARTS:
@@ -109,7 +109,7 @@ def test_loaded_models_are_for_inference(tiny_folder: Path) -> None:
 
 def test_codec_alone_can_be_saved_and_loaded_but_is_no_model(tmp_path: Path) -> None:
     whole = tiny_parts()
-    checkpoint.save(tmp_path / "codec", "spectral", Parts(whole.codec, None, None, whole.provenance))
+    checkpoint.save(tmp_path / "codec", "magnitude", Parts(whole.codec, None, None, whole.provenance))
     assert load(tmp_path / "codec").coarse is None
     assert dict(checkpoint.sizes(tmp_path / "codec")).keys() == {"codec"}
     with pytest.raises(ModelError, match="codec only"):
@@ -122,7 +122,7 @@ def test_codec_alone_can_be_saved_and_loaded_but_is_no_model(tmp_path: Path) -> 
 def test_files_are_readable_by_those_whom_the_umask_allows(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
-        checkpoint.save(tmp_path / "model", "spectral", tiny_parts())
+        checkpoint.save(tmp_path / "model", "magnitude", tiny_parts())
     finally:
         os.umask(before)
     modes = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "model").iterdir()}
@@ -132,7 +132,7 @@ def test_files_are_readable_by_those_whom_the_umask_allows(tmp_path: Path, umask
 def test_folder_in_the_way_of_saving_is_an_input_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match="cannot write"):
-        checkpoint.save(tmp_path / "file", "spectral", tiny_parts())
+        checkpoint.save(tmp_path / "file", "magnitude", tiny_parts())
 
 
 def test_outline_tells_grid_and_context_without_weights(folder: Path) -> None:
@@ -216,8 +216,8 @@ def test_config_with_bad_values_is_a_model_error(folder: Path, edit: Callable[[d
         lambda codec: codec.update(kind=[]),
         lambda codec: codec.pop("kind"),
         lambda codec: codec.update(brand_new=1),
-        lambda codec: codec.update(encoder_width="16"),
-        lambda codec: codec.update(encoder_width=-16),
+        lambda codec: codec.update(frame_width="16"),
+        lambda codec: codec.update(frame_width=-16),
     ],
 )
 def test_bad_codec_sizes_are_a_model_error(folder: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
@@ -237,8 +237,8 @@ def test_newer_format_asks_for_an_update(folder: Path) -> None:
 @pytest.mark.parametrize("part", ["coarse", "fine"])
 def test_transformer_of_another_codec_is_refused(folder: Path, tmp_path: Path, part: str) -> None:
     other = tiny_parts()
-    other.codec.encoder.embed.weight.data += 1  # type: ignore[attr-defined]
-    checkpoint.save(tmp_path / "other", "spectral", other)
+    other.codec.encoder.rotation.weight.data += 1  # type: ignore[attr-defined]
+    checkpoint.save(tmp_path / "other", "magnitude", other)
     shutil.copy(tmp_path / f"other/{part}.safetensors", folder)
     refused(folder, f"{part}.safetensors", "another codec")
 
@@ -246,18 +246,18 @@ def test_transformer_of_another_codec_is_refused(folder: Path, tmp_path: Path, p
 @pytest.mark.parametrize(
     ("tensor", "changes"),
     [
-        ("encoder.embed.weight", True),
-        ("quantizer.0.codebooks", True),
-        ("quantizer.1.out_proj.2.bias", True),
+        ("encoder.rotation.weight", True),
+        ("quantizer.codebooks", True),
+        ("quantizer.out_proj.2.bias", True),
         ("decoder.head.bias", False),
         ("decoder.up.weight", False),
     ],
 )
 def test_hash_covers_what_makes_codes_and_nothing_else(tmp_path: Path, tensor: str, changes: bool) -> None:
     parts = tiny_parts()
-    checkpoint.save(tmp_path / "before", "spectral", parts)
+    checkpoint.save(tmp_path / "before", "magnitude", parts)
     parts.codec.state_dict()[tensor].view(-1)[0] += 1  # type: ignore[attr-defined]
-    checkpoint.save(tmp_path / "after", "spectral", parts)
+    checkpoint.save(tmp_path / "after", "magnitude", parts)
     before, after = (stored_hash(tmp_path / name, "codec") for name in ("before", "after"))
     assert (before != after) == changes
     assert stored_hash(tmp_path / "after", "coarse") == stored_hash(tmp_path / "after", "fine") == after
