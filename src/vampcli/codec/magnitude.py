@@ -48,6 +48,8 @@ class MagnitudeConfig:
     def __post_init__(self) -> None:
         if self.hop_length % self.n_subframes or self.n_fft % self.stft_hop:
             raise ValueError(f"n_fft {self.n_fft} is no multiple of {self.hop_length} / {self.n_subframes}")
+        if self.n_fft < 2 * self.stft_hop or (self.n_fft - self.stft_hop) % 2:
+            raise ValueError(f"windows of {self.n_fft} do not overlap evenly every {self.stft_hop} samples")
 
     @property
     def stft_hop(self) -> int:
@@ -261,8 +263,9 @@ class MagnitudeCodec(nn.Module):
 
     def listen(self, samples: Tensor) -> Tensor:
         """Audio -> latents: float32 (batch, n_frames * hop_length) -> (batch, latent_dim, n_frames)."""
-        latents: Tensor = self.encoder(self.bands(self.log_magnitude(samples)))
-        return latents
+        with torch.autocast(samples.device.type, enabled=False):  # else training would know other codes than use
+            latents: Tensor = self.encoder(self.bands(self.log_magnitude(samples)))
+            return latents
 
     def render(self, latents: Tensor, codes: Tensor) -> Tensor:
         """Latents and the codes that they come from -> audio: float32 (batch, n_frames * hop_length)."""
