@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from oracles import copy_from_dac
 from vampcli import convert
-from vampcli.codec.lac import LacCodec, LacConfig, Snake
+from vampcli.codec.lac import LacCodec, LacConfig
 
 OFFICIAL = Path(__file__).parent / "data/official"
 N_FRAMES = 48
@@ -42,21 +42,6 @@ def latents(codec: LacCodec, samples: Tensor) -> Tensor:
     return out
 
 
-def copied_from_dac(encoder: nn.Module, theirs: Any) -> None:
-    """Copy weights layer by layer, in the order that both run them, weight norm folded."""
-    snakes = [m for m in theirs.modules() if type(m).__name__ == "Snake1d"]
-    for own, foreign in zip((m for m in encoder.modules() if isinstance(m, Snake)), snakes, strict=True):
-        own.alpha.data = foreign.alpha.detach().clone().uniform_(0.5, 2)
-        foreign.alpha.data = own.alpha.data.clone()
-    own_convs, convs = ([m for m in e.modules() if isinstance(m, nn.Conv1d)] for e in (encoder, theirs))
-    for own_conv, conv in zip(own_convs, convs, strict=True):
-        direction = conv.weight_v.detach()
-        own_conv.weight.data = (
-            conv.weight_g.detach() * direction / direction.pow(2).sum(dim=(1, 2), keepdim=True).sqrt()
-        )
-        own_conv.bias.data = conv.bias.detach().clone()
-
-
 @pytest.mark.parametrize("rates", [(2, 6, 8, 8), (2, 4), (3, 5)])
 def test_encoder_equals_dac(rates: tuple[int, ...]) -> None:
     with warnings.catch_warnings():
@@ -68,7 +53,7 @@ def test_encoder_equals_dac(rates: tuple[int, ...]) -> None:
         theirs = Encoder(4, list(rates), 4 * 2 ** len(rates)).eval()
     config = LacConfig(encoder_dim=4, encoder_rates=rates, decoder_dim=8, decoder_rates=(2,), codebook_size=16)
     ours = LacCodec(config).eval()
-    copied_from_dac(ours.encoder, theirs)
+    copy_from_dac(ours.encoder, theirs)
     samples = noise(10 * config.hop_length)[None, None]
     torch.testing.assert_close(ours.encoder(samples), theirs(samples), atol=1e-5, rtol=1e-5)
 
