@@ -118,3 +118,24 @@ def test_encoding_what_was_decoded_from_one_level_gives_its_codes() -> None:
         conv.bias.data.zero_()
     codes = torch.arange(SIZE).view(1, 1, -1)
     assert torch.equal(quantizer.encode(quantizer.decode(codes)), codes)
+
+
+def test_rows_are_looked_up_by_distance_if_so_asked() -> None:
+    torch.manual_seed(0)
+    quantizer = ResidualVectorQuantizer(LATENT_DIM, N_CODEBOOKS, SIZE, DIM, by_direction=False)
+    quantizer.codebooks.data.normal_().mul_(torch.rand(SIZE, 1) * 2)  # of different lengths: nearest is not alike
+    x = random_latents(2, 10)
+    with torch.no_grad():
+        codes = quantizer.encode(x)
+        for clip in range(2):
+            for frame in range(10):
+                residual = x[clip, :, frame]
+                for level in range(N_CODEBOOKS):
+                    into, out = quantizer.projections(level)
+                    point = into.weight[:, :, 0] @ residual + into.bias
+                    distances = [float((point - row).norm()) for row in quantizer.codebooks[level]]
+                    nearest = min(range(SIZE), key=distances.__getitem__)
+                    assert int(codes[clip, level, frame]) == nearest
+                    residual = residual - out.weight[:, :, 0] @ quantizer.codebooks[level, nearest] - out.bias
+        quantizer.by_direction = True
+        assert not torch.equal(quantizer.encode(x)[:, 0], codes[:, 0])

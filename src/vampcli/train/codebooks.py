@@ -18,12 +18,12 @@ def count_codes(codes: Tensor, codebook_size: int) -> Tensor:
 
 
 def fill_from(quantizer: ResidualVectorQuantizer, latents: Tensor, rng: np.random.Generator) -> None:
-    """Set every level to the main axes of what is left to code, and its rows to points found there.
+    """Set every level to the main axes of what is left to code, and its rows to centres of clusters found there.
 
     Args:
         quantizer: changed in place.
         latents: float32 (batch, latent_dim, n_frames), some thousands of frames.
-        rng: chooses the points.
+        rng: chooses the first centres.
     """
     residual = latents.transpose(1, 2).flatten(0, 1)
     size, dim = quantizer.codebooks.shape[1:]
@@ -44,7 +44,7 @@ def fill_from(quantizer: ResidualVectorQuantizer, latents: Tensor, rng: np.rando
             for _ in range(_N_LLOYD):
                 codes = quantizer.look_up(points.T[None], level)[0]
                 counts = torch.bincount(codes, minlength=size)[:, None]
-                sums = torch.zeros(size, dim).index_add_(0, codes, points)
+                sums = points.new_zeros(size, dim).index_add_(0, codes, points)
                 quantizer.codebooks[level] = torch.where(counts > 0, sums / counts, quantizer.codebooks[level])
             codes = quantizer.look_up(points.T[None], level)
             residual = residual - out(quantizer.rows(codes, level))[0].T
