@@ -16,6 +16,7 @@ from vampcli.codec.magnitude import MagnitudeCodec
 from vampcli.train.codebooks import count_codes, fill_from, reseed_unused
 from vampcli.train.config import CodecRun
 from vampcli.train.data import Pool, training_pool
+from vampcli.train.discriminators import Discriminators, adversarial_losses
 from vampcli.train.fit import fit
 from vampcli.train.loop import Task
 from vampcli.train.losses import (
@@ -31,7 +32,7 @@ from vampcli.train.schedule import autocast_dtype
 _N_VALIDATION_CLIPS = 24
 _VALIDATION_S = 2.0
 _N_FILL_BATCHES = 64
-_N_FIT_BATCHES = 700
+_N_FIT_FRAMES = 126  # for each row of a codebook
 
 
 class CodecTask(Task):
@@ -67,6 +68,7 @@ class CodecTask(Task):
         if not self.learns_codes:
             for part in (self.codec.encoder, self.codec.quantizer):
                 part.requires_grad_(False)
+        self.discriminators = Discriminators(run.discriminators) if run.loss.adversarial_from >= 0 else None
 
     @property
     def device(self) -> torch.device:
@@ -104,35 +106,69 @@ class CodecTask(Task):
         """How far the reconstruction is off, and the quantiser's two losses."""
         config = self.run.loss
         if step == 0 and isinstance(self.codec, MagnitudeCodec) and not self.run.start:
-            fit(self.codec, (self._drawn(rng) for _ in range(_N_FIT_BATCHES)), rng)
+            n_batches = -(-_N_FIT_FRAMES * self.run.codec.codebook_size // (self.run.loop.batch_size * config.n_frames))
+            fit(self.codec, (self._drawn(rng) for _ in range(n_batches)), rng)
         if step == config.quantize_from and self.learns_codes:
             self._fill_codebooks(rng)
         clips = self._excerpts(rng)
         latents = self._latents(clips)
         if step < config.quantize_from and self.learns_codes:  # the codes have no meaning yet
             codes = torch.from_numpy(rng.integers(0, 2**31, (len(clips), 1, latents.shape[2]))).to(self.device)
-            return self._reconstruction_loss(clips, latents, codes)
+            return self._reconstruction_loss(step, clips, latents, codes)
         quantized = self.codec.quantizer(latents, self._n_active(rng, len(clips)))
         self._keep_codes_alive(step, rng, latents.detach(), quantized.codes)
-        loss, figures = self._reconstruction_loss(clips, quantized.latents, quantized.codes)
+        loss, figures = self._reconstruction_loss(step, clips, quantized.latents, quantized.codes)
         loss = loss + config.commitment_weight * quantized.commitment_loss
         loss = loss + config.codebook_weight * quantized.codebook_loss
         return loss, figures | {"commitment": float(quantized.commitment_loss.detach())}
 
-    def _reconstruction_loss(self, clips: Tensor, latents: Tensor, codes: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """A codec of magnitudes learns from them directly; one of waveforms from spectra of what it makes."""
+    def _reconstruction_loss(
+        self, step: int, clips: Tensor, latents: Tensor, codes: Tensor
+    ) -> tuple[Tensor, dict[str, float]]:
+        """What any codec learns from: how its sound is off, and from some step on what discriminators say."""
+        judged = self.discriminators is not None and step >= self.run.loss.adversarial_from
+        losses = self._magnitude_loss if isinstance(self.codec, MagnitudeCodec) else self._sound_loss
+        made, loss, figures = losses(clips, latents, codes, judged)
+        if not judged:
+            return loss, figures
+        assert made is not None
+        other, more = self._adversarial_loss(made, clips)
+        return loss + other, figures | more
+
+    def _magnitude_loss(
+        self, clips: Tensor, latents: Tensor, codes: Tensor, judged: bool
+    ) -> tuple[Tensor | None, Tensor, dict[str, float]]:
+        """A codec of magnitudes learns from them directly; phases are looked for only if somebody listens."""
+        assert isinstance(self.codec, MagnitudeCodec)
+        rate, weight = self.run.codec.sample_rate, self.run.loss.waveform_weight
+        with self._autocast():
+            guess = self.codec.decoder(latents)
+        error = magnitude_error(guess, self.codec.log_magnitude(clips), rate)
+        figures = {"magnitude": float(error.detach())}
+        made = self.codec.sound(guess, codes) if judged or weight else None
+        if made is None or not weight:
+            return made, error, figures
+        mel = mel_error(made, clips, rate, TRAINING_SCALES)
+        return made, error + weight * mel, figures | {"mel": float(mel.detach())}
+
+    def _sound_loss(
+        self, clips: Tensor, latents: Tensor, codes: Tensor, judged: bool
+    ) -> tuple[Tensor | None, Tensor, dict[str, float]]:
+        """A codec of waveforms learns from spectra of what it makes."""
         config = self.run.loss
-        if isinstance(self.codec, MagnitudeCodec):
-            with self._autocast():
-                guess = self.codec.decoder(latents)
-            error = magnitude_error(guess, self.codec.log_magnitude(clips), self.run.codec.sample_rate)
-            return error, {"magnitude": float(error.detach())}
         with self._autocast():
             made = self.codec.render(latents, codes).float()
         mel = mel_error(made, clips, self.run.codec.sample_rate, TRAINING_SCALES)
         compressed = complex_error(made, clips)
         figures = {"mel": float(mel.detach()), "complex": float(compressed.detach())}
-        return config.mel_weight * mel + config.complex_weight * compressed, figures
+        return made, config.mel_weight * mel + config.complex_weight * compressed, figures
+
+    def _adversarial_loss(self, made: Tensor, clips: Tensor) -> tuple[Tensor, dict[str, float]]:
+        assert self.discriminators is not None
+        config = self.run.loss
+        said = adversarial_losses(self.discriminators, made, clips)  # float32: bfloat16 is slow here on CPUs
+        loss = config.adversarial_weight * said.generator + config.feature_weight * said.features + said.discriminator
+        return loss, {name: float(value.detach()) for name, value in vars(said).items()}
 
     def _fill_codebooks(self, rng: np.random.Generator) -> None:
         with torch.no_grad():

@@ -13,6 +13,7 @@ from vampcli.codec.dac import DacConfig
 from vampcli.codec.magnitude import MagnitudeConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.model import VampNetConfig
+from vampcli.train.discriminators import DiscriminatorConfig
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -98,6 +99,14 @@ class CodecLossConfig:
         reseed_until: no re-seeding from this step on.
         quantizer_dropout: share of clips that may use only a random number of codebooks.
         freeze_encoder: train the decoder alone (encoder and quantiser stay as they are).
+        waveform_weight: of the mel error of what a codec of magnitudes sounds like, beside the error of the
+            magnitudes themselves; 0 saves finding phases in every step.
+        adversarial_from: step from which discriminators judge (and learn); negative = never, and there are none.
+            Early on they cost far more than they give. Set it beyond the run's end, look at the validation mel
+            error, and once that is flat resume with the step reached; keep the result only if the mel error
+            rises by less than 3 % while pictures and borders of spans get better.
+        adversarial_weight: of what the discriminators say.
+        feature_weight: of how differently their layers hear real and re-made sound.
     """
 
     n_frames: int = 23
@@ -110,6 +119,10 @@ class CodecLossConfig:
     commitment_weight: float = 0.02
     codebook_weight: float = 0.08
     freeze_encoder: bool = False
+    waveform_weight: float = 0.0
+    adversarial_from: int = -1
+    adversarial_weight: float = 0.1
+    feature_weight: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -119,6 +132,7 @@ class CodecRun:
     Attributes:
         codec: its sizes; in the TOML, `kind` says of which codec (magnitude or dac).
         start: model folder to start from, with the same sizes.
+        discriminators: their sizes; there are some if the loss has `adversarial_from`.
     """
 
     data: DataConfig
@@ -126,6 +140,7 @@ class CodecRun:
     loss: CodecLossConfig = field(default_factory=CodecLossConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
     start: str = ""
+    discriminators: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
 
 
 @dataclass(frozen=True)
