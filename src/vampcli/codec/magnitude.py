@@ -294,12 +294,6 @@ def _window(n: int, device: torch.device) -> Tensor:
         return torch.hann_window(n, device=device)
 
 
-@lru_cache(maxsize=8)
-def _band_of_bin(n_bins: int, bandwidth: float, device: torch.device) -> Tensor:
-    with torch.inference_mode(False):
-        return torch.repeat_interleave(torch.tensor(band_sizes(n_bins, bandwidth), device=device))
-
-
 def _overlap_add(pieces: Tensor, hop: int) -> Tensor:
     """Add pieces, each `hop` samples after the one before: (batch, n, k * hop) -> (batch, (n + k - 1) * hop)."""
     n_batch, n, length = pieces.shape

@@ -15,6 +15,7 @@ from vampcli.errors import ModelError
 from vampcli.model import VampNet
 from vampcli.train.config import TokenRun
 from vampcli.train.data import Pool, training_pool
+from vampcli.train.initial import informed
 from vampcli.train.loop import Task
 from vampcli.train.masking import draw_masks, spread
 from vampcli.train.samples import sample_spans
@@ -50,14 +51,17 @@ class TokenTask(Task):
         self.model = VampNet(config)
         self.model.codebooks.copy_(self.frozen[0].codebooks[: config.n_codebooks])
         self.model.mask_rows.data.copy_(self.model.codebooks.mean(1))
-        if run.start:
-            start_from(self.model, Path(run.start), own_hash)
         self.pool = training_pool(run.data.train, "codes", run.data.author_cap)
         self.held_out = Pool(run.data.validation, "codes").draw(
             np.random.default_rng(0), _N_VALIDATION_CLIPS, run.n_frames
         )
         self.validation_clips = self.held_out[:, : config.n_codebooks].long()
-        self.unigram = self._unigram()
+        counts = self._counts()
+        self.unigram = self._unigram(counts)
+        if run.start:
+            start_from(self.model, Path(run.start), own_hash)
+        else:
+            informed(self.model, counts, run.loop.seed)
         self.audio_s = run.loop.batch_size * run.n_frames / self.frozen[0].grid.frame_rate
 
     @property
@@ -114,14 +118,18 @@ class TokenTask(Task):
         losses = [value for name, value in figures.items() if name.startswith("loss")]
         return {"loss": sum(losses) / len(losses), **figures, **self.unigram}
 
-    def _unigram(self) -> dict[str, float]:
-        first, size = self.run.model.n_conditioning, self.run.model.codebook_size
+    def _counts(self) -> Tensor:
+        """How often each code occurs in training excerpts, plus one: float32 (n_predicted, codebook_size)."""
+        config = self.run.model
         seen = self.pool.draw(np.random.default_rng(2), _N_UNIGRAM_CLIPS, self.run.n_frames).long()
+        predicted = seen[:, config.n_conditioning : config.n_codebooks].transpose(0, 1).flatten(1)
+        return torch.stack([torch.bincount(level, minlength=config.codebook_size) for level in predicted]) + 1.0
+
+    def _unigram(self, counts: Tensor) -> dict[str, float]:
         sums = np.zeros(4)
-        for level in range(first, self.run.model.n_codebooks):
-            counts = torch.bincount(seen[:, level].flatten(), minlength=size) + 1.0
+        for level, seen in enumerate(counts, self.run.model.n_conditioning):
             target = self.validation_clips[:, level].flatten()
-            sums += _sums(target, (counts / counts.sum()).log().expand(len(target), -1))
+            sums += _sums(target, (seen / seen.sum()).log().expand(len(target), -1))
         return {
             f"unigram_{name}": float(v) for name, v in zip(("loss", "top_1", "top_25"), sums / sums[3], strict=False)
         }
