@@ -41,8 +41,10 @@ def random_codec(config: MagnitudeConfig = TINY_CODEC) -> MagnitudeCodec:
     torch.manual_seed(0)
     codec = MagnitudeCodec(config)
     codec.quantizer.codebooks.data.normal_()
-    codec.encoder.rotation.weight.data.normal_()
-    codec.encoder.rotation.bias.data.copy_(codec.encoder.rotation.weight.sum(1))  # bands lie about -1
+    rotation = codec.encoder.rotation
+    rotation.weight.data.normal_(0, 0.5)
+    bands = codec.bands(codec.log_magnitude(torch.from_numpy(music(1, 44100)).float()))
+    rotation.bias.data = -rotation.weight.detach() @ bands.reshape(-1, rotation.in_features).mean(0)
     codec.decoder.rotation.weight.data.mul_(0.3)
     codec.decoder.rotation.bias.data.fill_(-0.5)
     codec.decoder.head.weight.data.normal_(0, 0.05)

@@ -306,7 +306,7 @@ def test_training_commands_refuse_held_out_pieces(
     out = tmp_path / "held-out"
     assert vamp("prepare", song("a.wav", 3), "-o", out, "--split", "val", "-m", tiny_folder).code == 0
     if kind == "codec":
-        text = f'[data]\ntrain = "{out}"\nvalidation = "{out}"\n[codec]\nlatent_dim = 24\nencoder_width = 16\n'
+        text = f'[data]\ntrain = "{out}"\nvalidation = "{out}"\n[codec]\nlatent_dim = 24\nframe_width = 16\n'
     else:
         sizes = "n_codebooks = 2\nn_conditioning = 0\nn_layers = 1\nwidth = 16\nn_heads = 2\ncontext_frames = 40\n"
         text = f'n_frames = 30\n[data]\ntrain = "{out}/tokens"\nvalidation = "{out}/tokens"\ncodec = "{tiny_folder}"\n'

@@ -2,47 +2,60 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from conftest import music
+from conftest import music, random_codec
 from training import LOOP, codec_run
 from vampcli import checkpoint
 from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.train.codebooks import fill_from, reseed_unused
-from vampcli.train.codec import CodecTask
+from vampcli.train.codec import CodecTask, turned
 from vampcli.train.loop import Trainer
-from vampcli.train.losses import complex_error, mel_error, si_sdr, spectral_convergence
+from vampcli.train.losses import complex_error, magnitude_error, mel_error, si_sdr, spectral_convergence
 
 
-def test_a_codec_learns_and_keeps_its_codes_alive(prepared: Path, tmp_path: Path) -> None:
-    torch.manual_seed(0)
+def mean_loss(task: CodecTask, figure: str) -> float:
+    with torch.no_grad():
+        return float(np.mean([task.loss(1000, np.random.default_rng(seed))[1][figure] for seed in range(3)]))
+
+
+def test_a_codec_of_magnitudes_learns_while_its_codes_stay(prepared: Path, tmp_path: Path) -> None:
     task = CodecTask(codec_run(prepared))
     trainer = Trainer(task, task.run.loop, tmp_path)
-
-    def error_on_one_batch() -> float:
-        with torch.no_grad():
-            return task.loss(1000, np.random.default_rng(99))[1]["mel"]
-
-    for _ in range(6):  # codebooks are filled at step 5
-        trainer.advance()
-    before = error_on_one_batch()
+    trainer.advance()
+    before, codes = mean_loss(task, "magnitude"), checkpoint.codec_hash(task.codec.state_dict())
     for _ in range(task.run.loop.n_steps):
         trainer.advance()
-    assert error_on_one_batch() < 0.9 * before
+    assert mean_loss(task, "magnitude") < 0.9 * before
+    assert checkpoint.codec_hash(task.codec.state_dict()) == codes
+    assert not any(name.startswith(("codec.encoder", "codec.quantizer")) for name in trainer.parameters)
+
+
+def test_a_codec_of_waveforms_learns_and_keeps_its_codes_alive(prepared: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    task = CodecTask(codec_run(prepared, "dac"))
+    trainer = Trainer(task, task.run.loop, tmp_path)
+    for _ in range(6):  # codebooks are filled at step 5
+        figures = trainer.advance()
+    before, commitment = mean_loss(task, "mel"), figures["commitment"]
+    for _ in range(task.run.loop.n_steps):
+        figures = trainer.advance()
+    assert mean_loss(task, "mel") < 0.9 * before
+    assert figures["commitment"] < 10 * commitment
     with torch.no_grad():
         codes = torch.stack([task.codec.encode(clip.float() / 32768) for clip in task.validation_clips[:4]])
     assert min(len(level.unique()) for level in codes.transpose(0, 1)) > 8
 
 
-def test_a_frozen_encoder_stays_as_it_is(prepared: Path, tmp_path: Path) -> None:
-    run = codec_run(prepared, freeze_encoder=True)
-    task = CodecTask(run)
-    for quantizer in task.codec.quantizers:
-        fill_from(quantizer, torch.randn(8, 24, 50), np.random.default_rng(0))
+def test_a_frozen_encoder_of_waveforms_stays_as_it_is(prepared: Path, tmp_path: Path) -> None:
+    task = CodecTask(codec_run(prepared, "dac", freeze_encoder=True))
+    fill_from(task.codec.quantizer, torch.randn(8, 32, 50), np.random.default_rng(0))
     before = checkpoint.codec_hash(task.codec.state_dict())
     decoder = {name: t.clone() for name, t in task.codec.decoder.state_dict().items()}
     trainer = Trainer(task, LOOP, tmp_path)
@@ -50,6 +63,28 @@ def test_a_frozen_encoder_stays_as_it_is(prepared: Path, tmp_path: Path) -> None
         trainer.advance()
     assert checkpoint.codec_hash(task.codec.state_dict()) == before
     assert any(not torch.equal(t, decoder[name]) for name, t in task.codec.decoder.state_dict().items())
+
+
+def test_a_codec_that_starts_from_a_model_keeps_its_codes(prepared: Path, tiny_folder: Path, tmp_path: Path) -> None:
+    task = CodecTask(replace(codec_run(prepared), start=str(tiny_folder)))
+    Trainer(task, LOOP, tmp_path).advance()
+    started = checkpoint.load_parts(tiny_folder, torch.device("cpu"), torch.float32).codec
+    assert checkpoint.codec_hash(task.codec.state_dict()) == checkpoint.codec_hash(started.state_dict())
+
+
+@pytest.mark.parametrize("kind", ["magnitude", "dac"])
+def test_validation_measures_the_averaged_reconstruction(prepared: Path, kind: str) -> None:
+    task = CodecTask(codec_run(prepared, kind)).eval()
+    with torch.no_grad():
+        task.codec.quantizer.codebooks.normal_()
+        figures = task.validate()
+        assert figures == task.validate()
+    assert figures.keys() == {
+        "mel_error", "complex_error", "spectral_convergence", "si_sdr_db", "level_db", "perplexity_first",
+        "perplexity_least",
+    }  # fmt: skip
+    assert all(np.isfinite(value) for value in figures.values())
+    assert 1 <= figures["perplexity_least"] <= figures["perplexity_first"] <= 32
 
 
 def test_filled_codebooks_code_most_of_the_latents() -> None:
@@ -85,3 +120,24 @@ def test_losses_know_silence_identity_and_level() -> None:
     expected = float((10 * ((x**2).sum(-1) / ((noisy - x) ** 2).sum(-1)).log10()).mean())
     assert float(si_sdr(noisy, x)) == pytest.approx(expected, abs=1.0)
     assert float(si_sdr(noisy * 3, x)) == pytest.approx(float(si_sdr(noisy, x)), abs=1e-3)
+
+
+def test_magnitude_error_is_zero_for_the_same_and_grows_with_level_and_smearing() -> None:
+    codec = random_codec()
+    target = codec.log_magnitude(torch.from_numpy(music(1, 44100, 2)).float())
+    assert magnitude_error(target, target, 44100) == 0
+    louder = magnitude_error(target + 0.5, target, 44100)  # 10 dB: 0.5 in both mel scales, 10^0.5 - 1 in the loud bins
+    assert float(louder) == pytest.approx(0.5 + 0.5 + 10**0.5 - 1, rel=0.01)
+    smeared = torch.nn.functional.avg_pool1d(target, 9, 1, 4)
+    assert 0 < magnitude_error(0.5 * (smeared + target), target, 44100) < magnitude_error(smeared, target, 44100)
+
+
+def test_turning_all_phases_keeps_magnitudes_and_pi_changes_the_polarity() -> None:
+    clips = torch.from_numpy(music(1, 44100, 3)).float()
+    angles = torch.tensor([0.0, math.pi, 1.0])
+    result = turned(clips, angles)
+    torch.testing.assert_close(result[0], clips[0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(result[1], -clips[1], atol=1e-5, rtol=0)
+    assert (result[2] - clips[2]).abs().max() > 0.01
+    before, after = (torch.fft.rfft(x)[:, 1:-1].abs() for x in (clips, result))  # not 0 Hz, which has no phase
+    torch.testing.assert_close(after, before, atol=1e-2, rtol=1e-4)

@@ -42,6 +42,9 @@ def magnitude_error(made: Tensor, target: Tensor, sample_rate: int) -> Tensor:
         sample_rate: in Hz.
     """
     a, b = 10 ** made.transpose(1, 2), 10 ** target.transpose(1, 2)
-    fine, wide = ((log_mel(a, n, sample_rate) - log_mel(b, n, sample_rate)).abs().mean() for n in (320, 80))
+    n_fft = 2 * (made.shape[2] - 1)
+    fine, wide = (
+        (log_mel(a, n, sample_rate) - log_mel(b, n, sample_rate)).abs().mean() for n in (n_fft // 6, n_fft // 24)
+    )
     loud = ((a - b).square().sum((1, 2)) / (b.square().sum((1, 2)) + 1e-3)).sqrt().mean()
     return fine + wide + loud
