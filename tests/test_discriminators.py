@@ -25,11 +25,6 @@ SMALL = DiscriminatorConfig(windows=(64, 128), bands=(0.5,), width=2, periods=(3
 TINY_DAC = DacConfig(encoder_dim=4, encoder_rates=(8, 8), decoder_dim=16, decoder_rates=(8, 8), codebook_size=32)
 
 
-@pytest.fixture(autouse=True)
-def _quick_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vampcli.train.codec._N_FIT_BATCHES", 4)
-
-
 def judges(config: DiscriminatorConfig = SMALL) -> Discriminators:
     torch.manual_seed(0)
     return Discriminators(config)

@@ -200,7 +200,7 @@ def validate(
 @guarded
 def export(
     out: Annotated[Path, typer.Option("-o", "--out", help="Model folder to write.")],
-    codec: Annotated[Path, typer.Option(help="Folder of a codec run.")],
+    codec: Annotated[Path, typer.Option(help="Folder of a codec run, or a model folder whose codec to take.")],
     name: Annotated[str, typer.Option(help="The model's name.")],
     licence: Annotated[str, typer.Option(help="The weights' licence.")],
     source: Annotated[str, typer.Option(help="Who made it, from what.")] = "",

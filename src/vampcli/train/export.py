@@ -34,7 +34,7 @@ def export(
     Args:
         out: the model folder.
         provenance: what to say about it.
-        codec: folder of a codec run.
+        codec: folder of a codec run, or a model folder whose codec to take.
         coarse: folder of a coarse run, or none.
         fine: folder of a fine run, or none.
         dtype: to store.
@@ -43,13 +43,20 @@ def export(
         InputError: a run folder holds no state.
         ModelError: coarse or fine was trained on the tokens of another encoder or quantiser.
     """
-    config = load_run(codec / RUN, CodecRun).codec
-    kind = codecs.kind_of(type(config))
-    codec_module: Any = codecs.build(kind, asdict(config))
-    _load_average(codec_module, codec, "codec.")
+    codec_module = _codec(codec)
+    kind = codecs.kind_of(type(codec_module.config))
     own_hash = checkpoint.codec_hash(checkpoint.rounded(codec_module, dtype))
     models = [None if folder is None else _transformer(folder, own_hash) for folder in (coarse, fine)]
     checkpoint.save(out, kind, Parts(codec_module, models[0], models[1], provenance), dtype)
+
+
+def _codec(folder: Path) -> Any:
+    if (folder / checkpoint.CONFIG).is_file():
+        return checkpoint.load_parts(folder, torch.device("cpu"), torch.float32).codec
+    config = load_run(folder / RUN, CodecRun).codec
+    codec = codecs.build(codecs.kind_of(type(config)), asdict(config))
+    _load_average(codec, folder, "codec.")
+    return codec
 
 
 def _transformer(run: Path, codec_hash: str) -> VampNet:

@@ -1,0 +1,72 @@
+"""Carry a folder as files of at most 16 MB: split it, and join it again elsewhere.
+
+python scripts/pieces.py split models/new -o home
+python scripts/pieces.py join home -o models/new
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+INDEX = "pieces.json"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Split or join; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("split", "join"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--max-mb", type=float, default=16.0, help="of one piece; 16 by default")
+    options = parser.parse_args(arguments)
+    if options.what == "split":
+        split(options.folder, options.out, round(options.max_mb * 1e6))
+        return 0
+    try:
+        join(options.folder, options.out)
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 3
+    return 0
+
+
+def split(folder: Path, out: Path, max_bytes: int) -> None:
+    """Write `pieces.json` and pieces of one archive of the files in a folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        for path in sorted(folder.iterdir()):
+            archive.write(path, path.name)
+    data = whole.getvalue()
+    names: list[str] = []
+    for start in range(0, len(data), max_bytes):
+        names.append(f"piece-{len(names):03d}")
+        (out / names[-1]).write_bytes(data[start : start + max_bytes])
+    index = {"pieces": names, "sha256": hashlib.sha256(data).hexdigest()}
+    (out / INDEX).write_text(json.dumps(index, indent=1), encoding="utf-8")
+
+
+def join(pieces: Path, out: Path) -> None:
+    """Put the folder together again.
+
+    Raises:
+        OSError: a piece is missing, or the folder cannot be written.
+        ValueError: a piece is damaged.
+    """
+    index = json.loads((pieces / INDEX).read_text(encoding="utf-8"))
+    data = b"".join((pieces / name).read_bytes() for name in index["pieces"])
+    if hashlib.sha256(data).hexdigest() != index["sha256"]:
+        raise ValueError(f"the pieces in {pieces} are damaged: their hash is not that of {INDEX}; carry them again")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        archive.extractall(out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

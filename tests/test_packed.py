@@ -1,0 +1,159 @@
+"""Training from data packed small: pack, unpack, train within minutes, carry the model home in pieces."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from conftest import TINY_CODEC
+from training import codec_run, token_run
+from vampcli import checkpoint
+from vampcli.errors import UsageError
+from vampcli.evaluate.metrics import piece_mel_error
+from vampcli.train.config import CodecRun, TokenRun, load_run
+from vampcli.train.data import read_manifest, write_manifest
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+
+
+@pytest.fixture
+def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, ModuleType]]:
+    monkeypatch.syspath_prepend(SCRIPTS)
+    names = ("pack", "pieces", "train_packed")
+    yield {name: importlib.import_module(name) for name in names}
+    for name in names:
+        sys.modules.pop(name)
+
+
+def test_audio_comes_back_about_the_same_with_its_credits(
+    scripts: dict[str, ModuleType], prepared: Path, tmp_path: Path
+) -> None:
+    packs, work = tmp_path / "packs", tmp_path / "work"
+    assert scripts["pack"].main(
+        ["audio", "--train", str(prepared), "--validation", str(prepared), "-o", str(packs), "--hours", "0.002"]
+    ) == 0  # fmt: skip
+    assert scripts["pack"].main(["unpack", str(packs), "-o", str(work)]) == 0
+    entries = read_manifest(work / "train")
+    assert {(e["author"], e["licence"], e["split"]) for e in entries} == {(a, "CC0-1.0", "train") for a in "AB"}
+    assert sum(e["n_samples"] for e in entries) == pytest.approx(0.002 * 3600 * 44100 * 0.95, rel=0.01)
+    for entry in entries:
+        samples = load_file(work / "train" / entry["file"])["samples"]
+        start = round(entry["start_s"] * 44100)
+        original = load_file(prepared / entry["file"])["samples"][start : start + len(samples)]
+        assert samples.dtype == torch.int16
+        assert len(samples) == entry["n_samples"]
+        assert piece_mel_error(samples / 32768, original / 32768, 44100) < 0.25  # a sample off is 0.4
+
+
+def test_tokens_come_back_the_same(
+    scripts: dict[str, ModuleType], packed: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    packs, work = tmp_path / "packs", tmp_path / "work"
+    arguments = ["--train", packed, "--validation", packed, "--model", tiny_folder, "-o", packs]
+    assert scripts["pack"].main(["tokens", *map(str, arguments)]) == 0
+    scripts["pack"].main(["unpack", str(packs), "-o", str(work)])
+    for entry in read_manifest(packed):
+        one, other = (load_file(f / entry["file"])["codes"] for f in (packed, work / "tokens-train"))
+        assert torch.equal(one, other)
+    codec = checkpoint.load_parts(work / "frozen", torch.device("cpu"), torch.float32)
+    assert codec.coarse is None
+    assert read_manifest(work / "tokens-train")[0]["codec_hash"] == checkpoint.stored_hash(
+        work / "frozen/codec.safetensors"
+    )
+
+
+@pytest.mark.parametrize("n_bits", [1, 5, 10])
+def test_bits_are_exact(scripts: dict[str, ModuleType], n_bits: int) -> None:
+    codes = np.random.default_rng(0).integers(0, 2**n_bits, (3, 7)).astype(np.int16)
+    data = scripts["pack"].as_bits(codes, n_bits)
+    assert len(data) == -(-21 * n_bits // 8)
+    assert np.array_equal(scripts["pack"].from_bits(data, n_bits, (3, 7)).numpy(), codes)
+
+
+def test_archives_stay_below_the_limit_and_say_what_has_no_room(scripts: dict[str, ModuleType], tmp_path: Path) -> None:
+    members = [(f"train/{i}.bits", bytes(8000), {"file": f"{i}"}) for i in range(9)]
+    written, left_out = scripts["pack"].write_pieces(members, [("frozen/x", bytes(9000))], tmp_path, 40_000, 2)
+    assert (written, left_out) == (2, 9 - 2 - 3)
+    assert all(path.stat().st_size <= 40_000 for path in tmp_path.iterdir())
+
+
+def test_excerpts_are_shortened_to_fill_the_room(scripts: dict[str, ModuleType]) -> None:
+    lengths = np.array([10.0, 3.0, 50.0, 1.0])
+    for total in (2.0, 10.0, 30.0, 64.0):
+        level = scripts["pack"].level_with_sum(lengths, total)
+        assert np.minimum(lengths, level).sum() == pytest.approx(total)
+    assert scripts["pack"].level_with_sum(lengths, 1000.0) == 50
+
+
+def test_what_is_held_out_is_not_packed_to_train_on(
+    scripts: dict[str, ModuleType], prepared: Path, tmp_path: Path
+) -> None:
+    write_manifest(tmp_path, [{**entry, "split": "test"} for entry in read_manifest(prepared)])
+    with pytest.raises(UsageError, match="split test"):
+        scripts["pack"].main(["audio", "--train", str(tmp_path), "--validation", str(prepared), "-o", str(tmp_path)])
+
+
+def test_a_folder_is_joined_from_its_pieces_unless_one_is_damaged(
+    scripts: dict[str, ModuleType], tiny_folder: Path, tmp_path: Path
+) -> None:
+    home, back = tmp_path / "home", tmp_path / "back"
+    assert scripts["pieces"].main(["split", str(tiny_folder), "-o", str(home), "--max-mb", "0.05"]) == 0
+    pieces = sorted(home.glob("piece-*"))
+    assert len(pieces) > 2
+    assert all(piece.stat().st_size <= 50_000 for piece in pieces)
+    assert scripts["pieces"].main(["join", str(home), "-o", str(back)]) == 0
+    assert {p.name: p.read_bytes() for p in back.iterdir()} == {p.name: p.read_bytes() for p in tiny_folder.iterdir()}
+    pieces[1].write_bytes(pieces[0].read_bytes())
+    assert scripts["pieces"].main(["join", str(home), "-o", str(tmp_path / "other")]) == 3
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.fixture
+def configs(scripts: dict[str, ModuleType], prepared: Path, packed: Path, tiny_folder: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "configs"
+    folder.mkdir()
+    codec = replace(codec_run(prepared, n_frames=4), codec=replace(TINY_CODEC, n_fft=1920))
+    runs = {"codec": codec, "coarse": token_run(packed, tiny_folder), "fine": token_run(packed, tiny_folder, 2)}
+    for name, run in runs.items():
+        run = replace(run, loop=replace(run.loop, batch_size=2, validate_every=0))
+        (folder / f"mini-{name}.toml").write_text(scripts["train_packed"].as_toml(run))
+        assert load_run(folder / f"mini-{name}.toml", CodecRun if name == "codec" else TokenRun) == run
+    return folder
+
+
+@pytest.mark.parametrize("what", ["audio", "tokens"])
+def test_a_model_is_trained_within_the_time_over_several_calls(
+    what: str,
+    scripts: dict[str, ModuleType],
+    configs: Path,
+    prepared: Path,
+    packed: Path,
+    tiny_folder: Path,
+    tmp_path: Path,
+) -> None:
+    packs, work, home = (tmp_path / name for name in ("packs", "work", "home"))
+    source = str(prepared if what == "audio" else packed)
+    more = [] if what == "audio" else ["--model", str(tiny_folder)]
+    scripts["pack"].main([what, "--train", source, "--validation", source, *more, "-o", str(packs)])
+    arguments = [str(packs), "--work", str(work), "--out", str(home), "--configs", str(configs), "--device", "cpu"]
+    arguments += ["--minutes", "0.02", "--batch-factor", "1", "--max-mb", "0.05"]
+    main = scripts["train_packed"].main
+    assert main([*arguments, "--call-minutes", "0"]) == 75  # one step, and to be continued
+    assert main(arguments) == 0
+    assert (work / "codec").exists() == (what == "audio")
+    assert set(json.loads((work / "clock.json").read_text())["planned_s"]) >= {"coarse", "fine"}
+    scripts["pieces"].main(["join", str(home), "-o", str(tmp_path / "model")])
+    parts = checkpoint.load_parts(tmp_path / "model", torch.device("cpu"), torch.float32)
+    assert parts.coarse is not None
+    assert parts.fine is not None
+    assert "CC0-1.0" in (tmp_path / "model/CREDITS.md").read_text()
