@@ -11,7 +11,7 @@ import pytest
 
 from conftest import Ran
 from vampcli.audio import level_gain
-from vampcli.evaluate.pieces import load_clip
+from vampcli.evaluate.clips import load_clip
 
 Vamp = Callable[..., Ran]
 Song = Callable[..., Path]
@@ -32,7 +32,8 @@ def test_codec_of_a_folder(vamp: Vamp, song: Song, tiny_folder: Path) -> None:
 def test_tokens_of_a_table(vamp: Vamp, song: Song, tiny_folder: Path, tmp_path: Path) -> None:
     song("a.wav", seconds=2)
     table = tmp_path / "music.tsv"
-    table.write_text("path\tsplit\na.wav\ttest\nmissing.wav\ttrain\n")
+    rows = [f"p\t{name}\tCC0-1.0\t{split}\tme" for name, split in (("a.wav", "test"), ("missing.wav", "train"))]
+    table.write_text("\n".join(["package\tpath\tlicence\tsplit\tauthor", *rows]))
     ran = vamp("evaluate", "tokens", "-m", tiny_folder, "--table", table, "-d", "cpu")
     assert ran.code == 0, ran.err
     figures = json.loads(ran.out)

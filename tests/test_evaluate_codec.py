@@ -9,9 +9,9 @@ import torch
 
 from conftest import music
 from vampcli.errors import InputError
+from vampcli.evaluate.clips import Clip
 from vampcli.evaluate.codec import evaluate_codec, fidelity, load_codec, untrained
 from vampcli.evaluate.opus import is_installed, opus
-from vampcli.evaluate.pieces import Clip
 
 RATE = 44100
 needs_opus = pytest.mark.skipif(not is_installed(), reason="needs opus-tools")

@@ -11,8 +11,8 @@ from test_evaluate_musicnn import small_weights
 from vampcli import SamplingConfig
 from vampcli.engine import Model
 from vampcli.evaluate import musicnn
+from vampcli.evaluate.clips import Clip
 from vampcli.evaluate.inpaint import evaluate_inpaint, excerpts, untrained
-from vampcli.evaluate.pieces import Clip
 
 RATE = 44100
 

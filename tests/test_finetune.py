@@ -12,9 +12,9 @@ import torch
 from conftest import Ran
 from vampcli import checkpoint, lora
 from vampcli.errors import ExitCode, InputError, UsageError
+from vampcli.recordings import pieces_of_files
 from vampcli.train import finetune as finetuning
 from vampcli.train.finetune import FineTuneConfig, Material, gather, learn
-from vampcli.train.sources import pieces_of_files
 
 Vamp = Callable[..., Ran]
 Song = Callable[..., Path]

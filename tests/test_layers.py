@@ -18,7 +18,7 @@ SOURCE = Path(vampcli.__file__).parent
 LAYERS = [
     {"errors"},
     {"grid", "config", "formats"},
-    {"noise", "masks", "audio", "resampling", "pasting"},
+    {"noise", "masks", "audio", "resampling", "pasting", "recordings"},
     {"model", "sampling", "windows", "stereo", "beats"},
     {"codec", "lora", "tokens"},
     {"checkpoint", "library", "recipe", "devices", "plan"},

@@ -23,11 +23,11 @@ from conftest import Ran, music
 from vampcli import checkpoint
 from vampcli.audio import level_gain
 from vampcli.errors import InputError, UsageError
+from vampcli.recordings import expand, pieces_of_files, pieces_of_table
 from vampcli.train import prepare as preparing
 from vampcli.train.credits import credits_text, licence_hours, write_credits
 from vampcli.train.data import Pool, capped_shares, read_manifest, training_pool, write_manifest
 from vampcli.train.prepare import Outcome, prepare, read_mono, sounding
-from vampcli.train.sources import expand, pieces_of_files, pieces_of_table
 from vampcli.train.tokens import pack
 
 ROOT = Path(__file__).parents[1]

@@ -10,10 +10,10 @@ import typer
 
 from vampcli.cli import options as o
 from vampcli.cli.console import Console, guarded
-from vampcli.errors import UsageError
+from vampcli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from vampcli.evaluate.pieces import Clip
+    from vampcli.evaluate.clips import Clip
 
 app = typer.Typer(help="Measure a model on recordings; one JSON object on stdout.", no_args_is_help=True)
 
@@ -154,16 +154,22 @@ def _files(audio: list[Path], table: Path | None, root: Path | None, split: str)
         raise UsageError("nothing to measure on" if not audio else "both AUDIO and --table", "name files, or one table")
     if table is None and root is not None:
         raise UsageError("--root without --table", "leave it out, or name the table")
-    from vampcli.evaluate.pieces import files_below, files_of_table, require_files
+    from vampcli.evaluate.clips import require_files
+    from vampcli.recordings import expand, pieces_of_table
 
-    files = files_below(audio) if table is None else files_of_table(table, root or table.parent, split)
+    if table is None:
+        files = expand([str(path) for path in audio])
+    else:
+        files = [piece.path for piece in pieces_of_table(table, root or table.parent, split)]
+        if not files:
+            raise InputError(f"{table} has no row of the split {split!r}", "choose another --split")
     require_files(files)
     return files
 
 
 def _clips(console: Console, files: list[Path], sample_rate: int, limit_s: float | None) -> Iterator[Clip]:
     """Read one recording after another, and say which."""
-    from vampcli.evaluate.pieces import load_clip
+    from vampcli.evaluate.clips import load_clip
 
     for i, path in enumerate(files):
         console.note(f"{i + 1} of {len(files)}: {path.name}")

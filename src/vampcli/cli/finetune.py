@@ -17,8 +17,8 @@ from vampcli.errors import ExitCode, InputError, UsageError
 if TYPE_CHECKING:
     import torch
 
+    from vampcli.recordings import Piece
     from vampcli.train.finetune import FineTuneConfig, Learned, Material
-    from vampcli.train.sources import Piece
 
 _PARTS = {"coarse": 2 / 3, "fine": 1 / 3}  # of the minutes
 _HOW = "Learning"
@@ -96,7 +96,7 @@ def _prepare(
     """Find everything that can be wrong before the work begins."""
     from vampcli import checkpoint, library, lora
     from vampcli.devices import pick_device
-    from vampcli.train.sources import pieces_of_files
+    from vampcli.recordings import pieces_of_files
 
     place = pick_device(device)
     found = library.locate(model)

@@ -19,8 +19,8 @@ from vampcli.codec import Codec
 from vampcli.codec.ranges import decode_long, encode_long
 from vampcli.evaluate import metrics
 from vampcli.evaluate.clicks import LIMIT, click_figure
+from vampcli.evaluate.clips import Clip
 from vampcli.evaluate.opus import is_installed, opus
-from vampcli.evaluate.pieces import Clip
 
 _CLICK_PLACES = 40  # frame borders of each piece that are listened to
 

@@ -15,7 +15,7 @@ from vampcli.config import SamplingConfig
 from vampcli.engine import Model
 from vampcli.evaluate import metrics, musicnn
 from vampcli.evaluate.clicks import LIMIT, click_figure
-from vampcli.evaluate.pieces import Clip
+from vampcli.evaluate.clips import Clip
 from vampcli.evaluate.tokens import spread
 from vampcli.model import VampNet
 from vampcli.resampling import resample_range

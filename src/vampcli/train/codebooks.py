@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from vampcli.codec.rvq import ResidualVectorQuantizer
 
 _N_LLOYD = 8
+_LEAST_SCALE = 0.3  # of a latent's own; axes stretched further than that would blow up each step of the encoder
 
 
 def count_codes(codes: Tensor, codebook_size: int) -> Tensor:
@@ -34,6 +35,7 @@ def fill_from(quantizer: ResidualVectorQuantizer, latents: Tensor, rng: np.rando
             scale = values / len(residual) ** 0.5
             if quantizer.by_direction:  # whitened: a dominant axis would leave only two directions
                 scale = scale.clamp(min=0.1 * float(scale[0]))
+                scale = scale * max(1.0, _FLOOR * float(latents.square().mean().sqrt() / scale[-1]))
             else:  # distances stay as they are, but for a common scale
                 scale = scale.square().mean().sqrt().clamp(min=1e-9).expand(dim)
             into, out = quantizer.projections(level)

@@ -15,11 +15,11 @@ from vampcli import checkpoint, lora
 from vampcli.errors import InputError, UsageError, VampError
 from vampcli.grid import TokenGrid
 from vampcli.model import VampNetConfig
+from vampcli.recordings import Piece
 from vampcli.train.config import DataConfig, LoopConfig, TokenRun
 from vampcli.train.data import read_manifest, save_whole, write_manifest
 from vampcli.train.loop import Trainer
 from vampcli.train.prepare import prepare
-from vampcli.train.sources import Piece
 from vampcli.train.tokens import pack
 from vampcli.train.transformer import TokenTask
 

@@ -20,9 +20,9 @@ import torch
 
 from vampcli.audio import level_gain, read
 from vampcli.errors import InputError, VampError
+from vampcli.recordings import MODULES, Piece, sounds_below
 from vampcli.resampling import resample
 from vampcli.train.data import MANIFEST, read_manifest, save_whole, write_manifest
-from vampcli.train.sources import MODULES, Piece, sounds_below
 
 SAMPLE_RATE = 44100
 SILENCE_DB = -60.0

@@ -1,8 +1,7 @@
-"""Which recordings to measure on, and how they are brought to a codec's rate and level."""
+"""Recordings to measure on, as a codec hears them."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,6 @@ from torch import Tensor
 from vampcli.audio import level_gain, read
 from vampcli.errors import InputError
 from vampcli.resampling import resample
-
-_SOUNDS = (".aif", ".aiff", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav")
 
 
 @dataclass(frozen=True)
@@ -36,40 +33,6 @@ class Clip:
     def seconds(self) -> float:
         """Its length."""
         return len(self.samples) / self.sample_rate
-
-
-def files_of_table(table: Path, root: Path, split: str) -> list[Path]:
-    """The files of one split of a music table: tab-separated, with the columns `path` and `split`.
-
-    Raises:
-        InputError: it cannot be read, lacks a column, or has no such rows.
-    """
-    try:
-        with table.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
-        found = [root / row["path"] for row in rows if row["split"] == split]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the table {table}: {error}", "name a tab-separated file") from error
-    except KeyError as error:
-        raise InputError(f"{table} has no column {error}", "it needs path and split") from error
-    if not found:
-        raise InputError(f"{table} has no row of the split {split!r}", "choose another --split")
-    return found
-
-
-def files_below(inputs: Sequence[Path]) -> list[Path]:
-    """Files as they are, folders as the sound files below them, sorted.
-
-    Raises:
-        InputError: a folder holds none.
-    """
-    found: list[Path] = []
-    for path in inputs:
-        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in _SOUNDS) if path.is_dir() else [path]
-        if not inside:
-            raise InputError(f"the folder {path} holds no sound files", f"suffixes looked for: {' '.join(_SOUNDS)}")
-        found += inside
-    return found
 
 
 def require_files(files: Sequence[Path]) -> None:
