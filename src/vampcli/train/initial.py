@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vampcli.model import VampNet, position_buckets
 
 _LOGIT_SCALE = 0.3
-_STEEPEST = 1.0
+_STEEPEST = 1.0  # in the first head, per frame; half of it in the next, and so on
+_FURTHEST = 256  # frames; all buckets begin nearer
 
 
 def informed(model: VampNet, counts: Tensor, seed: int) -> None:
@@ -28,16 +30,18 @@ def informed(model: VampNet, counts: Tensor, seed: int) -> None:
     config, generator = model.config, torch.Generator().manual_seed(seed)
     rows = model.codebooks[config.n_conditioning :]
     shape = (config.n_predicted, config.codebook_dim, config.width)
-    projections = torch.nn.functional.normalize(torch.randn(shape, generator=generator), dim=-1)
+    projections = F.normalize(torch.randn(shape, generator=generator), dim=-1)
     centred = rows - rows.mean(1, keepdim=True)
     scale = _LOGIT_SCALE / centred.square().mean((1, 2), keepdim=True).sqrt().clamp(min=1e-6)
-    n_buckets = model.position_bias.shape[0]
-    distance = torch.arange(-256, 257)
-    buckets = position_buckets(distance)
-    nearest = torch.stack([distance[buckets == i].abs().min() for i in range(n_buckets) if (buckets == i).any()])
-    slopes = _STEEPEST * 0.5 ** torch.arange(config.n_heads)
     with torch.no_grad():
         model.classifier.weight.copy_(((centred * scale) @ projections).flatten(0, 1))
         model.classifier.bias.copy_((counts / counts.sum(1, keepdim=True)).log().flatten())
-        for i, d in zip((i for i in range(n_buckets) if (buckets == i).any()), nearest, strict=True):
-            model.position_bias[i] = -slopes * d
+        slopes = _STEEPEST * 0.5 ** torch.arange(config.n_heads)
+        model.position_bias.copy_(-slopes * _nearest(len(model.position_bias))[:, None])
+
+
+def _nearest(n_buckets: int) -> Tensor:
+    """The least distance in each bucket of `position_buckets`, in frames: float32 (n_buckets,); 0 where none falls."""
+    distance = torch.arange(-_FURTHEST, _FURTHEST + 1)
+    zeros = torch.zeros(n_buckets)
+    return zeros.scatter_reduce(0, position_buckets(distance), distance.abs().float(), "amin", include_self=False)
