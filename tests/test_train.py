@@ -20,37 +20,29 @@ from vampcli.train.loop import Trainer
 from vampcli.train.losses import complex_error, magnitude_error, mel_error, si_sdr, spectral_convergence
 
 
-def mean_loss(task: CodecTask, figure: str) -> float:
-    with torch.no_grad():
-        return float(np.mean([task.loss(1000, np.random.default_rng(seed))[1][figure] for seed in range(3)]))
-
-
 def test_a_codec_of_magnitudes_learns_while_its_codes_stay(prepared: Path, tmp_path: Path) -> None:
-    task = CodecTask(codec_run(prepared))
-    trainer = Trainer(task, task.run.loop, tmp_path)
-    trainer.advance()
-    before, codes = mean_loss(task, "magnitude"), checkpoint.codec_hash(task.codec.state_dict())
-    for _ in range(task.run.loop.n_steps):
-        trainer.advance()
-    assert mean_loss(task, "magnitude") < 0.9 * before
+    task = CodecTask(codec_run(prepared, n_frames=10))
+    trainer = Trainer(task, replace(LOOP, learning_rate=5e-3), tmp_path)
+    figures = [trainer.advance()]
+    codes = checkpoint.codec_hash(task.codec.state_dict())
+    figures += [trainer.advance() for _ in range(LOOP.n_steps)]
+    early, late = (np.mean([f["magnitude"] for f in some]) for some in (figures[:5], figures[-5:]))
+    assert late < 0.9 * early
     assert checkpoint.codec_hash(task.codec.state_dict()) == codes
     assert not any(name.startswith(("codec.encoder", "codec.quantizer")) for name in trainer.parameters)
 
 
 def test_a_codec_of_waveforms_learns_and_keeps_its_codes_alive(prepared: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    task = CodecTask(codec_run(prepared, "dac"))
-    trainer = Trainer(task, task.run.loop, tmp_path)
-    for _ in range(6):  # codebooks are filled at step 5
-        figures = trainer.advance()
-    before, commitment = mean_loss(task, "mel"), figures["commitment"]
-    for _ in range(task.run.loop.n_steps):
-        figures = trainer.advance()
-    assert mean_loss(task, "mel") < 0.9 * before
-    assert figures["commitment"] < 10 * commitment
+    task = CodecTask(codec_run(prepared, "dac", quantize_from=4, reseed_every=4))
+    trainer = Trainer(task, replace(LOOP, learning_rate=1e-3), tmp_path)
+    figures = [trainer.advance() for _ in range(LOOP.n_steps)]
+    early, late = (np.mean([f["mel"] for f in some]) for some in (figures[4:9], figures[-5:]))
+    assert late < 0.8 * early
+    assert max(f["commitment"] for f in figures[4:]) < 100
     with torch.no_grad():
         codes = torch.stack([task.codec.encode(clip.float() / 32768) for clip in task.validation_clips[:4]])
-    assert min(len(level.unique()) for level in codes.transpose(0, 1)) > 8
+    assert min(len(level.unique()) for level in codes.transpose(0, 1)) > 3
 
 
 def test_a_frozen_encoder_of_waveforms_stays_as_it_is(prepared: Path, tmp_path: Path) -> None:
@@ -73,7 +65,9 @@ def test_a_codec_that_starts_from_a_model_keeps_its_codes(prepared: Path, tiny_f
 
 
 @pytest.mark.parametrize("kind", ["magnitude", "dac"])
-def test_validation_measures_the_averaged_reconstruction(prepared: Path, kind: str) -> None:
+def test_validation_measures_reconstructions(prepared: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vampcli.train.codec._VALIDATION_S", 0.5)
+    monkeypatch.setattr("vampcli.train.codec._N_VALIDATION_CLIPS", 4)
     task = CodecTask(codec_run(prepared, kind)).eval()
     with torch.no_grad():
         task.codec.quantizer.codebooks.normal_()

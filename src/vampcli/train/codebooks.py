@@ -35,7 +35,7 @@ def fill_from(quantizer: ResidualVectorQuantizer, latents: Tensor, rng: np.rando
             scale = values / len(residual) ** 0.5
             if quantizer.by_direction:  # whitened: a dominant axis would leave only two directions
                 scale = scale.clamp(min=0.1 * float(scale[0]))
-                scale = scale * max(1.0, _FLOOR * float(latents.square().mean().sqrt() / scale[-1]))
+                scale = scale * (_LEAST_SCALE * latents.square().mean().sqrt() / scale[-1]).clamp(min=1)
             else:  # distances stay as they are, but for a common scale
                 scale = scale.square().mean().sqrt().clamp(min=1e-9).expand(dim)
             into, out = quantizer.projections(level)
