@@ -4,7 +4,8 @@
     python scripts/pack.py tokens --train data/tokens-train --validation data/tokens-val --model data/frozen -o packs
     python scripts/pack.py unpack packs -o work
 
-Audio is packed as mono Opus, an excerpt of every piece, as long as fits (or `--hours`); tokens are packed without loss,
+Audio is packed as mono Opus, the middle of every piece, as long as fits (or `--hours`) but 20 s at least, which may
+leave pieces out; tokens are packed without loss,
 ten bits each for a codec of 1024 codes, with the codec that made them. Both are zip archives of at most `--max-mb`,
 `--pieces` of them at most; each holds a manifest with authors, licences and splits of what is in it.
 """
@@ -34,8 +35,9 @@ OPUS_RATE = 48000
 SPLITS = ("validation", "train")  # in the order of packing: it is training pieces that may find no room
 TOKENS = "tokens-"  # before the split, for a folder of tokens
 _VALIDATION_SHARE = 0.05  # of the time that is packed
+_SHORTEST_S = 20.0  # excerpts; shorter ones would be of no use to token models
 _HEADERS = 600  # bytes of an archive for each file, generously
-_FRACTION_FILLED = 0.95  # of the room: the rate of Opus varies
+_FRACTION_FILLED = 0.85  # of the room: Opus takes more than it was asked for
 
 Member = tuple[str, bytes, dict[str, Any]]
 
@@ -68,9 +70,13 @@ def audio_members(train: Path, validation: Path, seconds: float, kbps: float) ->
     ):
         pool = Pool(folder, "samples")
         rates = np.array([entry.get("sample_rate", 44100) for entry in pool.entries])
-        longest = level_with_sum(pool.lengths / rates, room)
+        longest = max(_SHORTEST_S, level_with_sum(pool.lengths / rates, room))
+        packed_s = 0.0
         for entry, piece, rate in shuffled(zip(pool.entries, pool.pieces, rates.tolist(), strict=True)):
+            if packed_s >= room:
+                break
             length = min(entry["n_samples"], round(longest * rate))
+            packed_s += length / rate
             start = (entry["n_samples"] - length) // 2
             samples = piece[start : start + length].numpy().astype(np.float32) / 32768
             new = {**entry, "n_samples": length, "sample_rate": rate, "seconds": round(length / rate, 3)}

@@ -18,10 +18,10 @@ from safetensors.torch import load_file
 from conftest import TINY_CODEC
 from training import codec_run, token_run
 from vampcli import checkpoint
-from vampcli.errors import UsageError
+from vampcli.errors import InputError, UsageError
 from vampcli.evaluate.metrics import piece_mel_error
 from vampcli.train.config import CodecRun, TokenRun, load_run
-from vampcli.train.data import read_manifest, write_manifest
+from vampcli.train.data import Pool, read_manifest, write_manifest
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -36,8 +36,9 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, ModuleType]]:
 
 
 def test_audio_comes_back_about_the_same_with_its_credits(
-    scripts: dict[str, ModuleType], prepared: Path, tmp_path: Path
+    scripts: dict[str, ModuleType], prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(scripts["pack"], "_SHORTEST_S", 1.0)
     packs, work = tmp_path / "packs", tmp_path / "work"
     assert scripts["pack"].main(
         ["audio", "--train", str(prepared), "--validation", str(prepared), "-o", str(packs), "--hours", "0.002"]
@@ -45,7 +46,7 @@ def test_audio_comes_back_about_the_same_with_its_credits(
     assert scripts["pack"].main(["unpack", str(packs), "-o", str(work)]) == 0
     entries = read_manifest(work / "train")
     assert {(e["author"], e["licence"], e["split"]) for e in entries} == {(a, "CC0-1.0", "train") for a in "AB"}
-    assert sum(e["n_samples"] for e in entries) == pytest.approx(0.002 * 3600 * 44100 * 0.95, rel=0.01)
+    assert sum(e["n_samples"] for e in entries) == pytest.approx(0.95 * 0.002 * 3600 * 44100, rel=0.01)
     for entry in entries:
         samples = load_file(work / "train" / entry["file"])["samples"]
         start = round(entry["start_s"] * 44100)
@@ -93,6 +94,19 @@ def test_excerpts_are_shortened_to_fill_the_room(scripts: dict[str, ModuleType])
         level = scripts["pack"].level_with_sum(lengths, total)
         assert np.minimum(lengths, level).sum() == pytest.approx(total)
     assert scripts["pack"].level_with_sum(lengths, 1000.0) == 50
+
+
+def test_few_hours_are_whole_excerpts_of_some_pieces(
+    scripts: dict[str, ModuleType], prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scripts["pack"], "_SHORTEST_S", 3.0)
+    members = list(scripts["pack"].audio_members(prepared, prepared, 2.0, 32.0))
+    assert [(name.split("/")[0], entry["seconds"]) for name, _, entry in members] == [("validation", 3), ("train", 3)]
+
+
+def test_pieces_that_are_all_too_short_are_an_error(prepared: Path) -> None:
+    with pytest.raises(InputError, match="the longest piece has 176400"):
+        Pool(prepared, "samples").draw(np.random.default_rng(0), 2, 200_000)
 
 
 def test_what_is_held_out_is_not_packed_to_train_on(

@@ -114,8 +114,17 @@ class Pool:
         self.shares = capped_shares(self.lengths, [e["author"] for e in self.entries], author_cap)
 
     def draw(self, rng: np.random.Generator, n_clips: int, length: int) -> torch.Tensor:
-        """Draw excerpts: (n_clips, ..., length); pieces shorter than `length` are never drawn."""
+        """Draw excerpts: (n_clips, ..., length); pieces shorter than `length` are never drawn.
+
+        Raises:
+            InputError: all pieces are shorter.
+        """
         shares = np.where(self.lengths >= length, self.shares, 0.0)
+        if not shares.any():
+            raise InputError(
+                f"excerpts of {length} are wanted, but the longest piece has {self.lengths.max(initial=0)}",
+                "prepare longer recordings, or ask for shorter excerpts",
+            )
         chosen = rng.choice(len(self.pieces), size=n_clips, p=shares / shares.sum())
         starts = [int(rng.integers(0, self.lengths[i] - length + 1)) for i in chosen]
         return torch.stack(
