@@ -93,6 +93,15 @@ def test_filled_codebooks_code_most_of_the_latents() -> None:
     assert left.var() < 0.3 * latents.var()
 
 
+def test_latents_that_never_change_fill_codebooks_with_numbers() -> None:
+    for by_direction in (False, True):
+        quantizer = ResidualVectorQuantizer(24, 2, 16, 8, by_direction)
+        latents = torch.ones(2, 24, 30)
+        fill_from(quantizer, latents, np.random.default_rng(0))
+        with torch.no_grad():
+            torch.testing.assert_close(quantizer.decode(quantizer.encode(latents)), latents, atol=1e-4, rtol=0)
+
+
 def test_only_unused_codes_are_moved() -> None:
     torch.manual_seed(0)
     quantizer = ResidualVectorQuantizer(24, 5, 32, 8)

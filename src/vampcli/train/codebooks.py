@@ -18,6 +18,12 @@ def count_codes(codes: Tensor, codebook_size: int) -> Tensor:
     return torch.stack([torch.bincount(level, minlength=codebook_size) for level in flat])
 
 
+def main_axes(points: Tensor) -> tuple[Tensor, Tensor]:
+    """Variances along main axes, from the largest on, and the axes: (n, dim) of mean zero -> (dim,), (dim, dim)."""
+    variance, axes = torch.linalg.eigh(points.T @ points / len(points))
+    return variance.flip(0), axes.flip(1)
+
+
 def fill_from(quantizer: ResidualVectorQuantizer, latents: Tensor, rng: np.random.Generator) -> None:
     """Set every level to the main axes of what is left to code, and its rows to centres of clusters found there.
 
@@ -31,13 +37,13 @@ def fill_from(quantizer: ResidualVectorQuantizer, latents: Tensor, rng: np.rando
     with torch.no_grad():
         for level in range(len(quantizer.codebooks)):
             mean = residual.mean(0)
-            _, values, axes = torch.pca_lowrank(residual, q=dim, center=True, niter=4)
-            scale = values / len(residual) ** 0.5
+            variance, axes = main_axes(residual - mean)
+            scale, axes = variance[:dim].clamp(min=1e-18).sqrt(), axes[:, :dim]
             if quantizer.by_direction:  # whitened: a dominant axis would leave only two directions
                 scale = scale.clamp(min=0.1 * float(scale[0]))
                 scale = scale * (_LEAST_SCALE * latents.square().mean().sqrt() / scale[-1]).clamp(min=1)
             else:  # distances stay as they are, but for a common scale
-                scale = scale.square().mean().sqrt().clamp(min=1e-9).expand(dim)
+                scale = scale.square().mean().sqrt().expand(dim)
             into, out = quantizer.projections(level)
             _set(into, (axes / scale).T, -(axes.T @ mean) / scale)
             _set(out, axes * scale, mean)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vampcli.codec.magnitude import MagnitudeCodec, band_sizes
-from vampcli.train.codebooks import fill_from
+from vampcli.train.codebooks import fill_from, main_axes
 
 _MEL_HZ = 700.0  # above it, the mel scale is nearly logarithmic
 _WEIGHT_POWER = 0.75  # 0 would count each band alike, 1 as many mels as it spans
@@ -32,9 +32,8 @@ def fit(codec: MagnitudeCodec, batches: Iterable[Tensor], rng: np.random.Generat
         frames = torch.cat([codec.bands(codec.log_magnitude(clips)).reshape(-1, n_inputs) for clips in batches])
         weight, mean = band_weights(codec).repeat(codec.config.n_subframes), frames.mean(0)
         weighted = (frames - mean) * weight
-        variance, axes = torch.linalg.eigh(weighted.T @ weighted / len(weighted))
-        axes = axes.flip(1)[:, : codec.config.latent_dim]
-        scale = variance.sum().sqrt()
+        variance, axes = main_axes(weighted)
+        axes, scale = axes[:, : codec.config.latent_dim], variance.sum().sqrt()
         codec.encoder.rotation.weight.copy_((axes * weight[:, None] / scale).T)
         codec.encoder.rotation.bias.copy_(-codec.encoder.rotation.weight @ mean)
         codec.decoder.rotation.weight.copy_(axes / weight[:, None] * scale)
