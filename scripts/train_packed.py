@@ -172,7 +172,7 @@ def learn(
     folder = options.work / stage
     if not (folder / RUN).exists():
         batch = max(1, round(run.loop.batch_size * options.batch_factor))
-        run = replace(run, loop=replace(run.loop, batch_size=batch, decay_from=0, dtype="auto"))
+        run = replace(run, loop=replace(run.loop, batch_size=batch, decay_from=0, sample_every=0, dtype="auto"))
         planned_s = clock.plan(stage)
         n_steps = max(2, int(planned_s / seconds_a_step(run, task_of, folder, device)))
         loop = replace(run.loop, n_steps=n_steps, decay_from=max(1, int(_DECAY_FROM * n_steps)))
@@ -192,14 +192,20 @@ def learn(
 
 
 def seconds_a_step(run: Run, task_of: Callable[[Any], Task], folder: Path, device: torch.device) -> float:
-    """Measure the speed with a task that is thrown away."""
+    """Measure the speed, its share of validation included, with a task that is thrown away."""
     trainer = Trainer(task_of(run), run.loop, folder, device)
     trainer.step = 1  # a codec is fitted in the step before
     trainer.advance()
     began = time.monotonic()
     for _ in range(_SPEED_STEPS):
         trainer.advance()
-    return (time.monotonic() - began) / _SPEED_STEPS
+    step_s = (time.monotonic() - began) / _SPEED_STEPS
+    if not run.loop.validate_every:
+        return step_s
+    began = time.monotonic()
+    with torch.no_grad():
+        trainer.task.eval().validate()
+    return step_s + (time.monotonic() - began) / run.loop.validate_every
 
 
 def export_model(options: argparse.Namespace, model: Path, clock: Clock) -> None:

@@ -139,7 +139,7 @@ def configs(scripts: dict[str, ModuleType], prepared: Path, packed: Path, tiny_f
     codec = replace(codec_run(prepared, n_frames=4), codec=replace(TINY_CODEC, n_fft=1920))
     runs = {"codec": codec, "coarse": token_run(packed, tiny_folder), "fine": token_run(packed, tiny_folder, 2)}
     for name, run in runs.items():
-        run = replace(run, loop=replace(run.loop, batch_size=2, validate_every=0))
+        run = replace(run, loop=replace(run.loop, batch_size=2, validate_every=1000 if name == "fine" else 0))
         (folder / f"mini-{name}.toml").write_text(scripts["train_packed"].as_toml(run))
         assert load_run(folder / f"mini-{name}.toml", CodecRun if name == "codec" else TokenRun) == run
     return folder
