@@ -35,9 +35,9 @@ def sounds(n_samples: int = 2000, seed: int = 0) -> torch.Tensor:
 
 
 def run_with(prepared: Path, start: int, **loss: object) -> CodecRun:
-    run = codec_run(prepared, adversarial_from=start, n_frames=4, **loss)
+    run = codec_run(prepared, adversarial_from=start, n_frames=6, **loss)
     codec = replace(run.codec, n_fft=1920)
-    return replace(run, codec=codec, discriminators=SMALL, loop=replace(run.loop, batch_size=2))
+    return replace(run, codec=codec, discriminators=SMALL, loop=replace(run.loop, batch_size=4))
 
 
 def test_verdicts_cover_the_whole_sound() -> None:

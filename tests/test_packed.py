@@ -136,10 +136,10 @@ def test_a_folder_is_joined_from_its_pieces_unless_one_is_damaged(
 def configs(scripts: dict[str, ModuleType], prepared: Path, packed: Path, tiny_folder: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "configs"
     folder.mkdir()
-    codec = replace(codec_run(prepared, n_frames=4), codec=replace(TINY_CODEC, n_fft=1920))
+    codec = replace(codec_run(prepared, n_frames=8), codec=replace(TINY_CODEC, n_fft=1920))
     runs = {"codec": codec, "coarse": token_run(packed, tiny_folder), "fine": token_run(packed, tiny_folder, 2)}
     for name, run in runs.items():
-        run = replace(run, loop=replace(run.loop, batch_size=2, validate_every=1000 if name == "fine" else 0))
+        run = replace(run, loop=replace(run.loop, batch_size=4, validate_every=1000 if name == "fine" else 0))
         (folder / f"mini-{name}.toml").write_text(scripts["train_packed"].as_toml(run))
         assert load_run(folder / f"mini-{name}.toml", CodecRun if name == "codec" else TokenRun) == run
     return folder
