@@ -89,3 +89,9 @@ def test_unknown_dtype_is_a_usage_error(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         pick_dtype(name, torch.device("cpu"))
     assert "auto, fp32, bf16, fp16" in caught.value.hint
+
+
+def test_convolutions_stay_float32_on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    pick_device("auto")
+    assert not torch.backends.cudnn.allow_tf32

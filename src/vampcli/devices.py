@@ -19,6 +19,7 @@ def pick_device(name: str) -> torch.device:
     """
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
         raise UsageError(f"unknown device: {name!r}", "use auto, cpu, cuda, cuda:N or mps")
+    torch.backends.cudnn.allow_tf32 = False  # codecs run in float32, and their codes must not depend on the device
     n_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
     has_mps = torch.backends.mps.is_available()
     if name == "auto":

@@ -108,16 +108,19 @@ class CodecTask(Task):
         if step == 0 and isinstance(self.codec, MagnitudeCodec) and not self.run.start:
             n_batches = -(-_N_FIT_FRAMES * self.run.codec.codebook_size // (self.run.loop.batch_size * config.n_frames))
             fit(self.codec, (self._drawn(rng) for _ in range(n_batches)), rng)
-        if step == config.quantize_from and self.learns_codes:
+        unquantised = self.learns_codes and not self.run.start and step < config.quantize_from
+        if self.learns_codes and not self.run.start and step == config.quantize_from:
             self._fill_codebooks(rng)
         clips = self._excerpts(rng)
         latents = self._latents(clips)
-        if step < config.quantize_from and self.learns_codes:  # the codes have no meaning yet
+        if unquantised:  # the codes have no meaning yet
             codes = torch.from_numpy(rng.integers(0, 2**31, (len(clips), 1, latents.shape[2]))).to(self.device)
             return self._reconstruction_loss(step, clips, latents, codes)
         quantized = self.codec.quantizer(latents, self._n_active(rng, len(clips)))
         self._keep_codes_alive(step, rng, latents.detach(), quantized.codes)
         loss, figures = self._reconstruction_loss(step, clips, quantized.latents, quantized.codes)
+        if not self.learns_codes:
+            return loss, figures
         loss = loss + config.commitment_weight * quantized.commitment_loss
         loss = loss + config.codebook_weight * quantized.codebook_loss
         return loss, figures | {"commitment": float(quantized.commitment_loss.detach())}
