@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ def test_codec_alone_can_be_saved_and_loaded_but_is_no_model(tmp_path: Path) -> 
     whole = tiny_parts()
     checkpoint.save(tmp_path / "codec", "magnitude", Parts(whole.codec, None, None, whole.provenance))
     assert load(tmp_path / "codec").coarse is None
-    assert dict(checkpoint.sizes(tmp_path / "codec")).keys() == {"codec"}
+    assert dict(library.sizes(tmp_path / "codec")).keys() == {"codec"}
     with pytest.raises(ModelError, match="codec only"):
         vampcli.load(tmp_path / "codec", device="cpu")
     with pytest.raises(ModelError, match="no coarse"):
@@ -307,3 +308,15 @@ def test_loading_imports_neither_compiler_nor_dac_nor_librosa(tiny_folder: Path)
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_the_temperature_that_suits_a_model_is_kept(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "cool", "magnitude", replace(tiny_parts(), temperature=0.7))
+    assert checkpoint.load_parts(tmp_path / "cool", torch.device("cpu"), torch.float32).temperature == 0.7
+    config = json.loads((tmp_path / "cool/config.json").read_text())
+    del config["temperature"]
+    (tmp_path / "cool/config.json").write_text(json.dumps(config))
+    assert checkpoint.load_parts(tmp_path / "cool", torch.device("cpu"), torch.float32).temperature == 1
+    (tmp_path / "cool/config.json").write_text(json.dumps(config | {"temperature": "warm"}))
+    with pytest.raises(ModelError, match="'warm'"):
+        checkpoint.read_config(tmp_path / "cool")

@@ -198,3 +198,15 @@ def test_takes_come_one_by_one_as_soon_as_they_are_made(tiny: Model) -> None:
     assert told[-1] == (4, 8)
     assert next(takes).seed == 9
     assert told == [(i, 8) for i in range(1, 9)]
+
+
+def test_temperatures_of_model_and_request_are_multiplied(tiny: Model) -> None:
+    clip, config = Waveform(music(1.5, 44100).astype(np.float32), 44100), replace(QUICK, temperature=0.5)
+    cool = replace(tiny, temperature=0.5)
+
+    def made(model: Model, temperature: float) -> np.ndarray:
+        return model.inpaint(clip, [(0.5, 1)], config=replace(config, temperature=temperature))[0].audio.samples
+
+    assert np.array_equal(made(cool, 1.0), made(tiny, 0.5))
+    assert np.array_equal(made(cool, 0.0), made(tiny, 0.0))
+    assert not np.array_equal(made(cool, 1.0), made(tiny, 1.0))

@@ -30,6 +30,7 @@ FORMAT = 1
 CONFIG = "config.json"
 PARTS = ("codec", "coarse", "fine")
 _CODEC_HASH = "codec_hash"
+_TEMPERATURE = "temperature"
 _ALWAYS_FLOAT32 = ("codebooks", "mask_rows", "quantizer.", "decoder.head.")
 
 T = TypeVar("T")
@@ -49,12 +50,13 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Parts:
-    """A loaded model: codec and transformers; a folder in the making may lack the latter."""
+    """A loaded model: codec, transformers (a folder in the making may lack them), and what temperature suits these."""
 
     codec: Codec
     coarse: VampNet | None
     fine: VampNet | None
     provenance: Provenance
+    temperature: float = 1.0
 
 
 def load_parts(folder: Path, device: torch.device, dtype: torch.dtype, adapter: Path | None = None) -> Parts:
@@ -92,7 +94,7 @@ def load_parts(folder: Path, device: torch.device, dtype: torch.dtype, adapter: 
     provenance = _built(folder, Provenance, config["provenance"])
     if adapter:
         provenance = replace(provenance, name=f"{provenance.name}+{lora.read(adapter).name}")
-    return Parts(codec, coarse, fine, provenance)  # type: ignore[arg-type]
+    return Parts(codec, coarse, fine, provenance, config.get(_TEMPERATURE, 1.0))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,9 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{path} lacks {missing[0]!r}", "import or pull the model again")
     if config["format"] != FORMAT:
         raise ModelError(f"{path} has format {config['format']}, not {FORMAT}", "update vamp")
+    temperature = config.get(_TEMPERATURE, 1.0)
+    if not isinstance(temperature, int | float) or not 0.01 <= temperature <= 100:
+        raise ModelError(f"{path} has the temperature {temperature!r}", "it must be 0.01 to 100")
     no_tables = [k for k in (*PARTS, "provenance") if not isinstance(config.get(k, {}), dict)]
     if no_tables:
         raise ModelError(f"{path} is damaged: {no_tables[0]!r} is no table", "import or pull the model again")
@@ -276,7 +281,7 @@ def save(folder: Path, kind: str, parts: Parts, dtype: torch.dtype = torch.float
     metadata = {_CODEC_HASH: codec_hash(stored["codec"])}
     config: dict[str, Any] = {"format": FORMAT, "codec": {"kind": kind, **asdict(parts.codec.config)}}  # type: ignore[attr-defined]
     config |= {name: asdict(m.config) for name, m in modules.items() if isinstance(m, VampNet)}
-    config["provenance"] = asdict(parts.provenance)
+    config |= {"provenance": asdict(parts.provenance), _TEMPERATURE: parts.temperature}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         new_config = folder / f".{CONFIG}.partial"
@@ -289,11 +294,3 @@ def save(folder: Path, kind: str, parts: Parts, dtype: torch.dtype = torch.float
         new_config.replace(folder / CONFIG)
     except (OSError, SafetensorError) as error:
         raise InputError(f"cannot write {folder}: {error}", "name another folder, or make room") from error
-
-
-def sizes(folder: Path) -> Iterator[tuple[str, int]]:
-    """The parts of a model folder and their bytes."""
-    for part in PARTS:
-        path = folder / f"{part}.safetensors"
-        if path.is_file():
-            yield part, path.stat().st_size

@@ -15,7 +15,8 @@ class SamplingConfig:
     Attributes:
         n_steps: passes of the coarse model.
         n_fine_steps: passes of the fine model.
-        temperature: flattens (above 1) or sharpens the distributions; 0 takes the likeliest token.
+        temperature: flattens (above 1) or sharpens the distributions, beside what suits the model; 0 takes the
+            likeliest token.
         mask_temperature: how much chance decides which tokens are drawn again; falls to 0 over the steps.
         top_p: draw only from the likeliest classes that hold this much probability; 1 = from all.
         typical_mass: draw only from the classes nearest the expected surprise; 1 = from all.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vampcli import checkpoint, library, masks
-from vampcli.audio import Samples, Waveform, level_gain, read
+from vampcli.audio import Waveform, level_gain, read
 from vampcli.checkpoint import Provenance
 from vampcli.codec import Codec
 from vampcli.codec.ranges import decode_long, encode_long
@@ -27,14 +27,12 @@ from vampcli.pasting import FADE_S, Patch, paste
 from vampcli.plan import Margin, Plan, plan_inpaint
 from vampcli.resampling import resample, resample_range
 from vampcli.sampling import Progress, fill, part_of
-from vampcli.stereo import widen
+from vampcli.stereo import surroundings, widen
 from vampcli.windows import windowed
 
 log = logging.getLogger(__name__)
 
 Stereo = Literal["mid", "channels"]
-
-_IMAGE_S = 0.5  # how much audio on each side of a span tells its stereo image
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,7 @@ class Model:
         fine: int64 (batch, n_codebooks, n_frames) -> logits of the codebooks after the coarse ones.
         provenance: licence, source and training.
         device: where it runs.
+        temperature: what suits the transformers; that of a `SamplingConfig` is multiplied with it.
     """
 
     codec: Codec
@@ -71,6 +70,7 @@ class Model:
     fine: VampNet
     provenance: Provenance
     device: torch.device
+    temperature: float = 1.0
 
     @property
     def grid(self) -> TokenGrid:
@@ -150,11 +150,17 @@ class Model:
         groups = [list(seeds[i : i + size]) for i in range(0, len(seeds), size)]
         with torch.inference_mode():
             scene = _listen(self, clip, plan, stereo)
+        config = self._suited(config or SamplingConfig())
         for i, group in enumerate(groups):
             told = progress and part_of(progress, i, len(groups))
             with torch.inference_mode():
-                made = _make(self, clip, plan, scene, group, config or SamplingConfig(), told)
+                made = _make(self, clip, plan, scene, group, config, told)
             yield from made
+
+    def _suited(self, config: SamplingConfig) -> SamplingConfig:
+        """The choices with the model's own temperature counted in; 0 stays 0."""
+        heat = config.temperature and max(0.01, config.temperature * self.temperature)
+        return replace(config, temperature=heat)
 
 
 def load(name_or_folder: str | Path = "mini", device: str = "auto", dtype: str = "auto") -> Model:
@@ -176,7 +182,7 @@ def load(name_or_folder: str | Path = "mini", device: str = "auto", dtype: str =
     log.info("%s on %s in %s", name_or_folder, place, precision)
     if parts.coarse is None or parts.fine is None:
         raise ModelError(f"{name_or_folder} holds a codec only", "it needs coarse.safetensors and fine.safetensors")
-    return Model(parts.codec, parts.coarse, parts.fine, parts.provenance, place)
+    return Model(parts.codec, parts.coarse, parts.fine, parts.provenance, place, parts.temperature)
 
 
 @dataclass(frozen=True)
@@ -289,15 +295,5 @@ def _patch(model: Model, clip: Waveform, plan: Plan, tokens: Tensor, span: tuple
     made = resample_range(np.stack(channels), grid.sample_rate, rate, start, stop, first=place)
     made = made / np.float32(gain)
     if len(made) < clip.n_channels:
-        made = widen(made, _surroundings(clip, plan, span), rate)
+        made = widen(made, surroundings(clip.samples, rate, plan.spans, span), rate)
     return Patch(span[0], span[1], start, made)
-
-
-def _surroundings(clip: Waveform, plan: Plan, span: tuple[int, int]) -> list[Samples]:
-    """Up to 0.5 s of kept audio on each side of a span."""
-    reach = round(_IMAGE_S * clip.sample_rate)
-    ends = [end for _, end in plan.spans if end <= span[0]]
-    starts = [start for start, _ in plan.spans if start >= span[1]]
-    begin = max([0, span[0] - reach, *ends])
-    finish = min([clip.n_samples, span[1] + reach, *starts])
-    return [clip.samples[:, begin : span[0]], clip.samples[:, span[1] : finish]]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from vampcli import lora
-from vampcli.checkpoint import CONFIG, outline, stored_hash, weights_hash
+from vampcli.checkpoint import CONFIG, PARTS, outline, stored_hash, weights_hash
 from vampcli.errors import ModelError
 
 log = logging.getLogger(__name__)
@@ -108,3 +109,11 @@ def _fitting(base: str, adapter: Path) -> Found:
     if weights_hash(folder) != facts.base_hash:
         log.warning("the adapter %s was learned on another version of %s: it may fit badly", adapter.name, base)
     return Found(folder, adapter)
+
+
+def sizes(folder: Path) -> Iterator[tuple[str, int]]:
+    """The parts of a model folder and their bytes."""
+    for part in PARTS:
+        path = folder / f"{part}.safetensors"
+        if path.is_file():
+            yield part, path.stat().st_size

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -16,12 +18,30 @@ BARK_EDGES_HZ = (
 """Lower edges of the 24 critical bands (Zwicker 1961), the last one open."""
 
 _N_FFT = 2048
+_IMAGE_S = 0.5  # how much audio on each side of a span tells its stereo image
 
 
 def mid_side(stereo: Samples) -> tuple[Samples, Samples]:
     """Half the sum and half the difference: (2, n_samples) -> (1, n_samples), (1, n_samples)."""
     left, right = stereo[:1], stereo[1:]
     return (left + right) / 2, (left - right) / 2
+
+
+def surroundings(
+    samples: Samples, sample_rate: int, spans: Sequence[tuple[int, int]], span: tuple[int, int]
+) -> list[Samples]:
+    """Up to 0.5 s of kept audio on each side of a span.
+
+    Args:
+        samples: float (n_channels, n_samples).
+        sample_rate: in Hz.
+        spans: all sample ranges [start, end) that are re-made.
+        span: one of them.
+    """
+    reach = round(_IMAGE_S * sample_rate)
+    begin = max([0, span[0] - reach, *(end for _, end in spans if end <= span[0])])
+    finish = min([samples.shape[1], span[1] + reach, *(start for start, _ in spans if start >= span[1])])
+    return [samples[:, begin : span[0]], samples[:, span[1] : finish]]
 
 
 def widen(mid: npt.NDArray[np.float32], surroundings: list[Samples], sample_rate: int) -> Samples:

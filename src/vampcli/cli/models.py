@@ -28,7 +28,7 @@ def list_models(
         except ModelError as error:  # one damaged model does not hide the others
             console.note(f"{name}: {error.message}")
             continue
-        megabytes = sum(size for _, size in checkpoint.sizes(folder)) / 1e6
+        megabytes = sum(size for _, size in library.sizes(folder)) / 1e6
         if as_json:
             facts = {"name": name, "folder": str(folder), "megabytes": round(megabytes, 1)}
             console.result({**facts, "licence": provenance.get("licence", ""), "source": provenance.get("source", "")})

@@ -45,7 +45,8 @@ Seed = Annotated[
 Steps = Annotated[int, typer.Option("--steps", help="Passes of the coarse model.", rich_help_panel=_HOW)]
 FineSteps = Annotated[int, typer.Option("--fine-steps", help="Passes of the fine model.", rich_help_panel=_HOW)]
 Temperature = Annotated[
-    float, typer.Option(help="Below 1 safer, above 1 wilder, 0 the likeliest.", rich_help_panel=_HOW)
+    float,
+    typer.Option(help="Below 1 safer, above 1 wilder, 1 suits the model, 0 is likeliest.", rich_help_panel=_HOW),
 ]
 MaskTemperature = Annotated[float, typer.Option(help="Chance in what is drawn again.", rich_help_panel=_HOW)]
 TopP = Annotated[float, typer.Option(help="Draw from the likeliest classes with this mass.", rich_help_panel=_HOW)]

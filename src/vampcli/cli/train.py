@@ -211,6 +211,7 @@ def export(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Folder of the prepared audio: its authors and licences go into CREDITS.md and the card."),
     ] = None,
+    temperature: Annotated[float, typer.Option(min=0.01, help="What suits the model; others multiply it.")] = 1.0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
 ) -> None:
     """Write the averaged weights of training runs as a model folder."""
@@ -222,7 +223,7 @@ def export(
     refuse_existing(out, overwrite)
     entries = [] if audio is None else read_manifest(audio)
     refuse_held_out(entries, audio)
-    exporting.export(out, Provenance(name, licence, source, training), codec, coarse, fine)
+    exporting.export(out, Provenance(name, licence, source, training), codec, coarse, fine, temperature=temperature)
     if entries:
         write_credits(out, entries, name, licence)
     Console().result(str(out))

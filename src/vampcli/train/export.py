@@ -28,6 +28,7 @@ def export(
     coarse: Path | None = None,
     fine: Path | None = None,
     dtype: torch.dtype = torch.float16,
+    temperature: float = 1.0,
 ) -> None:
     """Write the averaged weights of runs as a model folder.
 
@@ -38,6 +39,7 @@ def export(
         coarse: folder of a coarse run, or none.
         fine: folder of a fine run, or none.
         dtype: to store.
+        temperature: what suits the transformers.
 
     Raises:
         InputError: a run folder holds no state.
@@ -47,7 +49,7 @@ def export(
     kind = codecs.kind_of(type(codec_module.config))
     own_hash = checkpoint.codec_hash(checkpoint.rounded(codec_module, dtype))
     models = [None if folder is None else _transformer(folder, own_hash) for folder in (coarse, fine)]
-    checkpoint.save(out, kind, Parts(codec_module, models[0], models[1], provenance), dtype)
+    checkpoint.save(out, kind, Parts(codec_module, models[0], models[1], provenance, temperature), dtype)
 
 
 def _codec(folder: Path) -> Any:
