@@ -77,6 +77,12 @@ def test_plot_draws_what_was_logged(vamp: Callable[..., Ran], tmp_path: Path) ->
     assert len(values) == 8
 
 
+def test_what_a_killed_run_logged_twice_is_drawn_once(tmp_path: Path) -> None:
+    lines = [{"step": step, "seconds": 1.0, "loss": loss} for step, loss in ((5, 9.0), (10, 8.0), (5, 7.0), (10, 6.0))]
+    (tmp_path / LOG).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert read_curves(tmp_path)["loss"] == ([5, 10], [7.0, 6.0])
+
+
 def test_panels_group_one_thing() -> None:
     names = ["loss", "validation_loss", "validation_loss_10%", "validation_unigram_loss", "validation_top_1_90%"]
     assert panels([*names, "learning_rate"]) == {"loss": sorted(names[:4]), "top_1": names[4:]}

@@ -27,6 +27,11 @@ def test_a_run_is_read_from_toml(tmp_path: Path) -> None:
         ("[wrong]\nx=1", "wrong"),
         ('[data]\ntrain="a"', "validation"),
         ("=", "not TOML"),
+        ('[data]\ntrain="a"\nvalidation="b"\n[loop]\nlearning_rate="1e-3"', "learning_rate is '1e-3'"),
+        ('[data]\ntrain="a"\nvalidation="b"\n[loop]\nn_steps=1e5', "n_steps is 100000.0"),
+        ('[data]\ntrain="a"\nvalidation="b"\n[discriminators]\nbands=0.5', "bands is 0.5"),
+        ('data="a"', "data is 'a'"),
+        ('[data.train]\nx="a"', "train is {'x': 'a'}"),
     ],
 )
 def test_a_bad_run_names_the_key(tmp_path: Path, text: str, says: str) -> None:

@@ -66,8 +66,9 @@ def test_nan_stops_and_keeps_the_last_good_weights(tmp_path: Path) -> None:
     trainer.advance()
     task.poison = 1
     good = task.weight.detach().clone()
-    with pytest.raises(ModelError, match="step 1"):
+    with pytest.raises(ModelError, match="step 1") as caught:
         trainer.advance()
+    assert "another seed" in caught.value.hint  # with the same one, the resumed step would be the same
     assert torch.equal(task.weight, good)
 
 
@@ -97,6 +98,7 @@ def test_a_signal_saves_before_it_stops(tmp_path: Path) -> None:
         "from vampcli.train.loop import Trainer\n"
         "trainer = Trainer(Line(), LoopConfig(n_steps=10**9, log_every=1), Path(sys.argv[1]))\n"
         "trainer.run(5, lambda _: print('step', flush=True))\n"
+        "sys.exit(130 if trainer.interrupted else 0)\n"
     )
     arguments = [sys.executable, "-c", code, str(tmp_path), str(Path(__file__).parent)]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE) as process:
@@ -104,7 +106,7 @@ def test_a_signal_saves_before_it_stops(tmp_path: Path) -> None:
         assert process.stdout.readline() == b"step\n"
         process.send_signal(signal.SIGTERM)
         process.stdout.read()
-    assert process.returncode == 0
+    assert process.returncode == 130
     assert (tmp_path / STATE).is_file()
 
 
@@ -145,3 +147,4 @@ def test_the_time_limit_stops_a_run(tmp_path: Path) -> None:
     trainer = Trainer(Line(), replace(LOOP, n_steps=10**9), tmp_path)
     trainer.run(0.001, lambda _: None)
     assert 0 < trainer.step < 10**6
+    assert not trainer.interrupted

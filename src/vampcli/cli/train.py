@@ -97,7 +97,7 @@ def _train(
     import torch
 
     from vampcli.devices import pick_device
-    from vampcli.errors import InputError
+    from vampcli.errors import ExitCode, InputError
     from vampcli.train.export import RUN
     from vampcli.train.loop import STATE, Trainer
     from vampcli.train.parallel import launched
@@ -106,6 +106,8 @@ def _train(
     processes, own_device = launched(pick_device(device))
     if not resume and (out / STATE).exists():
         raise InputError(f"{out} holds a run", "--resume goes on with it; or name another folder")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is no folder", "name another one with --out")
     torch.manual_seed(loop.seed)
     trainer = Trainer(make(), loop, out, own_device, processes)
     if resume:
@@ -122,6 +124,8 @@ def _train(
         )
     sys.stderr.flush()
     console.result(str(out))
+    if trainer.interrupted:
+        raise SystemExit(int(ExitCode.INTERRUPTED))
 
 
 @app.command()

@@ -6,7 +6,7 @@ import dataclasses
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from vampcli import codec as codecs
 from vampcli.codec.dac import DacConfig
@@ -21,6 +21,14 @@ else:
     import tomli as tomllib
 
 T = TypeVar("T")
+
+_WANTED = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text in quotes",
+    "bool": "true or false",
+    "tuple": "numbers in brackets",
+}
 
 
 @dataclass(frozen=True)
@@ -191,6 +199,10 @@ def _build(cls: type[T], table: dict[str, Any], where: str) -> T:
     unknown = sorted(set(table) - names)
     if unknown:
         raise UsageError(f"{where}: unknown key {unknown[0]!r}", f"known here: {', '.join(sorted(names))}")
+    for key, value in table.items():
+        if not _fits(types[key], value):
+            wanted = getattr(types[key], "__name__", "table")
+            raise UsageError(f"{where}: {key} is {value!r}", f"it takes {_WANTED.get(wanted, 'a table')}")
     values = {
         key: _build(*_chosen(types[key], value, where), f"{where} [{key}]") if isinstance(value, dict) else value
         for key, value in table.items()
@@ -199,6 +211,13 @@ def _build(cls: type[T], table: dict[str, Any], where: str) -> T:
         return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
     except (TypeError, ValueError) as error:
         raise UsageError(f"{where}: {str(error).split(') ')[-1]}") from error
+
+
+def _fits(annotation: Any, value: Any) -> bool:
+    """Whether a TOML value is of the type that a field wants."""
+    if annotation in (int, float, str, bool):
+        return type(value) is annotation or (annotation is float and type(value) is int)
+    return isinstance(value, list if get_origin(annotation) is tuple else dict)
 
 
 def _chosen(annotation: Any, table: dict[str, Any], where: str) -> tuple[type[Any], dict[str, Any]]:

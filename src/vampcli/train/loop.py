@@ -87,7 +87,7 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(
             self.parameters.values(), lr=0.0, betas=(0.9, 0.999), weight_decay=config.weight_decay, fused=True
         )
-        self.stopping = False
+        self.stopping = self.interrupted = False  # `interrupted`: a signal ended `run`
 
     @property
     def _is_main(self) -> bool:
@@ -132,7 +132,7 @@ class Trainer:
         if not math.isfinite(norm):
             raise ModelError(
                 f"loss or gradient is not a number at step {self.step}",
-                "the last good weights are saved; resume with a lower learning_rate",
+                "the last good weights are saved; resume with another seed and a lower learning_rate",
             )
         self.optimizer.step()
         if self.task.rewrites_weights:
@@ -177,6 +177,7 @@ class Trainer:
                         self.save()
                         saved = now
                     last = now
+            self.interrupted = asked.asked
         finally:  # weights are whole at any time: a step that fails changes none
             self.save()
 

@@ -31,6 +31,9 @@ def read_curves(run: Path) -> dict[str, Curve]:
     curves: dict[str, Curve] = defaultdict(lambda: ([], []))
     for line in lines:
         for name in line.keys() - {"step", "seconds"}:
+            steps, values = curves[name]
+            while steps and steps[-1] >= line["step"]:  # a run that was killed repeats what it had not saved
+                del steps[-1], values[-1]
             curves[name][0].append(line["step"])
             curves[name][1].append(line[name])
     if not curves:
