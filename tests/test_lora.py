@@ -189,6 +189,11 @@ def test_unknown_names_list_what_there_is(jazz: Path) -> None:
     assert "+jazz" in caught.value.hint
 
 
+def test_the_first_of_two_adapters_is_not_dropped_in_silence(jazz: Path) -> None:
+    with pytest.raises(ModelError, match=r"tiny\+jazz has an adapter already"):
+        library.find("tiny+jazz+jazz")
+
+
 def test_another_codec_is_refused(jazz: Path, facts: Facts) -> None:
     lora.save(jazz, replace(facts, codec_hash="0" * 64), {})
     with pytest.raises(ModelError, match="another codec"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,10 @@ import pytest
 import torch
 
 from conftest import Ran, tiny_parts
-from training import codec_run, token_run
+from training import TINY_DAC, codec_run, token_run
 from vampcli import checkpoint
 from vampcli.checkpoint import Parts, Provenance
+from vampcli.codec.dac import DacCodec
 from vampcli.errors import ModelError, UsageError
 from vampcli.train import promote as promoting
 from vampcli.train.promote import Comparison, changed_parts, compare, promote
@@ -109,6 +111,15 @@ def test_parts_are_measured_on_the_validation_pieces(
     assert (backwards.new, backwards.bar) == (compared.bar, compared.new)
     with pytest.raises(UsageError, match="coarse changed"):
         compare(old, new, ["coarse"], {})
+
+
+def test_codecs_of_different_kinds_are_compared(old: Path, prepared: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    checkpoint.save(tmp_path / "dac", "dac", Parts(DacCodec(TINY_DAC), None, None, Provenance("tiny", "MIT", "new")))
+    (compared,) = compare(old, tmp_path / "dac", ["codec"], {"codec": codec_run(prepared, "dac")})
+    assert math.isfinite(compared.new)
+    assert math.isfinite(compared.bar)
+    assert compared.new != compared.bar
 
 
 def test_models_of_other_tokens_have_to_beat_counting(

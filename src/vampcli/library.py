@@ -99,7 +99,10 @@ def _adapter(name: str) -> Path:
 
 def _fitting(base: str, adapter: Path) -> Found:
     """The base and its adapter, if both know the same tokens."""
-    folder, facts = find(base), lora.read(adapter)
+    found, facts = locate(base), lora.read(adapter)
+    if found.adapter is not None:
+        raise ModelError(f"{base} has an adapter already", "adapters do not stack: name one alone")
+    folder = found.folder
     outline(folder)
     if stored_hash(folder / "codec.safetensors") != facts.codec_hash:
         raise ModelError(

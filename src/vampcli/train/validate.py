@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 
 from vampcli import checkpoint
+from vampcli.codec.dac import DacCodec
+from vampcli.codec.magnitude import MagnitudeCodec
 from vampcli.errors import ModelError
 from vampcli.train.codec import CodecTask
 from vampcli.train.config import CodecRun, TokenRun
@@ -37,9 +39,9 @@ def validate(run: CodecRun | TokenRun, folder: Path, device: torch.device | None
 
 def _codec_task(run: CodecRun, folder: Path) -> Task:
     codec = checkpoint.load_parts(folder, torch.device("cpu"), torch.float32).codec
-    if type(codec.config) is not type(run.codec):  # type: ignore[attr-defined]
-        raise ModelError(f"{folder} has another kind of codec than the run", "name the run it came from")
-    task = CodecTask(replace(run, codec=codec.config, start=""))  # type: ignore[attr-defined]
+    if not isinstance(codec, MagnitudeCodec | DacCodec):
+        raise ModelError(f"{folder} has a kind of codec that no run trains", "vamp evaluate codec measures any kind")
+    task = CodecTask(replace(run, codec=codec.config, start=""))
     task.get_submodule("codec").load_state_dict(codec.state_dict())
     return task
 
