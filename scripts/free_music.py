@@ -146,6 +146,8 @@ def take(unpacked: Path, root: Path, path: str) -> None:
         if (unpacked / path).exists():
             (unpacked / path).rename(place)
         return
+    if not zipfile.is_zipfile(unpacked / archive):
+        return
     with zipfile.ZipFile(unpacked / archive) as zipped:
         if member in zipped.namelist():
             partial = place.with_name(f".{place.name}.partial")

@@ -28,12 +28,14 @@ import soundfile as sf
 import torch
 
 from vampcli.checkpoint import CONFIG, read_config
+from vampcli.errors import InputError
 from vampcli.resampling import resample
 from vampcli.train.data import MANIFEST, Pool, read_manifest, refuse_held_out, save_whole, write_manifest
 
 OPUS_RATE = 48000
 SPLITS = ("validation", "train")  # in the order of packing: it is training pieces that may find no room
 TOKENS = "tokens-"  # before the split, for a folder of tokens
+FOLDERS = ("frozen", *SPLITS, *(TOKENS + split for split in SPLITS))
 _VALIDATION_SHARE = 0.05  # of the time that is packed
 _SHORTEST_S = 20.0  # excerpts; shorter ones would be of no use to token models
 _HEADERS = 600  # bytes of an archive for each file, generously
@@ -193,7 +195,9 @@ def unpack(packs: Sequence[Path], out: Path) -> None:
     for path in packs:
         with zipfile.ZipFile(path) as archive:
             for name in archive.namelist():
-                folder, file = name.split("/")
+                folder, _, file = name.partition("/")
+                if folder not in FOLDERS:
+                    raise InputError(f"{path} holds {name}", "it is no archive of `scripts/pack.py`; pack again")
                 if folder == "frozen":
                     archive.extract(name, out)
                 if file != MANIFEST:
@@ -201,7 +205,7 @@ def unpack(packs: Sequence[Path], out: Path) -> None:
                 (out / folder).mkdir(parents=True, exist_ok=True)
                 own = json.loads(archive.read(name))
                 entries.setdefault(folder, []).extend(own)
-                jobs += [(path, entry, out / folder / entry["file"]) for entry in own]
+                jobs += [(path, entry, out / folder / Path(entry["file"]).name) for entry in own]
     with ThreadPoolExecutor() as workers:
         list(workers.map(lambda job: _unpack_one(*job), jobs))
     for folder, own in entries.items():

@@ -76,6 +76,15 @@ def test_inpaint_names_the_package_before_any_work(
     assert "pip install --no-deps musicnn" in ran.err
 
 
+def test_recordings_too_short_for_excerpts(
+    vamp: Vamp, song: Song, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vampcli.evaluate.musicnn.load_weights", dict)
+    ran = vamp("evaluate", "inpaint", "-m", tiny_folder, song(seconds=3))
+    assert (ran.code, ran.out) == (3, "")
+    assert "0 excerpts of 15 s are in 1 recordings" in ran.err
+
+
 def test_a_clip_is_mono_at_the_rate_and_level(song: Song) -> None:
     path = song(seconds=3, rate=22050, n_channels=2)
     clip = load_clip(path, 44100, limit_s=2)

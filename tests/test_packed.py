@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -71,6 +72,15 @@ def test_tokens_come_back_the_same(
     assert read_manifest(work / "tokens-train")[0]["codec_hash"] == checkpoint.stored_hash(
         work / "frozen/codec.safetensors"
     )
+
+
+@pytest.mark.parametrize("name", ["../manifest.json", "/tmp/manifest.json", "other/manifest.json"])
+def test_nothing_is_unpacked_outside(scripts: dict[str, ModuleType], tmp_path: Path, name: str) -> None:
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
+        archive.writestr(name, "[]")
+    with pytest.raises(InputError, match="holds"):
+        scripts["pack"].main(["unpack", str(tmp_path / "bad.zip"), "-o", str(tmp_path / "work")])
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.zip"]
 
 
 @pytest.mark.parametrize("n_bits", [1, 5, 10])

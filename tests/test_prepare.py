@@ -248,6 +248,14 @@ def test_contradictions_are_found_first(vamp: Callable[..., Ran], tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_split_without_rows_is_an_error(vamp: Callable[..., Ran], tmp_path: Path, jobs: int) -> None:
+    (tmp_path / "t.tsv").write_text("package\tpath\tlicence\tsplit\tauthor\np\ta.wav\tMIT\ttest\tA\n")
+    ran = vamp("prepare", "--table", tmp_path / "t.tsv", "--split", "val", "-j", jobs, "-o", tmp_path / "out")
+    assert ran.code == 3
+    assert "no row of the split 'val'" in ran.err
+
+
 def test_stems_are_summed(song: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "song").mkdir()
     one, other = song("song/guitar.wav", 2, seed=1), song("song/song.wav", 1, seed=2)

@@ -143,6 +143,8 @@ def inpaint(
     loaded = load(model, device)
     clips = _clips(console, files, loaded.grid.sample_rate, None)
     cuts = inpainting.excerpts(clips, excerpts, len(files))
+    if len(cuts) < 2:
+        raise InputError(f"{len(cuts)} excerpts of 15 s are in {len(files)} recordings", "name more, or longer ones")
     with console.progress("re-making") as progress:
         figures = inpainting.evaluate_inpaint(loaded, cuts, weights, config, seed, progress)
     console.result({"model": model, "steps": steps, "seed": seed, **_rounded(figures)})

@@ -9,7 +9,7 @@ import typer
 
 from vampcli.cli import options as o
 from vampcli.cli.console import Console, guarded, report
-from vampcli.errors import ExitCode, UsageError
+from vampcli.errors import ExitCode, InputError, UsageError
 
 if TYPE_CHECKING:
     from vampcli.recordings import Piece
@@ -96,7 +96,10 @@ def _pieces(
         raise UsageError(f"--split is {split!r}", f"choose one of {', '.join(SPLITS)}")
     if table is None:
         return pieces_of_files(audio, author, licence, split)
-    return pieces_of_table(table, root or table.parent, split)
+    pieces = pieces_of_table(table, root or table.parent, split)
+    if not pieces:
+        raise InputError(f"{table} has no row of the split {split!r}", "choose another --split")
+    return pieces
 
 
 def _check_model(model: str, device: str) -> None:
