@@ -67,6 +67,20 @@ def test_train_and_export_end_to_end(
     assert torch.equal(model.coarse.codebooks, model.codec.codebooks[:2])
 
 
+def test_a_stopped_run_exits_as_interrupted_and_a_file_is_no_folder(
+    vamp: Callable[..., Ran], prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "codec.toml"
+    sizes = "".join(f"{f} = {getattr(TINY_CODEC, f)}\n" for f in TINY_CODEC.__dataclass_fields__)
+    config.write_text(f'[data]\ntrain = "{prepared}"\nvalidation = "{prepared}"\n[codec]\n{sizes}')
+    monkeypatch.setattr(Trainer, "run", lambda trainer, *_: setattr(trainer, "interrupted", True))
+    ran = vamp("train", "codec", config, "-o", tmp_path / "run")
+    assert (ran.code, ran.out) == (130, f"{tmp_path / 'run'}\n")
+    ran = vamp("train", "codec", config, "-o", config)
+    assert ran.code == 3
+    assert "is no folder" in ran.err
+
+
 def test_plot_draws_what_was_logged(vamp: Callable[..., Ran], tmp_path: Path) -> None:
     Trainer(Line(), LOOP, tmp_path).run(1.0, lambda _: None)
     assert vamp("train", "plot", tmp_path).out == f"{tmp_path / 'log.png'}\n"
