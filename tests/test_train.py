@@ -14,6 +14,7 @@ from conftest import music, random_codec
 from training import LOOP, codec_run
 from vampcli import checkpoint
 from vampcli.codec.rvq import ResidualVectorQuantizer
+from vampcli.errors import ModelError
 from vampcli.train.codebooks import fill_from, reseed_unused
 from vampcli.train.codec import CodecTask, turned
 from vampcli.train.loop import Trainer
@@ -62,6 +63,11 @@ def test_a_codec_that_starts_from_a_model_keeps_its_codes(prepared: Path, tiny_f
     Trainer(task, LOOP, tmp_path).advance()
     started = checkpoint.load_parts(tiny_folder, torch.device("cpu"), torch.float32).codec
     assert checkpoint.codec_hash(task.codec.state_dict()) == checkpoint.codec_hash(started.state_dict())
+
+
+def test_a_codec_starts_from_no_other_kind(prepared: Path, tiny_folder: Path) -> None:
+    with pytest.raises(ModelError, match="another kind or size"):
+        CodecTask(replace(codec_run(prepared, "dac"), start=str(tiny_folder)))
 
 
 @pytest.mark.parametrize("kind", ["magnitude", "dac"])

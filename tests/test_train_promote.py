@@ -91,6 +91,16 @@ def test_only_what_changed_is_copied(old: Path, tmp_path: Path) -> None:
     checkpoint.load_parts(old, torch.device("cpu"), torch.float32)
 
 
+def test_a_codec_alone_leaves_the_temperature_of_the_transformers(old: Path, tmp_path: Path) -> None:
+    config = checkpoint.read_config(old)
+    (old / "config.json").write_text(json.dumps(config | {"temperature": 0.8}))
+    new = version(tmp_path / "new", other_coarse)
+    promote(old, new, [Comparison("codec", "mel_error", 1.0, 2.0)])
+    assert checkpoint.read_config(old)["temperature"] == 0.8
+    promote(old, new, [Comparison("coarse", "loss", 1.0, 2.0)])
+    assert checkpoint.read_config(old)["temperature"] == 1.0
+
+
 @pytest.mark.parametrize("figure", [2.0, 3.0, float("nan")])
 def test_no_better_is_refused_and_nothing_written(old: Path, tmp_path: Path, figure: float) -> None:
     new, before = version(tmp_path / "new", other_coarse), contents(old)

@@ -13,6 +13,7 @@ from vampcli import checkpoint
 from vampcli import codec as codecs
 from vampcli.codec.dac import DacCodec
 from vampcli.codec.magnitude import MagnitudeCodec
+from vampcli.errors import ModelError
 from vampcli.train.codebooks import count_codes, fill_from, reseed_unused
 from vampcli.train.config import CodecRun
 from vampcli.train.data import Pool, training_pool
@@ -63,7 +64,13 @@ class CodecTask(Task):
         self.audio_s = run.loop.batch_size * run.loss.n_frames * run.codec.hop_length / run.codec.sample_rate
         if run.start:
             start = checkpoint.load_parts(Path(run.start), torch.device("cpu"), torch.float32).codec
-            self.codec.load_state_dict(start.state_dict())
+            try:
+                self.codec.load_state_dict(start.state_dict())
+            except RuntimeError as error:
+                raise ModelError(
+                    f"the codec of {run.start} is of another kind or size than the run's",
+                    "take those of its config.json",
+                ) from error
         self.learns_codes = isinstance(codec, DacCodec) and not run.loss.freeze_encoder
         if not self.learns_codes:
             for part in (self.codec.encoder, self.codec.quantizer):

@@ -128,7 +128,8 @@ def promote(old: Path, new: Path, compared: list[Comparison]) -> list[Path]:
 def _merged(old: Path, new: Path, parts: list[str]) -> dict[str, object]:
     """The old `config.json` with the new tables of what was promoted, where that comes from, and what suits it."""
     own, other = checkpoint.read_config(old), checkpoint.read_config(new)
-    return own | {name: other[name] for name in (*parts, "provenance", "temperature") if name in other}
+    suits = ["temperature"] if "coarse" in parts else []  # a new codec alone says nothing of the transformers
+    return own | {name: other[name] for name in (*parts, "provenance", *suits) if name in other}
 
 
 def _other_tokens(old: Path, new: Path) -> bool:
