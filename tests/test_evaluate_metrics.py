@@ -92,3 +92,12 @@ def test_no_click_in_silence_and_none_without_surroundings() -> None:
     assert math.isfinite(click_figure(np.sin(np.arange(10_000)), RATE, 3))
     with pytest.raises(ValueError, match="10 samples around place 4 of 10"):
         click_figure(np.ones(10, np.float32), RATE, 4)
+
+
+def test_filters_first_used_in_evaluation_serve_training() -> None:
+    metrics.mel_filters.cache_clear()
+    with torch.inference_mode():
+        metrics.log_mel(torch.ones(1, 129, 2), 20, 44100)
+    magnitude = torch.ones(1, 129, 2, requires_grad=True)
+    metrics.log_mel(magnitude, 20, 44100).sum().backward()
+    assert magnitude.grad is not None

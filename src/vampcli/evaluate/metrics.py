@@ -29,9 +29,10 @@ def stft(samples: Tensor, n_fft: int, center: bool = True) -> Tensor:
 @lru_cache
 def mel_filters(n_fft: int, n_mels: int, sample_rate: int) -> Tensor:
     """Triangles on Slaney's mel scale, peaks of one: (n_fft // 2 + 1, n_mels)."""
-    filters: Tensor = torchaudio.functional.melscale_fbanks(
-        n_fft // 2 + 1, 0.0, sample_rate / 2, n_mels, sample_rate, norm=None, mel_scale="slaney"
-    )
+    with torch.inference_mode(False):  # what is kept must serve training, too
+        filters: Tensor = torchaudio.functional.melscale_fbanks(
+            n_fft // 2 + 1, 0.0, sample_rate / 2, n_mels, sample_rate, norm=None, mel_scale="slaney"
+        )
     return filters
 
 
