@@ -46,6 +46,7 @@ evaluate: .venv/run.stamp  ## measure a model on the held-out pieces (after free
 promote-mini: .venv/run.stamp  ## make NEW=folder the embedded model, if every changed part is better on validation
 	$(BIN)/vamp train promote $(NEW) --into checkpoints/mini --codec configs/mini-codec.toml \
 	  --coarse configs/mini-coarse.toml --fine configs/mini-fine.toml $(ARGS)
+	git commit --message "Promote mini" -- checkpoints/mini
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' $(MAKEFILE_LIST)

@@ -215,7 +215,7 @@ def export(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Folder of the prepared audio: its authors and licences go into CREDITS.md and the card."),
     ] = None,
-    temperature: Annotated[float, typer.Option(min=0.01, help="What suits the model; others multiply it.")] = 1.0,
+    temperature: Annotated[float, typer.Option(min=0.01, max=100, help="What suits the model.")] = 1.0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
 ) -> None:
     """Write the averaged weights of training runs as a model folder."""

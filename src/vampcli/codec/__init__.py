@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from vampcli.codec.dac import DacCodec, DacConfig
 from vampcli.codec.lac import LacCodec, LacConfig
 from vampcli.codec.magnitude import MagnitudeCodec, MagnitudeConfig
-from vampcli.codec.spectral import SpectralCodec, SpectralConfig
 from vampcli.errors import ModelError
 from vampcli.grid import TokenGrid
 
@@ -43,7 +42,6 @@ class Codec(Protocol):
 
 KINDS: dict[str, tuple[type[Any], type[Any]]] = {
     "magnitude": (MagnitudeConfig, MagnitudeCodec),
-    "spectral": (SpectralConfig, SpectralCodec),
     "dac": (DacConfig, DacCodec),
     "lac": (LacConfig, LacCodec),
 }

@@ -178,7 +178,7 @@ class Trainer:
                         saved = now
                     last = now
             self.interrupted = asked.asked
-        finally:  # weights are whole at any time: a step that fails changes none
+        finally:  # a step that fails is before its update: what is saved is whole
             self.save()
 
     def _due(self, every: int) -> bool:
