@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vampcli.codec.lac import DILATIONS_ENCODER, ResidualLayer, Snake, convolutional_encoder, encoder_reach
+from vampcli.codec.quantized import QuantizedCodec
 from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.grid import TokenGrid
 
@@ -52,7 +52,7 @@ def _decoder(config: DacConfig) -> nn.Sequential:
     return nn.Sequential(*layers, Snake(width), nn.Conv1d(width, 1, 7, padding=3), nn.Tanh())
 
 
-class DacCodec(nn.Module):
+class DacCodec(QuantizedCodec):
     """Mono audio <-> tokens by convolutions over samples.
 
     Source: Kumar et al., "High-Fidelity Audio Compression with Improved RVQGAN" (arXiv 2306.06546).
@@ -69,11 +69,6 @@ class DacCodec(nn.Module):
             config.latent_dim, config.n_codebooks, config.codebook_size, config.codebook_dim
         )
         self.decoder = _decoder(config)
-
-    @property
-    def codebooks(self) -> Tensor:
-        """All rows: float32 (n_codebooks, codebook_size, codebook_dim)."""
-        return self.quantizer.codebooks
 
     @property
     def encoder_reach(self) -> int:
@@ -100,19 +95,3 @@ class DacCodec(nn.Module):
         """Latents -> audio: float32 (batch, n_frames * hop_length); `codes` would tell nothing more."""
         samples: Tensor = self.decoder(latents)
         return samples[:, 0]
-
-    def encode(self, samples: Tensor) -> Tensor:
-        """Mono audio -> codes; the last frame is filled up with zeros.
-
-        Args:
-            samples: float32 (n_samples,) at `grid.sample_rate`.
-
-        Returns:
-            int64 (n_codebooks, n_frames).
-        """
-        padded = F.pad(samples, (0, -len(samples) % self.config.hop_length))
-        return self.quantizer.encode(self.listen(padded[None]))[0]
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Codes -> mono audio: int64 (n_codebooks or fewer, n_frames) -> float32 (n_frames * hop_length,)."""
-        return self.render(self.quantizer.decode(codes[None]), codes[None])[0]

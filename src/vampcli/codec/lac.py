@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vampcli.codec.quantized import QuantizedCodec
 from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.grid import TokenGrid
 
@@ -121,7 +121,7 @@ def _decoder(config: LacConfig) -> nn.Sequential:
     return nn.Sequential(*layers, Snake(width), nn.Conv1d(width, 1, 7, padding=3), nn.Tanh())
 
 
-class LacCodec(nn.Module):
+class LacCodec(QuantizedCodec):
     """Mono audio <-> tokens as the published VampNet models know them.
 
     Source: Kumar et al. (arXiv 2306.06546) for encoder and quantiser; the decoder has residual stacks
@@ -139,11 +139,6 @@ class LacCodec(nn.Module):
         self.decoder = _decoder(config)
 
     @property
-    def codebooks(self) -> Tensor:
-        """All rows: float32 (n_codebooks, codebook_size, codebook_dim)."""
-        return self.quantizer.codebooks
-
-    @property
     def encoder_reach(self) -> int:
         """How many frames away audio can still change a frame's codes."""
         return encoder_reach(self.config.encoder_rates)
@@ -159,19 +154,12 @@ class LacCodec(nn.Module):
             reach += stride * (kernel // 2) * sum(d + 1 for d in _DILATIONS_DECODER)
         return max(self.encoder_reach, math.ceil((reach + 3) / hop))
 
-    def encode(self, samples: Tensor) -> Tensor:
-        """Mono audio -> codes; the last frame is filled up with zeros.
+    def listen(self, samples: Tensor) -> Tensor:
+        """Audio -> latents: float32 (batch, n_frames * hop_length) -> (batch, latent_dim, n_frames)."""
+        latents: Tensor = self.encoder(samples[:, None])
+        return latents.float()
 
-        Args:
-            samples: float32 (n_samples,) at `grid.sample_rate`.
-
-        Returns:
-            int64 (n_codebooks, n_frames).
-        """
-        padded = F.pad(samples, (0, -len(samples) % self.config.hop_length))
-        return self.quantizer.encode(self.encoder(padded[None, None]).float())[0]
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Codes -> mono audio: int64 (n_codebooks or fewer, n_frames) -> float32 (n_frames * hop_length,)."""
-        samples: Tensor = self.decoder(self.quantizer.decode(codes[None]))
-        return samples[0, 0]
+    def render(self, latents: Tensor, codes: Tensor) -> Tensor:
+        """Latents -> audio: float32 (batch, n_frames * hop_length); `codes` would tell nothing more."""
+        samples: Tensor = self.decoder(latents)
+        return samples[:, 0]

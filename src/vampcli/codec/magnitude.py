@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vampcli.codec.quantized import QuantizedCodec
 from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.grid import TokenGrid
 from vampcli.noise import white_noise
@@ -154,7 +155,7 @@ class MagnitudeDecoder(nn.Module):
             return log_magnitude.clamp(max=_LOUDEST_LOG)
 
 
-class MagnitudeCodec(nn.Module):
+class MagnitudeCodec(QuantizedCodec):
     """Mono audio <-> tokens that describe magnitudes alone.
 
     Phases look random to a model that guesses tokens, and cost most of the bits; overlapping magnitudes
@@ -176,11 +177,6 @@ class MagnitudeCodec(nn.Module):
             config.latent_dim, config.n_codebooks, config.codebook_size, config.codebook_dim, by_direction=False
         )
         self.decoder = MagnitudeDecoder(config)
-
-    @property
-    def codebooks(self) -> Tensor:
-        """All rows: float32 (n_codebooks, codebook_size, codebook_dim)."""
-        return self.quantizer.codebooks
 
     @property
     def encoder_reach(self) -> int:
@@ -270,22 +266,6 @@ class MagnitudeCodec(nn.Module):
     def render(self, latents: Tensor, codes: Tensor) -> Tensor:
         """Latents and the codes that they come from -> audio: float32 (batch, n_frames * hop_length)."""
         return self.sound(self.decoder(latents), codes)
-
-    def encode(self, samples: Tensor) -> Tensor:
-        """Mono audio -> codes; the last frame is filled up with zeros.
-
-        Args:
-            samples: float32 (n_samples,) at `grid.sample_rate`.
-
-        Returns:
-            int64 (n_codebooks, n_frames).
-        """
-        padded = F.pad(samples, (0, -len(samples) % self.config.hop_length))
-        return self.quantizer.encode(self.listen(padded[None]))[0]
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Codes -> mono audio: int64 (n_codebooks or fewer, n_frames) -> float32 (n_frames * hop_length,)."""
-        return self.render(self.quantizer.decode(codes[None]), codes[None])[0]
 
 
 @lru_cache(maxsize=8)
