@@ -26,6 +26,7 @@ from vampcli.codec.dac import DacCodec, DacConfig
 from vampcli.codec.lac import Snake
 from vampcli.codec.magnitude import ConvNeXtBlock, MagnitudeCodec, MagnitudeConfig
 from vampcli.codec.rvq import ResidualVectorQuantizer
+from vampcli.evaluate.metrics import perplexity
 from vampcli.train.codebooks import fill_from, reseed_unused
 from vampcli.train.data import Pool
 from vampcli.train.fit import fit
@@ -304,9 +305,7 @@ def measure(trial: nn.Module, clips: Tensor) -> tuple[dict[str, float], Tensor]:
     made = torch.cat([trial.render(trial.quantizer.decode(code[None]), code[None]) for code in codes])
     seconds = time.process_time() - began
     made = made[:, : clips.shape[1]]
-    counts = torch.stack([torch.bincount(level.flatten(), minlength=1024) for level in codes.transpose(0, 1)]).double()
-    share = counts / counts.sum(1, keepdim=True)
-    entropy = -(share * share.clamp(min=1e-12).log()).sum(1)
+    entropy = perplexity(codes.transpose(0, 1).flatten(1), 1024).log()
     same = (codes[:, :4, 1:] == codes[:, :4, :-1]).double().mean()
     return {
         "mel_error": float(mel_error(made, clips, RATE)),

@@ -14,6 +14,7 @@ from vampcli import codec as codecs
 from vampcli.codec.dac import DacCodec
 from vampcli.codec.magnitude import MagnitudeCodec
 from vampcli.errors import ModelError
+from vampcli.evaluate.metrics import perplexity
 from vampcli.train.codebooks import count_codes, fill_from, reseed_unused
 from vampcli.train.config import CodecRun
 from vampcli.train.data import Pool, training_pool
@@ -199,9 +200,7 @@ class CodecTask(Task):
         clips = self.validation_clips.to(self.device).float() / 32768
         codes = [self.codec.encode(clip) for clip in clips]
         made = torch.stack([self.codec.decode(code)[: clips.shape[1]] for code in codes])
-        counts = count_codes(torch.stack(codes), self.run.codec.codebook_size).double()
-        share = counts / counts.sum(1, keepdim=True)
-        perplexity = torch.exp(-(share * share.clamp(min=1e-12).log()).sum(1))
+        use = perplexity(torch.cat(codes, dim=1), self.run.codec.codebook_size)
         rate = self.run.codec.sample_rate
         return {
             "mel_error": float(mel_error(made, clips, rate)),
@@ -209,8 +208,8 @@ class CodecTask(Task):
             "spectral_convergence": float(spectral_convergence(made, clips)),
             "si_sdr_db": float(si_sdr(made, clips)),
             "level_db": float(10 * (made.square().mean() / clips.square().mean()).log10()),
-            "perplexity_first": float(perplexity[0]),
-            "perplexity_least": float(perplexity.min()),
+            "perplexity_first": float(use[0]),
+            "perplexity_least": float(use.min()),
         }
 
 
