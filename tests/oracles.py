@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vampcli.codec.lac import Snake
-from vampcli.config import SamplingConfig
+from vampcli.config import PromptConfig, SamplingConfig
 from vampcli.noise import Stage, draw_noise, hide_noise
 
 
@@ -60,6 +60,52 @@ def kept_periodic(n_frames: int, period: int, width: int, offset: int) -> list[b
             if 0 <= frame < n_frames:
                 kept[frame] = True
     return kept
+
+
+def event_ranges(
+    times_s: Sequence[float], width_s: float, rate: int, hop: int, first_frame: int, n_frames: int
+) -> list[set[int]]:
+    """For each event, the frames of the clip in which one of its samples lies; at least one sample is an event's."""
+    found = []
+    for time in times_s:
+        start = round(time * rate)
+        samples = range(start, max(start + 1, round((time + width_s) * rate)))
+        frames = {sample // hop - first_frame for sample in samples}
+        found.append({frame for frame in frames if 0 <= frame < n_frames})
+    return [frames for frames in found if frames]
+
+
+def drawn_prompt(
+    config: PromptConfig, n_codebooks: int, n_frames: int, events: Sequence[tuple[int, int]], rng: np.random.Generator
+) -> list[list[bool]]:
+    """Token by token: what each of three streams of chance decides, hidden = True."""
+    rolls, tokens, drops = rng.spawn(3)
+    period = config.resolved_period
+    pulses = (
+        kept_periodic(n_frames, period, config.width, int(rolls.integers(period))) if period else [False] * n_frames
+    )
+    chance = tokens.random((n_codebooks, n_frames))
+    hidden = [[True] * n_frames for _ in range(n_codebooks)]
+    for frame in range(n_frames):
+        in_event = any(start <= frame < end for start, end in events)
+        for codebook in range(n_codebooks):
+            if chance[codebook, frame] >= config.intensity or pulses[frame] or in_event:
+                hidden[codebook][frame] = False
+    keeping = [frame for frame in drops.permutation(n_frames) if not all(row[frame] for row in hidden)]
+    for frame in keeping[: round(config.dropout * len(keeping))]:
+        for codebook in range(n_codebooks):
+            hidden[codebook][frame] = True
+    for codebook in range(n_codebooks):
+        if config.n_kept_codebooks is not None and codebook >= config.n_kept_codebooks:
+            hidden[codebook] = [True] * n_frames
+    return hidden
+
+
+def kept_share(config: PromptConfig, n_codebooks: int) -> float:
+    """The share of all tokens that a periodic prompt keeps, on average."""
+    frames = config.width / config.resolved_period if config.resolved_period else 0.0
+    codebooks = n_codebooks if config.n_kept_codebooks is None else min(n_codebooks, config.n_kept_codebooks)
+    return frames * (1 - config.dropout) * codebooks / n_codebooks
 
 
 def lowbias32(x: int) -> int:

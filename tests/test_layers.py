@@ -17,8 +17,8 @@ SOURCE = Path(vampcli.__file__).parent
 # From the bottom to the top. A module imports from lower layers, or from its own if no cycle results.
 LAYERS = [
     {"errors"},
-    {"grid", "config", "formats"},
-    {"noise", "masks", "audio", "resampling", "pasting", "recordings"},
+    {"grid", "config", "presets", "formats", "files", "wavchunks", "bitrate"},
+    {"noise", "masks", "prompts", "audio", "level", "resampling", "pasting", "recordings"},
     {"model", "sampling", "windows", "stereo", "beats"},
     {"codec", "lora", "tokens"},
     {"checkpoint", "library", "recipe", "devices", "plan"},

@@ -87,6 +87,13 @@ def test_drop_kept_keeps_what_was_hidden_and_its_argument() -> None:
     assert torch.equal(mask, before)
 
 
+def test_drop_kept_drops_the_same_frames_and_more() -> None:
+    mask = masks.keep_periodic(2, 90, 3)
+    less, more = (masks.drop_kept(mask, share, np.random.default_rng(0)) for share in (0.3, 0.4))
+    assert (more | less).equal(more)
+    assert int((more & ~less).any(0).sum()) == 3
+
+
 def test_drop_kept_of_nothing_kept_is_nothing() -> None:
     assert masks.drop_kept(masks.everything(2, 5), 0.5, np.random.default_rng(0)).all()
 

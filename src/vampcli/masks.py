@@ -60,6 +60,8 @@ def random(n_codebooks: int, n_frames: int, intensity: float, rng: np.random.Gen
 def drop_kept(mask: Tensor, share: float, rng: np.random.Generator) -> Tensor:
     """Hide a share of the frames that keep something, whole and each at most once.
 
+    With the same chance a larger share hides the same frames and more.
+
     Args:
         mask: bool (n_codebooks, n_frames).
         share: of the frames in which a token is kept, 0 to 1; the number is rounded.
@@ -67,8 +69,9 @@ def drop_kept(mask: Tensor, share: float, rng: np.random.Generator) -> Tensor:
 
     Departs from the official code: drawn without replacement, so exactly the share is dropped.
     """
-    keeping = torch.nonzero(~mask.all(0))[:, 0].numpy()
-    dropped = rng.choice(keeping, size=round(share * len(keeping)), replace=False)
+    keeps = ~mask.all(0).numpy()
+    order = rng.permutation(mask.shape[1])  # of all frames: what is kept elsewhere does not change whose turn is first
+    dropped = order[keeps[order]][: round(share * keeps.sum())]
     result = mask.clone()
     result[:, torch.from_numpy(dropped)] = True
     return result

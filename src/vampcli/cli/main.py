@@ -11,6 +11,7 @@ from vampcli.cli import evaluate, models, train
 from vampcli.cli.finetune import finetune
 from vampcli.cli.inpaint import inpaint
 from vampcli.cli.prepare import prepare
+from vampcli.cli.presets import presets
 
 app = typer.Typer(
     help="Re-make parts of a recording with masked acoustic token models.",
@@ -37,6 +38,7 @@ def root(
 
 
 app.command()(inpaint)
+app.command()(presets)
 app.command()(prepare)
 app.command()(finetune)
 app.add_typer(evaluate.app, name="evaluate")

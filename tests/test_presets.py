@@ -1,0 +1,114 @@
+"""Prompts with a name are the official app's; the dial goes from everything kept to nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+import oracles
+from conftest import Ran
+from vampcli import prompts
+from vampcli.cli.presets import settings
+from vampcli.config import PromptConfig
+from vampcli.errors import UsageError
+from vampcli.presets import PRESETS, PURPOSES, dial
+
+OFFICIAL = {  # period, kept codebooks, dropout, beat width in ms
+    "timbre-transfer": (2, 1, 0, 0),
+    "small-variation": (5, 4, 0, 0),
+    "small-variation-on-beat": (7, 4, 0, 50),
+    "medium-variation": (7, 4, 0, 0),
+    "medium-variation-on-beat": (13, 4, 0, 50),
+    "large-variation": (13, 4, 0.2, 0),
+    "large-variation-on-beat": (0, 4, 0, 80),
+    "unconditional": (0, None, 0, 0),
+}
+SHAPES = [(14, 4), (9, 4), (5, 2), (2, 1)]
+
+
+def kept_share(config: PromptConfig, n_codebooks: int, n_frames: int = 4000) -> float:
+    mask = prompts.draw(config, n_codebooks, n_frames, [], np.random.default_rng(0))
+    return 1 - float(mask.float().mean())
+
+
+def test_presets_are_the_official_ones() -> None:
+    found = {
+        name: (c.period, c.n_kept_codebooks, c.dropout, c.beat_width_ms if c.beats else 0)
+        for name, c in PRESETS.items()
+    }
+    assert found == OFFICIAL
+    assert PRESETS.keys() == PURPOSES.keys()
+
+
+def test_unconditional_keeps_nothing() -> None:
+    assert kept_share(PRESETS["unconditional"], 9) == 0
+
+
+@pytest.mark.parametrize(("n_codebooks", "n_coarse"), SHAPES)
+def test_dial_ends_at_everything_and_at_nothing(n_codebooks: int, n_coarse: int) -> None:
+    assert kept_share(dial(0, n_codebooks, n_coarse), n_codebooks) == 1
+    assert kept_share(dial(1, n_codebooks, n_coarse), n_codebooks) == 0
+
+
+@pytest.mark.parametrize(("n_codebooks", "n_coarse"), SHAPES)
+def test_dial_keeps_less_and_less_on_average(n_codebooks: int, n_coarse: int) -> None:
+    amounts = np.union1d(np.linspace(0, 1, 201), np.random.default_rng(0).random(1000)).tolist()
+    shares = [oracles.kept_share(dial(amount, n_codebooks, n_coarse), n_codebooks) for amount in amounts]
+    assert all(more > less for more, less in pairwise(shares))
+
+
+@pytest.mark.parametrize(("n_codebooks", "n_coarse"), SHAPES)
+def test_dial_keeps_less_and_less_in_prompts_drawn(n_codebooks: int, n_coarse: int) -> None:
+    configs = [dial(amount, n_codebooks, n_coarse) for amount in np.linspace(0, 1, 41).tolist()]
+    shares = [kept_share(config, n_codebooks) for config in configs]
+    assert all(more > less for more, less in pairwise(shares))
+    expected = [oracles.kept_share(config, n_codebooks) for config in configs]
+    assert shares == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize(("n_codebooks", "n_coarse"), SHAPES)
+def test_dial_has_no_jumps(n_codebooks: int, n_coarse: int) -> None:
+    amounts = np.linspace(0, 1, 2001).tolist()
+    shares = [oracles.kept_share(dial(amount, n_codebooks, n_coarse), n_codebooks) for amount in amounts]
+    assert max(-np.diff(shares)) < 10 / 2000  # nowhere does the share fall ten times as fast as on average
+
+
+@pytest.mark.parametrize(
+    ("amount", "name"), [(0.35, "small-variation"), (0.5, "medium-variation"), (0.7, "large-variation")]
+)
+def test_dial_passes_through_the_presets(amount: float, name: str) -> None:
+    found, preset = dial(amount, 14, 4), PRESETS[name]
+    assert (found.period, found.n_kept_codebooks) == (preset.period, preset.n_kept_codebooks)
+    assert found.dropout == pytest.approx(preset.dropout)
+
+
+@pytest.mark.parametrize("amount", [-0.01, 1.01, float("nan")])
+def test_dial_refuses_amounts_outside(amount: float) -> None:
+    with pytest.raises(UsageError, match=f"amount is {amount}"):
+        dial(amount, 14, 4)
+
+
+def test_settings_are_what_to_type() -> None:
+    config = PromptConfig(period=7, n_kept_codebooks=4, beats=True, beat_width_ms=50, dropout=0.2)
+    assert settings(config) == "--period 7 --keep-codebooks 4 --beats --beat-width 50 --dropout 0.2"
+
+
+def test_command_lists_every_preset(vamp: Callable[..., Ran]) -> None:
+    ran = vamp("presets")
+    assert (ran.code, ran.err) == (0, "")
+    rows = [[part.strip() for part in line.split("  ") if part] for line in ran.out.splitlines()]
+    assert rows == [[name, settings(config), PURPOSES[name]] for name, config in PRESETS.items()]
+
+
+def test_command_has_one_json_object_a_preset(vamp: Callable[..., Ran]) -> None:
+    found = {}
+    for line in vamp("presets", "--json").out.splitlines():
+        facts = json.loads(line)
+        name = facts.pop("preset")
+        assert facts.pop("purpose") == PURPOSES[name]
+        found[name] = PromptConfig(**facts)
+    assert found == PRESETS
