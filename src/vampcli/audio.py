@@ -1,13 +1,10 @@
-"""Sound as arrays: read and write without loss, measure the level."""
+"""Sound as arrays: read and write without loss, a block at a time."""
 
 from __future__ import annotations
 
 import io
 import logging
-import math
 import os
-import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,24 +12,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import soundfile as sf
-import torch
-import torchaudio.functional
 
 from vampcli.errors import InputError, UsageError
+from vampcli.files import replacing
 from vampcli.formats import BITS, container, holds
+from vampcli.wavchunks import add_loop
 
 log = logging.getLogger(__name__)
 
 Samples = npt.NDArray[np.floating[Any]]
 """float32 or float64 (n_channels, n_samples); full scale is 1."""
 
-TARGET_LUFS = -24.0
-QUIETEST_LUFS = -60.0
-SHORTEST_MEASURED_S = 0.4
-_LOUDEST_MEASURED = 0.25  # peak; torchaudio's filters clamp at full scale, and what is louder reads too quiet
-
-_BLOCK = 2**16  # samples written at once; libsndfile's Vorbis crashes on minutes in one piece
+_BLOCK = 2**16  # samples read or written at once; libsndfile's Vorbis crashes on minutes in one piece
 _WAV_LIMIT = 2**32 - 4096  # bytes that a RIFF header can count
+_UNKNOWN = 2**63 - 1  # libsndfile's number of samples in a stream that does not say
 
 
 @dataclass(frozen=True)
@@ -81,18 +74,31 @@ def read(path: str | Path) -> Waveform:
         with sf.SoundFile(_native(path)) as file:
             subtype, rate = file.subtype, file.samplerate
             dtype = "float64" if subtype in ("PCM_32", "DOUBLE") else "float32"
-            data = file.read(dtype=dtype, always_2d=True).T
+            if file.frames == _UNKNOWN:
+                raise InputError(f"{path} does not say how long it is", "write it anew: sox stream.flac whole.flac")
+            data, n_bad = _read_all(file, dtype)
     except (sf.LibsndfileError, OSError, RuntimeError) as error:
         raise InputError(f"cannot read {path}: {error}", "vamp reads wav, flac, ogg, mp3 and aiff") from error
     if data.shape[1] == 0:
         raise InputError(f"{path} holds no audio: 0 samples", "was the recording or the copy interrupted?")
-    bad = int(np.count_nonzero(~np.isfinite(data)))
-    if bad:
+    if n_bad:
         raise InputError(
-            f"{path} holds {bad} samples that are NaN or infinite, of {data.size}",
+            f"{path} holds {n_bad} samples that are NaN or infinite, of {data.size}",
             "export it again, or repair it: sox broken.wav fixed.wav",
         )
-    return Waveform(np.ascontiguousarray(data), rate, _lossless(subtype))
+    return Waveform(data, rate, _lossless(subtype))
+
+
+def _read_all(file: sf.SoundFile, dtype: str) -> tuple[Samples, int]:
+    """The samples (n_channels, n_samples) of an open file, and how many are NaN or infinite."""
+    data = np.empty((file.channels, file.frames), dtype)
+    n, n_bad = 0, 0
+    buffer = np.empty((_BLOCK, file.channels), dtype)
+    while len(block := file.read(out=buffer)):
+        data[:, n : n + len(block)] = block.T
+        n += len(block)
+        n_bad += block.size - int(np.count_nonzero(np.isfinite(block)))
+    return np.ascontiguousarray(data[:, :n]), n_bad  # a broken file may hold less than it says
 
 
 def _native(path: Path) -> str | bytes:
@@ -151,7 +157,13 @@ def check_output(path: str | Path, waveform: Waveform, asked: str | None = None)
         ) from error
 
 
-def write(path: str | Path, waveform: Waveform, subtype: str | None = None, overwrite: bool = False) -> None:
+def write(
+    path: str | Path,
+    waveform: Waveform,
+    subtype: str | None = None,
+    overwrite: bool = False,
+    loop: tuple[int, int] | None = None,
+) -> None:
     """Write a sound file whole or not at all; samples that came from a file of that format stay bit-identical.
 
     Args:
@@ -159,81 +171,58 @@ def write(path: str | Path, waveform: Waveform, subtype: str | None = None, over
         waveform: what to write.
         subtype: sample format; the waveform's own by default.
         overwrite: replace a file that exists.
+        loop: samples [start, end) that a sampler is to repeat; only WAV files say so.
 
     Raises:
         InputError: the file exists, or the folder is not writable or full.
-        UsageError: the suffix names no format we write.
+        UsageError: the suffix names no format we write, or the loop is not within the sound.
     """
     path = Path(path)
     check_output(path, waveform)
     kind, stored = output_format(path, subtype or waveform.subtype)
-    if path.exists() and not overwrite:
-        raise InputError(f"{path} exists", "replace it with overwrite, or name another file")
-    if not holds(stored, waveform.subtype):
-        log.warning("%s cannot hold %s samples exactly: the kept part is rounded, too", stored, waveform.subtype)
-    data = _quantised(waveform.samples, BITS[stored]) if stored in BITS else waveform.samples
-    if kind == "WAV" and data.size * data.itemsize > _WAV_LIMIT:
+    if loop and not 0 <= loop[0] < loop[1] <= waveform.n_samples:
+        raise UsageError(f"a loop of samples {loop[0]} to {loop[1]} in {waveform.n_samples}", "start < end <= length")
+    if loop and kind != "WAV":
+        log.info("%s files hold no loop points: none are written", kind)
+    with replacing(path, overwrite) as temp:
+        if not holds(stored, waveform.subtype):
+            log.warning("%s cannot hold %s samples exactly: the kept part is rounded, too", stored, waveform.subtype)
+        try:
+            _encode(temp, waveform, kind, stored)
+        except (AssertionError, sf.LibsndfileError) as error:  # soundfile asserts that all was written
+            raise OSError(str(error)) from error
+        if loop and kind == "WAV":
+            add_loop(temp, *loop, waveform.sample_rate)
+
+
+def _encode(path: Path, waveform: Waveform, kind: str, stored: str) -> None:
+    """Fill a file with a waveform, in that container and sample format; a full disk is an error."""
+    samples, bits, n_clamped = waveform.samples, BITS.get(stored), 0
+    bytes_each = bits // 8 if bits else 8 if stored == "DOUBLE" else 4
+    if kind == "WAV" and samples.size * bytes_each > _WAV_LIMIT:
         kind = "RF64"
-    temp = None
-    try:
-        descriptor, temp = tempfile.mkstemp(prefix=f".{path.stem[:40]}.", suffix=path.suffix, dir=path.parent)
-        os.close(descriptor)
-        os.chmod(temp, 0o666 & ~_umask())
-        encoded = io.BytesIO()  # of what compresses: its encoders do not notice a full disk
-        target = encoded if kind in ("OGG", "MP3") else _native(Path(temp))
-        with sf.SoundFile(target, "w", waveform.sample_rate, waveform.n_channels, stored, format=kind) as file:
-            for start in range(0, waveform.n_samples, _BLOCK):
-                file.write(data.T[start : start + _BLOCK])
-        if target is encoded:
-            Path(temp).write_bytes(encoded.getbuffer())
-        elif sf.info(_native(Path(temp))).frames != waveform.n_samples:
-            raise OSError("the disk is full")
-        os.replace(temp, path)
-    except (OSError, AssertionError, sf.LibsndfileError) as error:  # soundfile asserts that all was written
-        raise InputError(f"cannot write {path}: {error}", "is the disk full, the folder there and writable?") from error
-    finally:
-        if temp is not None and os.path.exists(temp):
-            os.unlink(temp)
+    encoded = io.BytesIO()  # of what compresses: its encoders do not notice a full disk
+    target = encoded if kind in ("OGG", "MP3") else _native(path)
+    with sf.SoundFile(target, "w", waveform.sample_rate, waveform.n_channels, stored, format=kind) as file:
+        for start in range(0, waveform.n_samples, _BLOCK):
+            block = samples[:, start : start + _BLOCK]
+            if bits is None:
+                file.write(block.T)
+            else:
+                integers, n = _quantised(block, bits)
+                file.write(integers.T)
+                n_clamped += n
+    if target is encoded:
+        path.write_bytes(encoded.getbuffer())
+    elif sf.info(_native(path)).frames != waveform.n_samples:
+        raise OSError("the disk is full")
+    if n_clamped:
+        log.warning("%d samples were too loud for the format and were clamped", n_clamped)
 
 
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
-
-
-def _quantised(samples: Samples, bits: int) -> npt.NDArray[np.int32]:
+def _quantised(samples: Samples, bits: int) -> tuple[npt.NDArray[np.int32], int]:
     """Round to integers of that many bits, left-justified in 32; count what had to be clamped."""
     scaled = np.round(samples.astype(np.float64) * 2.0 ** (bits - 1))
     low, high = -(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1
-    clamped = int(np.count_nonzero((scaled < low) | (scaled > high)))
-    if clamped:
-        log.warning("%d samples were too loud for the format and were clamped", clamped)
-    return (np.clip(scaled, low, high).astype(np.int64) << (32 - bits)).astype(np.int32)
-
-
-def level_gain(samples: Samples, sample_rate: int, spans: Sequence[tuple[int, int]] = ()) -> float:
-    """Find the gain that brings what is kept to -24 LUFS, or less where peaks would pass full scale.
-
-    Args:
-        samples: float (n_channels, n_samples), at most 5 channels.
-        sample_rate: in Hz.
-        spans: sample ranges [start, end) that must not matter. Where under 0.4 s remain, all matters.
-
-    Returns:
-        A factor; 1 for audio under 0.4 s or below -60 LUFS. Undo it with its inverse.
-    """
-    kept_mask = np.ones(samples.shape[1], dtype=bool)
-    for start, end in spans:
-        kept_mask[start:end] = False
-    shortest = SHORTEST_MEASURED_S * sample_rate
-    kept = samples[:, kept_mask] if kept_mask.sum() >= shortest else samples
-    peak = float(np.abs(kept).max(initial=0.0))
-    if kept.shape[1] < shortest or peak == 0.0:
-        return 1.0
-    scale = min(1.0, _LOUDEST_MEASURED / peak)
-    scaled = torch.from_numpy((kept * scale).astype(np.float32))
-    lufs = float(torchaudio.functional.loudness(scaled, sample_rate)) - 20 * math.log10(scale)
-    if not lufs >= QUIETEST_LUFS:  # also NaN: all blocks below the gate
-        return 1.0
-    return min(10 ** ((TARGET_LUFS - lufs) / 20), 1 / peak)
+    n_clamped = int(np.count_nonzero((scaled < low) | (scaled > high)))
+    return (np.clip(scaled, low, high).astype(np.int64) << (32 - bits)).astype(np.int32), n_clamped

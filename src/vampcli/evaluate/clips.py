@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vampcli.audio import level_gain, read
+from vampcli.audio import read
 from vampcli.errors import InputError
+from vampcli.level import level_gain
 from vampcli.resampling import resample
 
 
