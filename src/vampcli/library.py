@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections.abc import Iterator
@@ -112,6 +113,27 @@ def _fitting(base: str, adapter: Path) -> Found:
     if weights_hash(folder) != facts.base_hash:
         log.warning("the adapter %s was learned on another version of %s: it may fit badly", adapter.name, base)
     return Found(folder, adapter)
+
+
+def model_hash(found: Found) -> str:
+    """SHA-256 over the files of a model and of its adapter, names and contents: the same only for the same model.
+
+    Raises:
+        ModelError: a file cannot be read.
+    """
+    folder, adapter = found.folder, found.adapter
+    files = [folder / CONFIG, *(folder / f"{part}.safetensors" for part in PARTS)]
+    files += [adapter / lora.FILE] if adapter else []
+    digest = hashlib.sha256()
+    for path in files:
+        try:
+            with path.open("rb") as file:
+                digest.update(f"{path.name} {os.fstat(file.fileno()).st_size}\n".encode())
+                while block := file.read(2**20):
+                    digest.update(block)
+        except OSError as error:
+            raise ModelError(f"cannot read {path}: {error}", "import or pull the model again") from error
+    return digest.hexdigest()
 
 
 def sizes(folder: Path) -> Iterator[tuple[str, int]]:
