@@ -172,6 +172,10 @@ def test_events_at_either_end_of_the_clip_are_cut_to_it() -> None:
     assert prompts.event_ranges(times, 0.04, GRID, 5, 5) == [(0, 1), (1, 3), (4, 5)]
 
 
+def test_an_event_shorter_than_a_sample_touches_a_frame() -> None:
+    assert prompts.event_ranges([0.04], 0.0004, GRID, 0, 5) == [(2, 3)]
+
+
 @pytest.mark.parametrize("factor", [1, 2, 3, 16])
 def test_a_stretched_clip_holds_the_old_frames_at_multiples(factor: int) -> None:
     tokens = torch.arange(24).reshape(2, 12)
