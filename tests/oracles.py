@@ -108,6 +108,13 @@ def kept_share(config: PromptConfig, n_codebooks: int) -> float:
     return frames * (1 - config.dropout) * codebooks / n_codebooks
 
 
+def packed(tokens: Sequence[int], n_bits: int) -> bytes:
+    """Write every token in binary, one after another, and read the string off in bytes."""
+    text = "".join(format(token, f"0{n_bits}b") for token in tokens)
+    text += "0" * (-len(text) % 8)
+    return bytes(int(text[i : i + 8], 2) for i in range(0, len(text), 8))
+
+
 def lowbias32(x: int) -> int:
     """Wellons' integer hash, in Python's integers."""
     x ^= x >> 16

@@ -20,9 +20,10 @@ from torch import Tensor
 
 import vampcli
 from conftest import tiny_parts
-from vampcli import checkpoint, library
+from vampcli import checkpoint, library, lora
 from vampcli.checkpoint import PARTS, Parts
 from vampcli.errors import ExitCode, InputError, ModelError
+from vampcli.library import Found
 
 CPU = torch.device("cpu")
 
@@ -299,6 +300,28 @@ def test_vamp_home_comes_before_xdg_and_a_folder_before_a_name(
         shutil.copytree(tiny_folder, tmp_path / home / "models/mine")
     assert library.find("mine") == tmp_path / "vamp/models/mine"
     assert library.find(str(tiny_folder)) == tiny_folder
+
+
+def test_the_hash_of_a_model_changes_with_any_of_its_files_and_with_nothing_else(
+    folder: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / lora.FILE).write_bytes(b"pairs")
+    bare, bent = Found(folder), Found(folder, adapter)
+    hashes = [library.model_hash(bare), library.model_hash(bent)]
+    assert hashes[0] == library.model_hash(Found(tiny_folder))
+    (folder / "README.md").write_text("about")
+    assert library.model_hash(bare) == hashes[0]
+    for path in (adapter / lora.FILE, folder / "config.json", *(folder / f"{part}.safetensors" for part in PARTS)):
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+        hashes.append(library.model_hash(bent))
+    assert len(set(hashes)) == len(hashes) == 7
+    (folder / "fine.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"cannot read .*fine\.safetensors"):
+        library.model_hash(bare)
 
 
 def test_loading_imports_neither_compiler_nor_dac_nor_librosa(tiny_folder: Path) -> None:
