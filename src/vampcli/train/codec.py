@@ -46,7 +46,7 @@ class CodecTask(Task):
     all of them die.
     """
 
-    rewrites_weights = True
+    newcomers = ("discriminators.",)
 
     def __init__(self, run: CodecRun) -> None:
         super().__init__()
@@ -112,10 +112,11 @@ class CodecTask(Task):
 
     def loss(self, step: int, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         """How far the reconstruction is off, and the quantiser's two losses."""
-        config = self.run.loss
+        config, self.rewritten = self.run.loss, ()
         if step == 0 and isinstance(self.codec, MagnitudeCodec) and not self.run.start:
             n_batches = -(-_N_FIT_FRAMES * self.run.codec.codebook_size // (self.run.loop.batch_size * config.n_frames))
             fit(self.codec, (self._drawn(rng) for _ in range(n_batches)), rng)
+            self.rewritten = list(self.codec.state_dict().values())
         unquantised = self.learns_codes and not self.run.start and step < config.quantize_from
         if self.learns_codes and not self.run.start and step == config.quantize_from:
             self._fill_codebooks(rng)
@@ -185,6 +186,7 @@ class CodecTask(Task):
         with torch.no_grad():
             latents = torch.cat([self._latents(self._excerpts(rng)) for _ in range(_N_FILL_BATCHES)])
             fill_from(self.codec.quantizer, latents, rng)
+        self.rewritten = list(self.codec.quantizer.state_dict().values())
 
     def _keep_codes_alive(self, step: int, rng: np.random.Generator, latents: Tensor, codes: Tensor) -> None:
         config = self.run.loss
@@ -193,6 +195,7 @@ class CodecTask(Task):
         self.usage += count_codes(codes, self.run.codec.codebook_size)
         if (step + 1) % config.reseed_every == 0:
             reseed_unused(self.codec.quantizer, latents, self.usage == 0, rng)
+            self.rewritten = [*self.rewritten, self.codec.codebooks]
             self.usage.zero_()
 
     def validate(self) -> dict[str, float]:

@@ -31,6 +31,12 @@ _WANTED = {
 }
 
 
+def _at_least_one(config: object, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) < 1:
+            raise UsageError(f"{name} is {getattr(config, name)}", "it takes 1 or more")
+
+
 @dataclass(frozen=True)
 class DataConfig:
     """What to learn from.
@@ -88,6 +94,7 @@ class LoopConfig:
     save_every_s: float = 300.0
 
     def __post_init__(self) -> None:
+        _at_least_one(self, "n_steps", "batch_size")
         if self.schedule not in ("linear", "cosine", "noam", "constant"):
             raise UsageError(f"schedule is {self.schedule!r}", "choose linear, cosine, noam or constant")
         if self.decay_from and self.decay_from >= self.n_steps:
@@ -110,8 +117,8 @@ class CodecLossConfig:
         waveform_weight: of the mel error of what a codec of magnitudes sounds like, beside the error of the
             magnitudes themselves; 0 saves finding phases in every step.
         adversarial_from: step from which discriminators judge (and learn); negative = never, and there are none.
-            Early on they cost far more than they give. Set it beyond the run's end, look at the validation mel
-            error, and once that is flat resume with the step reached; keep the result only if the mel error
+            Early on they cost far more than they give. Look at the validation mel error, and once that is flat
+            resume with the step reached; keep the result only if the mel error
             rises by less than 3 % while pictures and borders of spans get better.
         adversarial_weight: of what the discriminators say.
         feature_weight: of how differently their layers hear real and re-made sound.
@@ -131,6 +138,9 @@ class CodecLossConfig:
     adversarial_from: int = -1
     adversarial_weight: float = 0.1
     feature_weight: float = 0.2
+
+    def __post_init__(self) -> None:
+        _at_least_one(self, "n_frames", "reseed_every")
 
 
 @dataclass(frozen=True)
@@ -170,6 +180,7 @@ class TokenRun:
     start: str = ""
 
     def __post_init__(self) -> None:
+        _at_least_one(self, "n_frames")
         if self.n_frames > self.model.context_frames:
             raise UsageError(
                 f"n_frames is {self.n_frames}, but the model's context_frames {self.model.context_frames}",

@@ -28,9 +28,13 @@ def read_manifest(folder: str | Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise InputError(f"no {MANIFEST} in {folder}", "make the folder with `vamp prepare`, or `vamp train tokens`")
     try:
-        entries: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        entries = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {path}: {error}", "prepare the folder again") from error
+    if not isinstance(entries, list) or not all(
+        isinstance(e, dict) and {"file", "author"} <= e.keys() for e in entries
+    ):
+        raise InputError(f"{path} is damaged: it is no list of pieces", "prepare the folder again")
     return entries
 
 
@@ -104,12 +108,16 @@ class Pool:
         key: the tensor to read, (..., n): `samples` or `codes`; the last axis is time.
         author_cap: the largest share of all draws that one author may have; with fewer than
             1 / author_cap authors all get the same.
+
+    Raises:
+        InputError: there are no pieces, or one is missing, damaged or something else.
     """
 
     def __init__(self, folder: str | Path, key: str, author_cap: float = 1.0) -> None:
         self.entries = read_manifest(folder)
-        files = [safe_open(str(Path(folder) / entry["file"]), framework="pt") for entry in self.entries]
-        self.pieces = [file.get_slice(key) for file in files]  # type: ignore[no-untyped-call]
+        if not self.entries:
+            raise InputError(f"there are no pieces in {folder}", "prepare recordings into it")
+        self.pieces = [_opened(Path(folder) / entry["file"], key) for entry in self.entries]
         self.lengths = np.array([piece.get_shape()[-1] for piece in self.pieces])
         self.shares = capped_shares(self.lengths, [e["author"] for e in self.entries], author_cap)
 
@@ -130,6 +138,15 @@ class Pool:
         return torch.stack(
             [self.pieces[i][..., start : start + length] for i, start in zip(chosen, starts, strict=True)]
         )
+
+
+def _opened(path: Path, key: str) -> Any:
+    """A tensor of a file that is read where it is sliced."""
+    try:
+        return safe_open(str(path), framework="pt").get_slice(key)  # type: ignore[no-untyped-call]
+    except (OSError, SafetensorError) as error:
+        cure = "remove it and make the folder again; what is whole is kept"
+        raise InputError(f"{path} has no readable {key}: {error}", cure) from error
 
 
 def capped_shares(lengths: npt.ArrayLike, authors: list[str], cap: float) -> npt.NDArray[np.float64]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from vampcli import checkpoint
@@ -42,7 +44,7 @@ def export(
         temperature: what suits the transformers.
 
     Raises:
-        InputError: a run folder holds no state.
+        InputError: a run folder holds no state, a damaged one, or one of other sizes than its TOML says.
         ModelError: coarse or fine was trained on the tokens of another encoder or quantiser.
     """
     codec_module = _codec(codec)
@@ -64,7 +66,7 @@ def _codec(folder: Path) -> Any:
 def _transformer(run: Path, codec_hash: str) -> VampNet:
     model = VampNet(load_run(run / RUN, TokenRun).model)
     _load_average(model, run, "model.")
-    with safe_open(str(run / STATE), framework="pt") as file:
+    with _opened(run) as file:
         learned_on = bytes(file.get_tensor("task.codec_hash").tolist()).hex()
     if learned_on != codec_hash:
         raise ModelError(f"{run} learned the tokens of another codec", "only a codec's decoder may change since")
@@ -72,13 +74,24 @@ def _transformer(run: Path, codec_hash: str) -> VampNet:
 
 
 def _load_average(module: nn.Module, run: Path, prefix: str) -> None:
-    path = run / STATE
-    if not path.is_file():
-        raise InputError(f"{run} holds no training state", "name the folder of a run")
-    with safe_open(str(path), framework="pt") as file:
+    with _opened(run) as file:
         names = set(file.keys())
         tensors = {}
         for name in module.state_dict():
             averaged = f"average.{prefix}{name}"
             tensors[name] = file.get_tensor(averaged if averaged in names else f"task.{prefix}{name}")
-    module.load_state_dict(tensors)
+        module.load_state_dict(tensors)
+
+
+@contextmanager
+def _opened(run: Path) -> Iterator[Any]:
+    """The state of a run, open to be read; what goes wrong with it meanwhile is an `InputError`."""
+    path = run / STATE
+    if not path.is_file():
+        raise InputError(f"{run} holds no training state", "name the folder of a run")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            yield file
+    except (OSError, SafetensorError, RuntimeError) as error:
+        why = str(error).splitlines()[0]
+        raise InputError(f"{path} is damaged, or not what {RUN} says: {why}", "train it again") from error

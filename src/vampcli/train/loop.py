@@ -7,7 +7,7 @@ import logging
 import math
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
@@ -38,10 +38,13 @@ class Task(nn.Module):
         rank: which of `n_processes` processes this is; a task draws its own clips in each.
         n_processes: that train along.
         audio_s: seconds of audio in a process's step; 0 = unknown.
-        rewrites_weights: whether `loss` itself changes weights, at random.
+        rewritten: what the last `loss` changed itself, at random: the optimiser did not, so processes differ in it.
+        newcomers: how names in the state begin that a run may gain or lose on the way; gained, they start afresh.
     """
 
-    rank, n_processes, audio_s, rewrites_weights = 0, 1, 0.0, False
+    rank, n_processes, audio_s = 0, 1, 0.0
+    rewritten: Sequence[Tensor] = ()
+    newcomers: tuple[str, ...] = ()
 
     def loss(self, step: int, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         """Draw a batch with `rng` and return the loss and figures to log."""
@@ -105,7 +108,7 @@ class Trainer:
         Raises:
             InputError: there is none, or it does not fit.
         """
-        meta = read_state(self.folder, self.task, self.parameters, self.average, self.optimizer)
+        meta = read_state(self.folder, self.task, self.parameters, self.average, self.optimizer, self.task.newcomers)
         self.step, self.seconds = int(meta["step"]), float(meta["seconds"])
 
     def advance(self, wish: bool = False) -> dict[str, float]:
@@ -135,8 +138,7 @@ class Trainer:
                 "the last good weights are saved; resume with another seed and a lower learning_rate",
             )
         self.optimizer.step()
-        if self.task.rewrites_weights:
-            self.processes.share(self.task.state_dict().values())
+        self.processes.share(self.task.rewritten)
         self.step += 1
         decay = min(self.config.ema_decay, self.step / (10 + self.step))
         with torch.no_grad():
@@ -157,7 +159,7 @@ class Trainer:
         """
         asked = _StopOnSignal()
         began = saved = last = time.monotonic()
-        sums = _Means()
+        sums, first = _Means(), self.step
         try:
             with asked:
                 while self.step < self.config.n_steps and not self.stopping:
@@ -179,7 +181,8 @@ class Trainer:
                     last = now
             self.interrupted = asked.asked
         finally:  # a step that fails is before its update: what is saved is whole
-            self.save()
+            if self.step > first:
+                self.save()
 
     def _due(self, every: int) -> bool:
         return every > 0 and self.step % every == 0 and self._is_main

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from vampcli.errors import InputError, UsageError
 from vampcli.train.data import write_whole
@@ -25,7 +28,7 @@ def read_curves(run: Path) -> dict[str, Curve]:
     """
     path = run / LOG
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = list(_lines(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {path}: {error}", "name the folder of a training run") from error
     curves: dict[str, Curve] = defaultdict(lambda: ([], []))
@@ -39,6 +42,15 @@ def read_curves(run: Path) -> dict[str, Curve]:
     if not curves:
         raise InputError(f"{path} is empty", "wait for the first `log_every` steps")
     return dict(curves)
+
+
+def _lines(text: str) -> Iterator[dict[str, Any]]:
+    """What is whole of a log: a run that is killed may leave half a line."""
+    for line in text.splitlines():
+        with suppress(json.JSONDecodeError):
+            figures = json.loads(line)
+            if isinstance(figures, dict) and "step" in figures:
+                yield figures
 
 
 def panels(names: list[str]) -> dict[str, list[str]]:

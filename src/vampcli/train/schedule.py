@@ -23,7 +23,7 @@ def learning_rate(config: LoopConfig, step: int) -> float:
     """
     warmup = max(1, config.warmup_steps)
     rate = config.learning_rate * min(1.0, (step + 1) / warmup)
-    start = config.decay_from or (config.warmup_steps if config.schedule == "cosine" else 0)
+    start = config.decay_from or (warmup if config.schedule == "cosine" else 0)
     if config.schedule == "noam":
         return rate * min(1.0, math.sqrt(warmup / (step + 1)))
     if config.schedule == "constant" or not start or step < start:

@@ -46,8 +46,17 @@ def read_state(
     parameters: dict[str, nn.Parameter],
     average: dict[str, Tensor],
     optimizer: optim.Optimizer,
+    newcomers: tuple[str, ...] = (),
 ) -> dict[str, str]:
     """Take up a state, in place.
+
+    Args:
+        folder: that `write_state` wrote to.
+        task: changed, as are the other three.
+        parameters: of the task that learn.
+        average: of them.
+        optimizer: of them.
+        newcomers: how names begin that the state may lack, and then stay as they are, or have beyond the task's.
 
     Returns:
         What `write_state` was given as `meta`, as text.
@@ -60,16 +69,22 @@ def read_state(
         raise InputError(f"nothing to resume in {folder}", "leave --resume out to start")
     try:
         with safe_open(str(path), framework="pt") as file:
-            meta, tensors = dict(file.metadata()), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            meta, tensors = dict(file.metadata() or {}), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path} is damaged: {error}", "start again in another folder") from error
-    own = {n.removeprefix("task."): t for n, t in tensors.items() if n.startswith("task.")}
+    if not {"step", "seconds"} <= meta.keys():
+        raise InputError(f"{path} does not say how far it is", "start again in another folder")
+    stored = {n.removeprefix("task."): t for n, t in tensors.items() if n.startswith("task.")}
+    now = task.state_dict()
+    gone = {n for n in stored.keys() - now.keys() if n.startswith(newcomers)}
+    new = {n for n in now.keys() - stored.keys() if n.startswith(newcomers)}
     try:
-        task.load_state_dict(own)
-    except RuntimeError as error:
+        task.load_state_dict({n: t for n, t in stored.items() if n not in gone} | {n: now[n] for n in new})
+        for name in parameters.keys() - new:
+            average[name].copy_(tensors[f"average.{name}"])
+    except (RuntimeError, KeyError) as error:
         raise InputError(f"{path} is of a run with other sizes", "resume with the TOML it began with") from error
     for name, parameter in parameters.items():
-        average[name].copy_(tensors[f"average.{name}"])
         if f"optimizer.step.{name}" in tensors:
             values = {key: tensors[f"optimizer.{key}.{name}"] for key in _KEYS}
             optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in values.items()}

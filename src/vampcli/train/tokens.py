@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from vampcli import checkpoint, library
 from vampcli.codec.ranges import encode_long
@@ -36,12 +36,12 @@ def pack(
         How many frames there are in all.
 
     Raises:
-        InputError: `out` holds tokens of another codec, or the audio has another rate than the codec.
+        InputError: `out` holds audio or tokens of another codec, or the audio has another rate than the codec.
     """
     folder, device = library.find(model), device or torch.device("cpu")
     codec = checkpoint.load_parts(folder, device, torch.float32).codec
     own_hash = checkpoint.stored_hash(folder / "codec.safetensors")
-    if (out / MANIFEST).exists() and token_codec_hash(out) not in (own_hash, ""):
+    if (out / MANIFEST).exists() and token_codec_hash(out) != own_hash:
         raise InputError(f"{out} holds tokens of another codec than {model}", "name another folder, or remove it")
     pool = Pool(audio, "samples")
     rates = {entry.get("sample_rate", codec.grid.sample_rate) for entry in pool.entries} - {codec.grid.sample_rate}
@@ -63,13 +63,21 @@ def pack(
 
 
 def _metadata(path: Path) -> dict[str, str]:
-    """What a file of tokens was made of; nothing where it is missing."""
-    if not path.is_file():
+    """What a file of tokens was made of; nothing where it is missing or damaged."""
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (OSError, SafetensorError):
         return {}
-    with safe_open(str(path), framework="pt") as file:
-        return dict(file.metadata() or {})
 
 
 def token_codec_hash(folder: str | Path) -> str:
-    """The hash of the codec that made a folder's tokens."""
-    return str(next(iter(read_manifest(folder)), {}).get(_HASH, ""))
+    """The hash of the codec that made a folder's tokens.
+
+    Raises:
+        InputError: the folder holds no tokens.
+    """
+    hashes = {str(entry.get(_HASH, "")) for entry in read_manifest(folder)}
+    if len(hashes) != 1 or "" in hashes:
+        raise InputError(f"{folder} holds no tokens of one codec", "make them with `vamp train tokens`")
+    return hashes.pop()
