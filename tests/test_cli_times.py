@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from vampcli.cli.times import collect_spans, parse_span, parse_time
+from vampcli.config import Counted
 from vampcli.errors import UsageError
 
 
@@ -35,6 +36,35 @@ def test_spans_have_two_times() -> None:
     for text in ("4", "1-2-3", ""):
         with pytest.raises(UsageError, match="not a span"):
             parse_span(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "counted"),
+    [
+        ("bars:5-8", Counted("bars", 5, 8)),
+        ("beats:17-24", Counted("beats", 17, 24)),
+        ("bars:5", Counted("bars", 5, 5)),
+        (" beats:1 ", Counted("beats", 1, 1)),
+    ],
+)
+def test_bars_and_beats_stay_counted(text: str, counted: Counted) -> None:
+    assert parse_span(text) == counted
+    assert collect_spans("1", "2", [text, "4-5"]) == [(1, 2), counted, (4, 5)]
+
+
+@pytest.mark.parametrize(
+    "text", ["bars:", "bars:5-", "bars:-5", "bars:1.5-2", "beats 3-4", "bars:5-beats:8", "bars5-8"]
+)
+def test_what_is_not_counted_well_is_named_with_the_way_to_write_it(text: str) -> None:
+    with pytest.raises(UsageError, match="not a span") as caught:
+        parse_span(text)
+    assert "bars:5-8" in caught.value.hint
+
+
+@pytest.mark.parametrize(("text", "fact"), [("bars:0-3", "starts before 1"), ("beats:8-5", "ends before it starts")])
+def test_counting_starts_at_one_and_goes_forward(text: str, fact: str) -> None:
+    with pytest.raises(UsageError, match=fact):
+        parse_span(text)
 
 
 def test_start_and_end_come_before_spans_and_need_each_other() -> None:

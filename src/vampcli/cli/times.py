@@ -1,9 +1,10 @@
-"""Times as people write them: `4`, `4.5`, `1:02.5`, and spans of them, `4-6`."""
+"""Times as people write them: `4`, `4.5`, `1:02.5`, and spans: `4-6`, `bars:5-8`, `beats:17-24`."""
 
 from __future__ import annotations
 
 import re
 
+from vampcli.config import Counted, Span
 from vampcli.errors import UsageError
 
 _TIME = r"(?:(\d+):)?(?:(\d+):)?(\d+(?:\.\d*)?|\.\d+)s?"
@@ -25,19 +26,23 @@ def parse_time(text: str) -> float:
     return total
 
 
-def parse_span(text: str) -> tuple[float, float]:
-    """Two times with a hyphen between them -> start and end in seconds.
+def parse_span(text: str) -> Span:
+    """Two times with a hyphen between them -> start and end in seconds; bars and beats stay counted.
 
     Raises:
-        UsageError: it is not that.
+        UsageError: it is neither, or is counted backwards.
     """
+    counted = re.fullmatch(r"(bars|beats):(\d+)(?:-(\d+))?", text.strip())
+    if counted is not None:
+        unit, first, last = counted.groups()
+        return Counted("bars" if unit == "bars" else "beats", int(first), int(last or first))
     parts = text.split("-")
-    if len(parts) != 2:
-        raise UsageError(f"not a span: {text!r}", "write start-end, such as 4-6 or 1:02.5-1:04")
+    if len(parts) != 2 or text.lstrip().startswith(("bar", "beat")):
+        raise UsageError(f"not a span: {text!r}", "write start-end, such as 4-6, 1:02.5-1:04 or bars:5-8")
     return parse_time(parts[0]), parse_time(parts[1])
 
 
-def collect_spans(start: str | None, end: str | None, spans: list[str]) -> list[tuple[float, float]]:
+def collect_spans(start: str | None, end: str | None, spans: list[str]) -> list[Span]:
     """Join `--start`/`--end` and every `--span`.
 
     Raises:
