@@ -8,9 +8,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vampcli.audio import level_gain, read
+from vampcli.audio import read
 from vampcli.errors import InputError, VampError
+from vampcli.level import level_gain
 from vampcli.recordings import MODULES, Piece, sounds_below
 from vampcli.resampling import resample
 from vampcli.train.data import MANIFEST, read_manifest, save_whole, write_manifest
@@ -37,6 +40,7 @@ _BLOCK_S = 0.05
 _MEASURED_S = 600
 _N_EXCERPTS = 10
 _LONGEST_RENDER_S = 900
+_SAVE_EVERY_S = 5.0
 
 Mono = npt.NDArray[np.float32]
 Entry = dict[str, Any]
@@ -56,6 +60,8 @@ def prepare(
 ) -> Iterator[Outcome]:
     """Write every readable piece as int16 audio; finished pieces are kept, and the manifest is whole at any time.
 
+    It is written every few seconds and at the end: a run that is killed makes again what it made since.
+
     Args:
         pieces: what to read, all of one split.
         out: folder for the segments, safetensors files (tensor `samples`, int16 (n_samples,) at 44.1 kHz), and for
@@ -73,17 +79,28 @@ def prepare(
     """
     entries = _begun(out, pieces)
     known = {key: list(group) for key, group in _grouped(entries).items()}
-    for i, outcome in enumerate(_outcomes(pieces, out, known, jobs)):
-        key = _key(outcome.piece)
-        if outcome.entries and outcome.entries != known.get(key):
-            stale = {e["file"] for e in known.get(key, [])} - {e["file"] for e in outcome.entries}
-            known[key] = outcome.entries
-            write_manifest(out, [entry for group in known.values() for entry in group])
-            for name in stale:
-                (out / name).unlink(missing_ok=True)
-        if progress is not None:
-            progress(i + 1, len(pieces))
-        yield outcome
+    written, saved = list(known.values()), time.monotonic()
+    try:
+        for i, outcome in enumerate(_outcomes(pieces, out, dict(known), jobs)):
+            if outcome.entries:
+                known[_key(outcome.piece)] = outcome.entries
+            if time.monotonic() - saved > _SAVE_EVERY_S:
+                written, saved = _saved(out, written, list(known.values())), time.monotonic()
+            if progress is not None:
+                progress(i + 1, len(pieces))
+            yield outcome
+    finally:
+        _saved(out, written, list(known.values()))
+
+
+def _saved(out: Path, before: list[list[Entry]], now: list[list[Entry]]) -> list[list[Entry]]:
+    """Write the manifest if it has changed, and only then remove files that it names no more."""
+    if now == before:
+        return before
+    write_manifest(out, list(chain(*now)))
+    for name in {e["file"] for e in chain(*before)} - {e["file"] for e in chain(*now)}:
+        (out / name).unlink(missing_ok=True)
+    return now
 
 
 def _begun(out: Path, pieces: Iterable[Piece]) -> list[Entry]:
@@ -176,7 +193,7 @@ def _segments(path: Path) -> list[tuple[int, npt.NDArray[np.int16]]]:
 
 
 def _gain(mono: Mono) -> float:
-    """The gain to -24 LUFS, of a long piece from excerpts all over it: measuring takes a dozen times its memory."""
+    """The gain to -24 LUFS, of a long piece from excerpts all over it: measuring takes its time."""
     n = round(_MEASURED_S * SAMPLE_RATE / _N_EXCERPTS)
     if len(mono) <= n * _N_EXCERPTS:
         return level_gain(mono[None], SAMPLE_RATE)
