@@ -21,8 +21,8 @@ from safetensors.torch import load_file
 
 from conftest import Ran, music
 from vampcli import checkpoint
-from vampcli.audio import level_gain
 from vampcli.errors import InputError, UsageError
+from vampcli.level import level_gain
 from vampcli.recordings import expand, pieces_of_files, pieces_of_table
 from vampcli.train import prepare as preparing
 from vampcli.train.credits import credits_text, licence_hours, write_credits
