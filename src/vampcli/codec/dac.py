@@ -7,39 +7,18 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from vampcli.codec.lac import DILATIONS_ENCODER, ResidualLayer, Snake, convolutional_encoder, encoder_reach
+from vampcli.codec.lac import DILATIONS_ENCODER, LacConfig, ResidualLayer, Snake, convolutional_encoder, encoder_reach
 from vampcli.codec.quantized import QuantizedCodec
 from vampcli.codec.rvq import ResidualVectorQuantizer
-from vampcli.grid import TokenGrid
 
 
 @dataclass(frozen=True)
-class DacConfig:
+class DacConfig(LacConfig):
     """Sizes of a `DacCodec`; the defaults are those of the published 44.1 kHz model."""
 
-    sample_rate: int = 44100
-    encoder_dim: int = 64
     encoder_rates: tuple[int, ...] = (2, 4, 8, 8)
-    decoder_dim: int = 1536
     decoder_rates: tuple[int, ...] = (8, 8, 4, 2)
     n_codebooks: int = 9
-    codebook_size: int = 1024
-    codebook_dim: int = 8
-
-    @property
-    def hop_length(self) -> int:
-        """Samples in a frame."""
-        return int(math.prod(self.encoder_rates))
-
-    @property
-    def latent_dim(self) -> int:
-        """Numbers in a latent frame."""
-        return self.encoder_dim << len(self.encoder_rates)
-
-    @property
-    def grid(self) -> TokenGrid:
-        """The token grid that this codec fills."""
-        return TokenGrid(self.sample_rate, self.hop_length, self.n_codebooks, self.codebook_size)
 
 
 def _decoder(config: DacConfig) -> nn.Sequential:

@@ -133,6 +133,24 @@ def si_sdr(made: Tensor, target: Tensor) -> Tensor:
     return 10 * ratio.clamp(min=1e-9).log10().mean()
 
 
+def guess_sums(logits: Tensor, target: Tensor) -> dict[str, float]:
+    """How well logits guess tokens, summed over these.
+
+    Args:
+        logits: float32 (n, classes).
+        target: int64 (n,).
+
+    Returns:
+        `loss` (cross entropy in nats), `top_1` and `top_25` (how often the target is the likeliest, or among 25).
+    """
+    hits = logits.topk(min(25, logits.shape[-1])).indices == target[:, None]
+    return {
+        "loss": float(F.cross_entropy(logits, target, reduction="sum")),
+        "top_1": float(hits[:, 0].sum()),
+        "top_25": float(hits.any(1).sum()),
+    }
+
+
 def perplexity(codes: Tensor, n_classes: int) -> Tensor:
     """Of how many equally likely codes a codebook's use is worth.
 

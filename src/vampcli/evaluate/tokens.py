@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from vampcli import masks
+from vampcli.evaluate.metrics import guess_sums
 from vampcli.model import VampNet, VampNetConfig
 
 RATIOS = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -69,24 +69,15 @@ def _at_ratio(
         with torch.inference_mode():
             logits = model(window.masked_fill(hidden, config.codebook_size)[None])[0]
         wanted, target = hidden[config.n_conditioning :], window[config.n_conditioning :]
+        counted = unigram[:, None].expand(logits.shape)
         figures = {
-            **_guesses("", logits[wanted], target[wanted]),
-            **_guesses("unigram_", unigram[:, None].expand(logits.shape)[wanted], target[wanted]),
+            **guess_sums(logits[wanted], target[wanted]),
+            **{f"unigram_{name}": value for name, value in guess_sums(counted[wanted], target[wanted]).items()},
             "nearest_top_1": float((nearest_kept(target, wanted) == target)[wanted].sum()),
         }
         sums = {name: sums.get(name, 0.0) + value for name, value in figures.items()}
         n_hidden += int(hidden.sum())
     return {name: value / max(1, n_hidden) for name, value in sums.items()}
-
-
-def _guesses(prefix: str, logits: Tensor, target: Tensor) -> dict[str, float]:
-    """Sums over hidden tokens: logits (n_hidden, classes), target int64 (n_hidden,)."""
-    hits = logits.topk(min(25, logits.shape[-1])).indices == target[:, None]
-    return {
-        f"{prefix}loss": float(F.cross_entropy(logits, target, reduction="sum")),
-        f"{prefix}top_1": float(hits[:, 0].sum()),
-        f"{prefix}top_25": float(hits.any(1).sum()),
-    }
 
 
 def _counts(tokens: Tensor, config: VampNetConfig) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from vampcli import checkpoint
 from vampcli.errors import ModelError
+from vampcli.evaluate.metrics import guess_sums
 from vampcli.model import VampNet
 from vampcli.train.config import TokenRun
 from vampcli.train.data import Pool, training_pool
@@ -107,14 +109,14 @@ class TokenTask(Task):
         figures: dict[str, float] = {}
         for ratio in _VALIDATION_RATIOS:
             rng = np.random.default_rng(1)
-            sums = np.zeros(4)
+            sums, n_hidden = Counter[str](), 0
             for clip in torch.split(self.validation_clips, 4):
                 hidden = torch.from_numpy(rng.random(clip.shape) < ratio)
                 hidden[:, : self.run.model.n_conditioning] = False
                 for target, guess in self._targets_and_logits(clip.to(self.device), hidden.to(self.device)):
-                    sums += _sums(target, guess)
-            for name, value in zip(("loss", "top_1", "top_25"), sums / sums[3], strict=False):
-                figures[f"{name}_{ratio:.0%}"] = float(value)
+                    sums.update(guess_sums(guess, target))
+                    n_hidden += len(target)
+            figures |= {f"{name}_{ratio:.0%}": value / n_hidden for name, value in sums.items()}
         losses = [value for name, value in figures.items() if name.startswith("loss")]
         return {"loss": sum(losses) / len(losses), **figures, **self.unigram}
 
@@ -126,25 +128,16 @@ class TokenTask(Task):
         return torch.stack([torch.bincount(level, minlength=config.codebook_size) for level in predicted]) + 1.0
 
     def _unigram(self, counts: Tensor) -> dict[str, float]:
-        sums = np.zeros(4)
-        for level, seen in enumerate(counts, self.run.model.n_conditioning):
-            target = self.validation_clips[:, level].flatten()
-            sums += _sums(target, (seen / seen.sum()).log().expand(len(target), -1))
-        return {
-            f"unigram_{name}": float(v) for name, v in zip(("loss", "top_1", "top_25"), sums / sums[3], strict=False)
-        }
+        sums = Counter[str]()
+        targets = self.validation_clips.transpose(0, 1).flatten(1)[self.run.model.n_conditioning :]
+        for target, seen in zip(targets, counts, strict=True):
+            sums.update(guess_sums((seen / seen.sum()).log().expand(len(target), -1), target))
+        return {f"unigram_{name}": value / targets.numel() for name, value in sums.items()}
 
     def sample(self, folder: Path, name: str) -> dict[str, float]:
         """Re-make the middle of held-out clips; see `vampcli.train.samples.sample_spans`."""
         clips = self.held_out[:_N_SAMPLE_CLIPS].long()
         return sample_spans(self.model, self.frozen[0], clips, folder, name)
-
-
-def _sums(target: Tensor, guess: Tensor) -> list[float]:
-    """Of targets (n,) and logits (n, classes): cross entropy, hits, hits among 25, and n."""
-    best = guess.topk(min(25, guess.shape[-1]), dim=-1).indices == target[:, None]
-    entropy = F.cross_entropy(guess, target, reduction="sum")
-    return [float(entropy), float(best[:, 0].sum()), float(best.any(1).sum()), len(target)]
 
 
 def start_from(model: VampNet, folder: Path, codec_hash: str) -> None:
