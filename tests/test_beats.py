@@ -69,6 +69,12 @@ def test_neither_rate_nor_level_matters(rate: int) -> None:
     np.testing.assert_allclose(pulse.beats_s, places(110, 0.5, 6), atol=0.03)
 
 
+def test_the_tempo_of_the_middle_serves_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vampcli.beats._TEMPO_S", 6)
+    pulse = track(clicks(100, 0.5, 15), RATE, TRACKED)
+    np.testing.assert_allclose(pulse.beats_s, places(100, 0.5, 15), atol=0.03)
+
+
 def test_with_a_tempo_given_beats_are_an_exact_grid_through_the_downbeat() -> None:
     x = clicks(97, 0.3, 4)
     pulse = track(x, RATE, TempoConfig(bpm=150, downbeat_s=1.3))
