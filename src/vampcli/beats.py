@@ -21,7 +21,7 @@ N_FFT, HOP = 1024, 256
 _FLOOR_DB = 40  # what is that far below the loudest is no attack: neither hiss nor the clip's cut edge counts for much
 _BEAT_TILT, _BAR_TILT = 0.5, 2.0  # how much more low bands weigh: beats are felt in the bass, bars still more
 _SILENCE = round(4 * RATE / HOP)  # frames around the clip, more than two slow beats: the tracker errs at edges
-_START_BPM = 124  # doubling and halving are ambiguous; 88 to 175 bpm are taken as they are
+_START_BPM, _STD_BPM = 124, 0.7  # tempi are ambiguous by a factor of two: those from 88 to 175 are preferred
 _TEMPO_S = 120  # the tempo is measured over so much of the middle: its memory grows fast
 _FAINTEST = 0.2  # beats before the first and after the last with this share of the average attack lie in silence
 _LEAST_S = 0.05  # less than this of a beat at the clip's end is not counted as one
@@ -199,7 +199,9 @@ def _tracked(attack: Floats) -> npt.NDArray[np.int64]:
         return np.zeros(0, np.int64)
     margin = max(0, len(inside) - _TEMPO_S * RATE // HOP) // 2
     middle = inside[margin : len(inside) - margin]
-    tempo = librosa.feature.tempo(onset_envelope=middle, sr=RATE, hop_length=HOP, start_bpm=_START_BPM)
+    tempo = librosa.feature.tempo(
+        onset_envelope=middle, sr=RATE, hop_length=HOP, start_bpm=_START_BPM, std_bpm=_STD_BPM
+    )
     _, frames = librosa.beat.beat_track(
         onset_envelope=np.pad(attack, (0, _SILENCE)), sr=RATE, hop_length=HOP, bpm=tempo, trim=False
     )
