@@ -87,6 +87,16 @@ def test_validation_measures_reconstructions(prepared: Path, kind: str, monkeypa
     assert 1 <= figures["perplexity_least"] <= figures["perplexity_first"] <= 32
 
 
+def test_the_mel_error_of_validation_does_not_hear_the_level(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = CodecTask(codec_run(prepared)).eval()
+    encoded = iter(task.validation_clips.float() / 32768)
+    monkeypatch.setattr(task.codec, "encode", lambda clip: torch.ones(5, 4, dtype=torch.int64))
+    monkeypatch.setattr(task.codec, "decode", lambda codes: 0.25 * next(encoded))
+    figures = task.validate()
+    assert figures["mel_error"] == pytest.approx(0, abs=0.01)
+    assert figures["level_db"] == pytest.approx(-12, abs=0.1)
+
+
 def test_filled_codebooks_code_most_of_the_latents() -> None:
     torch.manual_seed(0)
     quantizer = ResidualVectorQuantizer(24, 5, 256, 8)

@@ -18,6 +18,7 @@ from vampcli.checkpoint import Parts, Provenance
 from vampcli.codec.dac import DacCodec
 from vampcli.errors import ModelError, UsageError
 from vampcli.train import promote as promoting
+from vampcli.train.credits import write_credits
 from vampcli.train.promote import Comparison, changed_parts, compare, promote
 
 
@@ -91,6 +92,38 @@ def test_only_what_changed_is_copied(old: Path, tmp_path: Path) -> None:
     checkpoint.load_parts(old, torch.device("cpu"), torch.float32)
 
 
+PIECE = {"file": "f", "package": "p", "author": "Ann", "licence": "CC0-1.0", "n_samples": 44100 * 3600}
+
+
+def test_credits_and_licences_of_the_music_come_along(old: Path, tmp_path: Path) -> None:
+    new = version(tmp_path / "new", other_coarse)
+    write_credits(old, [{**PIECE, "title": "One"}], "tiny", "CC-BY-4.0")
+    (old / "README.md").write_text((old / "README.md").read_text() + "\nFigures by hand.\n")
+    write_credits(new, [{**PIECE, "title": t, "file": t, "licence": "MIT"} for t in ("One", "Two")], "tiny", "MIT")
+    with pytest.raises(ModelError, match=r"1 works that the old codec learned from, such as One \(p \| Ann \| CC0"):
+        promote(old, new, [Comparison("coarse", "loss", 1.0, 2.0)])
+    assert "Two" not in (old / "CREDITS.md").read_text()
+    write_credits(new, [{**PIECE, "title": t, "file": t} for t in ("One", "Two")], "tiny", "CC-BY-SA-4.0")
+    written = promote(old, new, [Comparison("coarse", "loss", 1.0, 2.0)])
+    assert {"CREDITS.md", "README.md"} < {path.name for path in written}
+    assert (old / "CREDITS.md").read_bytes() == (new / "CREDITS.md").read_bytes()
+    card = (old / "README.md").read_text()
+    assert "license: cc-by-sa-4.0" in card
+    assert "| CC0-1.0 | 2.00 |" in card
+    assert card.count("licence of the music") == 1
+    assert card.startswith("---\n")
+    assert "\ncard\n" in card
+    assert card.endswith("Figures by hand.\n")
+
+
+def test_music_that_nothing_knows_any_more_may_leave_the_credits(old: Path, tmp_path: Path) -> None:
+    new = version(tmp_path / "new", other_everything)
+    write_credits(old, [{**PIECE, "title": "One"}], "tiny", "MIT")
+    write_credits(new, [{**PIECE, "title": "Two"}], "tiny", "MIT")
+    promote(old, new, [Comparison(part, "loss", 1.0, 2.0) for part in checkpoint.PARTS])
+    assert "One" not in (old / "CREDITS.md").read_text()
+
+
 def test_a_codec_alone_leaves_the_temperature_of_the_transformers(old: Path, tmp_path: Path) -> None:
     config = checkpoint.read_config(old)
     (old / "config.json").write_text(json.dumps(config | {"temperature": 0.8}))
@@ -146,6 +179,7 @@ def test_models_of_other_tokens_have_to_beat_counting(
     runs = {"codec": codec_run(prepared), "coarse": token_run(packed, tiny_folder)}
     compared = compare(old, new, ["codec", "coarse"], runs)
     assert [c.bar for c in compared] == [1.0, 5.0]
+    assert [c.against for c in compared] == ["old version", "counting, since tokens differ"]
     assert measured == ["new", "old", "new"]
 
 
@@ -162,6 +196,8 @@ def test_the_command_promotes_and_refuses(
     )
     ran = vamp("train", "promote", new, "--into", old, "--coarse", tmp_path / "coarse.toml")
     assert ran.code == 0, ran.err
-    assert json.loads(ran.out)["part"] == "coarse"
+    said = json.loads(ran.out)
+    assert said["part"] == "coarse"
+    assert f"coarse: loss {said['new']:.4f}, old version {said['bar']:.4f}" in ran.err
     assert (old / "coarse.safetensors").read_bytes() == (new / "coarse.safetensors").read_bytes()
     assert vamp("train", "promote", worse, "--into", old, "--coarse", tmp_path / "coarse.toml").code == 4

@@ -175,6 +175,8 @@ def promote(
     compared = promoting.compare(into, new, parts, runs)
     for comparison in compared:
         console.result(asdict(comparison))
+        c = comparison
+        console.note(f"{c.part}: {c.figure} {c.new:.4f}, {c.against} {c.bar:.4f}")
     for path in promoting.promote(into, new, compared):
         console.note(f"replaced {path}")
 

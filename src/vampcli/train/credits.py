@@ -92,15 +92,34 @@ def card_text(card: str, entries: Iterable[Entry], model: str, licence: str) -> 
             _END,
         ]
     )
+    return _placed(card or f"# `{model}`\n\n## What it learned from\n", section, licence.lower())
+
+
+def carried(card: str, source: str) -> str:
+    """A card with the licence and the licences of the music of another card; as it was where that has none."""
+    section = re.search(f"{re.escape(_BEGIN)}.*?{re.escape(_END)}", source, re.DOTALL)
+    licences = [line for line in _parted(source)[0] if line.startswith("license:")]
+    if section is None or not licences:
+        return card
+    return _placed(card, section[0], licences[0].partition(":")[2].strip())
+
+
+def works(credits: str) -> set[tuple[str, str]]:
+    """What a text by `credits_text` names: package and author, licence among them, with each title."""
+    rows = [line[2:-2].rpartition(" | ") for line in credits.splitlines() if re.fullmatch(r"\| .* \|", line)]
+    return {(who, title) for who, _, titles in rows[1:] for title in titles.split(", ")}
+
+
+def _placed(card: str, section: str, licence: str) -> str:
+    """A card with this section in the place of the one it has, or at its end, and this licence in the front matter."""
     front, body = _parted(card)
-    body = body or f"# `{model}`\n\n## What it learned from\n"
     if _BEGIN in body and _END in body:
         before, _, rest = body.partition(_BEGIN)
         body = before + section + rest.partition(_END)[2]
     else:
         body = f"{body.rstrip()}\n\n{section}\n"
     fields = [line for line in front if not line.startswith("license:")]
-    return "\n".join(["---", f"license: {licence.lower()}", *fields, "---", body])
+    return "\n".join(["---", f"license: {licence}", *fields, "---", body])
 
 
 def _parted(card: str) -> tuple[list[str], str]:

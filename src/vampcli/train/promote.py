@@ -6,17 +6,18 @@ import json
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from vampcli import checkpoint
 from vampcli.errors import ModelError, UsageError
 from vampcli.train.config import CodecRun, TokenRun
+from vampcli.train.credits import CARD, CREDITS, carried, works
 from vampcli.train.data import write_whole
 from vampcli.train.validate import validate
 
 Run = CodecRun | TokenRun
 _FIGURES = {"codec": "mel_error", "coarse": "loss", "fine": "loss"}  # less is better
-_CREDITS = "CREDITS.md"
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,14 @@ class Comparison:
         new: of the new version.
         bar: what it has to stay below: the old version's figure or, where tokens differ and losses
             cannot be compared, the loss of a model that only counts.
+        against: whose figure the bar is: the old version's, or that of counting.
     """
 
     part: str
     figure: str
     new: float
     bar: float
+    against: str = "old version"
 
 
 def changed_parts(old: Path, new: Path, wanted: Collection[str] | None = None) -> list[str]:
@@ -84,15 +87,19 @@ def compare(old: Path, new: Path, parts: list[str], runs: Mapping[str, Run]) -> 
     for part in parts:
         figures, name = validate(runs[part], new), _FIGURES[part]
         if part != "codec" and _other_tokens(old, new):
-            bar = figures[f"unigram_{name}"]
+            bar, against = figures[f"unigram_{name}"], "counting, since tokens differ"
         else:
-            bar = validate(runs[part], old)[name] if _file(old, part).is_file() else float("inf")
-        compared.append(Comparison(part, name, figures[name], bar))
+            bar, against = _old_figure(runs[part], old, part), "old version"
+        compared.append(Comparison(part, name, figures[name], bar, against))
     return compared
 
 
+def _old_figure(run: Run, old: Path, part: str) -> float:
+    return validate(run, old)[_FIGURES[part]] if _file(old, part).is_file() else float("inf")
+
+
 def promote(old: Path, new: Path, compared: list[Comparison]) -> list[Path]:
-    """Copy what changed over the old version; nothing else in its folder is touched.
+    """Copy what changed over the old version, with credits and licences; what people wrote in its card stays.
 
     Args:
         old: model folder to change.
@@ -103,7 +110,8 @@ def promote(old: Path, new: Path, compared: list[Comparison]) -> list[Path]:
         The files written.
 
     Raises:
-        ModelError: a part is not better; nothing is written.
+        ModelError: a part is not better, or the new credits lack music that a part which stays has learned from;
+            nothing is written.
     """
     for c in compared:
         if not c.new < c.bar:  # NaN is no better, either
@@ -111,18 +119,40 @@ def promote(old: Path, new: Path, compared: list[Comparison]) -> list[Path]:
                 f"the new {c.part} is not better: {c.figure} {c.new:.4f}, it takes less than {c.bar:.4f}",
                 "train on, or promote the other parts alone with --part",
             )
+    texts = _credits(old, new, [c.part for c in compared])
     written = [old / f"{c.part}.safetensors" for c in compared]
-    if compared and (new / _CREDITS).is_file() and _bytes(new / _CREDITS) != _bytes(old / _CREDITS):
-        written.append(old / _CREDITS)
     for path in written:
-        write_whole(path, lambda partial, path=path: shutil.copyfile(new / path.name, partial))  # type: ignore[misc]
+        write_whole(path, lambda target, path=path: shutil.copyfile(new / path.name, target))  # type: ignore[misc]
+    for path, text in texts.items():
+        write_whole(path, partial(Path.write_text, data=text, encoding="utf-8"))
+    written += texts
     if compared:
         config = _merged(old, new, [c.part for c in compared])
         if config != checkpoint.read_config(old):
             text = json.dumps(config, indent=1) + "\n"
-            write_whole(old / checkpoint.CONFIG, lambda partial: partial.write_text(text, encoding="utf-8"))
+            write_whole(old / checkpoint.CONFIG, partial(Path.write_text, data=text, encoding="utf-8"))
             written.append(old / checkpoint.CONFIG)
     return written
+
+
+def _credits(old: Path, new: Path, parts: list[str]) -> dict[Path, str]:
+    """What credits and card of the old version become, where that is something else."""
+    if not parts or not (new / CREDITS).is_file():
+        return {}
+    before = {path: _bytes(path).decode() for path in (old / CREDITS, old / CARD)}
+    after = {
+        old / CREDITS: _bytes(new / CREDITS).decode(),
+        old / CARD: carried(before[old / CARD], _bytes(new / CARD).decode()),
+    }
+    lost = works(before[old / CREDITS]) - works(after[old / CREDITS])
+    staying = [part for part in checkpoint.PARTS if part not in parts and _file(old, part).is_file()]
+    if lost and staying:
+        who, title = min(lost)
+        raise ModelError(
+            f"the new credits lack {len(lost)} works that the old {staying[0]} learned from, such as {title} ({who})",
+            "export the new version with an --audio folder that names all the music, or promote all parts",
+        )
+    return {path: text for path, text in after.items() if text != before[path]}
 
 
 def _merged(old: Path, new: Path, parts: list[str]) -> dict[str, object]:
