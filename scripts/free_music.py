@@ -19,6 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vampcli.cli.console import guarded
+from vampcli.errors import InputError
+
 TABLE = Path(__file__).parents[1] / "configs/free-music.tsv"
 IN_ZIP = ".x/"  # `music.zip.x/song.ogg` is song.ogg inside music.zip
 
@@ -58,7 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"left out: {name}, {sizes[name] / 1e6:.0f} MB")
     if options.dry_run:
         return 0
-    downloads.mkdir(parents=True, exist_ok=True)
+    try:
+        downloads.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {downloads}: {error.strerror}", "name another with --out") from error
     failed = [p.name for p in packages if not provide(p, downloads, root)]
     chosen = [row for p in packages if p.name not in failed for row in p.rows]
     codes = [prepare(options.out, root, split, chosen) for split in options.splits]
@@ -88,8 +94,16 @@ def say(text: str) -> None:
 
 def read_table(path: Path) -> list[dict[str, str]]:
     """The rows of a music table."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t"))
+    needed = {"package", "version", "path", "seconds", "split"}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = csv.DictReader(file, delimiter="\t")
+            lacking = sorted(needed - set(rows.fieldnames or ()))
+            if lacking:
+                raise InputError(f"{path} has no column {lacking[0]!r}", f"it needs {', '.join(sorted(needed))}")
+            return list(rows)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read the table {path}: {error}", "name a tab-separated file") from error
 
 
 def packages_of(rows: Sequence[dict[str, str]]) -> list[Package]:
@@ -107,7 +121,7 @@ def download_bytes(packages: Sequence[Package]) -> dict[str, int]:
         command = ["apt-cache", "show", *(f"{p.name}={p.version}" for p in packages)]
         said = subprocess.run(command, capture_output=True, text=True).stdout
     except FileNotFoundError:
-        sys.exit("there is no apt here: run this on Debian 12, or in a container of it")
+        raise InputError("there is no apt here", "run this on Debian 12, or in a container of it") from None
     for stanza in said.split("\n\n"):
         fields = dict(re.findall(r"^(Package|Size): (.*)$", stanza, re.MULTILINE))
         if "Size" in fields:
@@ -171,4 +185,4 @@ def prepare(out: Path, root: Path, split: str, rows: Sequence[dict[str, str]]) -
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main)())

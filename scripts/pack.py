@@ -27,7 +27,8 @@ import numpy.typing as npt
 import soundfile as sf
 import torch
 
-from vampcli.checkpoint import CONFIG, read_config
+from vampcli.checkpoint import CONFIG, read_config, stored_hash
+from vampcli.cli.console import guarded
 from vampcli.errors import InputError
 from vampcli.resampling import resample
 from vampcli.train.data import MANIFEST, Pool, read_manifest, refuse_held_out, save_whole, write_manifest
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Pack or unpack; returns the exit code."""
     options = parsed(arguments)
     if options.what == "unpack":
-        unpack(sorted(options.packs.glob("*.zip")) if options.packs.is_dir() else [options.packs], options.out)
+        unpack(archives(options.packs), options.out)
         return 0
     refuse_held_out(read_manifest(options.train), options.train)
     extra: list[tuple[str, bytes]] = []
@@ -147,6 +148,7 @@ def from_bits(data: bytes, n_bits: int, shape: Sequence[int]) -> torch.Tensor:
 def codec_files(model: Path) -> list[tuple[str, bytes]]:
     """A model folder with nothing but the codec of this one: names in the archive, bytes."""
     config = {key: value for key, value in read_config(model).items() if key not in ("coarse", "fine")}
+    stored_hash(model / "codec.safetensors")  # or it says what is wrong with the file
     weights = (model / "codec.safetensors").read_bytes()
     return [(f"frozen/{CONFIG}", json.dumps(config).encode()), ("frozen/codec.safetensors", weights)]
 
@@ -155,7 +157,10 @@ def write_pieces(
     members: Iterable[Member], extra: Sequence[tuple[str, bytes]], out: Path, max_bytes: int, n_pieces: int
 ) -> tuple[int, int]:
     """Fill one archive after the other; `extra` lies in the first. Returns archives written, and members left out."""
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {out}: {error.strerror}", "name another with --out") from error
     n_written = n_left_out = 0
     piece: list[Member] = []
     fixed = size = sum(len(data) for _, data in extra) + 10_000
@@ -186,6 +191,21 @@ def _write_piece(members: list[Member], extra: Sequence[tuple[str, bytes]], path
             manifests.setdefault(name.split("/")[0], []).append({**entry, "packed": name})
         for folder, entries in manifests.items():
             archive.writestr(f"{folder}/{MANIFEST}", json.dumps(entries, indent=1))
+
+
+def archives(place: Path) -> list[Path]:
+    """An archive, or all of a folder.
+
+    Raises:
+        InputError: there is none, or one is damaged.
+    """
+    found = sorted(place.glob("*.zip")) if place.is_dir() else [place]
+    if not found:
+        raise InputError(f"there are no archives in {place}", "name what `scripts/pack.py` wrote")
+    for path in found:
+        if not zipfile.is_zipfile(path):
+            raise InputError(f"{path} is missing, or no whole archive", "carry it again")
+    return found
 
 
 def unpack(packs: Sequence[Path], out: Path) -> None:
@@ -244,4 +264,4 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main)())

@@ -15,6 +15,9 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from vampcli.cli.console import guarded
+from vampcli.errors import InputError
+
 INDEX = "pieces.json"
 
 
@@ -29,16 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.what == "split":
         split(options.folder, options.out, round(options.max_mb * 1e6))
         return 0
-    try:
-        join(options.folder, options.out)
-    except (OSError, ValueError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 3
+    join(options.folder, options.out)
     return 0
 
 
 def split(folder: Path, out: Path, max_bytes: int) -> None:
     """Write `pieces.json` and pieces of one archive of the files in a folder."""
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}", "name the folder to carry")
     out.mkdir(parents=True, exist_ok=True)
     whole = io.BytesIO()
     with zipfile.ZipFile(whole, "w") as archive:
@@ -57,16 +58,19 @@ def join(pieces: Path, out: Path) -> None:
     """Put the folder together again.
 
     Raises:
-        OSError: a piece is missing, or the folder cannot be written.
-        ValueError: a piece is damaged.
+        InputError: a piece is missing or damaged.
     """
-    index = json.loads((pieces / INDEX).read_text(encoding="utf-8"))
-    data = b"".join((pieces / name).read_bytes() for name in index["pieces"])
-    if hashlib.sha256(data).hexdigest() != index["sha256"]:
-        raise ValueError(f"the pieces in {pieces} are damaged: their hash is not that of {INDEX}; carry them again")
+    try:
+        index = json.loads((pieces / INDEX).read_text(encoding="utf-8"))
+        data = b"".join((pieces / name).read_bytes() for name in index["pieces"])
+        whole = hashlib.sha256(data).hexdigest() == index["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"cannot read the pieces in {pieces}: {error}", "carry them again") from error
+    if not whole:
+        raise InputError(f"the pieces in {pieces} are damaged: their hash is not that of {INDEX}", "carry them again")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         archive.extractall(out)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main)())

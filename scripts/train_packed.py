@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pack import TOKENS, unpack
+from pack import TOKENS, archives, unpack
 from pieces import split
 
 from vampcli import codec as codecs
 from vampcli.checkpoint import Provenance
+from vampcli.cli.console import guarded
 from vampcli.devices import pick_device
 from vampcli.train import tokens
 from vampcli.train.codec import CodecTask
@@ -110,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def unpacked(options: argparse.Namespace, device: torch.device, clock: Clock) -> bool:
     """Make folders of audio or tokens again."""
-    unpack(sorted(options.packs.glob("*.zip")), options.work)
+    unpack(archives(options.packs), options.work)
     return True
 
 
@@ -263,4 +264,4 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING)
-    sys.exit(main())
+    sys.exit(guarded(main)())

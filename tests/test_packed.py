@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import runpy
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -138,8 +139,49 @@ def test_a_folder_is_joined_from_its_pieces_unless_one_is_damaged(
     assert scripts["pieces"].main(["join", str(home), "-o", str(back)]) == 0
     assert {p.name: p.read_bytes() for p in back.iterdir()} == {p.name: p.read_bytes() for p in tiny_folder.iterdir()}
     pieces[1].write_bytes(pieces[0].read_bytes())
-    assert scripts["pieces"].main(["join", str(home), "-o", str(tmp_path / "other")]) == 3
+    with pytest.raises(InputError, match="damaged"):
+        scripts["pieces"].main(["join", str(home), "-o", str(tmp_path / "other")])
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        ("pack.py audio --train gone --validation gone -o packs", 3, "no manifest.json in gone"),
+        ("pack.py unpack gone -o work", 3, "gone is missing"),
+        ("pack.py unpack empty -o work", 3, "no archives in empty"),
+        ("pack.py unpack damaged -o work", 3, "no whole archive"),
+        ("pieces.py join gone -o work", 3, "cannot read the pieces in gone"),
+        ("pieces.py split gone -o work", 3, "no folder gone"),
+        ("train_packed.py empty --work work --out home --device cpu", 3, "no archives in empty"),
+        ("train_packed.py empty --work work --out home --device abacus", 2, "abacus"),
+        ("free_music.py --table gone.tsv --dry-run", 3, "cannot read the table gone.tsv"),
+        ("free_music.py --table bad.tsv --dry-run", 3, "no column 'package'"),
+    ],
+)
+def test_scripts_end_as_the_command_does(
+    scripts: dict[str, ModuleType],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: str,
+    code: int,
+    says: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("empty", "damaged"):
+        Path(name).mkdir()
+    Path("damaged/piece-000.zip").write_bytes(b"PK no")
+    Path("bad.tsv").write_text("path\tsplit\n")
+    name, *rest = arguments.split()
+    monkeypatch.setattr(sys, "argv", [name, *rest])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(SCRIPTS / name), run_name="__main__")
+    assert stop.value.code == code
+    fact, cure = capsys.readouterr().err.splitlines()[-2:]
+    assert fact.startswith("vamp: ")
+    assert says in fact
+    assert cure.strip()
 
 
 @pytest.fixture
