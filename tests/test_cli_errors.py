@@ -114,7 +114,7 @@ def test_missing_file(vamp: Vamp, tmp_path: Path) -> None:
 
 
 def test_folder_as_input(vamp: Vamp, tmp_path: Path) -> None:
-    expect(vamp("inpaint", tmp_path, "--span", "1-2"), ExitCode.INPUT, "is a folder")
+    expect(vamp("inpaint", tmp_path, "--span", "1-2"), ExitCode.INPUT, "holds no sound files")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a sound", b"RIFF\x24\x00\x00\x00WAVEfmt "])
@@ -252,16 +252,18 @@ def test_a_full_disk_leaves_nothing_half_written(
 def test_ctrl_c_keeps_finished_takes(
     vamp: Vamp, song: Song, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import vampcli.engine
+    import vampcli.remake
 
-    make = vampcli.engine._make
+    make = vampcli.remake.refill
 
-    def interrupted(*args: object) -> object:
-        if 2 in args[4]:  # type: ignore[operator]
+    def interrupted(
+        networks: object, plan: object, tokens: object, mask: object, seeds: list[int], *rest: object
+    ) -> object:
+        if 2 in seeds:
             raise KeyboardInterrupt
-        return make(*args)  # type: ignore[arg-type]
+        return make(networks, plan, tokens, mask, seeds, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(vampcli.engine, "_make", interrupted)
+    monkeypatch.setattr(vampcli.remake, "refill", interrupted)
     ran = vamp("inpaint", song(), "--span", "1-2", "-m", tiny_folder, "--steps", 1, "--seed", 1, "-n", 3)
     assert ran.code == ExitCode.INTERRUPTED
     assert ran.out == f"{tmp_path / 'song.inpaint.1.wav'}\n"

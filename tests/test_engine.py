@@ -12,7 +12,9 @@ from conftest import music
 from vampcli import SamplingConfig, Waveform, read, write
 from vampcli.engine import Model, load
 from vampcli.errors import InputError, UsageError
-from vampcli.plan import plan_inpaint
+from vampcli.places import Places
+from vampcli.plan import plan_spans
+from vampcli.verbs.inpaint import Inpaint
 
 QUICK = SamplingConfig(n_steps=3, n_fine_steps=1)
 
@@ -116,7 +118,7 @@ def test_the_models_see_a_context_around_the_span_and_no_more(tiny: Model) -> No
     hop, context = tiny.grid.hop_length, tiny.coarse.config.context_frames + tiny.codec.context_frames + 2
     long = clip(8.0)
     long = replace(long, samples=long.samples * np.float32(1e-4))  # too quiet for a level of its own
-    plan = plan_inpaint(long, [(4.0, 4.5)], tiny.codec, tiny.coarse.config.context_frames)
+    plan = plan_spans(long, [(4.0, 4.5)], tiny.codec, tiny.coarse.config.context_frames)
     begin = (plan.first_frame - context) * hop
     part = replace(long, samples=long.samples[:, begin : begin + (plan.n_frames + 2 * context) * hop])
     greedy = replace(QUICK, temperature=0, mask_temperature=0)  # noise belongs to places in the file
@@ -180,7 +182,7 @@ def test_more_than_two_channels_are_refused_with_the_cure(tiny: Model) -> None:
 def test_overlapping_spans_are_one() -> None:
     from conftest import tiny_parts
 
-    plan = plan_inpaint(clip(), [(1.5, 2), (1, 1.7)], tiny_parts().codec, 80)
+    plan = plan_spans(clip(), [(1.5, 2), (1, 1.7)], tiny_parts().codec, 80)
     assert plan.spans == ((44100, 88200),)
 
 
@@ -193,7 +195,8 @@ def test_a_negative_margin_and_an_unknown_stereo_are_refused(tiny: Model) -> Non
 
 def test_takes_come_one_by_one_as_soon_as_they_are_made(tiny: Model) -> None:
     told: list[tuple[int, int]] = []
-    takes = tiny.takes(clip(), [(1, 2)], seeds=[5, 9], config=QUICK, progress=lambda *step: told.append(step))
+    request = Inpaint(Places([(1, 2)]))
+    takes = tiny.takes(clip(), request, seeds=[5, 9], config=QUICK, progress=lambda *step: told.append(step))
     assert next(takes).seed == 5
     assert told[-1] == (4, 8)
     assert next(takes).seed == 9

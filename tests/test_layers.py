@@ -19,9 +19,10 @@ LAYERS = [
     {"errors"},
     {"grid", "config", "presets", "formats", "files", "wavchunks", "bitrate"},
     {"noise", "masks", "prompts", "audio", "level", "resampling", "pasting", "recordings"},
-    {"model", "sampling", "windows", "stereo", "beats"},
+    {"model", "sampling", "windows", "stereo", "beats", "places"},
     {"codec", "lora", "tokens"},
     {"checkpoint", "library", "recipe", "devices", "plan"},
+    {"remake", "verbs"},
     {"convert", "engine"},
     {"cli"},
     {"__init__", "__main__"},  # the doors: lazy public names, and `python -m vampcli`

@@ -12,22 +12,31 @@ import soundfile as sf
 
 import oracles
 from conftest import music, quiet
+from vampcli import pasting
 from vampcli.audio import (
     Waveform,
     read,
     write,
 )
-from vampcli.pasting import Patch, paste
+from vampcli.pasting import Patch, Render, paste
 
 PASTE_RATE = 1000  # the fade is 10 samples
 
 
+def rendered(g: np.ndarray, first: int = 0) -> Render:
+    """Made audio out of an array that begins at sample `first` of the recording."""
+
+    def render(start: int, stop: int) -> np.ndarray:
+        assert first <= start <= stop <= first + g.shape[1]
+        return g[:, start - first : stop - first]
+
+    return render
+
+
 def pasted(x: np.ndarray, g: np.ndarray, spans: list[tuple[int, int]]) -> np.ndarray:
-    """Paste pieces of `g` that reach 10 ms over the borders."""
-    n = x.shape[1]
-    patches = [
-        Patch(start, end, max(0, start - 10), g[:, max(0, start - 10) : min(n, end + 10)]) for start, end in spans
-    ]
+    """Paste pieces of `g`; nothing is made further than 10 ms from them."""
+    reach = [(max(0, start - 10), min(x.shape[1], end + 10)) for start, end in spans]
+    patches = [Patch(start, end, rendered(g[:, a:b], a)) for (start, end), (a, b) in zip(spans, reach, strict=True)]
     return paste(Waveform(x, PASTE_RATE), patches).samples
 
 
@@ -54,6 +63,14 @@ def test_paste_is_the_formula(spans: list[tuple[int, int]], n_channels: int, dty
     y = pasted(x, g, spans)
     assert y.dtype == dtype
     np.testing.assert_allclose(y, oracles.paste(x, spans, g, 10), rtol=0, atol=np.finfo(dtype).eps * 8)
+
+
+@pytest.mark.parametrize("block", [20, 33, 40])
+def test_blocks_give_what_the_whole_gives(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, g = np.random.default_rng(0).standard_normal((2, 2, 150))
+    whole = pasted(x, g, [(20, 50), (54, 120)])
+    monkeypatch.setattr(pasting, "_BLOCK", block)
+    assert np.array_equal(pasted(x, g, [(20, 50), (54, 120)]), whole)
 
 
 @pytest.mark.parametrize("spans", SPANS.values(), ids=SPANS)
@@ -108,7 +125,7 @@ def test_a_pasted_file_differs_only_inside_the_span(tmp_path: Path, song: Callab
     path = song(seconds=1, n_channels=2, subtype="PCM_16")
     clip = read(path)
     made = 0.1 * np.random.default_rng(0).standard_normal((2, 10882))
-    write(tmp_path / "b.wav", paste(clip, [Patch(20000, 30000, 19559, made)]))
+    write(tmp_path / "b.wav", paste(clip, [Patch(20000, 30000, rendered(made, 19559))]))
     before, after = (sf.read(p, dtype="int16")[0] for p in (path, tmp_path / "b.wav"))
     changed = np.nonzero((before != after).any(1))[0]
     assert (changed.min(), changed.max()) == pytest.approx((20000, 29999), abs=5)

@@ -5,7 +5,7 @@ import pytest
 
 from conftest import tiny_parts
 from vampcli import Waveform
-from vampcli.plan import merged, plan_inpaint
+from vampcli.plan import merged, plan_spans
 
 CODEC = tiny_parts().codec
 HOP = 768
@@ -19,34 +19,34 @@ def test_every_frame_a_span_touches_is_hidden_and_the_margin_around() -> None:
     clip = silence(100 * HOP)
     start, end = (30 * HOP + 1) / 44100, (33 * HOP + 1) / 44100  # touches frames 30 to 33
     for margin in (0, 1, 5):
-        (hidden,) = plan_inpaint(clip, [(start, end)], CODEC, 80, margin).hidden
+        (hidden,) = plan_spans(clip, [(start, end)], CODEC, 80, margin).hidden
         assert hidden == (30 - margin, 34 + margin)
 
 
 def test_margin_auto_is_the_encoders_reach_and_the_resamplers() -> None:
-    (exact,) = plan_inpaint(silence(100 * HOP), [(30 * HOP / 44100, 34 * HOP / 44100)], CODEC, 80, "auto").hidden
+    (exact,) = plan_spans(silence(100 * HOP), [(30 * HOP / 44100, 34 * HOP / 44100)], CODEC, 80, "auto").hidden
     assert exact == (30 - CODEC.encoder_reach, 34 + CODEC.encoder_reach)
-    (wider,) = plan_inpaint(
+    (wider,) = plan_spans(
         silence(100 * 2 * HOP, 88200), [(30 * HOP / 44100, 34 * HOP / 44100)], CODEC, 80, "auto"
     ).hidden
     assert wider == (exact[0] - 1, exact[1] + 1)
 
 
 def test_the_models_see_a_context_on_both_sides_inside_the_clip() -> None:
-    plan = plan_inpaint(silence(1000 * HOP), [(500 * HOP / 44100, 510 * HOP / 44100)], CODEC, 80, 0)
+    plan = plan_spans(silence(1000 * HOP), [(500 * HOP / 44100, 510 * HOP / 44100)], CODEC, 80, 0)
     assert (plan.first_frame, plan.n_frames) == (420, 170)
-    edge = plan_inpaint(silence(1000 * HOP), [(0, 10 * HOP / 44100)], CODEC, 80, 3)
+    edge = plan_spans(silence(1000 * HOP), [(0, 10 * HOP / 44100)], CODEC, 80, 3)
     assert (edge.first_frame, edge.n_frames, edge.hidden) == (0, 93, ((0, 13),))
 
 
 def test_hidden_frames_that_two_spans_share_count_once() -> None:
-    plan = plan_inpaint(silence(100 * HOP), [(10 * HOP / 44100, 12 * HOP / 44100), (0.23, 0.3)], CODEC, 80, 4)
+    plan = plan_spans(silence(100 * HOP), [(10 * HOP / 44100, 12 * HOP / 44100), (0.23, 0.3)], CODEC, 80, 4)
     frames = {frame for start, end in plan.hidden for frame in range(start, end)}
     assert plan.n_hidden_frames == len(frames)
 
 
 def test_an_end_a_display_rounded_up_is_the_end_of_the_clip() -> None:
-    plan = plan_inpaint(silence(44100 - 100), [(0.5, 1.0)], CODEC, 80)
+    plan = plan_spans(silence(44100 - 100), [(0.5, 1.0)], CODEC, 80)
     assert plan.spans == ((22050, 44000),)
 
 

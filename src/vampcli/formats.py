@@ -20,6 +20,10 @@ FORMATS = {
 """Containers by suffix, in libsndfile's words."""
 
 
+TOKENS = ".vamp"
+"""The suffix of token files."""
+
+
 def container(path: str | Path) -> str:
     """The container that a file's suffix names.
 

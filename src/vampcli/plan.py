@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
+from torch import Tensor
+
+from vampcli import masks
 from vampcli.audio import Waveform
 from vampcli.codec import Codec
 from vampcli.errors import InputError, UsageError
@@ -18,28 +22,50 @@ Margin = int | Literal["auto"]
 
 
 @dataclass(frozen=True)
+class Turn:
+    """One call of the sampler.
+
+    Attributes:
+        first: of the frames that the models see.
+        end: one past the last of them.
+        hidden: range of frames that is filled, or of which a part is.
+    """
+
+    first: int
+    end: int
+    hidden: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Plan:
     """What is going to be re-made, before any model is loaded.
 
     Attributes:
-        spans: ranges of the file's samples that will change, in order and apart.
+        spans: ranges of the canvas's samples that will change, in order and apart.
         hidden: ranges of frames that the models fill, one for each span.
-        first_frame: where the part of the clip begins that the models get to see.
+        first_frame: where the part of the canvas begins that the models get to see.
         n_frames: length of that part.
+        turns: calls of the sampler, each on what the earlier ones made.
     """
 
     spans: tuple[tuple[int, int], ...]
     hidden: tuple[tuple[int, int], ...]
     first_frame: int
     n_frames: int
+    turns: tuple[Turn, ...]
 
     @property
     def n_hidden_frames(self) -> int:
         """How many frames are re-made."""
         return sum(end - start for start, end in merged(self.hidden))
 
+    def mask(self, n_codebooks: int) -> Tensor:
+        """All tokens of the frames that are re-made: bool (n_codebooks, n_frames)."""
+        ranges = [(start - self.first_frame, end - self.first_frame) for start, end in self.hidden]
+        return masks.spans(n_codebooks, self.n_frames, ranges)
 
-def plan_inpaint(
+
+def plan_spans(
     audio: Waveform,
     spans: Sequence[tuple[float, float]],
     codec: Codec,
@@ -60,14 +86,31 @@ def plan_inpaint(
         UsageError: no span, a reversed one, one shorter than a frame, or a negative margin.
         InputError: a span lies outside the clip, or the clip has more than two channels.
     """
-    if audio.n_channels > 2:
-        raise InputError(f"the clip has {audio.n_channels} channels", "vamp takes one or two: mix it down first")
-    if margin != "auto" and margin < 0:
-        raise UsageError(f"the margin is {margin} frames", "it must be 0 or more, or auto")
     if not spans:
         raise UsageError("no span is named", "name one with --start and --end, or --span 4-6")
+    check_channels(audio)
+    ranges = [sample_range(audio, start, end, codec.grid) for start, end in spans]
+    return plan_ranges(audio, ranges, codec, context, margin)
+
+
+def check_channels(audio: Waveform) -> None:
+    """Refuse what has more than two channels.
+
+    Raises:
+        InputError: it has.
+    """
+    if audio.n_channels > 2:
+        raise InputError(f"the clip has {audio.n_channels} channels", "vamp takes one or two: mix it down first")
+
+
+def plan_ranges(
+    audio: Waveform, ranges: Sequence[tuple[int, int]], codec: Codec, context: int, margin: Margin = 1
+) -> Plan:
+    """Plan to re-make ranges of samples, as `plan_spans` does for seconds."""
+    if margin != "auto" and margin < 0:
+        raise UsageError(f"the margin is {margin} frames", "it must be 0 or more, or auto")
     grid, rate = codec.grid, audio.sample_rate
-    ranges = merged([_sample_range(audio, start, end, grid) for start, end in spans])
+    ranges = merged(ranges)
     heard = resample_reach(grid.sample_rate, rate) if margin == "auto" else 0
     n_margin = codec.encoder_reach if margin == "auto" else margin
     n_clip_frames = grid.n_frames(grid.n_samples(audio.n_samples, audio.sample_rate))
@@ -76,11 +119,45 @@ def plan_inpaint(
         first, last = grid.frames_touched(max(0, start - heard), end + heard, rate)
         hidden.append((max(0, first - n_margin), min(n_clip_frames, last + n_margin)))
     first_frame = max(0, hidden[0][0] - context)
-    n_frames = min(n_clip_frames, hidden[-1][1] + context) - first_frame
-    return Plan(tuple(ranges), tuple(hidden), first_frame, n_frames)
+    stop = min(n_clip_frames, hidden[-1][1] + context)
+    all_at_once = Turn(first_frame, stop, (hidden[0][0], hidden[-1][1]))
+    return Plan(tuple(ranges), tuple(hidden), first_frame, stop - first_frame, (all_at_once,))
 
 
-def _sample_range(audio: Waveform, start_s: float, end_s: float, grid: TokenGrid) -> tuple[int, int]:
+def outward(plan: Plan, context: int) -> Plan:
+    """Fill spans at the ends of the canvas piece by piece, away from what is kept.
+
+    A piece is at most half a context, and the models see a context that ends with it: what lies further
+    out does not exist yet.
+
+    Args:
+        plan: its spans touch the beginning or the end of the canvas.
+        context: of the coarse model, in frames.
+    """
+    stop = plan.first_frame + plan.n_frames
+    turns: list[Turn] = []
+    begin = plan.hidden[0][1] if plan.hidden[0][0] == 0 else plan.first_frame
+    for start, end in plan.hidden:
+        if end == stop:
+            turns += [Turn(max(begin, b - context), b, (a, b)) for a, b in _pieces(start, end, context // 2)]
+    for start, end in plan.hidden:
+        if start == 0 and end < stop:
+            turns += [Turn(a, min(stop, a + context), (a, b)) for a, b in reversed(_pieces(start, end, context // 2))]
+    return replace(plan, turns=tuple(turns))
+
+
+def _pieces(start: int, end: int, longest: int) -> list[tuple[int, int]]:
+    n = -(-(end - start) // longest)
+    return list(pairwise(start + (end - start) * i // n for i in range(n + 1)))
+
+
+def sample_range(audio: Waveform, start_s: float, end_s: float, grid: TokenGrid) -> tuple[int, int]:
+    """A span in seconds -> samples; an end that a display rounded up is the end of the clip.
+
+    Raises:
+        UsageError: it is reversed, or shorter than a frame.
+        InputError: it lies outside the clip.
+    """
     if not 0 <= start_s < math.inf or not math.isfinite(end_s):
         raise InputError(f"no place in the clip: {start_s:g} to {end_s:g} s", "times are seconds from the beginning")
     if end_s < start_s:

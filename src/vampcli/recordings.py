@@ -102,29 +102,66 @@ def _sidecar(path: Path) -> dict[str, str]:
     return {key: ", ".join(values) for key, values in found.items()}
 
 
+@dataclass(frozen=True)
+class Found:
+    """A file that somebody named, or that lies where somebody said to look.
+
+    Attributes:
+        path: of the file; it may be missing, to be named where it is read.
+        below: the folder it lies in, relative to the one that was named; `.` for a file.
+        searched: it was found in a folder or by a pattern, not named itself.
+    """
+
+    path: Path
+    below: Path = Path()
+    searched: bool = False
+
+
 def expand(inputs: Sequence[str]) -> list[Path]:
-    """Turn what somebody typed into files, each once, in that order; folders are searched by suffix.
+    """The files of `find`: folders are searched to their depths, for tracker modules, too."""
+    return [found.path for found in find(inputs, recursive=True, suffixes=SOUNDS + MODULES)]
+
+
+def find(inputs: Sequence[str], recursive: bool, suffixes: Sequence[str] = SOUNDS) -> list[Found]:
+    """Turn what somebody typed into files, each once, in that order.
 
     Args:
         inputs: files, folders, patterns that the shell left as they are, and `@list.txt`: a file of inputs,
-            one a line. A file that is missing stays in, to be named where it is read.
+            one a line, which may name other lists. A file that is missing stays in.
+        recursive: search folders in folders.
+        suffixes: what is looked for in folders.
 
     Raises:
-        InputError: a list cannot be read, or a folder or a pattern holds no sound.
+        InputError: a list cannot be read or names itself, or a folder or a pattern holds no sound.
     """
-    return list(dict.fromkeys(path for text in inputs for path in _expanded(text)))
+    found: dict[Path, Found] = {}
+    for text in inputs:
+        for one in _expanded(text, recursive, suffixes, ()):
+            found.setdefault(one.path, one)
+    return list(found.values())
 
 
-def _expanded(text: str) -> Iterator[Path]:
+def _expanded(text: str, recursive: bool, suffixes: Sequence[str], lists: tuple[Path, ...]) -> Iterator[Found]:
     path = Path(os.path.expanduser(text))
-    if text.startswith("@") and not path.exists():
-        yield from expand(_lines(Path(os.path.expanduser(text[1:]))))
-    elif path.is_dir():
-        yield from _some(sounds_below(path), f"the folder {path} holds no sound files")
-    elif not path.exists() and glob.has_magic(text):
-        yield from _some([Path(p) for p in sorted(glob.glob(str(path), recursive=True))], f"nothing matches {text}")
+    exists = os.path.exists(path)  # False for names that no file can have
+    if text.startswith("@") and not exists:
+        listing = Path(os.path.expanduser(text[1:])).resolve()
+        if listing in lists:
+            raise InputError(f"the list {listing} names itself", "take that line out")
+        for line in _lines(listing):
+            yield from _expanded(line, recursive, suffixes, (*lists, listing))
+    elif os.path.isdir(path):
+        below = sounds_below(path, recursive, suffixes)
+        hint = "" if recursive else "; folders in it are searched with --recursive"
+        yield from (
+            Found(p, p.parent.relative_to(path), True)
+            for p in _some(below, f"the folder {path} holds no sound files{hint}", suffixes)
+        )
+    elif not exists and glob.has_magic(text):
+        paths = [Path(p) for p in sorted(glob.glob(str(path), recursive=True))]
+        yield from (Found(p, searched=True) for p in _some(paths, f"nothing matches {text}", suffixes))
     else:
-        yield path
+        yield Found(path)
 
 
 def _lines(path: Path) -> list[str]:
@@ -134,18 +171,18 @@ def _lines(path: Path) -> list[str]:
         raise InputError(f"cannot read the list {path}: {error}", "@NAME names a text file of inputs") from error
 
 
-def _some(paths: list[Path], otherwise: str) -> list[Path]:
+def _some(paths: list[Path], otherwise: str, suffixes: Sequence[str]) -> list[Path]:
     if not paths:
-        raise InputError(otherwise, f"suffixes looked for: {' '.join((*SOUNDS, *MODULES))}")
+        raise InputError(otherwise, f"suffixes looked for: {' '.join(suffixes)}")
     return paths
 
 
-def sounds_below(folder: Path) -> list[Path]:
-    """Sound files and modules of a folder and its folders, sorted; hidden ones are left out."""
+def sounds_below(folder: Path, recursive: bool = True, suffixes: Sequence[str] = SOUNDS + MODULES) -> list[Path]:
+    """Files with such a suffix in a folder, and in its folders if asked, sorted; hidden ones are left out."""
     return sorted(
         path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SOUNDS + MODULES
+        for path in (folder.rglob("*") if recursive else folder.glob("*"))
+        if path.suffix.lower() in suffixes
         and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )

@@ -63,7 +63,7 @@ def fill(
         predict: tokens -> logits, for any length.
         tokens: int64 (n_codebooks, n_frames) or (n_takes, n_codebooks, n_frames), what is kept; hidden places
             may hold anything.
-        mask: bool (n_codebooks, n_frames), True = generate; False in all conditioning codebooks.
+        mask: bool, shaped as one of these, True = generate; False in all conditioning codebooks.
         seeds: one for each take.
         config: how to draw.
         stage: which stream of noise.
@@ -77,9 +77,9 @@ def fill(
     Returns:
         int64 (n_takes, n_codebooks, n_frames), nothing hidden.
     """
-    open_frames = regions(mask.any(0), context)
-    totals = [int(mask[:, start:end].sum()) for start, end in open_frames]
     mask_now = mask.expand(len(seeds), -1, -1).clone()
+    open_frames = [regions(own.any(0), context) for own in mask_now]
+    totals = [[int(own[:, a:b].sum()) for a, b in parts] for own, parts in zip(mask_now, open_frames, strict=True)]
     filled = tokens.expand(len(seeds), -1, -1).clone()
     for step in range(n_steps):
         confidence = torch.zeros(mask_now.shape, device=tokens.device)
@@ -93,7 +93,7 @@ def fill(
                 filled[take, levels + n_conditioning, frames + start] = ids
                 confidence[take, levels + n_conditioning, frames + start] = sure
         for take in range(len(seeds)):
-            for (start, end), n_total in zip(open_frames, totals, strict=True):
+            for (start, end), n_total in zip(open_frames[take], totals[take], strict=True):
                 part = (take, slice(None), slice(start, end))
                 mask_now[part] = _least_sure(mask_now[part], confidence[part], step, n_steps, n_total)
         if progress is not None:

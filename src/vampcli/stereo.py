@@ -18,6 +18,7 @@ BARK_EDGES_HZ = (
 """Lower edges of the 24 critical bands (Zwicker 1961), the last one open."""
 
 _N_FFT = 2048
+REACH = _N_FFT  # samples: further away nothing changes what `widen` makes
 _IMAGE_S = 0.5  # how much audio on each side of a span tells its stereo image
 
 

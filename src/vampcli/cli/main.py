@@ -8,10 +8,14 @@ import typer
 
 from vampcli import __version__
 from vampcli.cli import evaluate, models, train
+from vampcli.cli.compress import compress
 from vampcli.cli.finetune import finetune
 from vampcli.cli.inpaint import inpaint
+from vampcli.cli.loop import loop
+from vampcli.cli.outpaint import outpaint
 from vampcli.cli.prepare import prepare
 from vampcli.cli.presets import presets
+from vampcli.cli.vamp import vamp
 
 app = typer.Typer(
     help="Re-make parts of a recording with masked acoustic token models.",
@@ -38,6 +42,10 @@ def root(
 
 
 app.command()(inpaint)
+app.command()(outpaint)
+app.command()(loop)
+app.command()(vamp)
+app.command()(compress)
 app.command()(presets)
 app.command()(prepare)
 app.command()(finetune)

@@ -7,42 +7,51 @@ import string
 from pathlib import Path
 
 from vampcli.errors import InputError, UsageError
-from vampcli.formats import FORMATS, container
+from vampcli.formats import FORMATS, TOKENS
 
 DEFAULT_NAME = "{stem}.{cmd}.{seed}.{ext}"
-_FIELDS = ("stem", "cmd", "seed", "n", "model", "ext")
+_FIELDS = ("stem", "parent", "cmd", "seed", "n", "model", "ext")
 
 
 def output_paths(
-    source: Path, out: str | None, name: str | None, command: str, model: str, seeds: list[int]
+    source: Path,
+    out: str | None,
+    name: str | None,
+    command: str,
+    model: str,
+    seeds: list[int],
+    below: Path = Path(),
+    several: bool = False,
 ) -> list[Path]:
     """Name the file of every take.
 
     Args:
         source: the input; results go beside it unless `out` says otherwise.
         out: a file for one take; a folder if it exists as one, ends in a separator or has no suffix.
-        name: template with {stem} {cmd} {seed} {n} {model} {ext}, below the folder.
+        name: template with {stem} {parent} {cmd} {seed} {n} {model} {ext}, below the folder.
         command: {cmd}.
         model: {model}.
         seeds: one for each take.
+        below: where in the folder of the inputs this one lies; the same place in `out`.
+        several: there may be other inputs, so `out` must be a folder.
 
     Raises:
-        UsageError: one file for several takes, an unknown suffix or field, a name that leaves the folder, or two
-            takes of one name.
+        UsageError: one file for several takes or inputs, an unknown field, a name that leaves the folder,
+            or two takes of one name.
     """
     folder = source.parent
     if out is not None:
         out = os.path.expanduser(out)
         if not _names_folder(out):
+            if several:
+                raise UsageError(f"-o {out} names one file, but there may be several inputs", "name a folder: -o made/")
             return [_one_file(out, name, len(seeds))]
-        folder = Path(out)
+        folder = Path(out) / below
     names = [Path(_filled(name or DEFAULT_NAME, source, command, model, s, i)) for i, s in enumerate(seeds)]
     if any(path.is_absolute() or ".." in path.parts for path in names):
         raise UsageError(f"--name {name} leaves the folder of the outputs", "name another folder with -o")
     if len(set(names)) < len(names):
         raise UsageError(f"--name {name} gives several takes one name", "put {seed} or {n} into it")
-    for path in names:
-        container(path)
     return [folder / path for path in names]
 
 
@@ -51,13 +60,12 @@ def _one_file(out: str, name: str | None, n_takes: int) -> Path:
         raise UsageError(f"-o {out} names a file, so --name has no use", "leave one of them out")
     if n_takes > 1:
         raise UsageError(f"-o {out} names one file, but there are {n_takes} takes", "name a folder: -o takes/")
-    container(out)
     return Path(out)
 
 
 def _names_folder(out: str) -> bool:
     name = os.path.basename(out)
-    if out == "-" or name in FORMATS:
+    if out == "-" or name in (*FORMATS, TOKENS):
         raise UsageError(f"-o {out} names no file", "name a file with a suffix such as .wav, or a folder")
     ends = (os.sep, "/") if os.altsep is None else (os.sep, os.altsep)
     return os.path.isdir(out) or out.endswith(ends) or name in (".", "..") or not Path(out).suffix
@@ -66,6 +74,7 @@ def _names_folder(out: str) -> bool:
 def _filled(template: str, source: Path, command: str, model: str, seed: int, index: int) -> str:
     values = {
         "stem": source.stem,
+        "parent": source.absolute().parent.name,
         "cmd": command,
         "seed": seed,
         "n": index + 1,

@@ -46,7 +46,7 @@ def collect_spans(start: str | None, end: str | None, spans: list[str]) -> list[
     """Join `--start`/`--end` and every `--span`.
 
     Raises:
-        UsageError: one of start and end is missing, or nothing is named at all.
+        UsageError: one of start and end is missing.
     """
     named = [parse_span(text) for text in spans]
     if (start is None) != (end is None):
@@ -54,6 +54,4 @@ def collect_spans(start: str | None, end: str | None, spans: list[str]) -> list[
         raise UsageError(f"{missing} is missing", "give both --start and --end, or --span 4-6")
     if start is not None and end is not None:
         named.insert(0, (parse_time(start), parse_time(end)))
-    if not named:
-        raise UsageError("no span is named", "give --start and --end, or --span 4-6")
     return named

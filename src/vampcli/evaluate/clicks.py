@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -43,3 +45,16 @@ def click_figure(samples: npt.NDArray[np.float32], sample_rate: int, place: int)
     residual[:ORDER] = 0.0  # the predictor has no past there
     near = residual[max(0, place - first - _NEAR) : place - first + _NEAR + 1].max()
     return float(near / max(np.percentile(residual[ORDER:], 99), 1e-12))
+
+
+def junction_figure(samples: npt.NDArray[np.floating[Any]], sample_rate: int, place: int) -> float:
+    """The worst channel's figure of a place in a loop, whose end is followed by its beginning.
+
+    Args:
+        samples: float (n_channels, n_samples), the whole loop.
+        sample_rate: in Hz.
+        place: of the junction; 0 is the wrap.
+    """
+    reach = min(2 * round(_AROUND_S * sample_rate), samples.shape[1] // 2)
+    around = samples.take(range(place - reach, place + reach), axis=1, mode="wrap")
+    return max(click_figure(channel, sample_rate, reach) for channel in around)

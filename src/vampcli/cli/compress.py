@@ -1,0 +1,179 @@
+"""`vamp compress`: squeeze a recording into a few tokens, and bring it back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from vampcli.cli import options as o
+from vampcli.cli.console import Console, guarded
+from vampcli.cli.outputs import make_folder
+from vampcli.cli.run import Facts, Job, Opened, Scheme, made, run, write_take
+from vampcli.errors import InputError, ModelError, UsageError
+from vampcli.formats import TOKENS
+
+if TYPE_CHECKING:
+    from vampcli.audio import Waveform
+    from vampcli.checkpoint import Outline
+    from vampcli.engine import Model
+    from vampcli.tokens import TokenFile
+    from vampcli.verbs.compress import Compress
+
+_KEEP = "What is kept"
+
+
+@guarded
+@o.with_common
+def compress(
+    inputs: o.Inputs,
+    common: o.Common,
+    keep_codebooks: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Keep so many codebooks, the first ones. [4]", rich_help_panel=_KEEP),
+    ] = None,
+    period: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Keep one frame in so many: 1 every frame, 0 none. [1]", rich_help_panel=_KEEP),
+    ] = None,
+    bitrate: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Keep what fits into so many bits per second.", rich_help_panel=_KEEP),
+    ] = None,
+) -> None:
+    """Keep a few tokens of recordings and make the sound again from them alone.
+
+    Into a .vamp file go those tokens only: as small as it gets. From a .vamp file comes the same sound again.
+
+    Example: vamp compress song.wav --bitrate 1000 -o song.vamp
+
+    Example: vamp compress song.vamp -o song.wav
+    """
+    if bitrate is not None and not (keep_codebooks is None and period is None):
+        raise UsageError("--bitrate chooses codebooks and period", "leave it out, or --keep-codebooks and --period")
+    run(CompressScheme("compress", common, (keep_codebooks, period, bitrate)), inputs, (TOKENS,))
+
+
+@dataclass(frozen=True)
+class OpenedTokens(Opened):
+    """A token file that has been read."""
+
+    file: TokenFile
+
+
+@dataclass(frozen=True)
+class CompressScheme(Scheme):
+    """From sound to sound, with token files on either side.
+
+    Attributes:
+        named: what to keep, as far as somebody said: codebooks, period, bits per second.
+    """
+
+    named: tuple[int | None, int | None, float | None]
+
+    def seed_of(self, source: Path) -> int | None:
+        """See `Scheme.seed_of`."""
+        if source.suffix.lower() != TOKENS:
+            return None
+        from vampcli import tokens
+
+        try:
+            return tokens.load(source).seed
+        except InputError:
+            return None  # said where it is opened
+
+    def check_path(self, path: Path) -> None:
+        """See `Scheme.check_path`."""
+        if path.suffix.lower() != TOKENS:
+            super().check_path(path)
+        elif self.common.takes > 1:
+            raise UsageError(f"{path} would be the same for each of {self.common.takes} takes", "ask for one take")
+        elif self.common.only_generated or self.common.difference:
+            raise UsageError(f"{path} holds tokens, not sound", "leave --only-generated and --difference out")
+
+    def open(self, job: Job, outline: Outline) -> Opened:
+        """See `Scheme.open`."""
+        if job.source.suffix.lower() == TOKENS:
+            return self._open_tokens(job, outline)
+        from vampcli import audio
+
+        clip, n_model_channels = audio.read(job.source), 1
+        if self.common.channels == "channels":
+            n_model_channels = clip.n_channels
+        request = self._request(outline, n_model_channels)
+        for path in job.paths:
+            if path.suffix.lower() != TOKENS:
+                audio.check_output(path, clip, self.common.subtype)
+        return self._opened(job, request, clip, outline, request.bits_per_second(outline.codec, n_model_channels))
+
+    def _request(self, outline: Outline, n_model_channels: int) -> Compress:
+        from vampcli import bitrate
+        from vampcli.verbs.compress import Compress
+
+        n_kept, period, bits = self.named
+        if bits is not None:
+            n_kept, period = bitrate.choose(outline.codec.grid, bits / n_model_channels)
+        return Compress(4 if n_kept is None else n_kept, 1 if period is None else period)
+
+    def _open_tokens(self, job: Job, outline: Outline) -> Opened:
+        from vampcli import audio, library, tokens
+        from vampcli.verbs.compress import Compress, silent
+
+        if self.named != (None, None, None):
+            raise UsageError(f"{job.source} says already what is kept", "leave out what to keep")
+        file = tokens.load(job.source)
+        if file.model_hash != library.model_hash(library.locate(self.common.model)):
+            raise ModelError(
+                f"{job.source} was made with {file.model}, not with this {self.common.model}", "name it with -m"
+            )
+        clip = silent(file.n_channels, file.n_samples, file.sample_rate, file.subtype)
+        for path in job.paths:
+            if path.suffix.lower() == TOKENS:
+                raise UsageError(f"{job.source} is a token file already", "name a sound file: -o song.wav")
+            audio.check_output(path, clip, self.common.subtype)
+        request = Compress(max(1, file.n_kept_codebooks), file.period)
+        opened = self._opened(job, request, clip, outline, file.bits_per_second)
+        return OpenedTokens(**vars(opened), file=file)
+
+    def _opened(self, job: Job, request: Compress, clip: Waveform, outline: Outline, bits: float) -> Opened:
+        n_kept = min(request.n_kept_codebooks, outline.codec.grid.n_codebooks)
+        facts = {"keep_codebooks": n_kept, "period": request.period, "bits_per_second": bits}
+        summary = f"{clip.duration_s:.2f} s out of {bits:.0f} bit/s ({n_kept} codebooks, period {request.period})"
+        plan = request.plan(clip, outline.codec, outline.context_frames)
+        return Opened(job, request, clip, plan, facts, summary)
+
+    def make(self, model: Model, opened: Opened, console: Console) -> Iterator[tuple[Path, int, Facts]]:
+        """See `Scheme.make`."""
+        if isinstance(opened, OpenedTokens):
+            yield from self._bring_back(model, opened, console)
+        elif opened.job.paths[0].suffix.lower() == TOKENS:
+            yield self._squeeze(model, opened)
+        else:
+            yield from made(model, opened, self.common, console)
+
+    def _squeeze(self, model: Model, opened: Opened) -> tuple[Path, int, Facts]:
+        from vampcli import library, tokens
+
+        (path,), (seed,), common = opened.job.paths, opened.job.seeds, self.common
+        file = model.squeeze(
+            opened.clip,
+            opened.request,  # type: ignore[arg-type]  # it is this command's own
+            seed=seed,
+            config=common.sampling,
+            stereo=common.channels,
+            model_hash=library.model_hash(library.locate(common.model)),
+        )
+        make_folder(path)
+        tokens.save(path, file, common.overwrite)
+        return path, seed, {"n_bytes": path.stat().st_size}
+
+    def _bring_back(self, model: Model, opened: OpenedTokens, console: Console) -> Iterator[tuple[Path, int, Facts]]:
+        job = opened.job
+        with console.progress(job.source.name) as progress:
+            takes = model.expand(opened.file, seeds=job.seeds, progress=progress)
+            for take, path in zip(takes, job.paths, strict=True):
+                write_take(path, take, self.common)
+                yield path, take.seed, {}

@@ -1,0 +1,66 @@
+"""`vamp loop`: a loop without a seam, whose repeats may vary."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vampcli.cli import options as o
+from vampcli.cli.console import guarded
+from vampcli.cli.run import AudioScheme, run
+
+if TYPE_CHECKING:
+    from vampcli.engine import Take
+    from vampcli.verbs import Verb
+
+_LOOP = "Loop"
+
+
+@guarded
+@o.with_common
+def loop(
+    inputs: o.Inputs,
+    common: o.Common,
+    start: o.Start = None,
+    end: o.End = None,
+    span: o.Spans = None,
+    snap: o.SnapTo = None,
+    bpm: o.Bpm = None,
+    downbeat: o.Downbeat = None,
+    beats_per_bar: o.BeatsPerBar = 4,
+    repeats: Annotated[int, typer.Option(help="Copies, end to end.", rich_help_panel=_LOOP)] = 1,
+    variation: Annotated[
+        float,
+        typer.Option(help="0: all copies the same; up to 1: each but the first varied.", rich_help_panel=_LOOP),
+    ] = 0.0,
+    seam: Annotated[float, typer.Option(help="Seconds made anew around a junction.", rich_help_panel=_LOOP)] = 0.3,
+    margin: o.MarginFrames = "1",
+) -> None:
+    """Make a span, or all of a recording, a loop without a seam.
+
+    Its length is exact, and a WAV file says where it loops. How much each junction clicks is printed: below 3 is
+    what music does by itself.
+
+    Example: vamp loop song.wav --span bars:1-4 --repeats 4 --variation 0.4
+    """
+    where = o.place(start, end, span, snap, bpm, downbeat, beats_per_bar)
+    hidden = o.parse_margin(margin)
+
+    def request() -> Verb:
+        from vampcli.verbs.loop import Loop
+
+        return Loop(where, repeats, variation, seam, hidden)
+
+    run(AudioScheme("loop", common, request, lambda take: _clicks(take, repeats), loops=True), inputs)
+
+
+def _clicks(take: Take, repeats: int) -> tuple[dict[str, Any], str]:
+    """How much the wrap and the junctions click."""
+    from vampcli.evaluate.clicks import LIMIT, junction_figure
+
+    samples, rate = take.audio.samples, take.audio.sample_rate
+    figures = [junction_figure(samples, rate, samples.shape[1] // repeats * i) for i in range(repeats)]
+    worst = max(figures)
+    verdict = "no click" if worst <= LIMIT else "may click: try another --seed, or a longer --seam"
+    return {"clicks": figures}, f"junctions at most {worst:.1f}, {verdict}"

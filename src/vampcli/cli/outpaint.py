@@ -1,0 +1,43 @@
+"""`vamp outpaint`: go on where a recording ends, or begin before it begins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vampcli.cli import options as o
+from vampcli.cli.console import guarded
+from vampcli.cli.run import AudioScheme, run
+from vampcli.cli.times import parse_time
+
+if TYPE_CHECKING:
+    from vampcli.verbs import Verb
+
+
+@guarded
+@o.with_common
+def outpaint(
+    inputs: o.Inputs,
+    common: o.Common,
+    after: Annotated[
+        str, typer.Option(help="How much to add at the end: seconds or mm:ss.", rich_help_panel=o.WHERE)
+    ] = "0",
+    before: Annotated[str, typer.Option(help="How much to add at the beginning.", rich_help_panel=o.WHERE)] = "0",
+    margin: o.MarginFrames = "1",
+    context: o.Context = None,
+) -> None:
+    """Extend recordings at the end, at the beginning or at both; the recording itself stays as it is.
+
+    Any length: beyond what the models see at once, they go on from what they have made.
+
+    Example: vamp outpaint song.wav --after 10
+    """
+    after_s, before_s, hidden = parse_time(after), parse_time(before), o.parse_margin(margin)
+
+    def request() -> Verb:
+        from vampcli.verbs.outpaint import Outpaint
+
+        return Outpaint(after_s, before_s, hidden, context)
+
+    run(AudioScheme("outpaint", common, request), inputs)

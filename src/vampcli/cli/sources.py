@@ -1,0 +1,41 @@
+"""Which recordings a command works on, and which files of a folder are results of earlier runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vampcli.errors import InputError
+from vampcli.recordings import SOUNDS, Found, find
+
+COMMANDS = ("inpaint", "outpaint", "loop", "vamp", "compress")
+_MADE = re.compile(rf".+\.({'|'.join(COMMANDS)})\.\d+")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Recordings.
+
+    Attributes:
+        found: files, and where in the folder named they lie.
+        several: whether somebody named more than one file, or a folder or pattern, however many that holds.
+    """
+
+    found: tuple[Found, ...]
+    several: bool
+
+
+def sources(inputs: Sequence[str], recursive: bool, suffixes: Sequence[str] = ()) -> Sources:
+    """Turn what somebody typed into files; what a folder holds of our own results is left out.
+
+    Raises:
+        InputError: nothing is there.
+    """
+    found = find(inputs, recursive, (*SOUNDS, *suffixes))
+    kept = tuple(f for f in found if not (f.searched and _MADE.fullmatch(f.path.stem)))
+    if not kept:
+        raise InputError(
+            f"{inputs[0]} holds nothing but results of vamp ({len(found)} files)", "name a file to work on it again"
+        )
+    return Sources(kept, len(inputs) > 1 or any(f.searched for f in found))

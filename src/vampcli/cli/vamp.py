@@ -1,0 +1,137 @@
+"""`vamp vamp`: vary a recording."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from vampcli.cli import options as o
+from vampcli.cli.console import guarded
+from vampcli.cli.run import AudioScheme, run
+from vampcli.cli.times import parse_time
+from vampcli.config import PromptConfig
+from vampcli.errors import UsageError
+from vampcli.presets import PRESETS
+
+_KEEP, _EFFECT = "What is kept", "Effects"
+
+if TYPE_CHECKING:
+    from vampcli.verbs import Verb
+
+
+@guarded
+@o.with_common
+def vamp(
+    inputs: o.Inputs,
+    common: o.Common,
+    amount: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="One dial instead of all below: 0 keeps everything, 1 nothing.", rich_help_panel=_KEEP),
+    ] = None,
+    preset: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="A prompt by name, see `vamp presets`; options below change it.", rich_help_panel=_KEEP),
+    ] = None,
+    period: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Keep a frame in so many; 0 none. [7, if nothing else is named]", rich_help_panel=_KEEP),
+    ] = None,
+    width: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Frames kept in a period. [1]", rich_help_panel=_KEEP),
+    ] = None,
+    keep_codebooks: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Of frames kept, the first codebooks alone. [all]", rich_help_panel=_KEEP),
+    ] = None,
+    beats: Annotated[bool, typer.Option("--beats", help="Keep what follows each beat.", rich_help_panel=_KEEP)] = False,
+    beat_width: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="How much of it, in ms. [75]", rich_help_panel=_KEEP),
+    ] = None,
+    downbeats_only: Annotated[
+        bool, typer.Option("--downbeats-only", help="Of the first beat of each bar alone.", rich_help_panel=_KEEP)
+    ] = False,
+    onsets: Annotated[
+        bool, typer.Option("--onsets", help="Keep what follows each onset.", rich_help_panel=_KEEP)
+    ] = False,
+    onset_width: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="How much of it, in ms. [50]", rich_help_panel=_KEEP),
+    ] = None,
+    intensity: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Chance of each token to be hidden; the others are kept. [1]", rich_help_panel=_KEEP),
+    ] = None,
+    dropout: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Share of kept frames that is dropped again. [0]", rich_help_panel=_KEEP),
+    ] = None,
+    prefix: Annotated[str, typer.Option(help="Leave so much at the beginning as it is.", rich_help_panel=_KEEP)] = "0",
+    suffix: Annotated[str, typer.Option(help="Leave so much at the end as it is.", rich_help_panel=_KEEP)] = "0",
+    feedback: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Passes, each varying what the one before made. [1]", rich_help_panel=_EFFECT),
+    ] = None,
+    stretch: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="So many times as long, at the same pitch.", rich_help_panel=_EFFECT),
+    ] = None,
+    pitch: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Shift the prompt by semitones.", rich_help_panel=_EFFECT),
+    ] = None,
+    start: o.Start = None,
+    end: o.End = None,
+    span: o.Spans = None,
+    snap: o.SnapTo = None,
+    bpm: o.Bpm = None,
+    downbeat: o.Downbeat = None,
+    beats_per_bar: o.BeatsPerBar = 4,
+) -> None:
+    """Vary recordings, or spans of them: a part of the tokens is kept as a prompt, the rest is made anew.
+
+    What any of the prompts keeps is kept.
+
+    Example: vamp vamp song.wav --amount 0.5 -n 4
+
+    Example: vamp vamp song.wav --beats --period 13 --span bars:5-8
+    """
+    where = o.place(start, end, span, snap, bpm, downbeat, beats_per_bar)
+    named: dict[str, Any] = {
+        "period": period,
+        "width": width,
+        "n_kept_codebooks": keep_codebooks,
+        "beats": beats or None,
+        "beat_width_ms": beat_width,
+        "downbeats_only": downbeats_only or None,
+        "onsets": onsets or None,
+        "onset_width_ms": onset_width,
+        "intensity": intensity,
+        "dropout": dropout,
+        "n_passes": feedback,
+        "stretch": stretch,
+        "pitch": pitch,
+    }
+    prompt = _prompt(amount, preset, {key: value for key, value in named.items() if value is not None})
+    ends_s = parse_time(prefix), parse_time(suffix)
+
+    def request() -> Verb:
+        from vampcli.verbs.vamp import Vamp
+
+        return Vamp(prompt, where, *ends_s, amount=amount)
+
+    run(AudioScheme("vamp", common, request), inputs)
+
+
+def _prompt(amount: float | None, preset: str | None, named: dict[str, Any]) -> PromptConfig:
+    effects = {"n_passes", "stretch", "pitch"}
+    if amount is not None and (preset is not None or named.keys() - effects):
+        raise UsageError("--amount stands for all that says what is kept", "leave it out, or --preset and the others")
+    if preset is None:
+        return PromptConfig(**named)
+    if preset not in PRESETS:
+        raise UsageError(f"there is no preset {preset!r}", f"known: {' '.join(PRESETS)}")
+    return replace(PRESETS[preset], **named)

@@ -1,0 +1,267 @@
+"""What every verb does: listen to what is there, fill what is hidden, paste it back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vampcli.audio import Samples, Waveform
+from vampcli.codec import Codec
+from vampcli.codec.ranges import decode_long, encode_ranges
+from vampcli.config import SamplingConfig
+from vampcli.grid import TokenGrid
+from vampcli.level import level_gain
+from vampcli.model import VampNet
+from vampcli.noise import Stage
+from vampcli.pasting import Patch, Render, paste
+from vampcli.plan import Plan
+from vampcli.resampling import resample_range
+from vampcli.sampling import Progress, fill, part_of
+from vampcli.stereo import REACH, surroundings, widen
+from vampcli.windows import windowed
+
+log = logging.getLogger(__name__)
+
+Stereo = Literal["mid", "channels"]
+"""`mid`: the middle is re-made and given a stereo image; `channels`: both are re-made, with the same noise."""
+
+Image = Callable[[int, int], list[Samples]]
+"""For samples [start, stop) of the canvas, pieces of audio whose stereo image they get; none = mono."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """A codec and the two transformers that know its tokens.
+
+    Attributes:
+        codec: `encode`: float32 (n_samples,) -> int64 (n_codebooks, n_frames); `decode`: the inverse.
+        coarse: int64 (batch, n_coarse, n_frames) -> float32 logits (batch, n_coarse, n_frames, classes).
+        fine: int64 (batch, n_codebooks, n_frames) -> logits of the codebooks after the coarse ones.
+        device: where they run.
+    """
+
+    codec: Codec
+    coarse: VampNet
+    fine: VampNet
+    device: torch.device
+
+    @property
+    def grid(self) -> TokenGrid:
+        """How the tokens lie in time."""
+        return self.codec.grid
+
+    def groups(self, seeds: Sequence[int]) -> list[list[int]]:
+        """Takes that are made in one batch: on the CPU each alone, elsewhere all."""
+        size = 1 if self.device.type == "cpu" else len(seeds)
+        return [list(seeds[i : i + size]) for i in range(0, len(seeds), size)]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the models hear of a canvas.
+
+    Attributes:
+        canvas: what made audio is pasted into.
+        plan: where.
+        tokens: int64 (n_model_channels, n_codebooks, n_frames), from the plan's first frame on.
+        gain: by which the models hear it louder.
+    """
+
+    canvas: Waveform
+    plan: Plan
+    tokens: Tensor
+    gain: float
+
+
+Effect = Callable[[Tensor], Tensor]
+"""Changes audio at the codec's rate, float32 (n_channels, n_samples) -> same."""
+
+
+def listen(
+    networks: Networks,
+    canvas: Waveform,
+    plan: Plan,
+    stereo: Stereo,
+    unheard: Sequence[tuple[int, int]] = (),
+    effect: Effect = lambda samples: samples,
+) -> Scene:
+    """Set the level, and encode the part of the canvas that the models see.
+
+    Args:
+        networks: to encode with.
+        canvas: to listen to.
+        plan: says which part.
+        stereo: one model channel, or one for each.
+        unheard: sample ranges that must not matter for the level.
+        effect: what happens to the audio before it is encoded.
+    """
+    grid, rate = networks.grid, canvas.sample_rate
+    gain = level_gain(canvas.samples, rate, unheard)
+    log.info("level changed by %.1f dB for the models, which see %d frames", 20 * np.log10(gain), plan.n_frames)
+
+    def heard(start: int, stop: int) -> Tensor:
+        samples = resample_range(canvas.samples, rate, grid.sample_rate, start, stop)
+        if stereo == "mid":
+            samples = samples.mean(axis=0, keepdims=True)
+        return effect(torch.from_numpy(samples * np.float32(gain))).to(networks.device)
+
+    frames = range(plan.first_frame, plan.first_frame + plan.n_frames)
+    tokens = encode_ranges(networks.codec, grid.n_samples(canvas.n_samples, rate), heard, frames)
+    return Scene(canvas, plan, tokens, gain)
+
+
+def refill(
+    networks: Networks,
+    plan: Plan,
+    tokens: Tensor,
+    mask: Tensor,
+    seeds: Sequence[int],
+    config: SamplingConfig,
+    progress: Progress | None = None,
+) -> Tensor:
+    """Fill hidden tokens turn by turn, and channel by channel with the same noise.
+
+    Args:
+        networks: to fill with.
+        plan: where the tokens lie, and the turns.
+        tokens: int64 (n_takes or 1, n_model_channels, n_codebooks, n_frames); hidden ones may be anything.
+        mask: bool (n_takes or 1, n_codebooks, n_frames), True = generate.
+        seeds: one for each take.
+        config: how to draw.
+        progress: told after each step of either model.
+
+    Returns:
+        int64 (n_takes, n_model_channels, n_codebooks, n_frames).
+    """
+    tokens = tokens.expand(len(seeds), -1, -1, -1).clone()
+    mask = mask.to(tokens.device).expand(len(seeds), -1, -1)
+    n_channels, n_turns = tokens.shape[1], len(plan.turns)
+    for i, turn in enumerate(plan.turns):
+        seen = slice(turn.first - plan.first_frame, turn.end - plan.first_frame)
+        now = mask[..., seen].clone()
+        now[..., : turn.hidden[0] - turn.first] = False
+        now[..., turn.hidden[1] - turn.first :] = False
+        for channel in range(n_channels):
+            told = progress and part_of(progress, i * n_channels + channel, n_turns * n_channels)
+            given = tokens[:, channel, :, seen]
+            tokens[:, channel, :, seen] = generate(networks, given, now, seeds, config, turn.first, told)
+    return tokens
+
+
+def generate(
+    networks: Networks,
+    tokens: Tensor,
+    mask: Tensor,
+    seeds: Sequence[int],
+    config: SamplingConfig,
+    first_frame: int = 0,
+    progress: Progress | None = None,
+) -> Tensor:
+    """Fill the hidden tokens, coarse model first, then the fine one.
+
+    Args:
+        networks: both transformers.
+        tokens: int64 (n_takes, n_codebooks, n_frames).
+        mask: bool (n_takes, n_codebooks, n_frames), True = generate.
+        seeds: one for each take.
+        config: how to draw.
+        first_frame: of the clip's place in a longer recording.
+        progress: told after each step of either model.
+
+    Returns:
+        int64 (n_takes, n_codebooks, n_frames).
+    """
+    n_coarse, total = networks.coarse.config.n_codebooks, config.n_steps + config.n_fine_steps
+
+    def run(network: VampNet, stage: Stage, n_steps: int, n_done: int, tokens: Tensor, mask: Tensor) -> Tensor:
+        return fill(
+            windowed(network, network.config.context_frames),
+            tokens,
+            mask,
+            seeds,
+            config,
+            stage=stage,
+            n_steps=n_steps,
+            n_conditioning=network.config.n_conditioning,
+            context=network.config.context_frames,
+            mask_id=networks.grid.mask_id,
+            first_frame=first_frame,
+            progress=progress and (lambda step, _: progress(n_done + step, total)),
+        )
+
+    coarse = run(networks.coarse, Stage.COARSE, config.n_steps, 0, tokens[:, :n_coarse], mask[:, :n_coarse])
+    given = torch.cat([coarse, tokens[:, n_coarse:]], dim=1)
+    fine_mask = mask.clone()
+    fine_mask[:, :n_coarse] = False
+    return run(networks.fine, Stage.FINE, config.n_fine_steps, config.n_steps, given, fine_mask)
+
+
+def around(scene: Scene) -> Callable[[tuple[int, int]], Image]:
+    """The stereo image of half a second on either side of a span."""
+
+    def image_of(span: tuple[int, int]) -> Image:
+        pieces = surroundings(scene.canvas.samples, scene.canvas.sample_rate, scene.plan.spans, span)
+        return lambda _start, _stop: pieces
+
+    return image_of
+
+
+def render(networks: Networks, scene: Scene, tokens: Tensor, image_of: Callable[[tuple[int, int]], Image]) -> Waveform:
+    """Decode the spans of a take and paste them.
+
+    Args:
+        networks: to decode with.
+        scene: what was listened to.
+        tokens: int64 (n_model_channels, n_codebooks, n_frames).
+        image_of: the stereo image of a span, where one model channel makes two.
+    """
+    patches = [Patch(*span, _renderer(networks, scene, tokens, image_of(span))) for span in scene.plan.spans]
+    return paste(scene.canvas, patches)
+
+
+def _renderer(networks: Networks, scene: Scene, tokens: Tensor, image: Image) -> Render:
+    canvas, rate = scene.canvas, scene.canvas.sample_rate
+    widens = len(tokens) < canvas.n_channels
+
+    def made(start: int, stop: int) -> Samples:
+        if not widens:
+            return _decoded(networks, scene, tokens, start, stop)
+        first, last = max(0, start - REACH), min(canvas.n_samples, stop + REACH)
+        wide = widen(_decoded(networks, scene, tokens, first, last), image(start, stop), rate)
+        return wide[:, start - first : stop - first]
+
+    return made
+
+
+def _decoded(networks: Networks, scene: Scene, tokens: Tensor, start: int, stop: int) -> Samples:
+    """Samples [start, stop) of the canvas, out of the frames they depend on: float32 (n_model_channels, n)."""
+    grid, rate, around = networks.grid, scene.canvas.sample_rate, networks.codec.context_frames + 1
+    touched = grid.frames_touched(start, stop, rate)
+    first = max(0, touched[0] - around - scene.plan.first_frame)
+    last = touched[1] + around - scene.plan.first_frame
+    channels = [decode_long(networks.codec, channel[:, first:last]).cpu().numpy() for channel in tokens]
+    place = (scene.plan.first_frame + first) * grid.hop_length
+    made = resample_range(np.stack(channels), grid.sample_rate, rate, start, stop, first=place)
+    return made / np.float32(scene.gain)
+
+
+def remade(
+    networks: Networks,
+    scene: Scene,
+    seeds: Sequence[int],
+    config: SamplingConfig,
+    progress: Progress | None = None,
+) -> Iterator[tuple[int, Tensor, Waveform]]:
+    """Seed, tokens (n_model_channels, n_codebooks, n_frames) and audio of takes in which all of the spans is made."""
+    groups, mask = networks.groups(seeds), scene.plan.mask(networks.grid.n_codebooks)
+    for i, group in enumerate(groups):
+        told = progress and part_of(progress, i, len(groups))
+        filled = refill(networks, scene.plan, scene.tokens[None], mask[None], group, config, told)
+        for seed, tokens in zip(group, filled, strict=True):
+            yield seed, tokens, render(networks, scene, tokens, around(scene))  # kept nowhere here: it may be long

@@ -1,0 +1,81 @@
+"""What can be asked of a recording: each verb is a request that makes its plan and its takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from torch import Tensor
+
+from vampcli.audio import Waveform
+from vampcli.codec import Codec
+from vampcli.config import SamplingConfig
+from vampcli.plan import Plan
+from vampcli.remake import Networks, Stereo
+from vampcli.sampling import Progress
+
+
+@dataclass(frozen=True)
+class Take:
+    """One result.
+
+    Attributes:
+        audio: at the input's rate, channels and sample format.
+        tokens: int64 (n_model_channels, n_codebooks, n_frames) of the part the model worked on.
+        mask: bool (n_codebooks, n_frames), True = was generated (in the last pass, if there were several).
+        seed: makes this take again.
+        spans: sample ranges of `audio` that were made; all others are the input's.
+        base: what `audio` would be if nothing had been made, of the same length.
+    """
+
+    audio: Waveform
+    tokens: Tensor
+    mask: Tensor
+    seed: int
+    spans: tuple[tuple[int, int], ...]
+    base: Waveform
+
+
+class Verb(Protocol):
+    """A request, such as `Inpaint`: a frozen dataclass of what is asked for."""
+
+    command: ClassVar[str]
+
+    def plan(self, clip: Waveform, codec: Codec, context: int) -> Plan:
+        """Say what will be made of a clip; needs no weights.
+
+        Args:
+            clip: the input.
+            codec: tells the grid and how far it hears; its weights do not matter.
+            context: of the coarse model, in frames.
+
+        Returns:
+            A plan on the output's time line.
+
+        Raises:
+            UsageError: the request contradicts itself.
+            InputError: it does not fit the clip.
+        """
+
+    def takes(
+        self,
+        networks: Networks,
+        clip: Waveform,
+        plan: Plan,
+        seeds: Sequence[int],
+        config: SamplingConfig,
+        stereo: Stereo,
+        progress: Progress | None,
+    ) -> Iterator[Take]:
+        """Make the takes one by one, each as soon as it can be.
+
+        Args:
+            networks: to make them with.
+            clip: the input.
+            plan: what `plan` gave.
+            seeds: one for each take.
+            config: how to draw.
+            stereo: whether the middle or both channels are made.
+            progress: told after each step of either model.
+        """

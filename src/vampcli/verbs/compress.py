@@ -1,0 +1,107 @@
+"""Squeeze a recording into a few tokens, and bring it back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from torch import Tensor
+
+from vampcli import bitrate, masks
+from vampcli.audio import Waveform
+from vampcli.codec import Codec
+from vampcli.config import SamplingConfig
+from vampcli.errors import UsageError
+from vampcli.plan import Plan, check_channels, plan_ranges
+from vampcli.remake import Networks, Scene, Stereo, listen, refill, render
+from vampcli.sampling import Progress, part_of
+from vampcli.verbs import Take
+
+
+@dataclass(frozen=True)
+class Compress:
+    """Keep few tokens of a recording and make all others anew.
+
+    Attributes:
+        n_kept_codebooks: of the frames kept, the first codebooks alone; more than there are = all.
+        period: keep one frame in so many: 1 every frame, 0 none.
+    """
+
+    n_kept_codebooks: int = 4
+    period: int = 1
+    command: ClassVar[str] = "compress"
+
+    def __post_init__(self) -> None:
+        if self.n_kept_codebooks < 1:
+            raise UsageError(
+                f"{self.n_kept_codebooks} codebooks are to be kept", "keep one or more; --period 0 keeps nothing"
+            )
+        if self.period < 0:
+            raise UsageError(f"the period is {self.period}", "1 keeps every frame, 0 none")
+
+    def plan(self, clip: Waveform, codec: Codec, context: int) -> Plan:
+        """See `Verb.plan`."""
+        check_channels(clip)
+        return plan_ranges(clip, [(0, clip.n_samples)], codec, context, margin=0)
+
+    def takes(
+        self,
+        networks: Networks,
+        clip: Waveform,
+        plan: Plan,
+        seeds: Sequence[int],
+        config: SamplingConfig,
+        stereo: Stereo,
+        progress: Progress | None,
+    ) -> Iterator[Take]:
+        """See `Verb.takes`."""
+        mask = self.mask(networks.grid.n_codebooks, plan.n_frames)
+        for take in expanded(networks, listen(networks, clip, plan, stereo), mask, seeds, config, progress):
+            yield replace(take, base=clip)
+
+    def mask(self, n_codebooks: int, n_frames: int) -> Tensor:
+        """What is not kept: bool (n_codebooks, n_frames), True = generate."""
+        return masks.keep_codebooks(n_codebooks, n_frames, self.n_kept_codebooks) | masks.keep_periodic(
+            n_codebooks, n_frames, self.period
+        )
+
+    def bits_per_second(self, codec: Codec, n_model_channels: int) -> float:
+        """What the kept tokens cost."""
+        n_kept = min(self.n_kept_codebooks, codec.grid.n_codebooks)
+        return n_model_channels * bitrate.bits_per_second(codec.grid, n_kept, self.period)
+
+
+def silent(n_channels: int, n_samples: int, sample_rate: int, subtype: str) -> Waveform:
+    """A canvas without anything on it, which takes no memory."""
+    return Waveform(np.broadcast_to(np.zeros((), np.float32), (n_channels, n_samples)), sample_rate, subtype)
+
+
+def expanded(
+    networks: Networks,
+    scene: Scene,
+    mask: Tensor,
+    seeds: Sequence[int],
+    config: SamplingConfig,
+    progress: Progress | None = None,
+) -> Iterator[Take]:
+    """Make what is missing of a whole recording; one model channel makes all channels alike.
+
+    Args:
+        networks: to make it with.
+        scene: the tokens kept; of its canvas only length, rate, channels and format matter.
+        mask: bool (n_codebooks, n_frames), True = generate; tokens hidden by it may be anything.
+        seeds: one for each take.
+        config: how to draw.
+        progress: told after each step of either model.
+    """
+    like = scene.canvas
+    scene = replace(scene, canvas=silent(like.n_channels, like.n_samples, like.sample_rate, like.subtype))
+    groups = networks.groups(seeds)
+    for i, group in enumerate(groups):
+        told = progress and part_of(progress, i, len(groups))
+        filled = refill(networks, scene.plan, scene.tokens[None], mask[None], group, config, told)
+        for seed, tokens in zip(group, filled, strict=True):
+            audio = render(networks, scene, tokens, lambda _span: lambda _start, _stop: [])
+            yield Take(audio, tokens.cpu(), mask, seed, scene.plan.spans, scene.canvas)

@@ -1,0 +1,145 @@
+"""A loop without a seam, whose repeats may vary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+
+from vampcli.audio import Waveform
+from vampcli.codec import Codec
+from vampcli.config import SamplingConfig
+from vampcli.errors import InputError, UsageError
+from vampcli.places import Places
+from vampcli.plan import Margin, Plan, check_channels, plan_ranges, sample_range
+from vampcli.remake import Networks, Stereo
+from vampcli.sampling import Progress, part_of
+from vampcli.verbs import Take
+from vampcli.verbs.inpaint import pasted
+from vampcli.verbs.vamp import Vamp
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Make a span of a recording a loop, as often as asked for; its length is exact.
+
+    Attributes:
+        places: one span; all of the recording by default.
+        repeats: how many copies are laid end to end.
+        variation: 0: all copies are the same; above: all but the first are varied, as by that amount of `dial`.
+        seam_s: how much around every junction is made anew.
+        margin: frames hidden around a seam.
+    """
+
+    places: Places = field(default_factory=Places)
+    repeats: int = 1
+    variation: float = 0.0
+    seam_s: float = 0.3
+    margin: Margin = 1
+    command: ClassVar[str] = "loop"
+
+    def __post_init__(self) -> None:
+        if len(self.places.spans) > 1:
+            raise UsageError(f"{len(self.places.spans)} spans are named", "a loop is one: leave the others out")
+        if self.repeats < 1:
+            raise UsageError(f"{self.repeats} repeats are asked for", "ask for one or more")
+        if not 0 <= self.variation <= 1:
+            raise UsageError(f"the variation is {self.variation:g}", "it must be from 0 to 1")
+        if self.variation and self.repeats == 1:
+            raise UsageError("one repeat has nothing to vary", "ask for more: --repeats 4")
+        if not self.seam_s > 0:
+            raise UsageError(f"the seam is {self.seam_s:g} s", "it must be above 0")
+
+    def plan(self, clip: Waveform, codec: Codec, context: int) -> Plan:
+        """See `Verb.plan`."""
+        check_channels(clip)
+        start, end = self._cut(clip, codec)
+        n, half = end - start, self._half_seam(clip)
+        if n < 4 * half:
+            raise InputError(
+                f"the loop is {n / clip.sample_rate:.2f} s long, less than two seams of {self.seam_s:g} s",
+                f"make it longer, or --seam {n / clip.sample_rate / 4:.2g}",
+            )
+        if 2 * half * codec.grid.sample_rate < codec.grid.hop_length * clip.sample_rate:
+            raise UsageError(f"the seam is {self.seam_s:g} s, less than a frame", "leave it at 0.3")
+        total = n * self.repeats
+        seams = [(n * i - half, n * i + half) for i in range(1, self.repeats)]
+        varied = [(n, total)] if self.variation else []
+        canvas = replace(clip, samples=np.broadcast_to(np.zeros((), clip.samples.dtype), (clip.n_channels, total)))
+        return plan_ranges(canvas, [(0, half), *seams, *varied, (total - half, total)], codec, context, self.margin)
+
+    def takes(
+        self,
+        networks: Networks,
+        clip: Waveform,
+        plan: Plan,
+        seeds: Sequence[int],
+        config: SamplingConfig,
+        stereo: Stereo,
+        progress: Progress | None,
+    ) -> Iterator[Take]:
+        """See `Verb.takes`."""
+        start, end = self._cut(clip, networks.codec)
+        once = replace(clip, samples=clip.samples[:, start:end])
+        if not self.variation:
+            base = _repeated(once, self.repeats)
+            for take in self._closed(networks, once, end - start, seeds, config, stereo, progress):
+                yield replace(take, audio=_repeated(take.audio, self.repeats), spans=plan.spans, base=base)
+            return
+        base = _repeated(once, self.repeats)
+        for i, take in enumerate(self._varied(networks, base, end - start, seeds, config, stereo, progress)):
+            told = progress and part_of(progress, len(seeds) + i, 2 * len(seeds))
+            for closed in self._closed(networks, take.audio, end - start, [take.seed], config, stereo, told):
+                yield replace(closed, spans=plan.spans, base=base)
+
+    def _varied(
+        self,
+        networks: Networks,
+        linear: Waveform,
+        n: int,
+        seeds: Sequence[int],
+        config: SamplingConfig,
+        stereo: Stereo,
+        progress: Progress | None,
+    ) -> Iterator[Take]:
+        """Vary all copies but the first, of `n` samples each."""
+        context = networks.coarse.config.context_frames
+        plan = plan_ranges(linear, [(n, linear.n_samples)], networks.codec, context, margin=0)
+        told = progress and part_of(progress, 0, 2)
+        return Vamp(amount=self.variation).takes(networks, linear, plan, seeds, config, stereo, told)
+
+    def _closed(
+        self,
+        networks: Networks,
+        linear: Waveform,
+        n: int,
+        seeds: Sequence[int],
+        config: SamplingConfig,
+        stereo: Stereo,
+        progress: Progress | None,
+    ) -> Iterator[Take]:
+        """Make every junction of copies of `n` samples anew, and that of the end with the beginning.
+
+        Turned by half a copy, the wrap lies inside an ordinary clip like the other junctions.
+        """
+        turn, half = n // 2, self._half_seam(linear)
+        turned = replace(linear, samples=np.roll(linear.samples, -turn, axis=1))
+        places = range(n - turn, linear.n_samples, n)
+        context = networks.coarse.config.context_frames
+        plan = plan_ranges(turned, [(p - half, p + half) for p in places], networks.codec, context, self.margin)
+        for take in pasted(networks, turned, plan, seeds, config, stereo, progress):
+            yield replace(take, audio=replace(linear, samples=np.roll(take.audio.samples, turn, axis=1)))
+
+    def _cut(self, clip: Waveform, codec: Codec) -> tuple[int, int]:
+        """First sample of the loop, and one past the last."""
+        named = self.places.seconds(clip)
+        return sample_range(clip, *named[0], codec.grid) if named else (0, clip.n_samples)
+
+    def _half_seam(self, clip: Waveform) -> int:
+        return round(self.seam_s / 2 * clip.sample_rate)
+
+
+def _repeated(clip: Waveform, n: int) -> Waveform:
+    return replace(clip, samples=np.tile(clip.samples, (1, n)))
