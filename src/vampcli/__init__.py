@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vampcli.audio import Waveform, read, write
-    from vampcli.config import SamplingConfig
+    from vampcli.config import Counted, PromptConfig, SamplingConfig
     from vampcli.engine import Model, Take, load
 
 __version__ = "0.1.0"
 
-__all__ = ["Model", "SamplingConfig", "Take", "Waveform", "load", "read", "write"]
+__all__ = ["Counted", "Model", "PromptConfig", "SamplingConfig", "Take", "Waveform", "load", "read", "write"]
 
 _HOMES = {
+    "Counted": "config",
+    "PromptConfig": "config",
     "Model": "engine",
     "SamplingConfig": "config",
     "Take": "engine",
