@@ -131,24 +131,23 @@ def outward(plan: Plan, context: int) -> Plan:
     out does not exist yet.
 
     Args:
-        plan: its spans touch the beginning or the end of the canvas.
-        context: of the coarse model, in frames.
+        plan: its spans touch the beginning or the end of the canvas; what they hide may meet, or be everything.
+        context: how many frames the models see, 2 or more.
     """
-    stop = plan.first_frame + plan.n_frames
-    turns: list[Turn] = []
-    begin = plan.hidden[0][1] if plan.hidden[0][0] == 0 else plan.first_frame
-    for start, end in plan.hidden:
-        if end == stop:
-            turns += [Turn(max(begin, b - context), b, (a, b)) for a, b in _pieces(start, end, context // 2)]
-    for start, end in plan.hidden:
-        if start == 0 and end < stop:
-            turns += [Turn(a, min(stop, a + context), (a, b)) for a, b in reversed(_pieces(start, end, context // 2))]
-    return replace(plan, turns=tuple(turns))
+    stop, half = plan.first_frame + plan.n_frames, context // 2
+    tail = plan.hidden[-1] if plan.hidden[-1][1] == stop else (stop, stop)
+    head = (0, min(plan.hidden[0][1], tail[0])) if plan.hidden[0][0] == 0 else (0, 0)
+    begin = max(plan.first_frame, head[1])
+    after = [Turn(max(begin, b - context), b, (a, b)) for a, b in _pieces(*tail, half)]
+    before = [Turn(a, min(stop, a + context), (a, b)) for a, b in reversed(_pieces(*head, half))]
+    return replace(plan, turns=(*after, *before))
 
 
 def _pieces(start: int, end: int, longest: int) -> list[tuple[int, int]]:
-    n = -(-(end - start) // longest)
-    return list(pairwise(start + (end - start) * i // n for i in range(n + 1)))
+    """Equal pieces of a range; none of an empty one."""
+    n = max(1, -(-(end - start) // longest))
+    edges = pairwise(start + (end - start) * i // n for i in range(n + 1))
+    return [(a, b) for a, b in edges if a < b]
 
 
 def sample_range(audio: Waveform, start_s: float, end_s: float, grid: TokenGrid) -> tuple[int, int]:

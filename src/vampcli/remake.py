@@ -79,6 +79,27 @@ class Scene:
     gain: float
 
 
+@dataclass(frozen=True)
+class Take:
+    """One result.
+
+    Attributes:
+        audio: at the input's rate, channels and sample format.
+        tokens: int64 (n_model_channels, n_codebooks, n_frames) of the part the model worked on.
+        mask: bool (n_codebooks, n_frames), True = was generated (in the last pass, if there were several).
+        seed: makes this take again.
+        spans: sample ranges of `audio` that were made; all others are the input's.
+        base: what `audio` would be if nothing had been made, of the same length.
+    """
+
+    audio: Waveform
+    tokens: Tensor
+    mask: Tensor
+    seed: int
+    spans: tuple[tuple[int, int], ...]
+    base: Waveform
+
+
 Effect = Callable[[Tensor], Tensor]
 """Changes audio at the codec's rate, float32 (n_channels, n_samples) -> same."""
 
@@ -257,11 +278,24 @@ def remade(
     seeds: Sequence[int],
     config: SamplingConfig,
     progress: Progress | None = None,
-) -> Iterator[tuple[int, Tensor, Waveform]]:
-    """Seed, tokens (n_model_channels, n_codebooks, n_frames) and audio of takes in which all of the spans is made."""
+) -> Iterator[Take]:
+    """Takes in which all of the spans is made, from what is around them."""
     groups, mask = networks.groups(seeds), scene.plan.mask(networks.grid.n_codebooks)
     for i, group in enumerate(groups):
         told = progress and part_of(progress, i, len(groups))
         filled = refill(networks, scene.plan, scene.tokens[None], mask[None], group, config, told)
         for seed, tokens in zip(group, filled, strict=True):
-            yield seed, tokens, render(networks, scene, tokens, around(scene))  # kept nowhere here: it may be long
+            yield taken(networks, scene, tokens, mask, seed, around(scene))
+
+
+def taken(
+    networks: Networks,
+    scene: Scene,
+    tokens: Tensor,
+    mask: Tensor,
+    seed: int,
+    image_of: Callable[[tuple[int, int]], Image],
+) -> Take:
+    """The take of filled tokens. Nobody who yields one keeps it: it may be long, and the next is on its way."""
+    audio = render(networks, scene, tokens, image_of)
+    return Take(audio, tokens.cpu(), mask, seed, scene.plan.spans, scene.canvas)

@@ -3,38 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Protocol
-
-from torch import Tensor
 
 from vampcli.audio import Waveform
 from vampcli.codec import Codec
 from vampcli.config import SamplingConfig
 from vampcli.plan import Plan
-from vampcli.remake import Networks, Stereo
+from vampcli.remake import Networks, Stereo, Take
 from vampcli.sampling import Progress
 
-
-@dataclass(frozen=True)
-class Take:
-    """One result.
-
-    Attributes:
-        audio: at the input's rate, channels and sample format.
-        tokens: int64 (n_model_channels, n_codebooks, n_frames) of the part the model worked on.
-        mask: bool (n_codebooks, n_frames), True = was generated (in the last pass, if there were several).
-        seed: makes this take again.
-        spans: sample ranges of `audio` that were made; all others are the input's.
-        base: what `audio` would be if nothing had been made, of the same length.
-    """
-
-    audio: Waveform
-    tokens: Tensor
-    mask: Tensor
-    seed: int
-    spans: tuple[tuple[int, int], ...]
-    base: Waveform
+__all__ = ["Take", "Verb"]
 
 
 class Verb(Protocol):

@@ -15,7 +15,7 @@ from vampcli.codec import Codec
 from vampcli.config import SamplingConfig
 from vampcli.errors import UsageError
 from vampcli.plan import Plan, check_channels, plan_ranges
-from vampcli.remake import Networks, Scene, Stereo, listen, refill, render
+from vampcli.remake import Networks, Scene, Stereo, listen, refill, taken
 from vampcli.sampling import Progress, part_of
 from vampcli.verbs import Take
 
@@ -103,5 +103,4 @@ def expanded(
         told = progress and part_of(progress, i, len(groups))
         filled = refill(networks, scene.plan, scene.tokens[None], mask[None], group, config, told)
         for seed, tokens in zip(group, filled, strict=True):
-            audio = render(networks, scene, tokens, lambda _span: lambda _start, _stop: [])
-            yield Take(audio, tokens.cpu(), mask, seed, scene.plan.spans, scene.canvas)
+            yield taken(networks, scene, tokens, mask, seed, lambda _span: lambda _start, _stop: [])

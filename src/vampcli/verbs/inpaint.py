@@ -61,6 +61,4 @@ def pasted(
 ) -> Iterator[Take]:
     """Takes in which the spans of a plan are made anew, from what is around them alone."""
     scene = listen(networks, canvas, plan, stereo, unheard=plan.spans)
-    mask = plan.mask(networks.grid.n_codebooks)
-    made = remade(networks, scene, seeds, config, progress)
-    return (Take(audio, tokens.cpu(), mask, seed, plan.spans, canvas) for seed, tokens, audio in made)
+    return remade(networks, scene, seeds, config, progress)

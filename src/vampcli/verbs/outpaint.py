@@ -60,7 +60,7 @@ class Outpaint:
                 )
         canvas = self._canvas(clip)
         ranges = [(0, before), (canvas.n_samples - after, canvas.n_samples)]
-        seen = context_frames(self.context_s, codec.grid, context)
+        seen = max(2, context_frames(self.context_s, codec.grid, context))  # one to make, and one to go by
         return outward(plan_ranges(canvas, [r for r in ranges if r[0] < r[1]], codec, seen, self.margin), seen)
 
     def takes(

@@ -18,7 +18,7 @@ from vampcli.config import PromptConfig, SamplingConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.places import Places
 from vampcli.plan import Plan, check_channels, merged, plan_ranges, sample_range
-from vampcli.remake import Image, Networks, Scene, Stereo, listen, refill, render
+from vampcli.remake import Image, Networks, Scene, Stereo, listen, refill, taken
 from vampcli.sampling import Progress, part_of
 from vampcli.verbs import Take
 
@@ -93,8 +93,7 @@ class Vamp:
             told = progress and part_of(progress, i, len(groups))
             filled, masks = self._vary(networks, scene, is_new, events, group, config, told)
             for seed, tokens, mask in zip(group, filled, masks, strict=True):
-                audio = render(networks, scene, tokens, lambda _span: self._image(clip))
-                yield Take(audio, tokens.cpu(), mask, seed, plan.spans, scene.canvas)
+                yield taken(networks, scene, tokens, mask, seed, lambda _span: self._image(clip))
 
     def _dialled(self, networks: Networks) -> Vamp:
         """The same request with the prompt that the amount means for this model."""
