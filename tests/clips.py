@@ -1,0 +1,40 @@
+"""What the tests of the verbs share: music-like clips, and what must have stayed as it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from conftest import music
+from vampcli import SamplingConfig, Take, Waveform
+
+QUICK = SamplingConfig(n_steps=2, n_fine_steps=1)
+
+
+def clip(seconds: float = 2.0, rate: int = 44100, n_channels: int = 1, seed: int = 0) -> Waveform:
+    """Music-like sound in float32."""
+    return Waveform(music(seconds, rate, n_channels, seed).astype(np.float32), rate)
+
+
+def doubled(mono: Waveform) -> Waveform:
+    """The same in two channels."""
+    return replace(mono, samples=np.repeat(mono.samples, 2, axis=0))
+
+
+def inside(take: Take) -> np.ndarray:
+    """Which samples of a take were made: bool (n_samples,)."""
+    made = np.zeros(take.audio.n_samples, dtype=bool)
+    for start, end in take.spans:
+        made[start:end] = True
+    return made
+
+
+def check_kept(take: Take) -> None:
+    """Outside its spans a take is its base, to the bit; inside, it is not."""
+    made, audio, base = inside(take), take.audio.samples, take.base.samples
+    assert audio.shape == base.shape
+    assert audio.dtype == base.dtype
+    assert np.array_equal(audio[:, ~made], base[:, ~made])
+    assert np.isfinite(audio).all()
+    assert np.mean(audio[:, made] != base[:, made]) > 0.9
