@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -49,7 +50,7 @@ class Loop:
             raise UsageError(f"the variation is {self.variation:g}", "it must be from 0 to 1")
         if self.variation and self.repeats == 1:
             raise UsageError("one repeat has nothing to vary", "ask for more: --repeats 4")
-        if not self.seam_s > 0:
+        if not 0 < self.seam_s < math.inf:
             raise UsageError(f"the seam is {self.seam_s:g} s", "it must be above 0")
 
     def plan(self, clip: Waveform, codec: Codec, context: int) -> Plan:
@@ -83,16 +84,15 @@ class Loop:
         """See `Verb.takes`."""
         start, end = self._cut(clip, networks.codec)
         once = replace(clip, samples=clip.samples[:, start:end])
-        if not self.variation:
-            base = _repeated(once, self.repeats)
-            for take in self._closed(networks, once, end - start, seeds, config, stereo, progress):
-                yield replace(take, audio=_repeated(take.audio, self.repeats), spans=plan.spans, base=base)
-            return
         base = _repeated(once, self.repeats)
-        for i, take in enumerate(self._varied(networks, base, end - start, seeds, config, stereo, progress)):
-            told = progress and part_of(progress, len(seeds) + i, 2 * len(seeds))
-            for closed in self._closed(networks, take.audio, end - start, [take.seed], config, stereo, told):
-                yield replace(closed, spans=plan.spans, base=base)
+
+        def finished(take: Take) -> Take:
+            audio = take.audio if self.variation else _repeated(take.audio, self.repeats)
+            return replace(take, audio=audio, spans=plan.spans, base=base)
+
+        make = self._varied if self.variation else self._closed
+        linear = base if self.variation else once
+        return map(finished, make(networks, linear, end - start, seeds, config, stereo, progress))
 
     def _varied(
         self,
@@ -104,11 +104,17 @@ class Loop:
         stereo: Stereo,
         progress: Progress | None,
     ) -> Iterator[Take]:
-        """Vary all copies but the first, of `n` samples each."""
+        """Vary all copies but the first, of `n` samples each, and then make the junctions."""
         context = networks.coarse.config.context_frames
         plan = plan_ranges(linear, [(n, linear.n_samples)], networks.codec, context, margin=0)
-        told = progress and part_of(progress, 0, 2)
-        return Vamp(amount=self.variation).takes(networks, linear, plan, seeds, config, stereo, told)
+        vary = Vamp(amount=self.variation)
+        groups = networks.groups(seeds)
+        for i, group in enumerate(groups):
+            varying, closing = (progress and part_of(progress, 2 * i + half, 2 * len(groups)) for half in (0, 1))
+            varied = vary.takes(networks, linear, plan, group, config, stereo, varying)
+            for j, seed in enumerate(group):
+                told = closing and part_of(closing, j, len(group))
+                yield from self._closed(networks, next(varied).audio, n, [seed], config, stereo, told)
 
     def _closed(
         self,
@@ -129,13 +135,21 @@ class Loop:
         places = range(n - turn, linear.n_samples, n)
         context = networks.coarse.config.context_frames
         plan = plan_ranges(turned, [(p - half, p + half) for p in places], networks.codec, context, self.margin)
-        for take in pasted(networks, turned, plan, seeds, config, stereo, progress):
-            yield replace(take, audio=replace(linear, samples=np.roll(take.audio.samples, turn, axis=1)))
+
+        def turned_back(take: Take) -> Take:
+            return replace(take, audio=replace(take.audio, samples=np.roll(take.audio.samples, turn, axis=1)))
+
+        return map(turned_back, pasted(networks, turned, plan, seeds, config, stereo, progress))
 
     def _cut(self, clip: Waveform, codec: Codec) -> tuple[int, int]:
-        """First sample of the loop, and one past the last."""
+        """First sample of the loop, and one past the last; its length is the span's, rounded once."""
         named = self.places.seconds(clip)
-        return sample_range(clip, *named[0], codec.grid) if named else (0, clip.n_samples)
+        if not named:
+            return 0, clip.n_samples
+        start, _ = sample_range(clip, *named[0], codec.grid)
+        n = round((min(named[0][1], clip.duration_s) - named[0][0]) * clip.sample_rate)
+        start = min(start, clip.n_samples - n)
+        return start, start + n
 
     def _half_seam(self, clip: Waveform) -> int:
         return round(self.seam_s / 2 * clip.sample_rate)
