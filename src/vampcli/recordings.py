@@ -129,7 +129,7 @@ def find(inputs: Sequence[str], recursive: bool, suffixes: Sequence[str] = SOUND
         inputs: files, folders, patterns that the shell left as they are, and `@list.txt`: a file of inputs,
             one a line, which may name other lists. A file that is missing stays in.
         recursive: search folders in folders.
-        suffixes: what is looked for in folders.
+        suffixes: what is looked for in folders and by patterns.
 
     Raises:
         InputError: a list cannot be read or names itself, or a folder or a pattern holds no sound.
@@ -158,7 +158,7 @@ def _expanded(text: str, recursive: bool, suffixes: Sequence[str], lists: tuple[
             for p in _some(below, f"the folder {path} holds no sound files{hint}", suffixes)
         )
     elif not exists and glob.has_magic(text):
-        paths = [Path(p) for p in sorted(glob.glob(str(path), recursive=True))]
+        paths = [p for p in map(Path, sorted(glob.glob(str(path), recursive=True))) if _sounds(p, suffixes)]
         yield from (Found(p, searched=True) for p in _some(paths, f"nothing matches {text}", suffixes))
     else:
         yield Found(path)
@@ -182,7 +182,9 @@ def sounds_below(folder: Path, recursive: bool = True, suffixes: Sequence[str] =
     return sorted(
         path
         for path in (folder.rglob("*") if recursive else folder.glob("*"))
-        if path.suffix.lower() in suffixes
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if _sounds(path, suffixes) and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
+
+
+def _sounds(path: Path, suffixes: Sequence[str]) -> bool:
+    return path.suffix.lower() in suffixes and path.is_file()

@@ -11,8 +11,11 @@ import typer
 
 from vampcli.cli import options as o
 from vampcli.cli.console import Console, guarded
+from vampcli.cli.options import Common
 from vampcli.cli.outputs import make_folder
-from vampcli.cli.run import Facts, Job, Opened, Scheme, made, run, write_take
+from vampcli.cli.run import run
+from vampcli.cli.scheme import Facts, Job, Opened, Scheme, made, write_take
+from vampcli.config import SamplingConfig
 from vampcli.errors import InputError, ModelError, UsageError
 from vampcli.formats import TOKENS
 
@@ -33,11 +36,11 @@ def compress(
     common: o.Common,
     keep_codebooks: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="Keep so many codebooks, the first ones. [4]", rich_help_panel=_KEEP),
+        typer.Option(help="Keep so many codebooks, the first ones.", show_default="4", rich_help_panel=_KEEP),
     ] = None,
     period: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="Keep one frame in so many: 1 every frame, 0 none. [1]", rich_help_panel=_KEEP),
+        typer.Option(help="Keep a frame in so many; 1 all, 0 none.", show_default="1", rich_help_panel=_KEEP),
     ] = None,
     bitrate: Annotated[
         Optional[float],  # noqa: UP045
@@ -51,10 +54,15 @@ def compress(
     Example: vamp compress song.wav --bitrate 1000 -o song.vamp
 
     Example: vamp compress song.vamp -o song.wav
+
+    Example: vamp compress songs/ --name {stem}.vamp -o small/
     """
     if bitrate is not None and not (keep_codebooks is None and period is None):
         raise UsageError("--bitrate chooses codebooks and period", "leave it out, or --keep-codebooks and --period")
-    run(CompressScheme("compress", common, (keep_codebooks, period, bitrate)), inputs, (TOKENS,))
+    makes_tokens = Path(common.name or "").suffix.lower() == TOKENS
+    run(
+        CompressScheme("compress", common, (keep_codebooks, period, bitrate)), inputs, () if makes_tokens else (TOKENS,)
+    )
 
 
 @dataclass(frozen=True)
@@ -85,14 +93,26 @@ class CompressScheme(Scheme):
         except InputError:
             return None  # said where it is opened
 
-    def check_path(self, path: Path) -> None:
-        """See `Scheme.check_path`."""
+    def check(self, source: Path, path: Path) -> None:
+        """See `Scheme.check`."""
+        if source.suffix.lower() == TOKENS:
+            self._check_tokens(source, path)
         if path.suffix.lower() != TOKENS:
-            super().check_path(path)
+            super().check(source, path)
         elif self.common.takes > 1:
             raise UsageError(f"{path} would be the same for each of {self.common.takes} takes", "ask for one take")
         elif self.common.only_generated or self.common.difference:
             raise UsageError(f"{path} holds tokens, not sound", "leave --only-generated and --difference out")
+
+    def _check_tokens(self, source: Path, path: Path) -> None:
+        if path.suffix.lower() == TOKENS:
+            raise UsageError(f"{source} is a token file already", "name a sound file: -o song.wav")
+        if self.named != (None, None, None):
+            raise UsageError(f"{source} says already what is kept", "leave out what to keep")
+        if self.common.sampling != SamplingConfig() or self.common.stereo != Common.stereo:
+            raise UsageError(f"{source} says already how it is made", "leave out --steps, --stereo and their like")
+        if self.common.difference:
+            raise UsageError(f"{source} has no sound to compare with", "leave --difference out")
 
     def open(self, job: Job, outline: Outline) -> Opened:
         """See `Scheme.open`."""
@@ -122,8 +142,6 @@ class CompressScheme(Scheme):
         from vampcli import audio, library, tokens
         from vampcli.verbs.compress import Compress, silent
 
-        if self.named != (None, None, None):
-            raise UsageError(f"{job.source} says already what is kept", "leave out what to keep")
         file = tokens.load(job.source)
         if file.model_hash != library.model_hash(library.locate(self.common.model)):
             raise ModelError(
@@ -131,8 +149,6 @@ class CompressScheme(Scheme):
             )
         clip = silent(file.n_channels, file.n_samples, file.sample_rate, file.subtype)
         for path in job.paths:
-            if path.suffix.lower() == TOKENS:
-                raise UsageError(f"{job.source} is a token file already", "name a sound file: -o song.wav")
             audio.check_output(path, clip, self.common.subtype)
         request = Compress(max(1, file.n_kept_codebooks), file.period)
         opened = self._opened(job, request, clip, outline, file.bits_per_second)

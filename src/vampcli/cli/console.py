@@ -37,13 +37,17 @@ class Console:
     def result(self, value: str | dict[str, Any]) -> None:
         """Give a path or a JSON object to machines, at once.
 
-        The files are the work: when nobody reads stdout any more, the work goes on.
+        The files are the work: when nobody reads stdout any more, or it is full or closed, the work goes on.
         """
+        if sys.stdout is None:  # closed by whoever started us
+            return
         line = value if isinstance(value, str) else json.dumps(value)
         try:
             sys.stdout.write(line.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding) + "\n")
             sys.stdout.flush()
-        except BrokenPipeError:
+        except OSError as error:
+            if not isinstance(error, BrokenPipeError):
+                self.note(f"vamp: nothing more is printed: {error.strerror}")
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     @contextmanager
@@ -53,11 +57,12 @@ class Console:
             yield None
             return
         from rich.console import Console as RichConsole
+        from rich.markup import escape
         from rich.progress import Progress
 
         # Results go to the real stdout: left to itself, rich would print them on its own console.
         with Progress(console=RichConsole(stderr=True), transient=True, redirect_stdout=False) as bar:
-            task = bar.add_task(title)
+            task = bar.add_task(escape(title))
             yield lambda step, total: bar.update(task, completed=step, total=total)
 
 

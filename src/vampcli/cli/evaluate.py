@@ -27,12 +27,12 @@ Table = Annotated[
 ]
 Root = Annotated[
     Optional[Path],  # noqa: UP045
-    typer.Option(help="Folder that the table's paths start from. [the table's]"),
+    typer.Option(help="Folder that the table's paths start from.", show_default="the table's"),
 ]
 Split = Annotated[str, typer.Option(help="Which rows of the table.")]
 Limit = Annotated[
     Optional[float],  # noqa: UP045
-    typer.Option("--limit-s", min=1.0, help="Only the first seconds of each recording. [all]"),
+    typer.Option("--limit-s", min=1.0, help="Only the first seconds of each recording.", show_default="all"),
 ]
 
 
@@ -45,7 +45,9 @@ def codec(
     root: Root = None,
     split: Split = "test",
     limit_s: Limit = None,
-    codebooks: Annotated[str, typer.Option(help="How many to keep in turn, such as 1,4,9. [every number]")] = "",
+    codebooks: Annotated[
+        str, typer.Option(help="How many to keep in turn, such as 1,4,9.", show_default="every number")
+    ] = "",
     opus: Annotated[
         str, typer.Option(help="Bit rates of Opus to stand beside, in kbit/s; '' for none.")
     ] = "6,12,17,24",

@@ -54,7 +54,7 @@ def finetune(
     device: o.Device = "auto",
     out: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("-o", "--out", help="Folder for the adapter. [among the user's own, by name]"),
+        typer.Option("-o", "--out", help="Folder for the adapter.", show_default="among the user's own, by name"),
     ] = None,
     overwrite: o.Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,

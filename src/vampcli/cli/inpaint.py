@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from vampcli.cli import options as o
 from vampcli.cli.console import guarded
-from vampcli.cli.run import AudioScheme, run
+from vampcli.cli.run import run
+from vampcli.cli.scheme import AudioScheme
 from vampcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,11 +38,11 @@ def inpaint(
     where = o.place(start, end, span, snap, bpm, downbeat, beats_per_bar)
     if not where.spans:
         raise UsageError("no span is named", "give --start and --end, or --span 4-6")
-    hidden = o.parse_margin(margin)
+    hidden, context_s = o.parse_margin(margin), o.parse_context(context)
 
     def request() -> Verb:
         from vampcli.verbs.inpaint import Inpaint
 
-        return Inpaint(where, hidden, context)
+        return Inpaint(where, hidden, context_s)
 
     run(AudioScheme("inpaint", common, request), inputs)

@@ -8,7 +8,9 @@ import typer
 
 from vampcli.cli import options as o
 from vampcli.cli.console import guarded
-from vampcli.cli.run import AudioScheme, run
+from vampcli.cli.run import run
+from vampcli.cli.scheme import AudioScheme
+from vampcli.cli.times import parse_time
 
 if TYPE_CHECKING:
     from vampcli.engine import Take
@@ -34,7 +36,7 @@ def loop(
         float,
         typer.Option(help="0: all copies the same; up to 1: each but the first varied.", rich_help_panel=_LOOP),
     ] = 0.0,
-    seam: Annotated[float, typer.Option(help="Seconds made anew around a junction.", rich_help_panel=_LOOP)] = 0.3,
+    seam: Annotated[str, typer.Option(help="How much is made anew around a junction.", rich_help_panel=_LOOP)] = "0.3",
     margin: o.MarginFrames = "1",
 ) -> None:
     """Make a span, or all of a recording, a loop without a seam.
@@ -45,12 +47,12 @@ def loop(
     Example: vamp loop song.wav --span bars:1-4 --repeats 4 --variation 0.4
     """
     where = o.place(start, end, span, snap, bpm, downbeat, beats_per_bar)
-    hidden = o.parse_margin(margin)
+    seam_s, hidden = parse_time(seam), o.parse_margin(margin)
 
     def request() -> Verb:
         from vampcli.verbs.loop import Loop
 
-        return Loop(where, repeats, variation, seam, hidden)
+        return Loop(where, repeats, variation, seam_s, hidden)
 
     run(AudioScheme("loop", common, request, lambda take: _clicks(take, repeats), loops=True), inputs)
 
@@ -60,7 +62,10 @@ def _clicks(take: Take, repeats: int) -> tuple[dict[str, Any], str]:
     from vampcli.evaluate.clicks import LIMIT, junction_figure
 
     samples, rate = take.audio.samples, take.audio.sample_rate
-    figures = [junction_figure(samples, rate, samples.shape[1] // repeats * i) for i in range(repeats)]
+    try:
+        figures = [junction_figure(samples, rate, samples.shape[1] // repeats * i) for i in range(repeats)]
+    except ValueError:  # a loop of a few samples
+        return {"clicks": None}, ""
     worst = max(figures)
     verdict = "no click" if worst <= LIMIT else "may click: try another --seed, or a longer --seam"
     return {"clicks": figures}, f"junctions at most {worst:.1f}, {verdict}"

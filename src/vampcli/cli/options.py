@@ -25,13 +25,15 @@ _OUT, _MODEL, _HOW, WHERE = "Output", "Model", "Sampling", "Where"
 # typer reads these annotations at run time, on Python 3.10 too, hence Optional.
 Inputs = Annotated[
     list[str],
-    typer.Argument(metavar="INPUT...", help="Sound files, folders, patterns, @list.txt: wav, flac, ogg, mp3, aiff."),
+    typer.Argument(metavar="INPUT", help="Sound files, folders, patterns, @list.txt: wav, flac, ogg, mp3, aiff."),
 ]
 Recursive = Annotated[bool, typer.Option("-r", "--recursive", help="Folders in folders, too; mirrored in -o.")]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first recording that fails.")]
 Out = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option("-o", "--out", help="File for one take, else a folder. [beside the input]", rich_help_panel=_OUT),
+    typer.Option(
+        "-o", "--out", help="A file for one take, else a folder.", show_default="beside the input", rich_help_panel=_OUT
+    ),
 ]
 Name = Annotated[
     Optional[str],  # noqa: UP045
@@ -45,7 +47,7 @@ Int16 = Annotated[bool, typer.Option("--int16", help="Write 16-bit samples.", ri
 Int24 = Annotated[bool, typer.Option("--int24", help="Write 24-bit samples.", rich_help_panel=_OUT)]
 Float32 = Annotated[bool, typer.Option("--float32", help="Write 32-bit floats.", rich_help_panel=_OUT)]
 OnlyGenerated = Annotated[
-    bool, typer.Option("--only-generated", help="Write what was made alone, span after span.", rich_help_panel=_OUT)
+    bool, typer.Option("--only-generated", help="Write the spans alone, one after another.", rich_help_panel=_OUT)
 ]
 Difference = Annotated[
     bool, typer.Option("--difference", help="Write the result minus the input.", rich_help_panel=_OUT)
@@ -63,12 +65,20 @@ Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda, cu
 Dtype = Annotated[str, typer.Option("--dtype", help="auto, fp32, bf16 or fp16.", rich_help_panel=_MODEL)]
 StereoName = Annotated[
     str,
-    typer.Option("--stereo", help="mid: one take with the image around it; channels: each.", rich_help_panel=_MODEL),
+    typer.Option(
+        "--stereo",
+        help="mid: make the middle, in the stereo image around it; channels: make both.",
+        rich_help_panel=_MODEL,
+    ),
 ]
 Takes = Annotated[int, typer.Option("-n", "--takes", help="How many results.", rich_help_panel=_HOW)]
 Seed = Annotated[
     Optional[int],  # noqa: UP045
-    typer.Option(help="Makes a take again; take i has seed + i. [fresh; 0 for several inputs]", rich_help_panel=_HOW),
+    typer.Option(
+        help="Makes a take again; the next take has the next seed.",
+        show_default="fresh, and said; 0 for several inputs",
+        rich_help_panel=_HOW,
+    ),
 ]
 Steps = Annotated[int, typer.Option("--steps", help="Passes of the coarse model.", rich_help_panel=_HOW)]
 FineSteps = Annotated[int, typer.Option("--fine-steps", help="Passes of the fine model.", rich_help_panel=_HOW)]
@@ -101,11 +111,11 @@ Spans = Annotated[
 ]
 Bpm = Annotated[
     Optional[float],  # noqa: UP045
-    typer.Option(help="Tempo in beats a minute. [tracked]", rich_help_panel=WHERE),
+    typer.Option(help="Tempo in beats a minute.", show_default="tracked", rich_help_panel=WHERE),
 ]
 Downbeat = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option(help="Where bar 1 begins. [tracked; 0 with --bpm]", rich_help_panel=WHERE),
+    typer.Option(help="Where bar 1 begins.", show_default="tracked; 0 with --bpm", rich_help_panel=WHERE),
 ]
 BeatsPerBar = Annotated[int, typer.Option(help="Beats in a bar.", rich_help_panel=WHERE)]
 SnapTo = Annotated[
@@ -117,8 +127,8 @@ MarginFrames = Annotated[
     typer.Option("--margin", help="Frames hidden around a span; auto = all that heard it.", rich_help_panel=WHERE),
 ]
 Context = Annotated[
-    Optional[float],  # noqa: UP045
-    typer.Option(help="Seconds that the models see on each side. [all they can]", rich_help_panel=WHERE),
+    Optional[str],  # noqa: UP045
+    typer.Option(help="How much the models see on each side.", show_default="all they can", rich_help_panel=WHERE),
 ]
 
 
@@ -240,3 +250,8 @@ def parse_margin(text: str) -> Margin:
     if not text.isdecimal():
         raise UsageError(f"--margin is {text!r}", "give a number of frames, or auto")
     return int(text)
+
+
+def parse_context(text: str | None) -> float | None:
+    """A time, or None for all that the models can see."""
+    return None if text is None else parse_time(text)

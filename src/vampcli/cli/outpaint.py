@@ -8,7 +8,8 @@ import typer
 
 from vampcli.cli import options as o
 from vampcli.cli.console import guarded
-from vampcli.cli.run import AudioScheme, run
+from vampcli.cli.run import run
+from vampcli.cli.scheme import AudioScheme
 from vampcli.cli.times import parse_time
 
 if TYPE_CHECKING:
@@ -34,10 +35,11 @@ def outpaint(
     Example: vamp outpaint song.wav --after 10
     """
     after_s, before_s, hidden = parse_time(after), parse_time(before), o.parse_margin(margin)
+    context_s = o.parse_context(context)
 
     def request() -> Verb:
         from vampcli.verbs.outpaint import Outpaint
 
-        return Outpaint(after_s, before_s, hidden, context)
+        return Outpaint(after_s, before_s, hidden, context_s)
 
     run(AudioScheme("outpaint", common, request), inputs)

@@ -33,7 +33,7 @@ def prepare(
     ] = None,
     root: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Folder that the table's paths start from. [the table's]"),
+        typer.Option(help="Folder that the table's paths start from.", show_default="the table's"),
     ] = None,
     split: Annotated[
         str, typer.Option(help="train, val, test or ood: the rows of the table; what own files are marked as.")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from vampcli.errors import InputError
+from vampcli.formats import TOKENS
 from vampcli.recordings import SOUNDS, Found, find
 
 COMMANDS = ("inpaint", "outpaint", "loop", "vamp", "compress")
-_MADE = re.compile(rf".+\.({'|'.join(COMMANDS)})\.\d+")
+_MADE = re.compile(rf".+\.({'|'.join(COMMANDS)})\.-?\d+")
 
 
 @dataclass(frozen=True)
@@ -26,16 +29,31 @@ class Sources:
     several: bool
 
 
-def sources(inputs: Sequence[str], recursive: bool, suffixes: Sequence[str] = ()) -> Sources:
+def sources(inputs: Sequence[str], recursive: bool, suffixes: Sequence[str] = (), out: str | None = None) -> Sources:
     """Turn what somebody typed into files; what a folder holds of our own results is left out.
+
+    Args:
+        inputs: as for `find`.
+        recursive: search folders in folders.
+        suffixes: what is looked for in folders beside sound.
+        out: where results go; if that is a folder in the one that is searched, it is left out.
 
     Raises:
         InputError: nothing is there.
     """
     found = find(inputs, recursive, (*SOUNDS, *suffixes))
-    kept = tuple(f for f in found if not (f.searched and _MADE.fullmatch(f.path.stem)))
+    kept = tuple(f for f in found if not (f.searched and _is_result(f, out)))
     if not kept:
         raise InputError(
             f"{inputs[0]} holds nothing but results of vamp ({len(found)} files)", "name a file to work on it again"
         )
-    return Sources(kept, len(inputs) > 1 or any(f.searched for f in found))
+    return Sources(kept, len(inputs) > 1 or len(found) > 1 or any(f.searched for f in found))
+
+
+def _is_result(found: Found, out: str | None) -> bool:
+    path = Path(os.path.abspath(found.path))
+    if out is not None:
+        folder, searched = Path(os.path.abspath(os.path.expanduser(out))), path.parents[len(found.below.parts)]
+        if searched in folder.parents and folder in path.parents:
+            return True
+    return path.suffix.lower() != TOKENS and _MADE.fullmatch(path.stem) is not None

@@ -8,6 +8,7 @@ from vampcli.config import Counted, Span
 from vampcli.errors import UsageError
 
 _TIME = r"(?:(\d+):)?(?:(\d+):)?(\d+(?:\.\d*)?|\.\d+)s?"
+_LONGEST = 1e9  # seconds; 31 years
 
 
 def parse_time(text: str) -> float:
@@ -22,7 +23,9 @@ def parse_time(text: str) -> float:
     *wholes, seconds = match.groups()
     total = float(seconds)
     for size, whole in zip((60, 3600), reversed([w for w in wholes if w is not None]), strict=False):
-        total += size * int(whole)
+        total += size * float(whole)
+    if not total < _LONGEST:
+        raise UsageError(f"not a time: {text:.20} s is longer than any recording", "times are in seconds, or mm:ss")
     return total
 
 

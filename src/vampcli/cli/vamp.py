@@ -9,7 +9,8 @@ import typer
 
 from vampcli.cli import options as o
 from vampcli.cli.console import guarded
-from vampcli.cli.run import AudioScheme, run
+from vampcli.cli.run import run
+from vampcli.cli.scheme import AudioScheme
 from vampcli.cli.times import parse_time
 from vampcli.config import PromptConfig
 from vampcli.errors import UsageError
@@ -36,52 +37,58 @@ def vamp(
     ] = None,
     period: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="Keep a frame in so many; 0 none. [7, if nothing else is named]", rich_help_panel=_KEEP),
+        typer.Option(
+            help="Keep a frame in so many; 1 all, 0 none.",
+            show_default="7, if nothing else is named",
+            rich_help_panel=_KEEP,
+        ),
     ] = None,
     width: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="Frames kept in a period. [1]", rich_help_panel=_KEEP),
+        typer.Option(help="Frames kept in a period.", show_default="1", rich_help_panel=_KEEP),
     ] = None,
     keep_codebooks: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="Of frames kept, the first codebooks alone. [all]", rich_help_panel=_KEEP),
+        typer.Option(help="Of the frames kept, the first codebooks alone.", show_default="all", rich_help_panel=_KEEP),
     ] = None,
     beats: Annotated[bool, typer.Option("--beats", help="Keep what follows each beat.", rich_help_panel=_KEEP)] = False,
     beat_width: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(help="How much of it, in ms. [75]", rich_help_panel=_KEEP),
+        typer.Option(help="How much of it, in ms.", show_default="75", rich_help_panel=_KEEP),
     ] = None,
     downbeats_only: Annotated[
-        bool, typer.Option("--downbeats-only", help="Of the first beat of each bar alone.", rich_help_panel=_KEEP)
+        bool, typer.Option("--downbeats-only", help="Of each bar, the first beat alone.", rich_help_panel=_KEEP)
     ] = False,
     onsets: Annotated[
         bool, typer.Option("--onsets", help="Keep what follows each onset.", rich_help_panel=_KEEP)
     ] = False,
     onset_width: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(help="How much of it, in ms. [50]", rich_help_panel=_KEEP),
+        typer.Option(help="How much of it, in ms.", show_default="50", rich_help_panel=_KEEP),
     ] = None,
     intensity: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(help="Chance of each token to be hidden; the others are kept. [1]", rich_help_panel=_KEEP),
+        typer.Option(
+            help="Chance of each token to be made; the others are kept.", show_default="1", rich_help_panel=_KEEP
+        ),
     ] = None,
     dropout: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(help="Share of kept frames that is dropped again. [0]", rich_help_panel=_KEEP),
+        typer.Option(help="Share of the kept frames that is made after all.", show_default="0", rich_help_panel=_KEEP),
     ] = None,
     prefix: Annotated[str, typer.Option(help="Leave so much at the beginning as it is.", rich_help_panel=_KEEP)] = "0",
     suffix: Annotated[str, typer.Option(help="Leave so much at the end as it is.", rich_help_panel=_KEEP)] = "0",
     feedback: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="Passes, each varying what the one before made. [1]", rich_help_panel=_EFFECT),
+        typer.Option(help="Passes, each varying what the one before made.", show_default="1", rich_help_panel=_EFFECT),
     ] = None,
     stretch: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="So many times as long, at the same pitch.", rich_help_panel=_EFFECT),
+        typer.Option(help="So many times as long, at the same pitch.", show_default="1", rich_help_panel=_EFFECT),
     ] = None,
     pitch: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="Shift the prompt by semitones.", rich_help_panel=_EFFECT),
+        typer.Option(help="Shift what is kept by semitones.", show_default="0", rich_help_panel=_EFFECT),
     ] = None,
     start: o.Start = None,
     end: o.End = None,
@@ -91,9 +98,9 @@ def vamp(
     downbeat: o.Downbeat = None,
     beats_per_bar: o.BeatsPerBar = 4,
 ) -> None:
-    """Vary recordings, or spans of them: a part of the tokens is kept as a prompt, the rest is made anew.
+    """Vary recordings, or spans of them: some of the tokens are kept as a prompt, the others are made anew.
 
-    What any of the prompts keeps is kept.
+    Period, beats, onsets and chance add up: what one of them keeps is kept.
 
     Example: vamp vamp song.wav --amount 0.5 -n 4
 
