@@ -1,6 +1,6 @@
 """Does a re-made span of a stereo recording keep the image around it: `python experiments/stereo_image.py ROOT`.
 
-ROOT holds the held-out pieces of `configs/free-music.tsv` (`data/root` after `make free-music`). Of the middle ten seconds
+ROOT holds the held-out pieces of `configs/free-music.tsv` (`data/root` after `make free-music`). Of the middle ten s
 of each piece, 4 to 6 s are re-made; inter-channel correlation and side against mid level of the span are compared with
 half a second on each side of it.
 """
@@ -40,9 +40,9 @@ def main(root: Path) -> None:
         beside = [part.samples[:, 7 * rate // 2 : 4 * rate], part.samples[:, 6 * rate : 13 * rate // 2]]
         change = image(made) - image(np.concatenate(beside, axis=1))
         changes.append(change)
-        print(f"{piece.title:32} correlation {change[0]:+.2f}, side {change[1]:+.1f} dB", flush=True)
+        sys.stdout.write(f"{piece.title:32} correlation {change[0]:+.2f}, side {change[1]:+.1f} dB\n")
     correlation, level = np.median(changes, axis=0)
-    print(f"medians of {len(changes)}: correlation {correlation:+.3f}, side against mid {level:+.2f} dB")
+    sys.stdout.write(f"medians of {len(changes)}: correlation {correlation:+.3f}, side against mid {level:+.2f} dB\n")
 
 
 if __name__ == "__main__":

@@ -177,10 +177,26 @@ def test_an_event_shorter_than_a_sample_touches_a_frame() -> None:
 
 
 @pytest.mark.parametrize("factor", [1, 2, 3, 16])
-def test_a_stretched_clip_holds_the_old_frames_at_multiples(factor: int) -> None:
-    tokens = torch.arange(24).reshape(2, 12)
-    longer, is_new = prompts.stretched(tokens, factor)
-    assert longer.dtype == torch.int64
-    assert torch.equal(longer[:, ::factor], tokens)
-    assert longer[0].tolist() == [i // factor for i in range(12 * factor)]
-    assert is_new.tolist() == [i % factor != 0 for i in range(12 * factor)]
+def test_a_stretched_clip_keeps_the_same_at_multiples(factor: int) -> None:
+    mask = torch.rand(3, 2, 12, generator=torch.Generator().manual_seed(0)) < 0.5
+    longer = prompts.stretched(mask, factor)
+    assert longer.shape == (3, 2, 12 * factor)
+    assert torch.equal(longer[..., ::factor], mask)
+    assert int((~longer).sum()) == int((~mask).sum())
+
+
+@pytest.mark.parametrize(("period", "width"), [(2, 1), (7, 1), (7, 3), (5, 4)])
+def test_later_prompts_of_the_same_chances_keep_other_frames(period: int, width: int) -> None:
+    first, second, third = (
+        prompts.draw(PromptConfig(period, width), 4, 60, [], np.random.default_rng(5), i) for i in range(3)
+    )
+    assert torch.equal(second[:, width:], first[:, :-width])
+    assert torch.equal(third[:, width:], second[:, :-width])
+    assert not torch.equal(first, second)
+
+
+def test_later_prompts_of_the_same_chances_hide_and_drop_other_tokens() -> None:
+    for config in (PromptConfig(intensity=0.5), PromptConfig(1, dropout=0.5)):
+        drawn = [prompts.draw(config, 4, 60, [], np.random.default_rng(5), i) for i in (0, 1, 2, 2)]
+        assert not any(torch.equal(drawn[i], drawn[i + 1]) for i in range(2))
+        assert torch.equal(drawn[2], drawn[3])

@@ -270,7 +270,8 @@ class Model(Networks):
         if stereo not in ("mid", "channels"):
             raise UsageError(f"stereo is {stereo!r}", "choose mid or channels")
         plan = plan or request.plan(clip, self.codec, self.coarse.config.context_frames)
-        made = request.takes(self, clip, plan, seeds, self.suited(config or SamplingConfig()), stereo, progress)
+        with torch.inference_mode():  # some verbs listen at once
+            made = request.takes(self, clip, plan, seeds, self.suited(config or SamplingConfig()), stereo, progress)
         yield from _one_by_one(made)
 
     def suited(self, config: SamplingConfig) -> SamplingConfig:

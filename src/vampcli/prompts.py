@@ -47,6 +47,7 @@ def draw(
     n_frames: int,
     events: Sequence[tuple[int, int]],
     rng: np.random.Generator,
+    n_earlier: int = 0,
 ) -> Tensor:
     """Decide what is kept of a clip.
 
@@ -56,16 +57,18 @@ def draw(
         n_frames: of the clip.
         events: frames of beats and onsets, as half-open ranges; all are kept.
         rng: chooses; another call draws another prompt.
+        n_earlier: prompts drawn before of the same chances; each moves the period on, so that other frames are kept.
 
     Returns:
         bool (n_codebooks, n_frames), True = generate.
 
     Departs from the official code: beats, too, keep only the codebooks asked for, and frames of theirs can be dropped.
     """
-    rolls, tokens, drops = rng.spawn(3)  # one each: a change of one prompt leaves the draws of the others alone
+    rolls, *chances = rng.spawn(3)  # one each: a change of one prompt leaves the draws of the others alone
+    tokens, drops = (chance.spawn(n_earlier)[-1] if n_earlier else chance for chance in chances)
     shape = n_codebooks, n_frames
     period = config.resolved_period
-    offset = int(rolls.integers(max(1, period)))
+    offset = int(rolls.integers(max(1, period))) + n_earlier * config.width
     mask = masks.random(*shape, config.intensity, tokens)
     mask &= masks.keep_periodic(*shape, period, config.width, offset)
     mask &= ~masks.spans(*shape, events)
@@ -75,16 +78,16 @@ def draw(
     return mask
 
 
-def stretched(tokens: Tensor, factor: int) -> tuple[Tensor, Tensor]:
-    """Make a clip `factor` times as long.
+def stretched(mask: Tensor, factor: int) -> Tensor:
+    """Keep the same of a clip `factor` times as long: old frame i lies at i * factor, those between are made.
 
     Args:
-        tokens: int64 (n_codebooks, n_frames).
+        mask: bool (..., n_frames), True = generate.
         factor: 1 or more.
 
     Returns:
-        The tokens, int64 (n_codebooks, n_frames * factor): old frame i at i * factor, repeated up to the next;
-        and which frames are those repeats, bool (n_frames * factor,): to be made.
+        bool (..., n_frames * factor).
     """
-    longer = tokens.repeat_interleave(factor, dim=1)
-    return longer, torch.arange(longer.shape[1]) % factor != 0
+    longer = torch.ones(*mask.shape[:-1], mask.shape[-1] * factor, dtype=torch.bool)
+    longer[..., ::factor] = mask
+    return longer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -27,6 +28,8 @@ from vampcli.stereo import REACH, surroundings, widen
 from vampcli.windows import windowed
 
 log = logging.getLogger(__name__)
+
+_IMAGE_STEP = 2**17  # samples from one stereo image to the next; in between they blend, so that none ends in a click
 
 Stereo = Literal["mid", "channels"]
 """`mid`: the middle is re-made and given a stereo image; `channels`: both are re-made, with the same noise."""
@@ -248,14 +251,22 @@ def render(networks: Networks, scene: Scene, tokens: Tensor, image_of: Callable[
 
 def _renderer(networks: Networks, scene: Scene, tokens: Tensor, image: Image) -> Render:
     canvas, rate = scene.canvas, scene.canvas.sample_rate
-    widens = len(tokens) < canvas.n_channels
+    if len(tokens) == canvas.n_channels:
+        return partial(_decoded, networks, scene, tokens)
 
     def made(start: int, stop: int) -> Samples:
-        if not widens:
-            return _decoded(networks, scene, tokens, start, stop)
         first, last = max(0, start - REACH), min(canvas.n_samples, stop + REACH)
-        wide = widen(_decoded(networks, scene, tokens, first, last), image(start, stop), rate)
-        return wide[:, start - first : stop - first]
+        mid = _decoded(networks, scene, tokens, first, last)
+        wide = np.zeros((canvas.n_channels, stop - start), np.float32)
+        for middle in range(start // _IMAGE_STEP * _IMAGE_STEP, stop + _IMAGE_STEP, _IMAGE_STEP):
+            seen = max(0, middle - _IMAGE_STEP), min(canvas.n_samples, middle + _IMAGE_STEP)
+            a, b = max(start, seen[0]), min(stop, seen[1])
+            if a < b:
+                share = 1 - np.abs(np.arange(a, b, dtype=np.float32) - middle) / _IMAGE_STEP
+                begin = max(first, a - REACH)
+                part = widen(mid[:, begin - first : b + REACH - first], image(*seen), rate)
+                wide[:, a - start : b - start] += share * part[:, a - begin : b - begin]
+        return wide
 
     return made
 

@@ -10,19 +10,25 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from vampcli import beats, presets, prompts
 from vampcli.audio import Waveform
 from vampcli.codec import Codec
 from vampcli.config import PromptConfig, SamplingConfig
 from vampcli.errors import InputError, UsageError
+from vampcli.grid import TokenGrid
 from vampcli.places import Places
 from vampcli.plan import Plan, check_channels, merged, plan_ranges, sample_range
 from vampcli.remake import Image, Networks, Scene, Stereo, listen, refill, taken
 from vampcli.sampling import Progress, part_of
 from vampcli.verbs import Take
 
+_PITCH_FFT, _PITCH_RATE = 2048, 1000
 _PASS_BITS = 40  # passes have noise of their own: seeds this far apart
+
+Events = list[tuple[Sequence[float], float]]
+"""When things begin, in seconds, and how long they last."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +92,11 @@ class Vamp:
         if self.amount is not None:
             yield from self._dialled(networks).takes(networks, clip, plan, seeds, config, stereo, progress)
             return
-        scene, is_new = self._scene(networks, clip, plan, stereo)
-        events = self._events(clip, plan, networks)
+        scene, events = self._scene(networks, clip, plan, stereo), self._events(clip)
         groups = networks.groups(seeds)
         for i, group in enumerate(groups):
             told = progress and part_of(progress, i, len(groups))
-            filled, masks = self._vary(networks, scene, is_new, events, group, config, told)
+            filled, masks = self._vary(networks, scene, events, group, config, told)
             for seed, tokens, mask in zip(group, filled, masks, strict=True):
                 yield taken(networks, scene, tokens, mask, seed, lambda _span: self._image(clip))
 
@@ -114,65 +119,70 @@ class Vamp:
         factor = self.prompt.stretch
         return lambda start, stop: [clip.samples[:, start // factor : max(stop // factor, start // factor + 1)]]
 
-    def _scene(self, networks: Networks, clip: Waveform, plan: Plan, stereo: Stereo) -> tuple[Scene, Tensor]:
-        """What the models hear, and which frames are new: bool (n_frames,)."""
+    def _scene(self, networks: Networks, clip: Waveform, plan: Plan, stereo: Stereo) -> Scene:
+        """What the models hear; of a stretched clip each frame as often as it will be long."""
         factor, pitch = self.prompt.stretch, self.prompt.pitch
         source = plan if factor == 1 else plan_ranges(clip, [(0, clip.n_samples)], networks.codec, 0, margin=0)
         scene = listen(networks, clip, source, stereo)
+        tokens = scene.tokens
         if pitch:
-            shifted = listen(networks, clip, source, stereo, effect=lambda x: shift_pitch(x, pitch, networks))
-            inside = source.mask(1)[0].to(scene.tokens.device)
-            scene = replace(scene, tokens=torch.where(inside, shifted.tokens, scene.tokens))
-        if factor == 1:
-            return scene, torch.zeros(plan.n_frames, dtype=torch.bool)
-        channels, news = zip(*(prompts.stretched(channel, factor) for channel in scene.tokens), strict=True)
-        tokens = torch.stack(channels)[:, :, : plan.n_frames]
-        return Scene(self._canvas(clip), plan, tokens, scene.gain), news[0][: plan.n_frames]
+            shifted = listen(networks, clip, source, stereo, effect=lambda x: shift_pitch(x, pitch))
+            tokens = torch.where(source.mask(1)[0].to(tokens.device), shifted.tokens, tokens)
+        longer = tokens.repeat_interleave(factor, dim=2)[:, :, : plan.n_frames]
+        return Scene(self._canvas(clip), plan, longer, scene.gain)
 
-    def _events(self, clip: Waveform, plan: Plan, networks: Networks) -> list[tuple[int, int]]:
-        """Frames of beats and onsets that the prompt keeps, from the plan's first frame on."""
-        prompt, found = self.prompt, []
+    def _events(self, clip: Waveform) -> Events:
+        """Beats and onsets that the prompt keeps."""
+        prompt, events = self.prompt, Events()
         if prompt.beats:
             pulse = beats.track(clip.samples, clip.sample_rate, self.places.tempo)
             times = pulse.downbeats_s if prompt.downbeats_only else pulse.beats_s
-            found.append((times, prompt.beat_width_ms / 1000))
+            events.append((times, prompt.beat_width_ms / 1000))
         if prompt.onsets:
-            found.append((beats.onsets_s(clip.samples, clip.sample_rate), prompt.onset_width_ms / 1000))
-        return [
-            frames
-            for times, width in found
-            for frames in prompts.event_ranges(
-                [t * prompt.stretch for t in times], width, networks.grid, plan.first_frame, plan.n_frames
-            )
-        ]
+            events.append((beats.onsets_s(clip.samples, clip.sample_rate), prompt.onset_width_ms / 1000))
+        return events
 
     def _vary(
         self,
         networks: Networks,
         scene: Scene,
-        is_new: Tensor,
-        events: list[tuple[int, int]],
+        events: Events,
         seeds: list[int],
         config: SamplingConfig,
         progress: Progress | None,
     ) -> tuple[Tensor, Tensor]:
         """Tokens (n_takes, n_model_channels, n_codebooks, n_frames) and masks of the last pass."""
         n_passes, tokens, plan = self.prompt.n_passes, scene.tokens[None], scene.plan
-        inside = plan.mask(networks.grid.n_codebooks)
         for i in range(n_passes):
-            streams = [np.random.default_rng([seed % 2**64, i]) for seed in seeds]
-            drawn = [prompts.draw(self.prompt, len(inside), plan.n_frames, events, rng) for rng in streams]
-            masks = (torch.stack(drawn) | is_new) & inside
-            is_new = torch.zeros_like(is_new)  # what a pass has made is prompt for the next
+            masks = torch.stack([self._mask(networks.grid, plan, events, seed, i) for seed in seeds])
             told = progress and part_of(progress, i, n_passes)
             noise_seeds = [seed + (i << _PASS_BITS) for seed in seeds]
             tokens = refill(networks, plan, tokens, masks, noise_seeds, config, told)
         return tokens, masks
 
+    def _mask(self, grid: TokenGrid, plan: Plan, events: Events, seed: int, n_earlier: int) -> Tensor:
+        """What a pass makes: bool (n_codebooks, n_frames).
 
-def shift_pitch(samples: Tensor, semitones: int, networks: Networks) -> Tensor:
-    """Shift the pitch, not the length: float32 (n_channels, n_samples) at the codec's rate -> same."""
+        The first prompt is drawn of the clip as it was, then stretched; later ones are drawn of what was made.
+        """
+        factor = 1 if n_earlier else self.prompt.stretch
+        n_frames, moved = -(-plan.n_frames // factor), self.prompt.stretch // factor
+        ranges = [
+            frames
+            for times, width in events
+            for frames in prompts.event_ranges([t * moved for t in times], width, grid, plan.first_frame, n_frames)
+        ]
+        rng = np.random.default_rng(seed % 2**64)
+        drawn = prompts.draw(self.prompt, grid.n_codebooks, n_frames, ranges, rng, n_earlier)
+        return prompts.stretched(drawn, factor)[:, : plan.n_frames] & plan.mask(grid.n_codebooks)
+
+
+def shift_pitch(samples: Tensor, semitones: int) -> Tensor:
+    """Shift the pitch, not the length, within 2 cents: float32 (n_channels, n_samples) -> same."""
     from torchaudio.functional import pitch_shift
 
-    shifted: Tensor = pitch_shift(samples, networks.grid.sample_rate, semitones, n_fft=2048)
-    return shifted
+    n = samples.shape[1]
+    padded = pad(samples, (0, max(0, _PITCH_FFT - n)))  # it mirrors the ends
+    # Of the rate only ratios matter, as fractions of it; a real one can mean a resampling filter of 15 GB.
+    shifted: Tensor = pitch_shift(padded, _PITCH_RATE, semitones, n_fft=_PITCH_FFT)
+    return shifted[:, :n]
