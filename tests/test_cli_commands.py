@@ -1,0 +1,286 @@
+"""Every command end to end with the tiny model: formats in and out, what is written of a take, what is refused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from conftest import Ran
+from vampcli import read, tokens
+from vampcli.presets import PRESETS
+from vampcli.wavchunks import loop_points
+
+Vamp = Callable[..., Ran]
+Song = Callable[..., Path]
+
+REQUESTS = {
+    "inpaint": ("--span", "0.3-0.6"),
+    "outpaint": ("--after", "0.25", "--before", "0:00.1"),
+    "loop": ("--span", "0.1-0.9", "--repeats", "2"),
+    "vamp": ("--period", "3"),
+    "compress": ("--keep-codebooks", "2"),
+}
+LENGTHS = {"inpaint": 1.0, "outpaint": 1.35, "loop": 1.6, "vamp": 1.0, "compress": 1.0}
+
+
+@pytest.fixture
+def quick(vamp: Vamp, tiny_folder: Path) -> Vamp:
+    """A command with the tiny model and few steps: `quick("loop", path, ...)`."""
+    return lambda command, *args: vamp(command, *args, "-m", tiny_folder, "--steps", 2, "--fine-steps", 1, "--seed", 3)
+
+
+@pytest.fixture
+def back(vamp: Vamp, tiny_folder: Path) -> Vamp:
+    """`vamp compress` of a token file, which says itself how it is made."""
+    return lambda *args: vamp("compress", *args, "-m", tiny_folder)
+
+
+def written(ran: Ran) -> Path:
+    assert ran.code == 0, ran.err
+    return Path(ran.out.strip())
+
+
+@pytest.mark.parametrize("command", REQUESTS)
+def test_end_to_end(quick: Vamp, song: Song, command: str) -> None:
+    source = song(seconds=1, n_channels=2, subtype="PCM_24")
+    path = written(quick(command, source, *REQUESTS[command]))
+    made = read(path)
+    assert path == source.with_name(f"song.{command}.3.wav")
+    assert (made.n_samples, made.n_channels, made.sample_rate) == (round(44100 * LENGTHS[command]), 2, 44100)
+    assert made.subtype == "PCM_24"
+    assert np.abs(made.samples).max() > 0
+
+
+@pytest.mark.parametrize("command", REQUESTS)
+def test_json_says_what_was_made(quick: Vamp, song: Song, command: str) -> None:
+    said = json.loads(quick(command, song(seconds=1), *REQUESTS[command], "--json").out)
+    assert (said["command"], said["seed"], said["licence"]) == (command, 3, "MIT")
+    more = {"loop": {"clicks", "spans_s"}, "compress": {"bits_per_second", "period", "keep_codebooks"}}
+    assert more.get(command, {"spans_s", "n_frames"}) <= said.keys()
+
+
+@pytest.mark.parametrize("command", REQUESTS)
+def test_dry_run_says_as_much_and_loads_nothing(
+    quick: Vamp, song: Song, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr("vampcli.engine.load", lambda *_: pytest.fail("a model was loaded"))
+    ran = quick(command, song(seconds=1), *REQUESTS[command], "--dry-run", "-o", tmp_path / "x.wav")
+    assert (ran.code, ran.out) == (0, f"{tmp_path / 'x.wav'}\n")
+    assert "would make" in ran.err
+    assert not (tmp_path / "x.wav").exists()
+
+
+@pytest.mark.parametrize("command", ["inpaint", "compress"])
+@pytest.mark.parametrize(("source", "out"), [("wav", "flac"), ("flac", "mp3"), ("ogg", "wav"), ("mp3", "ogg")])
+def test_formats_by_suffix(quick: Vamp, song: Song, tmp_path: Path, command: str, source: str, out: str) -> None:
+    path = tmp_path / f"out.{out}"
+    assert quick(command, song(f"in.{source}", seconds=1), *REQUESTS[command], "-o", path).code == 0
+    assert sf.info(path).format == out.upper()
+
+
+@pytest.mark.parametrize(("option", "subtype"), [("int16", "PCM_16"), ("int24", "PCM_24"), ("float32", "FLOAT")])
+@pytest.mark.parametrize("command", ["outpaint", "compress"])
+def test_sample_formats(quick: Vamp, song: Song, command: str, option: str, subtype: str) -> None:
+    path = written(quick(command, song(seconds=0.5), *REQUESTS[command], f"--{option}"))
+    assert sf.info(path).subtype == subtype
+
+
+def test_only_generated_is_the_spans_one_after_another(quick: Vamp, song: Song, tmp_path: Path) -> None:
+    source, spans = song(seconds=1), ("--span", "0.1-0.2", "--span", "0.5-0.75")
+    part = read(written(quick("inpaint", source, *spans, "--only-generated", "-o", tmp_path / "part.wav")))
+    whole = read(written(quick("inpaint", source, *spans, "-o", tmp_path / "whole.wav")))
+    pieces = whole.samples[:, 4410:8820], whole.samples[:, 22050:33075]
+    assert np.array_equal(part.samples, np.concatenate(pieces, axis=1))
+
+
+@pytest.mark.parametrize("command", ["inpaint", "outpaint", "vamp", "compress"])
+def test_input_and_difference_add_up(quick: Vamp, song: Song, tmp_path: Path, command: str) -> None:
+    """In floats to a rounding; outside the spans the difference is nothing at all."""
+    source = song(seconds=1, subtype="FLOAT")
+    for name, more in (("whole", ()), ("less", ("--difference",))):
+        assert quick(command, source, *REQUESTS[command], *more, "-o", tmp_path / f"{name}.wav").code == 0
+    whole, less = (read(tmp_path / f"{name}.wav").samples for name in ("whole", "less"))
+    base = np.zeros_like(whole)
+    first = 4410 if command == "outpaint" else 0
+    base[:, first : first + 44100] = read(source).samples
+    assert np.allclose(base + less, whole, atol=1e-6)
+    if command == "inpaint":
+        assert not less[:, : round(0.3 * 44100)].any()
+        assert less[:, round(0.3 * 44100) : round(0.6 * 44100)].any()
+
+
+def test_a_loop_says_where_it_loops_and_how_it_clicks(quick: Vamp, song: Song) -> None:
+    source = song(seconds=1)
+    ran = quick("loop", source, *REQUESTS["loop"])
+    assert loop_points(written(ran)) == (0, 2 * round(0.8 * 44100))
+    assert "song.loop.3.wav: junctions at most " in ran.err
+    plain = written(quick("inpaint", source, *REQUESTS["inpaint"]))
+    assert loop_points(plain) is None
+
+
+def test_repeats_without_variation_are_the_same(quick: Vamp, song: Song) -> None:
+    first, second = np.split(read(written(quick("loop", song(seconds=1), *REQUESTS["loop"]))).samples, 2, axis=1)
+    assert np.array_equal(first, second)
+
+
+def test_a_loop_too_short_to_measure_is_written(quick: Vamp, song: Song) -> None:
+    source = song(seconds=2, rate=1000)
+    ran = quick("loop", source, "--span", "1-1.05", "--seam", "0.02", "--json")
+    assert (ran.code, json.loads(ran.out)["clicks"]) == (0, None)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset(quick: Vamp, song: Song, preset: str) -> None:
+    source = song(seconds=1)
+    assert quick("vamp", source, "--preset", preset, "--bpm", 120).code == 0
+
+
+def test_token_files_bring_the_same_sound_back(quick: Vamp, back: Vamp, song: Song, tmp_path: Path) -> None:
+    source, options = song(seconds=1, n_channels=2), ("--keep-codebooks", 2, "--period", 2)
+    written(quick("compress", source, *options, "-o", tmp_path / "direct.wav"))
+    packed = written(quick("compress", source, *options, "-o", tmp_path / "song.vamp"))
+    written(back(packed, "-o", tmp_path / "back.wav"))
+    assert (tmp_path / "back.wav").read_bytes() == (tmp_path / "direct.wav").read_bytes()
+    assert packed.stat().st_size < 1.1 * tokens.load(packed).n_bits / 8 + 2000
+
+
+def test_a_token_file_knows_its_seed(quick: Vamp, back: Vamp, song: Song, tmp_path: Path) -> None:
+    packed = written(quick("compress", song(seconds=0.5), "-o", tmp_path / "song.vamp"))
+    assert back(packed).out == f"{tmp_path / 'song.compress.3.wav'}\n"
+    assert back(packed, "--seed", 8, "-n", 2).out.splitlines()[1] == str(tmp_path / "song.compress.9.wav")
+
+
+def test_a_folder_of_token_files_there_and_back(quick: Vamp, back: Vamp, song: Song, tmp_path: Path) -> None:
+    """A second run leaves the token files alone that the first has made."""
+    for name in ("a.wav", "b.wav"):
+        song(name, seconds=0.5)
+    there = "--name", "{stem}.vamp", "--skip-existing"
+    first, second = (quick("compress", tmp_path, *there, "--keep-codebooks", 1) for _ in range(2))
+    assert [Path(line).name for line in first.out.splitlines()] == ["a.vamp", "b.vamp"]
+    assert (second.code, second.out) == (0, "")
+    ran = back(f"{tmp_path}/*.vamp", "--name", "{stem}.back.wav")
+    assert [Path(line).name for line in ran.out.splitlines()] == ["a.back.wav", "b.back.wav"]
+
+
+def test_bitrate_chooses_what_is_kept(quick: Vamp, song: Song) -> None:
+    """5 bits, 57.4 frames a second."""
+    said = json.loads(quick("compress", song(seconds=1), "--bitrate", 600, "--json").out)
+    assert (said["keep_codebooks"], said["period"]) == (2, 1)
+    assert said["bits_per_second"] == pytest.approx(2 * 5 * 44100 / 768)
+
+
+def test_a_damaged_token_file(quick: Vamp, back: Vamp, song: Song, tmp_path: Path) -> None:
+    packed = written(quick("compress", song(seconds=0.5), "-o", tmp_path / "song.vamp"))
+    packed.write_bytes(packed.read_bytes()[:-1] + b"\xff")
+    ran = back(packed, "-o", tmp_path / "back.wav")
+    assert (ran.code, ran.out) == (3, "")
+    assert "damaged" in ran.err
+
+
+def test_tokens_of_another_model(quick: Vamp, back: Vamp, song: Song, tmp_path: Path) -> None:
+    packed = written(quick("compress", song(seconds=0.5), "-o", tmp_path / "song.vamp"))
+    tokens.save(packed, replace(tokens.load(packed), model_hash="f" * 64, model="dac"), overwrite=True)
+    ran = back(packed, "-o", tmp_path / "back.wav")
+    assert (ran.code, ran.out) == (4, "")
+    assert "made with dac" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("a.wav", "--name", "{n}.vamp", "-n", "2"), "each of 2 takes"),
+        (("a.wav", "-o", "x.vamp", "--difference"), "tokens, not sound"),
+        (("a.wav", "--bitrate", "900", "--period", "2"), "--bitrate chooses"),
+        (("a.vamp", "-o", "x.vamp"), "is a token file already"),
+        (("a.vamp", "--keep-codebooks", "2"), "says already what is kept"),
+        (("a.vamp", "--temperature", "0.5"), "says already how it is made"),
+        (("a.vamp", "--stereo", "channels"), "says already how it is made"),
+        (("a.vamp", "--difference"), "no sound to compare"),
+        (("a.wav", "a.vamp", "--bitrate", "900"), "says already what is kept"),
+    ],
+)
+def test_what_contradicts_token_files(
+    vamp: Vamp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], says: str
+) -> None:
+    """Found before anything is read: these files are no sound at all."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.wav", "a.vamp"):
+        (tmp_path / name).write_bytes(b"nothing")
+    ran = vamp("compress", *options, "--seed", 1)
+    assert (ran.code, ran.out) == (2, "")
+    assert says in ran.err
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "says"),
+    [
+        ("outpaint", (), "nothing is to be added"),
+        ("outpaint", ("--after", "0.001"), "less than a frame"),
+        ("loop", ("--variation", "0.5"), "one repeat has nothing to vary"),
+        ("loop", ("--variation", "2", "--repeats", "2"), "from 0 to 1"),
+        ("loop", ("--repeats", "0"), "0 repeats"),
+        ("loop", ("--span", "0-1", "--span", "1-2"), "2 spans"),
+        ("loop", ("--seam", "0"), "above 0"),
+        ("vamp", ("--amount", "2"), "from 0"),
+        ("vamp", ("--stretch", "2", "--span", "0-1"), "moves all"),
+        ("compress", ("--keep-codebooks", "0"), "0 codebooks"),
+        ("compress", ("--period", "-1"), "period is -1"),
+        ("compress", ("--bitrate", "nan"), "bit rate of nan"),
+    ],
+)
+def test_contradictions_that_verbs_find(
+    quick: Vamp, song: Song, monkeypatch: pytest.MonkeyPatch, command: str, options: tuple[str, ...], says: str
+) -> None:
+    monkeypatch.setattr("vampcli.engine.load", lambda *_: pytest.fail("a model was loaded"))
+    ran = quick(command, song(seconds=1), *options)
+    assert (ran.code, ran.out) == (2, "")
+    assert says in ran.err
+    assert len(ran.err.splitlines()) == 2
+
+
+CHEAP = [
+    ("outpaint", "--after", "x"),
+    ("outpaint", "--after", "9" * 400),
+    ("inpaint", "--span", "1-2", "--context", "nan"),
+    ("inpaint", "--span", "1-2", "--context", "inf"),
+    ("inpaint", "--span", "1-2", "--snap", "bar"),
+    ("inpaint", "--span", "bars:4-2"),
+    ("inpaint", "--span", "1-2", "--bpm", "nan"),
+    ("inpaint", "--span", "1-2", "--only-generated", "--difference"),
+    ("loop", "--seam", "inf"),
+    ("vamp", "--preset", "nobodys"),
+    ("vamp", "--preset", "unconditional", "--amount", "0.5"),
+    ("vamp", "--amount", "0.5", "--period", "3"),
+    ("vamp", "--width", "9"),
+    ("vamp", "--beat-width", "9"),
+    ("vamp", "--downbeats-only"),
+    ("vamp", "--dropout", "1.5"),
+    ("vamp", "--pitch", "40"),
+    ("vamp", "--prefix", "-1"),
+    ("compress", "--bitrate", "900", "--keep-codebooks", "2"),
+    ("compress", "-o", "x.vamp", "-n", "2"),
+]
+
+
+def test_usage_errors_need_neither_torch_nor_numpy() -> None:
+    """All in one process, which must not have imported them at its end."""
+    code = (
+        "import sys\nfrom vampcli.cli.main import main\n"
+        f"for command, *options in {CHEAP!r}:\n"
+        "    sys.argv = ['vamp', command, 'a.wav', *options]\n"
+        "    try: main(); print(sys.argv, 'went on')\n"
+        "    except SystemExit as stop:\n"
+        "        if stop.code != 2: print(sys.argv, stop.code)\n"
+        "print([m for m in ('torch', 'numpy') if m in sys.modules])\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"
+    assert len(ran.stderr.splitlines()) == 2 * len(CHEAP), ran.stderr
