@@ -39,6 +39,8 @@ class Places:
         """
         from vampcli import beats  # needs numpy; naming places does not
 
+        if not self.spans:
+            return []
         counted = any(isinstance(span, Counted) for span in self.spans)
         pulse = beats.track(clip.samples, clip.sample_rate, self.tempo) if counted or self.snap == "beat" else None
         found = [
@@ -59,7 +61,7 @@ def context_frames(context_s: float | None, grid: TokenGrid, longest: int) -> in
     """
     if context_s is None:
         return longest
-    n = round(context_s * grid.frame_rate)
-    if n < 1:
+    n = context_s * grid.frame_rate
+    if not n > 0.5:
         raise UsageError(f"the context is {context_s:g} s, less than a frame", "the models need something to go by")
-    return min(n, longest)
+    return round(min(n, longest))

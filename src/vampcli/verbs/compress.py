@@ -58,8 +58,8 @@ class Compress:
     ) -> Iterator[Take]:
         """See `Verb.takes`."""
         mask = self.mask(networks.grid.n_codebooks, plan.n_frames)
-        for take in expanded(networks, listen(networks, clip, plan, stereo), mask, seeds, config, progress):
-            yield replace(take, base=clip)
+        scene = listen(networks, clip, plan, stereo)
+        return map(lambda take: replace(take, base=clip), expanded(networks, scene, mask, seeds, config, progress))
 
     def mask(self, n_codebooks: int, n_frames: int) -> Tensor:
         """What is not kept: bool (n_codebooks, n_frames), True = generate."""
