@@ -1,0 +1,130 @@
+"""What holds for every verb."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from clips import QUICK, check_kept, clip, doubled
+from vampcli import Take, Waveform, remake
+from vampcli.config import PromptConfig
+from vampcli.engine import Model
+from vampcli.places import Places
+from vampcli.remake import Stereo
+from vampcli.verbs import Verb
+from vampcli.verbs.compress import Compress
+from vampcli.verbs.inpaint import Inpaint
+from vampcli.verbs.loop import Loop
+from vampcli.verbs.outpaint import Outpaint
+from vampcli.verbs.vamp import Vamp
+
+REQUESTS: dict[str, Verb] = {
+    "inpaint": Inpaint(Places([(0.2, 0.35), (0.6, 0.8)])),
+    "outpaint": Outpaint(after_s=0.4, before_s=0.3),
+    "loop": Loop(repeats=2),
+    "loop-varied": Loop(repeats=2, variation=0.5),
+    "vamp": Vamp(PromptConfig(n_passes=2), Places([(0.1, 0.7)])),
+    "vamp-stretched": Vamp(PromptConfig(3, stretch=2)),
+    "compress": Compress(2, 2),
+}
+every_verb = pytest.mark.parametrize("verb", REQUESTS.values(), ids=REQUESTS)
+
+
+def takes(tiny: Model, source: Waveform, verb: Verb, seeds: list[int], stereo: Stereo = "mid") -> list[Take]:
+    return list(tiny.takes(source, verb, seeds=seeds, config=QUICK, stereo=stereo))
+
+
+@every_verb
+@pytest.mark.parametrize("stereo", ["mid", "channels"])
+def test_a_mono_signal_in_two_channels_stays_one_to_the_bit(tiny: Model, verb: Verb, stereo: Stereo) -> None:
+    (take,) = takes(tiny, doubled(clip(0.9, 48000)), verb, [3], stereo)
+    assert len(take.tokens) == (2 if stereo == "channels" else 1)
+    left, right = take.audio.samples
+    assert np.array_equal(left.view(np.uint32), right.view(np.uint32))
+
+
+@every_verb
+@pytest.mark.parametrize("stereo", ["mid", "channels"])
+def test_what_no_span_names_stays_to_the_bit(tiny: Model, verb: Verb, stereo: Stereo) -> None:
+    source = replace(clip(0.9, 32000, 2), subtype="PCM_24")
+    source.samples.setflags(write=False)  # the input is nobody's to change
+    (take,) = takes(tiny, source, verb, [3], stereo)
+    assert take.spans == verb.plan(source, tiny.codec, 80).spans
+    assert (take.audio.sample_rate, take.audio.subtype) == (32000, "PCM_24")
+    check_kept(take)
+
+
+@every_verb
+def test_a_take_depends_on_its_seed_alone(tiny: Model, verb: Verb) -> None:
+    source = clip(0.9)
+    five, nine = takes(tiny, source, verb, [5, 9])
+    (alone,) = takes(tiny, source, verb, [9])
+    assert np.array_equal(alone.audio.samples, nine.audio.samples)
+    assert torch.equal(alone.tokens, nine.tokens)
+    assert torch.equal(alone.mask, nine.mask)
+    assert not np.array_equal(five.audio.samples, nine.audio.samples)
+
+
+@every_verb
+def test_a_take_let_go_is_not_kept_while_the_next_is_made(tiny: Model, verb: Verb) -> None:
+    alive: list[bool] = []
+    first: Callable[[], object] = lambda: None  # noqa: E731
+
+    made = tiny.takes(
+        clip(0.9), verb, seeds=[5, 9], config=QUICK, progress=lambda *_: alive.append(first() is not None)
+    )
+    take = next(made)
+    first, alive[:] = weakref.ref(take.audio.samples), []
+    assert first() is not None
+    del take
+    assert next(made).seed == 9
+    assert alive
+    assert not any(alive)
+
+
+@every_verb
+def test_progress_grows_to_its_end(tiny: Model, verb: Verb) -> None:
+    told: list[float] = []
+    made = tiny.takes(
+        clip(0.9),
+        verb,
+        seeds=[5, 9],
+        config=QUICK,
+        stereo="channels",
+        progress=lambda step, n: told.append(step / n),
+    )
+    assert [take.seed for take in made] == [5, 9]
+    assert told == sorted(set(told))
+    assert told[-1] == 1
+
+
+@every_verb
+def test_nothing_learns(tiny: Model, verb: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradients are off while a take is made, and as they were when it is given out."""
+    grads: list[bool] = []
+
+    def watched(name: str) -> None:
+        own = getattr(remake, name)
+        monkeypatch.setattr(
+            remake, name, lambda *args, **named: (grads.append(torch.is_grad_enabled()), own(*args, **named))[1]
+        )
+
+    for name in ("encode_ranges", "generate", "decode_long"):
+        watched(name)
+    for _ in tiny.takes(clip(0.9), verb, seeds=[5], config=QUICK):
+        assert torch.is_grad_enabled()
+    assert len(grads) >= 3
+    assert not any(grads)
+
+
+@every_verb
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_silence_is_valid(tiny: Model, verb: Verb, n_channels: int) -> None:
+    silent = Waveform(np.zeros((n_channels, 40000), np.float32), 44100)
+    (take,) = takes(tiny, silent, verb, [1])
+    assert np.isfinite(take.audio.samples).all()
