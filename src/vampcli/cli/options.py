@@ -236,7 +236,7 @@ def place(
     if snap not in (None, "beat", "onset"):
         raise UsageError(f"--snap is {snap!r}", "choose beat or onset")
     tempo = TempoConfig(bpm, None if downbeat is None else parse_time(downbeat), beats_per_bar)
-    return Places(collect_spans(start, end, spans or []), tempo, snap)  # type: ignore[arg-type]
+    return Places(tuple(collect_spans(start, end, spans or [])), tempo, snap)  # type: ignore[arg-type]
 
 
 def parse_margin(text: str) -> Margin:
