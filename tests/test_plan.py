@@ -5,7 +5,7 @@ import pytest
 
 from conftest import tiny_parts
 from vampcli import Waveform
-from vampcli.plan import merged, plan_spans
+from vampcli.plan import merged, plan_ranges, plan_spans
 
 CODEC = tiny_parts().codec
 HOP = 768
@@ -56,3 +56,20 @@ def test_an_end_a_display_rounded_up_is_the_end_of_the_clip() -> None:
 )
 def test_ranges_are_joined(ranges: list[tuple[int, int]], joined: list[tuple[int, int]]) -> None:
     assert merged(ranges) == joined
+
+
+@pytest.mark.parametrize("context", [1, 5, 80])
+def test_spans_that_do_not_see_each_other_take_turns(context: int) -> None:
+    rng = np.random.default_rng(context)
+    ranges = [(int(start), int(start) + int(rng.integers(HOP, 9 * HOP))) for start in rng.integers(0, 880 * HOP, 12)]
+    plan = plan_ranges(silence(900 * HOP), ranges, CODEC, context, 0)
+    hidden = {frame for start, end in plan.hidden for frame in range(start, end)}
+    assert len(plan.turns) > 1
+    for turn in plan.turns:
+        seen = set(range(turn.first, turn.end))
+        own = hidden & set(range(*turn.hidden))
+        assert hidden & seen == own
+        near = {frame + i for frame in own for i in range(-context, context + 1)}
+        assert seen == near & set(range(900))
+        hidden -= own
+    assert not hidden

@@ -120,8 +120,9 @@ def plan_ranges(
         hidden.append((max(0, first - n_margin), min(n_clip_frames, last + n_margin)))
     first_frame = max(0, hidden[0][0] - context)
     stop = min(n_clip_frames, hidden[-1][1] + context)
-    all_at_once = Turn(first_frame, stop, (hidden[0][0], hidden[-1][1]))
-    return Plan(tuple(ranges), tuple(hidden), first_frame, stop - first_frame, (all_at_once,))
+    seeing_each_other = merged(hidden, max(0, context - 1))
+    turns = [Turn(max(0, a - context), min(n_clip_frames, b + context), (a, b)) for a, b in seeing_each_other]
+    return Plan(tuple(ranges), tuple(hidden), first_frame, stop - first_frame, tuple(turns))
 
 
 def outward(plan: Plan, context: int) -> Plan:
@@ -184,11 +185,11 @@ def sample_range(audio: Waveform, start_s: float, end_s: float, grid: TokenGrid)
     return round(start_s * audio.sample_rate), end
 
 
-def merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Join half-open ranges that overlap or touch."""
+def merged(ranges: Iterable[tuple[int, int]], gap: int = 0) -> list[tuple[int, int]]:
+    """Join half-open ranges that overlap, touch or have no more than a gap between them."""
     joined: list[tuple[int, int]] = []
     for start, end in sorted(ranges):
-        if joined and start <= joined[-1][1]:
+        if joined and start <= joined[-1][1] + gap:
             joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
         else:
             joined.append((start, end))
