@@ -379,7 +379,9 @@ def test_what_is_too_loud_is_clamped_and_counted(
     step = 2.0 ** (1 - BITS[subtype])
     samples = np.array([[1.0, 5.0, -1.0, -1.0 - step, 1 - step, 0.0]])
     write(tmp_path / "a.wav", Waveform(samples, 44100, subtype))
-    assert [record.getMessage()[:25] for record in caplog.records] == ["3 samples were too loud f"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "a.wav: 3 samples were too loud for the format and were clamped"
+    ]
     assert read(tmp_path / "a.wav").samples.tolist() == [[1 - step, 1 - step, -1.0, -1.0, 1 - step, 0.0]]
 
 

@@ -206,6 +206,7 @@ def test_dry_run_of_a_folder_writes_nothing(quick: Vamp, songs: Path, tmp_path: 
         (["."], ["-o", "out.wav"], 2, "several inputs"),
         (["a.wav", "a-1.wav"], ["--name", "{stem}-{n}.wav", "--overwrite"], 3, "would be overwritten"),
         (["a.wav", "nowhere/*.wav"], [], 3, "nothing matches"),
+        ([""], [], 3, "has no name"),
         (["a.wav"], ["-o", "out.wav", "--name", "x.wav"], 2, "has no use"),
     ],
 )

@@ -78,7 +78,8 @@ def read(path: str | Path) -> Waveform:
                 raise InputError(f"{path} does not say how long it is", "write it anew: sox stream.flac whole.flac")
             data, n_bad = _read_all(file, dtype)
     except (sf.LibsndfileError, OSError, RuntimeError) as error:
-        raise InputError(f"cannot read {path}: {error}", "vamp reads wav, flac, ogg, mp3 and aiff") from error
+        why = getattr(error, "error_string", error)  # libsndfile's, without the name once more
+        raise InputError(f"cannot read {path}: {why}", "vamp reads wav, flac, ogg, mp3 and aiff") from error
     if data.shape[1] == 0:
         raise InputError(f"{path} holds no audio: 0 samples", "was the recording or the copy interrupted?")
     if n_bad:
@@ -188,15 +189,21 @@ def write(
         if not holds(stored, waveform.subtype):
             log.warning("%s cannot hold %s samples exactly: the kept part is rounded, too", stored, waveform.subtype)
         try:
-            _encode(temp, waveform, kind, stored)
+            n_clamped = _encode(temp, waveform, kind, stored)
         except (AssertionError, sf.LibsndfileError) as error:  # soundfile asserts that all was written
             raise OSError(str(error)) from error
+        if n_clamped:
+            log.warning("%s: %d samples were too loud for the format and were clamped", path.name, n_clamped)
         if loop and kind == "WAV":
             add_loop(temp, *loop, waveform.sample_rate)
 
 
-def _encode(path: Path, waveform: Waveform, kind: str, stored: str) -> None:
-    """Fill a file with a waveform, in that container and sample format; a full disk is an error."""
+def _encode(path: Path, waveform: Waveform, kind: str, stored: str) -> int:
+    """Fill a file with a waveform, in that container and sample format; a full disk is an error.
+
+    Returns:
+        How many samples had to be clamped.
+    """
     samples, bits, n_clamped = waveform.samples, BITS.get(stored), 0
     bytes_each = bits // 8 if bits else 8 if stored == "DOUBLE" else 4
     if kind == "WAV" and samples.size * bytes_each > _WAV_LIMIT:
@@ -216,8 +223,7 @@ def _encode(path: Path, waveform: Waveform, kind: str, stored: str) -> None:
         path.write_bytes(encoded.getbuffer())
     elif sf.info(_native(path)).frames != waveform.n_samples:
         raise OSError("the disk is full")
-    if n_clamped:
-        log.warning("%d samples were too loud for the format and were clamped", n_clamped)
+    return n_clamped
 
 
 def _quantised(samples: Samples, bits: int) -> tuple[npt.NDArray[np.int32], int]:

@@ -142,6 +142,8 @@ def find(inputs: Sequence[str], recursive: bool, suffixes: Sequence[str] = SOUND
 
 
 def _expanded(text: str, recursive: bool, suffixes: Sequence[str], lists: tuple[Path, ...]) -> Iterator[Found]:
+    if not text:  # a variable of the shell that is not set; it is not the folder one is in
+        raise InputError("an input has no name", 'is there something empty in quotes, such as "$SONG"?')
     path = Path(os.path.expanduser(text))
     exists = os.path.exists(path)  # False for names that no file can have
     if text.startswith("@") and not exists:
@@ -168,7 +170,8 @@ def _lines(path: Path) -> list[str]:
     try:
         return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the list {path}: {error}", "@NAME names a text file of inputs") from error
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot read the list {path}: {why}", "@NAME names a text file of inputs") from error
 
 
 def _some(paths: list[Path], otherwise: str, suffixes: Sequence[str]) -> list[Path]:

@@ -63,7 +63,7 @@ def _jobs(scheme: Scheme, found: Sources) -> list[Job]:
             if other != job.source:
                 raise UsageError(
                     f"{other} and {job.source} would both become {path}",
-                    "put {parent} or {n} into --name, or do them one after the other",
+                    "put {parent} into --name if that tells them apart, or do one after the other with -o",
                 )
     return jobs
 
