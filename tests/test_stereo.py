@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vampcli.stereo import mid_side, widen
+from vampcli.stereo import REACH, mid_side, widen, widen_along
 
 RATE = 44100
 
@@ -104,3 +104,31 @@ def test_any_length_and_rate_give_finite_sound_of_that_length(n_samples: int, ra
 def test_a_sound_without_a_middle_does_not_blow_up() -> None:
     around = noise(1) * np.float32([[1], [-1]])
     assert np.abs(widen(noise(1, seed=9), [around], RATE)).max() < 5
+
+
+def test_along_one_image_it_is_the_same_and_along_two_it_goes_from_one_to_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vampcli.stereo._IMAGE_STEP", 2**15)
+    mid, n = noise(1, 3 * 2**15, seed=11), 3 * 2**15
+    left, right = [panned(1, 0.2)], [panned(0.2, 1)]
+    same = widen_along(mid, lambda *_: left, RATE, 0, n, 0)
+    np.testing.assert_allclose(same, widen(mid, left, RATE), atol=1e-5)
+    both = widen_along(mid, lambda start, _: left if start == 0 else right, RATE, 0, n, 0)
+    np.testing.assert_allclose(both[:, : 2**15], same[:, : 2**15], atol=1e-5)
+    np.testing.assert_allclose(both[:, 2**16 :], widen(mid, right, RATE)[:, 2**16 :], atol=1e-5)
+
+
+def test_along_images_any_part_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vampcli.stereo._IMAGE_STEP", 2**14)
+    mid = noise(1, 100_000, seed=11)
+    sound = panned(1, 0.2)
+    images = {0: [sound], 1: [sound[::-1]], 2: [np.zeros((2, 0), np.float32)]}
+
+    def image(start: int, _stop: int) -> list[np.ndarray]:
+        return images[start // 2**14 % 3]
+
+    whole = widen_along(mid, image, RATE, 0, 100_000, 0)
+    first = 20_480
+    part = widen_along(mid[:, first:70_000], image, RATE, REACH, 60_000 - first, first)
+    np.testing.assert_allclose(part, whole[:, first + REACH : 60_000], atol=1e-4)

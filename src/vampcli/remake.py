@@ -24,18 +24,13 @@ from vampcli.pasting import Patch, Render, paste
 from vampcli.plan import Plan
 from vampcli.resampling import resample_range
 from vampcli.sampling import Progress, fill, part_of
-from vampcli.stereo import REACH, surroundings, widen
+from vampcli.stereo import REACH, Image, surroundings, widen_along
 from vampcli.windows import windowed
 
 log = logging.getLogger(__name__)
 
-_IMAGE_STEP = 2**17  # samples from one stereo image to the next; in between they blend, so that none ends in a click
-
 Stereo = Literal["mid", "channels"]
 """`mid`: the middle is re-made and given a stereo image; `channels`: both are re-made, with the same noise."""
-
-Image = Callable[[int, int], list[Samples]]
-"""For samples [start, stop) of the canvas, pieces of audio whose stereo image they get; none = mono."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +97,9 @@ class Take:
     spans: tuple[tuple[int, int], ...]
     base: Waveform
 
+
+ImageOf = Callable[[tuple[int, int]], Image]
+"""The stereo image of a span, sample range [start, end)."""
 
 Effect = Callable[[Tensor], Tensor]
 """Changes audio at the codec's rate, float32 (n_channels, n_samples) -> same."""
@@ -226,7 +224,7 @@ def generate(
     return run(networks.fine, Stage.FINE, config.n_fine_steps, config.n_steps, given, fine_mask)
 
 
-def around(scene: Scene) -> Callable[[tuple[int, int]], Image]:
+def around(scene: Scene) -> ImageOf:
     """The stereo image of half a second on either side of a span."""
 
     def image_of(span: tuple[int, int]) -> Image:
@@ -236,7 +234,7 @@ def around(scene: Scene) -> Callable[[tuple[int, int]], Image]:
     return image_of
 
 
-def render(networks: Networks, scene: Scene, tokens: Tensor, image_of: Callable[[tuple[int, int]], Image]) -> Waveform:
+def render(networks: Networks, scene: Scene, tokens: Tensor, image_of: ImageOf) -> Waveform:
     """Decode the spans of a take and paste them.
 
     Args:
@@ -257,26 +255,17 @@ def _renderer(networks: Networks, scene: Scene, tokens: Tensor, image: Image) ->
     def made(start: int, stop: int) -> Samples:
         first, last = max(0, start - REACH), min(canvas.n_samples, stop + REACH)
         mid = _decoded(networks, scene, tokens, first, last)
-        wide = np.zeros((canvas.n_channels, stop - start), np.float32)
-        for middle in range(start // _IMAGE_STEP * _IMAGE_STEP, stop + _IMAGE_STEP, _IMAGE_STEP):
-            seen = max(0, middle - _IMAGE_STEP), min(canvas.n_samples, middle + _IMAGE_STEP)
-            a, b = max(start, seen[0]), min(stop, seen[1])
-            if a < b:
-                share = 1 - np.abs(np.arange(a, b, dtype=np.float32) - middle) / _IMAGE_STEP
-                begin = max(first, a - REACH)
-                part = widen(mid[:, begin - first : b + REACH - first], image(*seen), rate)
-                wide[:, a - start : b - start] += share * part[:, a - begin : b - begin]
-        return wide
+        return widen_along(mid, image, rate, start - first, stop - first, first)
 
     return made
 
 
 def _decoded(networks: Networks, scene: Scene, tokens: Tensor, start: int, stop: int) -> Samples:
     """Samples [start, stop) of the canvas, out of the frames they depend on: float32 (n_model_channels, n)."""
-    grid, rate, around = networks.grid, scene.canvas.sample_rate, networks.codec.context_frames + 1
+    grid, rate, reach = networks.grid, scene.canvas.sample_rate, networks.codec.context_frames + 1
     touched = grid.frames_touched(start, stop, rate)
-    first = max(0, touched[0] - around - scene.plan.first_frame)
-    last = touched[1] + around - scene.plan.first_frame
+    first = max(0, touched[0] - reach - scene.plan.first_frame)
+    last = touched[1] + reach - scene.plan.first_frame
     channels = [decode_long(networks.codec, channel[:, first:last]).cpu().numpy() for channel in tokens]
     place = (scene.plan.first_frame + first) * grid.hop_length
     made = resample_range(np.stack(channels), grid.sample_rate, rate, start, stop, first=place)
@@ -286,17 +275,19 @@ def _decoded(networks: Networks, scene: Scene, tokens: Tensor, start: int, stop:
 def remade(
     networks: Networks,
     scene: Scene,
+    mask: Tensor,
+    image_of: ImageOf,
     seeds: Sequence[int],
     config: SamplingConfig,
     progress: Progress | None = None,
 ) -> Iterator[Take]:
-    """Takes in which all of the spans is made, from what is around them."""
-    groups, mask = networks.groups(seeds), scene.plan.mask(networks.grid.n_codebooks)
+    """Takes of a scene one by one, all with the same mask: bool (n_codebooks, n_frames), True = generate."""
+    groups = networks.groups(seeds)
     for i, group in enumerate(groups):
         told = progress and part_of(progress, i, len(groups))
         filled = refill(networks, scene.plan, scene.tokens[None], mask[None], group, config, told)
         for seed, tokens in zip(group, filled, strict=True):
-            yield taken(networks, scene, tokens, mask, seed, around(scene))
+            yield taken(networks, scene, tokens, mask, seed, image_of)
 
 
 def taken(
@@ -305,7 +296,7 @@ def taken(
     tokens: Tensor,
     mask: Tensor,
     seed: int,
-    image_of: Callable[[tuple[int, int]], Image],
+    image_of: ImageOf,
 ) -> Take:
     """The take of filled tokens. Nobody who yields one keeps it: it may be long, and the next is on its way."""
     audio = render(networks, scene, tokens, image_of)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,12 @@ BARK_EDGES_HZ = (
 _N_FFT = 2048
 REACH = _N_FFT  # samples: further away nothing changes what `widen` makes
 _IMAGE_S = 0.5  # how much audio on each side of a span tells its stereo image
+
+
+_IMAGE_STEP = 2**17  # samples from one image to the next; in between they blend, so that none ends in a click
+
+Image = Callable[[int, int], list[Samples]]
+"""For samples [start, stop) of a recording, pieces of audio whose stereo image they get; none = mono."""
 
 
 def mid_side(stereo: Samples) -> tuple[Samples, Samples]:
@@ -68,6 +74,35 @@ def widen(mid: npt.NDArray[np.float32], surroundings: list[Samples], sample_rate
     window = torch.hann_window(_N_FFT)
     side = torch.istft(spectrum, _N_FFT, _N_FFT // 4, window=window, length=mid.shape[1]).numpy()
     return np.concatenate([mid + side, mid - side])
+
+
+def widen_along(
+    mid: npt.NDArray[np.float32], image: Image, sample_rate: int, start: int, stop: int, first: int
+) -> Samples:
+    """Give a mono sound a stereo image that changes with time.
+
+    Args:
+        mid: float32 (1, n_samples), from `REACH` samples before what is wanted to `REACH` after, if there are any.
+        image: of each place.
+        sample_rate: in Hz.
+        start: first sample of `mid` wanted.
+        stop: one past the last.
+        first: place of `mid` in the recording; it tells where images change.
+
+    Returns:
+        float32 (2, stop - start).
+    """
+    wide = np.zeros((2, stop - start), np.float32)
+    before = (first + start) // _IMAGE_STEP * _IMAGE_STEP - first
+    for middle in range(before, stop + _IMAGE_STEP, _IMAGE_STEP):
+        a, b = max(start, middle - _IMAGE_STEP), min(stop, middle + _IMAGE_STEP)
+        if a < b:
+            share = 1 - np.abs(np.arange(a, b, dtype=np.float32) - middle) / _IMAGE_STEP
+            begin = max(0, a - REACH)
+            pieces = image(max(0, first + middle - _IMAGE_STEP), first + middle + _IMAGE_STEP)
+            part = widen(mid[:, begin : b + REACH], pieces, sample_rate)
+            wide[:, a - start : b - start] += share * part[:, a - begin : b - begin]
+    return wide
 
 
 def _stft(samples: Tensor) -> Tensor:

@@ -20,11 +20,12 @@ from vampcli.errors import InputError, UsageError
 from vampcli.grid import TokenGrid
 from vampcli.places import Places
 from vampcli.plan import Plan, check_channels, merged, plan_ranges, sample_range
-from vampcli.remake import Image, Networks, Scene, Stereo, listen, refill, taken
+from vampcli.remake import Networks, Scene, Stereo, listen, refill, taken
 from vampcli.sampling import Progress, part_of
+from vampcli.stereo import Image
 from vampcli.verbs import Take
 
-_PITCH_FFT, _PITCH_RATE = 2048, 1000
+_PITCH_FFT = 2048
 _PASS_BITS = 40  # passes have noise of their own: seeds this far apart
 
 Events = list[tuple[Sequence[float], float]]
@@ -69,11 +70,13 @@ class Vamp:
         prefix, suffix = (round(s * clip.sample_rate) for s in (self.prefix_s, self.suffix_s))
         ranges[0] = (ranges[0][0] + prefix, ranges[0][1])
         ranges[-1] = (ranges[-1][0], ranges[-1][1] - suffix)
-        if (
-            min(end - start for start, end in ranges)
-            < codec.grid.hop_length * clip.sample_rate / codec.grid.sample_rate
-        ):
-            raise InputError("less than a frame is left to vary", "make prefix and suffix shorter, or the span longer")
+        left_s = min(end - start for start, end in ranges) / clip.sample_rate
+        if left_s * codec.grid.frame_rate < 1:
+            raise InputError(
+                f"{1000 * max(0.0, left_s):.1f} ms are left to vary, less than a frame",
+                "make prefix and suffix shorter, or the span longer",
+            )
+        self._events(clip)  # fails now where there is no beat, not when a model has been loaded
         if self.prompt.stretch > 1:
             ranges = [(0, clip.n_samples * self.prompt.stretch)]
         return plan_ranges(self._canvas(clip), ranges, codec, context, margin=0)
@@ -133,7 +136,8 @@ class Vamp:
 
     def _events(self, clip: Waveform) -> Events:
         """Beats and onsets that the prompt keeps."""
-        prompt, events = self.prompt, Events()
+        prompt = self.prompt
+        events: Events = []
         if prompt.beats:
             pulse = beats.track(clip.samples, clip.sample_rate, self.places.tempo)
             times = pulse.downbeats_s if prompt.downbeats_only else pulse.beats_s
@@ -178,11 +182,15 @@ class Vamp:
 
 
 def shift_pitch(samples: Tensor, semitones: int) -> Tensor:
-    """Shift the pitch, not the length, within 2 cents: float32 (n_channels, n_samples) -> same."""
+    """Shift the pitch, not the length: float32 (n_channels, n_samples) -> same.
+
+    Of the rate only ratios matter to torchaudio, and it resamples from a whole number of hertz: one is chosen for which
+    that errs by less than 0.1 cents. (With a real rate the filter can take 15 GB.)
+    """
     from torchaudio.functional import pitch_shift
 
     n = samples.shape[1]
     padded = pad(samples, (0, max(0, _PITCH_FFT - n)))  # it mirrors the ends
-    # Of the rate only ratios matter, as fractions of it; a real one can mean a resampling filter of 15 GB.
-    shifted: Tensor = pitch_shift(padded, _PITCH_RATE, semitones, n_fft=_PITCH_FFT)
+    rate = min(range(500, 1001), key=lambda r: r * 2 ** (semitones / 12) % 1 / r)
+    shifted: Tensor = pitch_shift(padded, rate, semitones, n_fft=_PITCH_FFT)
     return shifted[:, :n]
