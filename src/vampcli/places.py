@@ -49,7 +49,7 @@ class Places:
         spans = [span for span in found if not isinstance(span, Counted)]
         if self.snap is None:
             return spans
-        places = pulse.beats_s if pulse else beats.onsets_s(clip.samples, clip.sample_rate)
+        places = pulse.beats_s if pulse and self.snap == "beat" else beats.onsets_s(clip.samples, clip.sample_rate)
         return [beats.snapped(span, places) for span in spans]
 
 

@@ -15,8 +15,8 @@ from vampcli.codec import Codec
 from vampcli.config import SamplingConfig
 from vampcli.errors import UsageError
 from vampcli.plan import Plan, check_channels, plan_ranges
-from vampcli.remake import Networks, Scene, Stereo, listen, refill, taken
-from vampcli.sampling import Progress, part_of
+from vampcli.remake import Networks, Scene, Stereo, listen, remade
+from vampcli.sampling import Progress
 from vampcli.verbs import Take
 
 
@@ -98,9 +98,4 @@ def expanded(
     """
     like = scene.canvas
     scene = replace(scene, canvas=silent(like.n_channels, like.n_samples, like.sample_rate, like.subtype))
-    groups = networks.groups(seeds)
-    for i, group in enumerate(groups):
-        told = progress and part_of(progress, i, len(groups))
-        filled = refill(networks, scene.plan, scene.tokens[None], mask[None], group, config, told)
-        for seed, tokens in zip(group, filled, strict=True):
-            yield taken(networks, scene, tokens, mask, seed, lambda _span: lambda _start, _stop: [])
+    return remade(networks, scene, mask, lambda _span: lambda _start, _stop: [], seeds, config, progress)

@@ -11,7 +11,7 @@ from vampcli.codec import Codec
 from vampcli.config import SamplingConfig
 from vampcli.places import Places, context_frames
 from vampcli.plan import Margin, Plan, plan_spans
-from vampcli.remake import Networks, Stereo, listen, remade
+from vampcli.remake import Networks, Stereo, around, listen, remade
 from vampcli.sampling import Progress
 from vampcli.verbs import Take
 
@@ -61,4 +61,5 @@ def pasted(
 ) -> Iterator[Take]:
     """Takes in which the spans of a plan are made anew, from what is around them alone."""
     scene = listen(networks, canvas, plan, stereo, unheard=plan.spans)
-    return remade(networks, scene, seeds, config, progress)
+    mask = plan.mask(networks.grid.n_codebooks)
+    return remade(networks, scene, mask, around(scene), seeds, config, progress)

@@ -137,7 +137,9 @@ class Loop:
         plan = plan_ranges(turned, [(p - half, p + half) for p in places], networks.codec, context, self.margin)
 
         def turned_back(take: Take) -> Take:
-            return replace(take, audio=replace(take.audio, samples=np.roll(take.audio.samples, turn, axis=1)))
+            for channel in take.audio.samples:  # one at a time: the loop may be long
+                channel[:] = np.roll(channel, turn)
+            return take
 
         return map(turned_back, pasted(networks, turned, plan, seeds, config, stereo, progress))
 
@@ -156,4 +158,4 @@ class Loop:
 
 
 def _repeated(clip: Waveform, n: int) -> Waveform:
-    return replace(clip, samples=np.tile(clip.samples, (1, n)))
+    return clip if n == 1 else replace(clip, samples=np.tile(clip.samples, (1, n)))
