@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from conftest import music
+from vampcli.clicks import LIMIT, click_figure
 from vampcli.evaluate import metrics
-from vampcli.evaluate.clicks import LIMIT, click_figure
 
 RATE = 44100
 

@@ -10,10 +10,10 @@ import torch
 
 from clips import QUICK, check_kept, clip
 from vampcli import Take, Waveform, remake
+from vampcli.clicks import LIMIT, junction_figure
 from vampcli.config import Counted, TempoConfig
 from vampcli.engine import Model
 from vampcli.errors import UsageError
-from vampcli.evaluate.clicks import LIMIT, junction_figure
 from vampcli.places import Places
 from vampcli.verbs.inpaint import Inpaint
 

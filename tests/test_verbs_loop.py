@@ -10,10 +10,10 @@ import pytest
 from clips import QUICK, check_kept, clip
 from conftest import sine, tiny_parts
 from vampcli import Take, Waveform
+from vampcli.clicks import LIMIT, junction_figure
 from vampcli.config import TempoConfig
 from vampcli.engine import Model
 from vampcli.errors import InputError, UsageError
-from vampcli.evaluate.clicks import LIMIT, junction_figure
 from vampcli.places import Places
 from vampcli.verbs.loop import Loop
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from clips import QUICK, check_kept, clip
 from conftest import tiny_parts
 from vampcli import Waveform, remake
+from vampcli.clicks import LIMIT, junction_figure
 from vampcli.engine import Model
 from vampcli.errors import InputError, UsageError
-from vampcli.evaluate.clicks import LIMIT, junction_figure
 from vampcli.plan import Plan
 from vampcli.verbs.outpaint import Outpaint
 

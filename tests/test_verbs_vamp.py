@@ -14,10 +14,10 @@ from torch import Tensor
 from clips import QUICK, check_kept, clip, doubled
 from conftest import tiny_parts
 from vampcli import Take, Waveform, beats, pasting, remake, stereo
+from vampcli.clicks import LIMIT, junction_figure
 from vampcli.config import PromptConfig, TempoConfig
 from vampcli.engine import Model
 from vampcli.errors import InputError, UsageError
-from vampcli.evaluate.clicks import LIMIT, junction_figure
 from vampcli.places import Places
 from vampcli.remake import Stereo, listen
 from vampcli.verbs import vamp as module

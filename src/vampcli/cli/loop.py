@@ -59,7 +59,7 @@ def loop(
 
 def _clicks(take: Take, repeats: int) -> tuple[dict[str, Any], str]:
     """How much the wrap and the junctions click."""
-    from vampcli.evaluate.clicks import LIMIT, junction_figure
+    from vampcli.clicks import LIMIT, junction_figure
 
     samples, rate = take.audio.samples, take.audio.sample_rate
     try:

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from vampcli import checkpoint
 from vampcli import codec as codecs
+from vampcli.clicks import LIMIT, click_figure
 from vampcli.codec import Codec
 from vampcli.codec.ranges import decode_long, encode_long
 from vampcli.evaluate import metrics
-from vampcli.evaluate.clicks import LIMIT, click_figure
 from vampcli.evaluate.clips import Clip
 from vampcli.evaluate.opus import is_installed, opus
 

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from vampcli.audio import Waveform
+from vampcli.clicks import LIMIT, click_figure
 from vampcli.config import SamplingConfig
 from vampcli.engine import Model
 from vampcli.evaluate import metrics, musicnn
-from vampcli.evaluate.clicks import LIMIT, click_figure
 from vampcli.evaluate.clips import Clip
 from vampcli.evaluate.tokens import spread
 from vampcli.model import VampNet
