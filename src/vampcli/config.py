@@ -67,7 +67,7 @@ class PromptConfig(_Checked):
         downbeats_only: only of the first beat of each bar.
         onsets: keep what lies right of each onset.
         onset_width_ms: how much of it.
-        dropout: share of the kept frames that is hidden after all.
+        dropout: share of the kept frames that the models see that is hidden after all.
         intensity: chance of each token to be hidden; below 1, the others are kept wherever they lie.
         n_passes: how often to vary what the pass before has made; each draws its prompt anew.
         stretch: times as long, with made frames between the old ones.

@@ -143,14 +143,15 @@ class Model(Networks):
         prompt: PromptConfig | None = None,
         spans: Sequence[Span] = (),
         *,
+        amount: float | None = None,
         seed: int = 0,
         n_takes: int = 1,
         config: SamplingConfig | None = None,
         stereo: Stereo = "mid",
         progress: Progress | None = None,
     ) -> list[Take]:
-        """Vary a clip, or spans of it: what the prompt names is kept; see `Vamp`."""
-        request = Vamp(prompt or PromptConfig(), Places(spans))
+        """Vary a clip, or spans of it: what the prompt names is kept, or what `amount` means; see `Vamp`."""
+        request = Vamp(prompt or PromptConfig(), Places(spans), amount=amount)
         return self._list(request, audio, seed, n_takes, config, stereo, progress)
 
     def compress(
