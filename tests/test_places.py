@@ -55,6 +55,8 @@ def test_edges_move_to_the_nearest_beats() -> None:
 def test_edges_move_to_the_nearest_onsets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(beats, "onsets_s", lambda *_: (0.21, 0.5, 0.9))
     assert Places([(0.1, 0.8)], snap="onset").seconds(clip(1.0, 8000)) == [(0.21, 0.9)]
+    bars = Places([Counted("beats", 1, 2)], TempoConfig(bpm=150), "onset")  # 0 to 0.8 s
+    assert bars.seconds(clip(1.0, 8000)) == [(0.21, 0.9)]
 
 
 def test_a_span_that_vanishes_by_moving_is_refused() -> None:
