@@ -173,7 +173,7 @@ def test_onsets_of_clicks_are_found_from_the_first_sample_on() -> None:
 
 def test_edges_snap_to_the_nearest_place() -> None:
     assert snapped((0.9, 2.2), [3, 2, 1]) == (1, 2)
-    with pytest.raises(UsageError, match=r"nothing is left of the span 0.9-1.2 s: both ends snap to 1.00 s"):
+    with pytest.raises(InputError, match=r"nothing is left of the span 0.9-1.2 s: both ends snap to 1.00 s"):
         snapped((0.9, 1.2), [1, 2])
     with pytest.raises(InputError, match="nothing to snap to"):
         snapped((0.9, 1.2), [])

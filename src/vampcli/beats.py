@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vampcli.config import Counted, TempoConfig
-from vampcli.errors import InputError, UsageError
+from vampcli.errors import InputError
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -144,14 +144,13 @@ def snapped(span: tuple[float, float], places: Sequence[float]) -> tuple[float, 
         places: beats or onsets in seconds, in any order.
 
     Raises:
-        InputError: there are no places.
-        UsageError: both ends have the same nearest place.
+        InputError: there are no places, or both ends have the same nearest one.
     """
     if not places:
         raise InputError("there is nothing to snap to", "leave --snap out")
     start, end = (min(places, key=lambda place: abs(place - edge)) for edge in span)
     if start >= end:
-        raise UsageError(
+        raise InputError(
             f"nothing is left of the span {span[0]:g}-{span[1]:g} s: both ends snap to {start:.2f} s",
             "make it longer, or leave --snap out",
         )

@@ -34,8 +34,8 @@ class Places:
         """Start and end of every span in seconds; the tempo is tracked if that takes it.
 
         Raises:
-            UsageError: a span is reversed, or vanishes by moving.
-            InputError: it lies outside the clip, or no beat can be found.
+            UsageError: a span is reversed.
+            InputError: it lies outside the clip or vanishes by moving, or no beat can be found.
         """
         from vampcli import beats  # needs numpy; naming places does not
 
