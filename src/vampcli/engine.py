@@ -193,22 +193,8 @@ class Model(Networks):
         plan = request.plan(clip, self.codec, self.coarse.config.context_frames)
         with torch.inference_mode():
             scene = listen(self, clip, plan, stereo)
-        return TokenFile(
-            tokens=scene.tokens.cpu(),
-            n_kept_codebooks=min(request.n_kept_codebooks, self.grid.n_codebooks),
-            period=request.period,
-            codebook_size=self.grid.codebook_size,
-            seed=seed,
-            sampling=config or SamplingConfig(),
-            gain=scene.gain,
-            sample_rate=clip.sample_rate,
-            n_channels=clip.n_channels,
-            n_samples=clip.n_samples,
-            subtype=clip.subtype,
-            model=self.provenance.name,
-            model_hash=model_hash,
-            licence=self.provenance.licence,
-        )
+        about = {"model": self.provenance.name, "model_hash": model_hash, "licence": self.provenance.licence}
+        return request.token_file(scene, self.grid, seed, config or SamplingConfig(), **about)
 
     def expand(
         self, file: TokenFile, *, seeds: Sequence[int] | None = None, progress: Progress | None = None

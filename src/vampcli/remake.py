@@ -56,8 +56,7 @@ class Networks:
 
     def groups(self, seeds: Sequence[int]) -> list[list[int]]:
         """Takes that are made in one batch: on the CPU each alone, elsewhere all."""
-        size = 1 if self.device.type == "cpu" else len(seeds)
-        return [list(seeds[i : i + size]) for i in range(0, len(seeds), size)]
+        return [[seed] for seed in seeds] if self.device.type == "cpu" else [list(seeds)]
 
 
 @dataclass(frozen=True)

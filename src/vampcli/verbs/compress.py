@@ -14,9 +14,11 @@ from vampcli.audio import Waveform
 from vampcli.codec import Codec
 from vampcli.config import SamplingConfig
 from vampcli.errors import UsageError
+from vampcli.grid import TokenGrid
 from vampcli.plan import Plan, check_channels, plan_ranges
 from vampcli.remake import Networks, Scene, Stereo, listen, remade
 from vampcli.sampling import Progress
+from vampcli.tokens import TokenFile
 from vampcli.verbs import Take
 
 
@@ -65,6 +67,24 @@ class Compress:
         """What is not kept: bool (n_codebooks, n_frames), True = generate."""
         return masks.keep_codebooks(n_codebooks, n_frames, self.n_kept_codebooks) | masks.keep_periodic(
             n_codebooks, n_frames, self.period
+        )
+
+    def token_file(self, scene: Scene, grid: TokenGrid, seed: int, config: SamplingConfig, **about: str) -> TokenFile:
+        """What is kept of a scene, with all it takes to make the rest; `about` names the model."""
+        canvas = scene.canvas
+        return TokenFile(
+            tokens=scene.tokens.cpu(),
+            n_kept_codebooks=min(self.n_kept_codebooks, grid.n_codebooks),
+            period=self.period,
+            codebook_size=grid.codebook_size,
+            seed=seed,
+            sampling=config,
+            gain=scene.gain,
+            sample_rate=canvas.sample_rate,
+            n_channels=canvas.n_channels,
+            n_samples=canvas.n_samples,
+            subtype=canvas.subtype,
+            **about,
         )
 
     def bits_per_second(self, codec: Codec, n_model_channels: int) -> float:
