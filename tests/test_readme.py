@@ -38,7 +38,7 @@ def test_there_are_commands() -> None:
     assert sum(map(len, COMMANDS)) >= 16
 
 
-@pytest.mark.parametrize("block", filter(None, COMMANDS), ids=lambda block: block[0])
+@pytest.mark.parametrize("block", [block for block in COMMANDS if block], ids=lambda block: block[0])
 def test_commands_run(vamp: Callable[..., Ran], checkout: Path, block: list[str]) -> None:
     for command in block:  # a later one may need what an earlier one has made
         ran = vamp(*shlex.split(command)[1:])
