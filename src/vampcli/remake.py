@@ -55,7 +55,7 @@ class Networks:
         return self.codec.grid
 
     def groups(self, seeds: Sequence[int]) -> list[list[int]]:
-        """Takes that are made in one batch: on the CPU each alone, elsewhere all."""
+        """Takes made in one batch: on the CPU each alone, elsewhere all."""
         return [[seed] for seed in seeds] if self.device.type == "cpu" else [list(seeds)]
 
 
@@ -82,7 +82,8 @@ class Take:
 
     Attributes:
         audio: at the input's rate, channels and sample format.
-        tokens: int64 (n_model_channels, n_codebooks, n_frames) of the part the model worked on.
+        tokens: int64 (n_model_channels, n_codebooks, n_frames) of the part the model worked on; of a loop,
+            that is turned by half a copy, as its seams were made.
         mask: bool (n_codebooks, n_frames), True = was generated (in the last pass, if there were several).
         seed: makes this take again.
         spans: sample ranges of `audio` that were made; all others are the input's.

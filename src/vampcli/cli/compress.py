@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -101,6 +102,8 @@ class CompressScheme(Scheme):
             super().check(source, path)
         elif self.common.takes > 1:
             raise UsageError(f"{path} would be the same for each of {self.common.takes} takes", "ask for one take")
+        elif self.common.subtype:
+            raise UsageError(f"{path} holds tokens, not samples", "leave --int16, --int24 and --float32 out")
         elif self.common.only_generated or self.common.difference:
             raise UsageError(f"{path} holds tokens, not sound", "leave --only-generated and --difference out")
 
@@ -127,7 +130,7 @@ class CompressScheme(Scheme):
         for path in job.paths:
             if path.suffix.lower() != TOKENS:
                 audio.check_output(path, clip, self.common.subtype)
-        return self._opened(job, request, clip, outline, request.bits_per_second(outline.codec, n_model_channels))
+        return self._opened(job, request, clip, outline, n_model_channels)
 
     def _request(self, outline: Outline, n_model_channels: int) -> Compress:
         from vampcli import bitrate
@@ -139,11 +142,11 @@ class CompressScheme(Scheme):
         return Compress(4 if n_kept is None else n_kept, 1 if period is None else period)
 
     def _open_tokens(self, job: Job, outline: Outline) -> Opened:
-        from vampcli import audio, library, tokens
+        from vampcli import audio, tokens
         from vampcli.verbs.compress import Compress, silent
 
         file = tokens.load(job.source)
-        if file.model_hash != library.model_hash(library.locate(self.common.model)):
+        if file.model_hash != self._model_hash:
             raise ModelError(
                 f"{job.source} was made with {file.model}, not with this {self.common.model}", "name it with -m"
             )
@@ -151,14 +154,15 @@ class CompressScheme(Scheme):
         for path in job.paths:
             audio.check_output(path, clip, self.common.subtype)
         request = Compress(max(1, file.n_kept_codebooks), file.period)
-        opened = self._opened(job, request, clip, outline, file.bits_per_second)
+        opened = self._opened(job, request, clip, outline, len(file.tokens))
         return OpenedTokens(**vars(opened), file=file)
 
-    def _opened(self, job: Job, request: Compress, clip: Waveform, outline: Outline, bits: float) -> Opened:
-        n_kept = min(request.n_kept_codebooks, outline.codec.grid.n_codebooks)
+    def _opened(self, job: Job, request: Compress, clip: Waveform, outline: Outline, n_model_channels: int) -> Opened:
+        grid, plan = outline.codec.grid, request.plan(clip, outline.codec, outline.context_frames)
+        n_kept = min(request.n_kept_codebooks, grid.n_codebooks)
+        bits = n_model_channels * request.n_bits(grid, plan.n_frames) / clip.duration_s
         facts = {"keep_codebooks": n_kept, "period": request.period, "bits_per_second": bits}
         summary = f"{clip.duration_s:.2f} s out of {bits:.0f} bit/s ({n_kept} codebooks, period {request.period})"
-        plan = request.plan(clip, outline.codec, outline.context_frames)
         return Opened(job, request, clip, plan, facts, summary)
 
     def make(self, model: Model, opened: Opened, console: Console) -> Iterator[tuple[Path, int, Facts]]:
@@ -170,8 +174,14 @@ class CompressScheme(Scheme):
         else:
             yield from made(model, opened, self.common, console)
 
+    @cached_property
+    def _model_hash(self) -> str:
+        from vampcli import library
+
+        return library.model_hash(library.locate(self.common.model))
+
     def _squeeze(self, model: Model, opened: Opened) -> tuple[Path, int, Facts]:
-        from vampcli import library, tokens
+        from vampcli import tokens
 
         (path,), (seed,), common = opened.job.paths, opened.job.seeds, self.common
         file = model.squeeze(
@@ -180,7 +190,7 @@ class CompressScheme(Scheme):
             seed=seed,
             config=common.sampling,
             stereo=common.channels,
-            model_hash=library.model_hash(library.locate(common.model)),
+            model_hash=self._model_hash,
         )
         make_folder(path)
         tokens.save(path, file, common.overwrite)

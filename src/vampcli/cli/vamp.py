@@ -106,6 +106,8 @@ def vamp(
 
     Example: vamp vamp song.wav --beats --period 13 --span bars:5-8
     """
+    if common.difference and (stretch or 1) > 1:
+        raise UsageError("--difference needs results as long as the input", "leave it out, or --stretch")
     where = o.place(start, end, span, snap, bpm, downbeat, beats_per_bar)
     named: dict[str, Any] = {
         "period": period,

@@ -87,10 +87,11 @@ class Compress:
             **about,
         )
 
-    def bits_per_second(self, codec: Codec, n_model_channels: int) -> float:
-        """What the kept tokens cost."""
-        n_kept = min(self.n_kept_codebooks, codec.grid.n_codebooks)
-        return n_model_channels * bitrate.bits_per_second(codec.grid, n_kept, self.period)
+    def n_bits(self, grid: TokenGrid, n_frames: int) -> int:
+        """What the kept tokens of a channel cost."""
+        n_kept_frames = -(-n_frames // self.period) if self.period else 0
+        n_kept = min(self.n_kept_codebooks, grid.n_codebooks)
+        return n_kept_frames * n_kept * bitrate.bits_per_token(grid.codebook_size)
 
 
 def silent(n_channels: int, n_samples: int, sample_rate: int, subtype: str) -> Waveform:
