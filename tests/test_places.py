@@ -60,7 +60,7 @@ def test_edges_move_to_the_nearest_onsets(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_span_that_vanishes_by_moving_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"nothing is left of the span 0\.4-0\.6 s") as caught:
+    with pytest.raises(InputError, match=r"nothing is left of the span 0\.4-0\.6 s") as caught:
         Places([(0.4, 0.6)], TempoConfig(bpm=120), "beat").seconds(clip(2.0, 8000))
     assert "--snap" in caught.value.hint
 

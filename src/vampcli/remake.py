@@ -101,9 +101,6 @@ class Take:
 ImageOf = Callable[[tuple[int, int]], Image]
 """The stereo image of a span, sample range [start, end)."""
 
-Effect = Callable[[Tensor], Tensor]
-"""Changes audio at the codec's rate, float32 (n_channels, n_samples) -> same."""
-
 
 def listen(
     networks: Networks,
@@ -111,7 +108,7 @@ def listen(
     plan: Plan,
     stereo: Stereo,
     unheard: Sequence[tuple[int, int]] = (),
-    effect: Effect = lambda samples: samples,
+    effect: Callable[[Tensor], Tensor] = lambda samples: samples,
 ) -> Scene:
     """Set the level, and encode the part of the canvas that the models see.
 
@@ -121,7 +118,7 @@ def listen(
         plan: says which part.
         stereo: one model channel, or one for each.
         unheard: sample ranges that must not matter for the level.
-        effect: what happens to the audio before it is encoded.
+        effect: what happens to the audio, float32 (n_channels, n_samples) at the codec's rate, before it is encoded.
     """
     grid, rate = networks.grid, canvas.sample_rate
     gain = level_gain(canvas.samples, rate, unheard)

@@ -31,10 +31,10 @@ _KEEP = "What is kept"
 
 
 @guarded
-@o.with_common
+@o.grouped
 def compress(
     inputs: o.Inputs,
-    common: o.Common,
+    *,
     keep_codebooks: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(help="Keep so many codebooks, the first ones.", show_default="4", rich_help_panel=_KEEP),
@@ -47,6 +47,7 @@ def compress(
         Optional[float],  # noqa: UP045
         typer.Option(help="Keep what fits into so many bits per second.", rich_help_panel=_KEEP),
     ] = None,
+    common: o.Common,
 ) -> None:
     """Keep a few tokens of recordings and make the sound again from them alone.
 

@@ -15,19 +15,14 @@ if TYPE_CHECKING:
 
 
 @guarded
-@o.with_common
+@o.grouped
 def inpaint(
     inputs: o.Inputs,
-    common: o.Common,
-    start: o.Start = None,
-    end: o.End = None,
-    span: o.Spans = None,
-    snap: o.SnapTo = None,
-    bpm: o.Bpm = None,
-    downbeat: o.Downbeat = None,
-    beats_per_bar: o.BeatsPerBar = 4,
+    *,
+    where: o.Where,
     margin: o.MarginFrames = "1",
     context: o.Context = None,
+    common: o.Common,
 ) -> None:
     """Re-make spans of recordings; every sample outside them stays as it is.
 
@@ -35,14 +30,14 @@ def inpaint(
 
     Example: vamp inpaint songs/ --span bars:5-8 --bpm 120 -o made/
     """
-    where = o.place(start, end, span, snap, bpm, downbeat, beats_per_bar)
-    if not where.spans:
+    places = where.places
+    if not places.spans:
         raise UsageError("no span is named", "give --start and --end, or --span 4-6")
     hidden, context_s = o.parse_margin(margin), o.parse_context(context)
 
     def request() -> Verb:
         from vampcli.verbs.inpaint import Inpaint
 
-        return Inpaint(where, hidden, context_s)
+        return Inpaint(places, hidden, context_s)
 
     run(AudioScheme("inpaint", common, request), inputs)

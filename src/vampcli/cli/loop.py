@@ -20,17 +20,11 @@ _LOOP = "Loop"
 
 
 @guarded
-@o.with_common
+@o.grouped
 def loop(
     inputs: o.Inputs,
-    common: o.Common,
-    start: o.Start = None,
-    end: o.End = None,
-    span: o.Spans = None,
-    snap: o.SnapTo = None,
-    bpm: o.Bpm = None,
-    downbeat: o.Downbeat = None,
-    beats_per_bar: o.BeatsPerBar = 4,
+    *,
+    where: o.Where,
     repeats: Annotated[int, typer.Option(help="Copies, end to end.", rich_help_panel=_LOOP)] = 1,
     variation: Annotated[
         float,
@@ -38,6 +32,7 @@ def loop(
     ] = 0.0,
     seam: Annotated[str, typer.Option(help="How much is made anew around a junction.", rich_help_panel=_LOOP)] = "0.3",
     margin: o.MarginFrames = "1",
+    common: o.Common,
 ) -> None:
     """Make a span, or all of a recording, a loop without a seam.
 
@@ -46,13 +41,13 @@ def loop(
 
     Example: vamp loop song.wav --span bars:1-4 --repeats 4 --variation 0.4
     """
-    where = o.place(start, end, span, snap, bpm, downbeat, beats_per_bar)
+    places = where.places
     seam_s, hidden = parse_time(seam), o.parse_margin(margin)
 
     def request() -> Verb:
         from vampcli.verbs.loop import Loop
 
-        return Loop(where, repeats, variation, seam_s, hidden)
+        return Loop(places, repeats, variation, seam_s, hidden)
 
     run(AudioScheme("loop", common, request, lambda take: _clicks(take, repeats), loops=True), inputs)
 

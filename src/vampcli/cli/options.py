@@ -94,7 +94,6 @@ TypicalMass = Annotated[
 TypicalMinTokens = Annotated[int, typer.Option(help="At least that many typical classes.", rich_help_panel=_HOW)]
 SampleCutoff = Annotated[float, typer.Option(help="Draw up to this share of the steps.", rich_help_panel=_HOW)]
 
-# Of some commands, and the same in each.
 Start = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="Start of the span: seconds or mm:ss.mmm.", rich_help_panel=WHERE),
@@ -197,46 +196,59 @@ class Common:
         raise UsageError(f"--stereo is {self.stereo!r}", "choose mid or channels")
 
 
-def with_common(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `Common` beside its own; it gets them as one argument, `common`."""
-    own = [p for name, p in inspect.signature(command).parameters.items() if name != "common"]
+@dataclass(frozen=True)
+class Where:
+    """Where in a recording, as it was typed."""
+
+    start: Start = None
+    end: End = None
+    span: Spans = None
+    snap: SnapTo = None
+    bpm: Bpm = None
+    downbeat: Downbeat = None
+    beats_per_bar: BeatsPerBar = 4
+
+    @property
+    def places(self) -> Places:
+        """The same, understood.
+
+        Raises:
+            UsageError: a part of it cannot be.
+        """
+        if self.snap not in (None, "beat", "onset"):
+            raise UsageError(f"--snap is {self.snap!r}", "choose beat or onset")
+        downbeat_s = None if self.downbeat is None else parse_time(self.downbeat)
+        spans = tuple(collect_spans(self.start, self.end, self.span or []))
+        return Places(spans, TempoConfig(self.bpm, downbeat_s, self.beats_per_bar), self.snap)  # type: ignore[arg-type]
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """Make a command of typer's out of one whose parameters may be groups of options: dataclasses such as `Common`."""
     hints = get_type_hints(command, include_extras=True)
-    shared = get_type_hints(Common, include_extras=True)
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    parameters = [p.replace(kind=keyword, annotation=hints[p.name]) for p in own]
-    parameters += [
-        inspect.Parameter(f.name, keyword, default=f.default, annotation=shared[f.name])
-        for f in dataclasses.fields(Common)
-    ]
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint)}
+    parameters: list[inspect.Parameter] = []
+    for name, own in inspect.signature(command).parameters.items():
+        parameters += _options_of(groups[name]) if name in groups else [own.replace(annotation=hints[name])]
 
     @functools.wraps(command)
     def run(**values: Any) -> None:
-        common = {f.name: values.pop(f.name) for f in dataclasses.fields(Common)}
-        command(**values, common=Common(**common))
+        for name, group in groups.items():
+            values[name] = group(**{f.name: values.pop(f.name) for f in dataclasses.fields(group)})
+        command(**values)
 
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+    )
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
 
 
-def place(
-    start: str | None,
-    end: str | None,
-    spans: list[str] | None,
-    snap: str | None,
-    bpm: float | None,
-    downbeat: str | None,
-    beats_per_bar: int,
-) -> Places:
-    """The options about where, as one.
-
-    Raises:
-        UsageError: one of them cannot be understood.
-    """
-    if snap not in (None, "beat", "onset"):
-        raise UsageError(f"--snap is {snap!r}", "choose beat or onset")
-    tempo = TempoConfig(bpm, None if downbeat is None else parse_time(downbeat), beats_per_bar)
-    return Places(tuple(collect_spans(start, end, spans or [])), tempo, snap)  # type: ignore[arg-type]
+def _options_of(group: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name])
+        for f in dataclasses.fields(group)
+    ]
 
 
 def parse_margin(text: str) -> Margin:

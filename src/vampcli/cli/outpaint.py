@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 
 
 @guarded
-@o.with_common
+@o.grouped
 def outpaint(
     inputs: o.Inputs,
-    common: o.Common,
+    *,
     after: Annotated[
         str, typer.Option(help="How much to add at the end: seconds or mm:ss.", rich_help_panel=o.WHERE)
     ] = "0",
     before: Annotated[str, typer.Option(help="How much to add at the beginning.", rich_help_panel=o.WHERE)] = "0",
     margin: o.MarginFrames = "1",
     context: o.Context = None,
+    common: o.Common,
 ) -> None:
     """Extend recordings at the end, at the beginning or at both; the recording itself stays as it is.
 

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 
 @guarded
-@o.with_common
+@o.grouped
 def vamp(
     inputs: o.Inputs,
-    common: o.Common,
+    *,
+    where: o.Where,
     amount: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(help="One dial instead of all below: 0 keeps everything, 1 nothing.", rich_help_panel=_KEEP),
@@ -90,13 +91,7 @@ def vamp(
         Optional[int],  # noqa: UP045
         typer.Option(help="Shift what is kept by semitones.", show_default="0", rich_help_panel=_EFFECT),
     ] = None,
-    start: o.Start = None,
-    end: o.End = None,
-    span: o.Spans = None,
-    snap: o.SnapTo = None,
-    bpm: o.Bpm = None,
-    downbeat: o.Downbeat = None,
-    beats_per_bar: o.BeatsPerBar = 4,
+    common: o.Common,
 ) -> None:
     """Vary recordings, or spans of them: some of the tokens are kept as a prompt, the others are made anew.
 
@@ -108,7 +103,7 @@ def vamp(
     """
     if common.difference and (stretch or 1) > 1:
         raise UsageError("--difference needs results as long as the input", "leave it out, or --stretch")
-    where = o.place(start, end, span, snap, bpm, downbeat, beats_per_bar)
+    places = where.places
     named: dict[str, Any] = {
         "period": period,
         "width": width,
@@ -130,7 +125,7 @@ def vamp(
     def request() -> Verb:
         from vampcli.verbs.vamp import Vamp
 
-        return Vamp(prompt, where, *ends_s, amount=amount)
+        return Vamp(prompt, places, *ends_s, amount=amount)
 
     run(AudioScheme("vamp", common, request), inputs)
 
