@@ -19,7 +19,7 @@ LAYERS = [
     {"errors"},
     {"grid", "config", "presets", "formats", "files", "wavchunks", "bitrate"},
     {"noise", "masks", "prompts", "audio", "level", "resampling", "pasting", "recordings"},
-    {"model", "sampling", "windows", "stereo", "beats", "places", "clicks"},
+    {"model", "sampling", "windows", "stereo", "beats", "places", "clicks", "takes"},
     {"codec", "lora", "tokens"},
     {"checkpoint", "library", "recipe", "devices", "plan"},
     {"remake", "verbs"},

@@ -21,11 +21,12 @@ from vampcli.errors import ModelError, UsageError
 from vampcli.level import level_gain
 from vampcli.places import Places
 from vampcli.plan import Margin, Plan
-from vampcli.remake import Networks, Scene, Stereo, listen
+from vampcli.remake import Networks, Scene, listen
 from vampcli.resampling import resample
 from vampcli.sampling import Progress
+from vampcli.takes import Order, Stereo, Take
 from vampcli.tokens import TokenFile
-from vampcli.verbs import Take, Verb
+from vampcli.verbs import Verb
 from vampcli.verbs.compress import Compress, expanded, silent
 from vampcli.verbs.inpaint import Inpaint
 from vampcli.verbs.loop import Loop
@@ -211,8 +212,8 @@ class Model(Networks):
         if (n_codebooks, file.codebook_size, n_frames) != (grid.n_codebooks, grid.codebook_size, plan.n_frames):
             raise ModelError(f"the tokens are of {file.model}, not of {self.provenance.name}", "load that model")
         scene = Scene(canvas, plan, file.tokens.to(self.device), file.gain)
-        made = expanded(self, scene, file.mask, seeds or [file.seed], self.suited(file.sampling), progress)
-        yield from _one_by_one(made)
+        order = Order(seeds or [file.seed], self.suited(file.sampling), progress=progress)
+        yield from _one_by_one(expanded(self, scene, file.mask, order))
 
     def _list(
         self,
@@ -257,8 +258,9 @@ class Model(Networks):
         if stereo not in ("mid", "channels"):
             raise UsageError(f"stereo is {stereo!r}", "choose mid or channels")
         plan = plan or request.plan(clip, self.codec, self.coarse.config.context_frames)
+        order = Order(seeds, self.suited(config or SamplingConfig()), stereo, progress)
         with torch.inference_mode():  # some verbs listen at once
-            made = request.takes(self, clip, plan, seeds, self.suited(config or SamplingConfig()), stereo, progress)
+            made = request.takes(self, clip, plan, order)
         yield from _one_by_one(made)
 
     def suited(self, config: SamplingConfig) -> SamplingConfig:

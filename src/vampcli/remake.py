@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import torch
@@ -25,12 +24,10 @@ from vampcli.plan import Plan
 from vampcli.resampling import resample_range
 from vampcli.sampling import Progress, fill, part_of
 from vampcli.stereo import REACH, Image, surroundings, widen_along
+from vampcli.takes import Order, Stereo, Take
 from vampcli.windows import windowed
 
 log = logging.getLogger(__name__)
-
-Stereo = Literal["mid", "channels"]
-"""`mid`: the middle is re-made and given a stereo image; `channels`: both are re-made, with the same noise."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +51,6 @@ class Networks:
         """How the tokens lie in time."""
         return self.codec.grid
 
-    def groups(self, seeds: Sequence[int]) -> list[list[int]]:
-        """Takes made in one batch: on the CPU each alone, elsewhere all."""
-        return [[seed] for seed in seeds] if self.device.type == "cpu" else [list(seeds)]
-
 
 @dataclass(frozen=True)
 class Scene:
@@ -74,28 +67,6 @@ class Scene:
     plan: Plan
     tokens: Tensor
     gain: float
-
-
-@dataclass(frozen=True)
-class Take:
-    """One result.
-
-    Attributes:
-        audio: at the input's rate, channels and sample format.
-        tokens: int64 (n_model_channels, n_codebooks, n_frames) of the part the model worked on; of a loop,
-            that is turned by half a copy, as its seams were made.
-        mask: bool (n_codebooks, n_frames), True = was generated (in the last pass, if there were several).
-        seed: makes this take again.
-        spans: sample ranges of `audio` that were made; all others are the input's.
-        base: what `audio` would be if nothing had been made, of the same length.
-    """
-
-    audio: Waveform
-    tokens: Tensor
-    mask: Tensor
-    seed: int
-    spans: tuple[tuple[int, int], ...]
-    base: Waveform
 
 
 ImageOf = Callable[[tuple[int, int]], Image]
@@ -269,21 +240,11 @@ def _decoded(networks: Networks, scene: Scene, tokens: Tensor, start: int, stop:
     return made / np.float32(scene.gain)
 
 
-def remade(
-    networks: Networks,
-    scene: Scene,
-    mask: Tensor,
-    image_of: ImageOf,
-    seeds: Sequence[int],
-    config: SamplingConfig,
-    progress: Progress | None = None,
-) -> Iterator[Take]:
+def remade(networks: Networks, scene: Scene, mask: Tensor, image_of: ImageOf, order: Order) -> Iterator[Take]:
     """Takes of a scene one by one, all with the same mask: bool (n_codebooks, n_frames), True = generate."""
-    groups = networks.groups(seeds)
-    for i, group in enumerate(groups):
-        told = progress and part_of(progress, i, len(groups))
-        filled = refill(networks, scene.plan, scene.tokens[None], mask[None], group, config, told)
-        for seed, tokens in zip(group, filled, strict=True):
+    for part in order.batches(networks.device):
+        filled = refill(networks, scene.plan, scene.tokens[None], mask[None], part.seeds, part.config, part.progress)
+        for seed, tokens in zip(part.seeds, filled, strict=True):
             yield taken(networks, scene, tokens, mask, seed, image_of)
 
 

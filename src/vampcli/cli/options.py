@@ -18,7 +18,7 @@ from vampcli.places import Places
 
 if TYPE_CHECKING:
     from vampcli.plan import Margin
-    from vampcli.remake import Stereo
+    from vampcli.takes import Stereo
 
 _OUT, _MODEL, _HOW, WHERE = "Output", "Model", "Sampling", "Where"
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import ClassVar, Protocol
 
 from vampcli.audio import Waveform
 from vampcli.codec import Codec
-from vampcli.config import SamplingConfig
 from vampcli.plan import Plan
-from vampcli.remake import Networks, Stereo, Take
-from vampcli.sampling import Progress
-
-__all__ = ["Take", "Verb"]
+from vampcli.remake import Networks
+from vampcli.takes import Order, Take
 
 
 class Verb(Protocol):
@@ -41,10 +38,7 @@ class Verb(Protocol):
         networks: Networks,
         clip: Waveform,
         plan: Plan,
-        seeds: Sequence[int],
-        config: SamplingConfig,
-        stereo: Stereo,
-        progress: Progress | None,
+        order: Order,
     ) -> Iterator[Take]:
         """Make the takes one by one, each as soon as it can be.
 
@@ -52,8 +46,5 @@ class Verb(Protocol):
             networks: to make them with.
             clip: the input.
             plan: what `plan` gave.
-            seeds: one for each take.
-            config: how to draw.
-            stereo: whether the middle or both channels are made.
-            progress: told after each step of either model.
+            order: how many, and how.
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -16,10 +16,9 @@ from vampcli.config import SamplingConfig
 from vampcli.errors import UsageError
 from vampcli.grid import TokenGrid
 from vampcli.plan import Plan, check_channels, plan_ranges
-from vampcli.remake import Networks, Scene, Stereo, listen, remade
-from vampcli.sampling import Progress
+from vampcli.remake import Networks, Scene, listen, remade
+from vampcli.takes import Order, Take
 from vampcli.tokens import TokenFile
-from vampcli.verbs import Take
 
 
 @dataclass(frozen=True)
@@ -53,15 +52,12 @@ class Compress:
         networks: Networks,
         clip: Waveform,
         plan: Plan,
-        seeds: Sequence[int],
-        config: SamplingConfig,
-        stereo: Stereo,
-        progress: Progress | None,
+        order: Order,
     ) -> Iterator[Take]:
         """See `Verb.takes`."""
         mask = self.mask(networks.grid.n_codebooks, plan.n_frames)
-        scene = listen(networks, clip, plan, stereo)
-        return map(lambda take: replace(take, base=clip), expanded(networks, scene, mask, seeds, config, progress))
+        scene = listen(networks, clip, plan, order.stereo)
+        return map(lambda take: replace(take, base=clip), expanded(networks, scene, mask, order))
 
     def mask(self, n_codebooks: int, n_frames: int) -> Tensor:
         """What is not kept: bool (n_codebooks, n_frames), True = generate."""
@@ -99,24 +95,15 @@ def silent(n_channels: int, n_samples: int, sample_rate: int, subtype: str) -> W
     return Waveform(np.broadcast_to(np.zeros((), np.float32), (n_channels, n_samples)), sample_rate, subtype)
 
 
-def expanded(
-    networks: Networks,
-    scene: Scene,
-    mask: Tensor,
-    seeds: Sequence[int],
-    config: SamplingConfig,
-    progress: Progress | None = None,
-) -> Iterator[Take]:
+def expanded(networks: Networks, scene: Scene, mask: Tensor, order: Order) -> Iterator[Take]:
     """Make what is missing of a whole recording; one model channel makes all channels alike.
 
     Args:
         networks: to make it with.
         scene: the tokens kept; of its canvas only length, rate, channels and format matter.
         mask: bool (n_codebooks, n_frames), True = generate; tokens hidden by it may be anything.
-        seeds: one for each take.
-        config: how to draw.
-        progress: told after each step of either model.
+        order: how many, and how.
     """
     like = scene.canvas
     scene = replace(scene, canvas=silent(like.n_channels, like.n_samples, like.sample_rate, like.subtype))
-    return remade(networks, scene, mask, lambda _span: lambda _start, _stop: [], seeds, config, progress)
+    return remade(networks, scene, mask, lambda _span: lambda _start, _stop: [], order)

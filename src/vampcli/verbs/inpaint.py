@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 from vampcli.audio import Waveform
 from vampcli.codec import Codec
-from vampcli.config import SamplingConfig
 from vampcli.places import Places, context_frames
 from vampcli.plan import Margin, Plan, plan_spans
-from vampcli.remake import Networks, Stereo, around, listen, remade
-from vampcli.sampling import Progress
-from vampcli.verbs import Take
+from vampcli.remake import Networks, around, listen, remade
+from vampcli.takes import Order, Take
 
 
 @dataclass(frozen=True)
@@ -41,25 +39,19 @@ class Inpaint:
         networks: Networks,
         clip: Waveform,
         plan: Plan,
-        seeds: Sequence[int],
-        config: SamplingConfig,
-        stereo: Stereo,
-        progress: Progress | None,
+        order: Order,
     ) -> Iterator[Take]:
         """See `Verb.takes`."""
-        return pasted(networks, clip, plan, seeds, config, stereo, progress)
+        return pasted(networks, clip, plan, order)
 
 
 def pasted(
     networks: Networks,
     canvas: Waveform,
     plan: Plan,
-    seeds: Sequence[int],
-    config: SamplingConfig,
-    stereo: Stereo,
-    progress: Progress | None,
+    order: Order,
 ) -> Iterator[Take]:
     """Takes in which the spans of a plan are made anew, from what is around them alone."""
-    scene = listen(networks, canvas, plan, stereo, unheard=plan.spans)
+    scene = listen(networks, canvas, plan, order.stereo, unheard=plan.spans)
     mask = plan.mask(networks.grid.n_codebooks)
-    return remade(networks, scene, mask, around(scene), seeds, config, progress)
+    return remade(networks, scene, mask, around(scene), order)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -11,13 +11,11 @@ import numpy as np
 
 from vampcli.audio import Waveform
 from vampcli.codec import Codec
-from vampcli.config import SamplingConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.places import Places
 from vampcli.plan import Margin, Plan, check_channels, plan_ranges, sample_range
-from vampcli.remake import Networks, Stereo
-from vampcli.sampling import Progress, part_of
-from vampcli.verbs import Take
+from vampcli.remake import Networks
+from vampcli.takes import Order, Take
 from vampcli.verbs.inpaint import pasted
 from vampcli.verbs.vamp import Vamp
 
@@ -76,10 +74,7 @@ class Loop:
         networks: Networks,
         clip: Waveform,
         plan: Plan,
-        seeds: Sequence[int],
-        config: SamplingConfig,
-        stereo: Stereo,
-        progress: Progress | None,
+        order: Order,
     ) -> Iterator[Take]:
         """See `Verb.takes`."""
         start, end = self._cut(clip, networks.codec)
@@ -92,39 +87,31 @@ class Loop:
 
         make = self._varied if self.variation else self._closed
         linear = base if self.variation else once
-        return map(finished, make(networks, linear, end - start, seeds, config, stereo, progress))
+        return map(finished, make(networks, linear, end - start, order))
 
     def _varied(
         self,
         networks: Networks,
         linear: Waveform,
         n: int,
-        seeds: Sequence[int],
-        config: SamplingConfig,
-        stereo: Stereo,
-        progress: Progress | None,
+        order: Order,
     ) -> Iterator[Take]:
         """Vary all copies but the first, of `n` samples each, and then make the junctions."""
         context = networks.coarse.config.context_frames
         plan = plan_ranges(linear, [(n, linear.n_samples)], networks.codec, context, margin=0)
         vary = Vamp(amount=self.variation)
-        groups = networks.groups(seeds)
-        for i, group in enumerate(groups):
-            varying, closing = (progress and part_of(progress, 2 * i + half, 2 * len(groups)) for half in (0, 1))
-            varied = vary.takes(networks, linear, plan, group, config, stereo, varying)
-            for j, seed in enumerate(group):
-                told = closing and part_of(closing, j, len(group))
-                yield from self._closed(networks, next(varied).audio, n, [seed], config, stereo, told)
+        for batch in order.batches(networks.device):
+            varied, closing = vary.takes(networks, linear, plan, batch.part(0, 2)), batch.part(1, 2)
+            for j, seed in enumerate(batch.seeds):
+                own = closing.part(j, len(batch.seeds), [seed])
+                yield from self._closed(networks, next(varied).audio, n, own)
 
     def _closed(
         self,
         networks: Networks,
         linear: Waveform,
         n: int,
-        seeds: Sequence[int],
-        config: SamplingConfig,
-        stereo: Stereo,
-        progress: Progress | None,
+        order: Order,
     ) -> Iterator[Take]:
         """Make every junction of copies of `n` samples anew, and that of the end with the beginning.
 
@@ -141,7 +128,7 @@ class Loop:
                 channel[:] = np.roll(channel, turn)
             return take
 
-        return map(turned_back, pasted(networks, turned, plan, seeds, config, stereo, progress))
+        return map(turned_back, pasted(networks, turned, plan, order))
 
     def _cut(self, clip: Waveform, codec: Codec) -> tuple[int, int]:
         """First sample of the loop, and one past the last; its length is the span's, rounded once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -11,13 +11,11 @@ import numpy as np
 
 from vampcli.audio import Waveform
 from vampcli.codec import Codec
-from vampcli.config import SamplingConfig
 from vampcli.errors import UsageError
 from vampcli.places import context_frames
 from vampcli.plan import Margin, Plan, check_channels, outward, plan_ranges
-from vampcli.remake import Networks, Stereo
-from vampcli.sampling import Progress
-from vampcli.verbs import Take
+from vampcli.remake import Networks
+from vampcli.takes import Order, Take
 from vampcli.verbs.inpaint import pasted
 
 
@@ -68,13 +66,10 @@ class Outpaint:
         networks: Networks,
         clip: Waveform,
         plan: Plan,
-        seeds: Sequence[int],
-        config: SamplingConfig,
-        stereo: Stereo,
-        progress: Progress | None,
+        order: Order,
     ) -> Iterator[Take]:
         """See `Verb.takes`."""
-        return pasted(networks, self._canvas(clip), plan, seeds, config, stereo, progress)
+        return pasted(networks, self._canvas(clip), plan, order)
 
     def _canvas(self, clip: Waveform) -> Waveform:
         """The recording with silence where something will be added."""

@@ -15,15 +15,14 @@ from torch.nn.functional import pad
 from vampcli import beats, presets, prompts
 from vampcli.audio import Waveform
 from vampcli.codec import Codec
-from vampcli.config import PromptConfig, SamplingConfig
+from vampcli.config import PromptConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.grid import TokenGrid
 from vampcli.places import Places
 from vampcli.plan import Plan, check_channels, merged, plan_ranges, sample_range
-from vampcli.remake import Networks, Scene, Stereo, listen, refill, taken
-from vampcli.sampling import Progress, part_of
+from vampcli.remake import Networks, Scene, listen, refill, taken
 from vampcli.stereo import Image
-from vampcli.verbs import Take
+from vampcli.takes import Order, Stereo, Take
 
 _PITCH_FFT = 2048
 _PASS_BITS = 40  # passes have noise of their own: seeds this far apart
@@ -86,21 +85,16 @@ class Vamp:
         networks: Networks,
         clip: Waveform,
         plan: Plan,
-        seeds: Sequence[int],
-        config: SamplingConfig,
-        stereo: Stereo,
-        progress: Progress | None,
+        order: Order,
     ) -> Iterator[Take]:
         """See `Verb.takes`."""
         if self.amount is not None:
-            yield from self._dialled(networks).takes(networks, clip, plan, seeds, config, stereo, progress)
+            yield from self._dialled(networks).takes(networks, clip, plan, order)
             return
-        scene, events = self._scene(networks, clip, plan, stereo), self._events(clip)
-        groups = networks.groups(seeds)
-        for i, group in enumerate(groups):
-            told = progress and part_of(progress, i, len(groups))
-            filled, masks = self._vary(networks, scene, events, group, config, told)
-            for seed, tokens, mask in zip(group, filled, masks, strict=True):
+        scene, events = self._scene(networks, clip, plan, order.stereo), self._events(clip)
+        for batch in order.batches(networks.device):
+            filled, masks = self._vary(networks, scene, events, batch)
+            for seed, tokens, mask in zip(batch.seeds, filled, masks, strict=True):
                 yield taken(networks, scene, tokens, mask, seed, lambda _span: self._image(clip))
 
     def _dialled(self, networks: Networks) -> Vamp:
@@ -151,17 +145,14 @@ class Vamp:
         networks: Networks,
         scene: Scene,
         events: Events,
-        seeds: list[int],
-        config: SamplingConfig,
-        progress: Progress | None,
+        order: Order,
     ) -> tuple[Tensor, Tensor]:
         """Tokens (n_takes, n_model_channels, n_codebooks, n_frames) and masks of the last pass."""
         n_passes, tokens, plan = self.prompt.n_passes, scene.tokens[None], scene.plan
         for i in range(n_passes):
-            masks = torch.stack([self._mask(networks.grid, plan, events, seed, i) for seed in seeds])
-            told = progress and part_of(progress, i, n_passes)
-            noise_seeds = [seed + (i << _PASS_BITS) for seed in seeds]
-            tokens = refill(networks, plan, tokens, masks, noise_seeds, config, told)
+            masks = torch.stack([self._mask(networks.grid, plan, events, seed, i) for seed in order.seeds])
+            own = order.part(i, n_passes, [seed + (i << _PASS_BITS) for seed in order.seeds])
+            tokens = refill(networks, plan, tokens, masks, own.seeds, own.config, own.progress)
         return tokens, masks
 
     def _mask(self, grid: TokenGrid, plan: Plan, events: Events, seed: int, n_earlier: int) -> Tensor:
