@@ -89,15 +89,8 @@ class Model(Networks):
     ) -> list[Take]:
         """Re-make spans of a clip; every other sample stays as it is, to the bit.
 
-        Args:
-            audio: see `Model`, as for all that is not named here.
-            spans: start and end in seconds, or bars or beats counted.
-            seed: of the first take.
-            n_takes: how many.
-            config: how to draw.
-            margin: frames hidden around a span, since their tokens have heard it.
-            stereo: mid or channels.
-            progress: told after each step.
+        The spans are start and end in seconds, or bars or beats counted; the margin is how many frames around a span
+        are hidden, since their tokens have heard it. For all else see `Model`.
 
         Raises:
             UsageError: a span is reversed or shorter than a frame, the margin negative, or `stereo` unknown.
@@ -158,7 +151,7 @@ class Model(Networks):
     def compress(
         self,
         audio: Audio,
-        n_kept_codebooks: int = 4,
+        n_kept_codebooks: int = Compress.n_kept_codebooks,
         period: int = 1,
         *,
         seed: int = 0,

@@ -31,6 +31,11 @@ class TokenGrid:
         """Frames in a second."""
         return self.sample_rate / self.hop_length
 
+    @property
+    def frame_s(self) -> float:
+        """Seconds in a frame."""
+        return self.hop_length / self.sample_rate
+
     def n_frames(self, n_samples: int) -> int:
         """How many frames hold `n_samples` samples of the codec's rate, the last one filled up."""
         return -(-n_samples // self.hop_length)

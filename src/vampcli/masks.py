@@ -52,6 +52,11 @@ def keep_codebooks(n_codebooks: int, n_frames: int, n_kept: int) -> Tensor:
     return (level >= n_kept).expand(-1, n_frames).clone()
 
 
+def keep_sparse(n_codebooks: int, n_frames: int, n_kept: int, period: int) -> Tensor:
+    """Keep the first `n_kept` codebooks of frames 0, period, 2 * period, ...; a period of 0 keeps nothing."""
+    return keep_codebooks(n_codebooks, n_frames, n_kept) | keep_periodic(n_codebooks, n_frames, period)
+
+
 def random(n_codebooks: int, n_frames: int, intensity: float, rng: np.random.Generator) -> Tensor:
     """Hide each token with probability `intensity`."""
     return torch.from_numpy(rng.random((n_codebooks, n_frames)) < intensity)

@@ -162,7 +162,7 @@ def sample_range(audio: Waveform, start_s: float, end_s: float, grid: TokenGrid)
         raise InputError(f"no place in the clip: {start_s:g} to {end_s:g} s", "times are seconds from the beginning")
     if end_s < start_s:
         raise UsageError(f"the span ends at {end_s:g} s, before it starts at {start_s:g} s", "swap the two")
-    shortest = grid.hop_length / grid.sample_rate
+    shortest = grid.frame_s
     if end_s - start_s < shortest:
         raise UsageError(
             f"the span is {1000 * (end_s - start_s):.1f} ms long, less than a frame",

@@ -95,8 +95,7 @@ class TokenFile:
     def mask(self) -> Tensor:
         """What is not kept: bool (n_codebooks, n_frames), True = generate."""
         _, n_codebooks, n_frames = self.tokens.shape
-        in_time = masks.keep_periodic(n_codebooks, n_frames, self.period)
-        return in_time | masks.keep_codebooks(n_codebooks, n_frames, self.n_kept_codebooks)
+        return masks.keep_sparse(n_codebooks, n_frames, self.n_kept_codebooks, self.period)
 
     @property
     def kept(self) -> Tensor:

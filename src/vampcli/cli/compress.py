@@ -15,7 +15,7 @@ from vampcli.cli.console import Console, guarded
 from vampcli.cli.options import Common
 from vampcli.cli.outputs import make_folder
 from vampcli.cli.run import run
-from vampcli.cli.scheme import Facts, Job, Opened, Scheme, made, write_take
+from vampcli.cli.scheme import Facts, Job, Opened, Scheme, made, written
 from vampcli.config import SamplingConfig
 from vampcli.errors import InputError, ModelError, UsageError
 from vampcli.formats import TOKENS
@@ -140,7 +140,8 @@ class CompressScheme(Scheme):
         n_kept, period, bits = self.named
         if bits is not None:
             n_kept, period = bitrate.choose(outline.codec.grid, bits / n_model_channels)
-        return Compress(4 if n_kept is None else n_kept, 1 if period is None else period)
+        named = {"n_kept_codebooks": n_kept, "period": period}
+        return Compress(**{name: value for name, value in named.items() if value is not None})
 
     def _open_tokens(self, job: Job, outline: Outline) -> Opened:
         from vampcli import audio, tokens
@@ -200,7 +201,4 @@ class CompressScheme(Scheme):
     def _bring_back(self, model: Model, opened: OpenedTokens, console: Console) -> Iterator[tuple[Path, int, Facts]]:
         job = opened.job
         with console.progress(job.source.name) as progress:
-            takes = model.expand(opened.file, seeds=job.seeds, progress=progress)
-            for take, path in zip(takes, job.paths, strict=True):
-                write_take(path, take, self.common)
-                yield path, take.seed, {}
+            yield from written(model.expand(opened.file, seeds=job.seeds, progress=progress), job, self.common, console)

@@ -131,25 +131,36 @@ def made(
     loops: bool = False,
 ) -> Iterator[tuple[Path, int, Facts]]:
     """Make and write the takes of a request; `describe` says more of each, for machines and for people."""
-    job = opened.job
-    with console.progress(job.source.name) as progress:
+    with console.progress(opened.job.source.name) as progress:
         takes = model.takes(
             opened.clip,
             opened.request,
-            seeds=job.seeds,
+            seeds=opened.job.seeds,
             plan=opened.plan,
             config=common.sampling,
             stereo=common.channels,
             progress=progress,
         )
-        for path, seed in zip(job.paths, job.seeds, strict=True):
-            take = next(takes)  # a name of its own, so that it can go before the next is made: it may be long
-            facts, words = describe(take)
-            write_take(path, take, common, loops)
-            del take
-            if words:
-                console.note(f"{path.name}: {words}")
-            yield path, seed, facts
+        yield from written(takes, opened.job, common, console, describe, loops)
+
+
+def written(
+    takes: Iterator[Take],
+    job: Job,
+    common: Common,
+    console: Console,
+    describe: Callable[[Take], tuple[Facts, str]] = lambda _take: ({}, ""),
+    loops: bool = False,
+) -> Iterator[tuple[Path, int, Facts]]:
+    """Write takes as they come."""
+    for path, seed in zip(job.paths, job.seeds, strict=True):
+        take = next(takes)  # a name of its own, so that it can go before the next is made: it may be long
+        facts, words = describe(take)
+        write_take(path, take, common, loops)
+        del take
+        if words:
+            console.note(f"{path.name}: {words}")
+        yield path, seed, facts
 
 
 def write_take(path: Path, take: Take, common: Common, loops: bool = False) -> None:

@@ -61,9 +61,7 @@ class Compress:
 
     def mask(self, n_codebooks: int, n_frames: int) -> Tensor:
         """What is not kept: bool (n_codebooks, n_frames), True = generate."""
-        return masks.keep_codebooks(n_codebooks, n_frames, self.n_kept_codebooks) | masks.keep_periodic(
-            n_codebooks, n_frames, self.period
-        )
+        return masks.keep_sparse(n_codebooks, n_frames, self.n_kept_codebooks, self.period)
 
     def token_file(self, scene: Scene, grid: TokenGrid, seed: int, config: SamplingConfig, **about: str) -> TokenFile:
         """What is kept of a scene, with all it takes to make the rest; `about` names the model."""

@@ -61,7 +61,7 @@ class Loop:
                 f"the loop is {n / clip.sample_rate:.2f} s long, less than two seams of {self.seam_s:g} s",
                 f"make it longer, or --seam {n / clip.sample_rate / 4:.2g}",
             )
-        if 2 * half * codec.grid.sample_rate < codec.grid.hop_length * clip.sample_rate:
+        if 2 * half < codec.grid.frame_s * clip.sample_rate:
             raise UsageError(f"the seam is {self.seam_s:g} s, less than a frame", "leave it at 0.3")
         total = n * self.repeats
         seams = [(n * i - half, n * i + half) for i in range(1, self.repeats)]

@@ -49,7 +49,7 @@ class Outpaint:
         """See `Verb.plan`."""
         check_channels(clip)
         before, after = (round(s * clip.sample_rate) for s in (self.before_s, self.after_s))
-        shortest = codec.grid.hop_length / codec.grid.sample_rate
+        shortest = codec.grid.frame_s
         for n in (before, after):
             if 0 < n < shortest * clip.sample_rate:
                 raise UsageError(

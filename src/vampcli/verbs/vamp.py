@@ -70,7 +70,7 @@ class Vamp:
         ranges[0] = (ranges[0][0] + prefix, ranges[0][1])
         ranges[-1] = (ranges[-1][0], ranges[-1][1] - suffix)
         left_s = min(end - start for start, end in ranges) / clip.sample_rate
-        if left_s * codec.grid.frame_rate < 1:
+        if left_s < codec.grid.frame_s:
             raise InputError(
                 f"{1000 * max(0.0, left_s):.1f} ms are left to vary, less than a frame",
                 "make prefix and suffix shorter, or the span longer",
