@@ -14,6 +14,7 @@ import typer
 from conftest import Ran
 from vampcli import SamplingConfig
 from vampcli.cli import main, scheme
+from vampcli.cli.command import command
 from vampcli.cli.options import Common, parse_margin
 from vampcli.config import Counted, PromptConfig, TempoConfig
 from vampcli.places import Places
@@ -128,15 +129,15 @@ KEPT: list[tuple[str, tuple[object, ...]]] = [
 
 
 @pytest.fixture
-def asked(vamp: Vamp, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+def asked() -> Callable[[str], Any]:
     """The scheme that a command line ends in, instead of what carries it out."""
 
     def scheme_of(typed: str) -> Any:
-        command, *options = typed.split()
+        name, *options = typed.split()
         seen: list[scheme.Scheme] = []
-        monkeypatch.setattr(f"vampcli.cli.{command}.run", lambda scheme, *_: seen.append(scheme))
-        ran = vamp(command, "a.wav", *options)
-        assert ran.code == 0, ran.err
+        app = typer.Typer()
+        app.command()(command(COMMANDS[name], lambda scheme, _inputs: seen.append(scheme)))
+        app(["a.wav", *options], standalone_mode=False)
         return seen[0]
 
     return scheme_of
@@ -146,8 +147,8 @@ def asked(vamp: Vamp, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
 def test_shared_options_reach_common_in_every_command(
     asked: Callable[[str], Any], typed: str, field: str, value: object
 ) -> None:
-    for command in COMMANDS:
-        common = asked(" ".join((command, *NEEDED.get(command, ()), typed))).common
+    for name in COMMANDS:
+        common = asked(" ".join((name, *NEEDED.get(name, ()), typed))).common
         assert common == dataclasses.replace(Common(), **{field: value})
 
 
@@ -176,24 +177,24 @@ def test_what_compress_keeps(asked: Callable[[str], Any], typed: str, named: tup
     assert asked(f"compress {typed}").named == named
 
 
-def flags(command: str) -> set[str]:
+def flags(name: str) -> set[str]:
     """All that can be typed after a command."""
-    options = typer.main.get_command(main.app).commands[command].params  # type: ignore[attr-defined]
+    options = typer.main.get_command(main.app).commands[name].params  # type: ignore[attr-defined]
     return {flag for option in options if option.param_type_name == "option" for flag in option.opts}
 
 
 def test_no_flag_is_left_out_here() -> None:
-    for command in COMMANDS:
+    for name in COMMANDS:
         lines = [typed for typed, *_ in SHARED]
-        lines += [typed for typed, _ in REQUESTS if typed.split()[0] == command]
-        lines += [typed for typed, _ in KEPT if command == "compress"]
+        lines += [typed for typed, _ in REQUESTS if typed.split()[0] == name]
+        lines += [typed for typed, _ in KEPT if name == "compress"]
         tested = set(itertools.chain(*(line.split() for line in lines)))
-        assert flags(command) <= tested, flags(command) - tested
+        assert flags(name) <= tested, flags(name) - tested
 
 
 def test_defaults_that_help_tells_are_those_of_compress() -> None:
     """Defaults of the other commands stand in `REQUESTS`: an option left out is a field left out."""
-    parameters = inspect.signature(COMMANDS["compress"]).parameters
+    parameters = inspect.signature(COMMANDS["compress"], eval_str=True).parameters
     told = [parameters[name].annotation.__metadata__[0].show_default for name in ("keep_codebooks", "period")]
     assert told == [str(Compress().n_kept_codebooks), str(Compress().period)]
 
@@ -202,8 +203,8 @@ def test_defaults_that_help_tells_are_those_of_a_prompt() -> None:
     renamed = {"keep_codebooks": "n_kept_codebooks", "beat_width": "beat_width_ms", "onset_width": "onset_width_ms"}
     renamed["feedback"] = "n_passes"
     told = {}
-    for name, parameter in inspect.signature(COMMANDS["vamp"]).parameters.items():
-        shown = parameter.annotation.__metadata__[0].show_default
+    for name, parameter in inspect.signature(COMMANDS["vamp"], eval_str=True).parameters.items():
+        shown = getattr(getattr(parameter.annotation, "__metadata__", [None])[0], "show_default", None)
         if isinstance(shown, str) and shown.isdecimal():
             told[renamed.get(name, name)] = float(shown)
     fields = {f.name: f.default for f in dataclasses.fields(PromptConfig)}

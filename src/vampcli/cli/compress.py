@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from vampcli.cli import options as o
-from vampcli.cli.console import Console, guarded
+from vampcli.cli.console import Console
 from vampcli.cli.options import Common
 from vampcli.cli.outputs import make_folder
-from vampcli.cli.run import run
 from vampcli.cli.scheme import Facts, Job, Opened, Scheme, made, written
 from vampcli.config import SamplingConfig
 from vampcli.errors import InputError, ModelError, UsageError
@@ -30,10 +29,7 @@ if TYPE_CHECKING:
 _KEEP = "What is kept"
 
 
-@guarded
-@o.grouped
 def compress(
-    inputs: o.Inputs,
     *,
     keep_codebooks: Annotated[
         Optional[int],  # noqa: UP045
@@ -48,7 +44,7 @@ def compress(
         typer.Option(help="Keep what fits into so many bits per second.", rich_help_panel=_KEEP),
     ] = None,
     common: o.Common,
-) -> None:
+) -> Scheme:
     """Keep a few tokens of recordings and make the sound again from them alone.
 
     Into a .vamp file go those tokens only: as small as it gets. From a .vamp file comes the same sound again.
@@ -61,10 +57,7 @@ def compress(
     """
     if bitrate is not None and not (keep_codebooks is None and period is None):
         raise UsageError("--bitrate chooses codebooks and period", "leave it out, or --keep-codebooks and --period")
-    makes_tokens = Path(common.name or "").suffix.lower() == TOKENS
-    run(
-        CompressScheme("compress", common, (keep_codebooks, period, bitrate)), inputs, () if makes_tokens else (TOKENS,)
-    )
+    return CompressScheme("compress", common, (keep_codebooks, period, bitrate))
 
 
 @dataclass(frozen=True)
@@ -83,6 +76,12 @@ class CompressScheme(Scheme):
     """
 
     named: tuple[int | None, int | None, float | None]
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """See `Scheme.suffixes`."""
+        makes_tokens = Path(self.common.name or "").suffix.lower() == TOKENS
+        return () if makes_tokens else (TOKENS,)
 
     def seed_of(self, source: Path) -> int | None:
         """See `Scheme.seed_of`."""

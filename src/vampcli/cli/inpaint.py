@@ -5,25 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vampcli.cli import options as o
-from vampcli.cli.console import guarded
-from vampcli.cli.run import run
-from vampcli.cli.scheme import AudioScheme
+from vampcli.cli.scheme import AudioScheme, Scheme
 from vampcli.errors import UsageError
 
 if TYPE_CHECKING:
     from vampcli.verbs import Verb
 
 
-@guarded
-@o.grouped
 def inpaint(
-    inputs: o.Inputs,
     *,
     where: o.Where,
     margin: o.MarginFrames = "1",
     context: o.Context = None,
     common: o.Common,
-) -> None:
+) -> Scheme:
     """Re-make spans of recordings; every sample outside them stays as it is.
 
     Example: vamp inpaint song.wav --start 4 --end 6 -n 3
@@ -40,4 +35,4 @@ def inpaint(
 
         return Inpaint(places, hidden, context_s)
 
-    run(AudioScheme("inpaint", common, request), inputs)
+    return AudioScheme("inpaint", common, request)

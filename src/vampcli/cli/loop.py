@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vampcli.cli import options as o
-from vampcli.cli.console import guarded
-from vampcli.cli.run import run
-from vampcli.cli.scheme import AudioScheme
+from vampcli.cli.scheme import AudioScheme, Scheme
 from vampcli.cli.times import parse_time
 
 if TYPE_CHECKING:
@@ -19,10 +17,7 @@ if TYPE_CHECKING:
 _LOOP = "Loop"
 
 
-@guarded
-@o.grouped
 def loop(
-    inputs: o.Inputs,
     *,
     where: o.Where,
     repeats: Annotated[int, typer.Option(help="Copies, end to end.", rich_help_panel=_LOOP)] = 1,
@@ -33,7 +28,7 @@ def loop(
     seam: Annotated[str, typer.Option(help="How much is made anew around a junction.", rich_help_panel=_LOOP)] = "0.3",
     margin: o.MarginFrames = "1",
     common: o.Common,
-) -> None:
+) -> Scheme:
     """Make a span, or all of a recording, a loop without a seam.
 
     Its length is exact, and a WAV file says where it loops. How much each junction clicks is printed: below 3 is
@@ -49,7 +44,7 @@ def loop(
 
         return Loop(places, repeats, variation, seam_s, hidden)
 
-    run(AudioScheme("loop", common, request, lambda take: _clicks(take, repeats), loops=True), inputs)
+    return AudioScheme("loop", common, request, lambda take: _clicks(take, repeats), loops=True)
 
 
 def _clicks(take: Take, repeats: int) -> tuple[dict[str, Any], str]:

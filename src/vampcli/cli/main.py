@@ -8,6 +8,7 @@ import typer
 
 from vampcli import __version__
 from vampcli.cli import evaluate, models, train
+from vampcli.cli.command import command
 from vampcli.cli.compress import compress
 from vampcli.cli.finetune import finetune
 from vampcli.cli.inpaint import inpaint
@@ -15,6 +16,7 @@ from vampcli.cli.loop import loop
 from vampcli.cli.outpaint import outpaint
 from vampcli.cli.prepare import prepare
 from vampcli.cli.presets import presets
+from vampcli.cli.run import run
 from vampcli.cli.vamp import vamp
 
 app = typer.Typer(
@@ -41,11 +43,9 @@ def root(
     """Re-make parts of a recording with masked acoustic token models."""
 
 
-app.command()(inpaint)
-app.command()(outpaint)
-app.command()(loop)
-app.command()(vamp)
-app.command()(compress)
+VERBS = (inpaint, outpaint, loop, vamp, compress)
+for verb in VERBS:
+    app.command()(command(verb, run))
 app.command()(presets)
 app.command()(prepare)
 app.command()(finetune)

@@ -1,13 +1,10 @@
-"""The options that commands share, each stated once, and how a command gets them."""
+"""The options that commands share, each stated once."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Optional, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -220,35 +217,6 @@ class Where:
         downbeat_s = None if self.downbeat is None else parse_time(self.downbeat)
         spans = tuple(collect_spans(self.start, self.end, self.span or []))
         return Places(spans, TempoConfig(self.bpm, downbeat_s, self.beats_per_bar), self.snap)  # type: ignore[arg-type]
-
-
-def grouped(command: Callable[..., None]) -> Callable[..., None]:
-    """Make a command of typer's out of one whose parameters may be groups of options: dataclasses such as `Common`."""
-    hints = get_type_hints(command, include_extras=True)
-    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint)}
-    parameters: list[inspect.Parameter] = []
-    for name, own in inspect.signature(command).parameters.items():
-        parameters += _options_of(groups[name]) if name in groups else [own.replace(annotation=hints[name])]
-
-    @functools.wraps(command)
-    def run(**values: Any) -> None:
-        for name, group in groups.items():
-            values[name] = group(**{f.name: values.pop(f.name) for f in dataclasses.fields(group)})
-        command(**values)
-
-    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
-    )
-    run.__annotations__ = {p.name: p.annotation for p in parameters}
-    return run
-
-
-def _options_of(group: Any) -> list[inspect.Parameter]:
-    hints = get_type_hints(group, include_extras=True)
-    return [
-        inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name])
-        for f in dataclasses.fields(group)
-    ]
 
 
 def parse_margin(text: str) -> Margin:

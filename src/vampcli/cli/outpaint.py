@@ -7,19 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vampcli.cli import options as o
-from vampcli.cli.console import guarded
-from vampcli.cli.run import run
-from vampcli.cli.scheme import AudioScheme
+from vampcli.cli.scheme import AudioScheme, Scheme
 from vampcli.cli.times import parse_time
 
 if TYPE_CHECKING:
     from vampcli.verbs import Verb
 
 
-@guarded
-@o.grouped
 def outpaint(
-    inputs: o.Inputs,
     *,
     after: Annotated[
         str, typer.Option(help="How much to add at the end: seconds or mm:ss.", rich_help_panel=o.WHERE)
@@ -28,7 +23,7 @@ def outpaint(
     margin: o.MarginFrames = "1",
     context: o.Context = None,
     common: o.Common,
-) -> None:
+) -> Scheme:
     """Extend recordings at the end, at the beginning or at both; the recording itself stays as it is.
 
     Any length: beyond what the models see at once, they go on from what they have made.
@@ -43,4 +38,4 @@ def outpaint(
 
         return Outpaint(after_s, before_s, hidden, context_s)
 
-    run(AudioScheme("outpaint", common, request), inputs)
+    return AudioScheme("outpaint", common, request)

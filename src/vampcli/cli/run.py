@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vampcli.engine import Model
 
 
-def run(scheme: Scheme, inputs: list[str], suffixes: tuple[str, ...] = ()) -> None:
+def run(scheme: Scheme, inputs: list[str]) -> None:
     """Carry a request out.
 
     A recording that fails does not stop the others: failures are listed at the end, and the first gives the exit code.
@@ -28,11 +28,10 @@ def run(scheme: Scheme, inputs: list[str], suffixes: tuple[str, ...] = ()) -> No
     Args:
         scheme: what is to be done with each recording.
         inputs: as they were typed.
-        suffixes: what is looked for in folders beside sound.
     """
     common, console = scheme.common, Console(scheme.common.quiet, scheme.common.verbose)
     common.sampling, common.channels  # noqa: B018 (both may refuse)
-    found = sources(inputs, common.recursive, suffixes, common.out)
+    found = sources(inputs, common.recursive, scheme.suffixes, common.out)
     jobs = _jobs(scheme, found)
     runner = _Runner(scheme, console, _outline(common), many=found.several)
     todo = [wanted for job in jobs if (wanted := _wanted(job, common.skip_existing)) is not None]

@@ -49,6 +49,11 @@ class Scheme:
     command: str
     common: Common
 
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """What is looked for in folders beside sound."""
+        return ()
+
     def seed_of(self, source: Path) -> int | None:
         """The seed that a file brings along."""
         return None

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from vampcli.cli import options as o
-from vampcli.cli.console import guarded
-from vampcli.cli.run import run
-from vampcli.cli.scheme import AudioScheme
+from vampcli.cli.scheme import AudioScheme, Scheme
 from vampcli.cli.times import parse_time
 from vampcli.config import PromptConfig
 from vampcli.errors import UsageError
@@ -22,10 +20,7 @@ if TYPE_CHECKING:
     from vampcli.verbs import Verb
 
 
-@guarded
-@o.grouped
 def vamp(
-    inputs: o.Inputs,
     *,
     where: o.Where,
     amount: Annotated[
@@ -92,7 +87,7 @@ def vamp(
         typer.Option(help="Shift what is kept by semitones.", show_default="0", rich_help_panel=_EFFECT),
     ] = None,
     common: o.Common,
-) -> None:
+) -> Scheme:
     """Vary recordings, or spans of them: some of the tokens are kept as a prompt, the others are made anew.
 
     Period, beats, onsets and chance add up: what one of them keeps is kept.
@@ -127,7 +122,7 @@ def vamp(
 
         return Vamp(prompt, places, *ends_s, amount=amount)
 
-    run(AudioScheme("vamp", common, request), inputs)
+    return AudioScheme("vamp", common, request)
 
 
 def _prompt(amount: float | None, preset: str | None, named: dict[str, Any]) -> PromptConfig:

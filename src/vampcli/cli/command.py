@@ -1,0 +1,51 @@
+"""Commands out of functions that ask for something: their options, and who carries the request out."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, get_type_hints
+
+from vampcli.cli.console import guarded
+from vampcli.cli.options import Inputs
+from vampcli.cli.scheme import Scheme
+
+Ask = Callable[..., Scheme]
+"""Says what is to be done with each recording; its parameters are options, or groups of them such as `Common`."""
+
+
+def command(ask: Ask, carry_out: Callable[[Scheme, list[str]], None]) -> Callable[..., None]:
+    """Make a command of typer's.
+
+    Args:
+        ask: makes the scheme; its name, help and options are the command's.
+        carry_out: gets the scheme and the inputs as they were typed.
+    """
+    hints = get_type_hints(ask, include_extras=True)
+    groups: dict[str, Any] = {
+        name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint) and name != "return"
+    }
+    parameters = [inspect.Parameter("inputs", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Inputs)]
+    for name, own in inspect.signature(ask).parameters.items():
+        parameters += _options_of(groups[name]) if name in groups else [own.replace(annotation=hints[name])]
+
+    @guarded
+    @functools.wraps(ask)
+    def run(inputs: list[str], **values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{f.name: values.pop(f.name) for f in dataclasses.fields(group)})
+        carry_out(ask(**values), inputs)
+
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run
+
+
+def _options_of(group: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name])
+        for f in dataclasses.fields(group)
+    ]
