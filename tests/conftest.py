@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -62,6 +63,17 @@ def tiny_parts() -> Parts:
         model.position_bias.data.normal_()
         models.append(model.eval())
     return Parts(codec, models[0], models[1], Provenance("tiny", "MIT", "random weights for tests"))
+
+
+@pytest.fixture(autouse=True)
+def no_configuration(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what a developer's own files and environment say of options out of the tests."""
+    nowhere = tmp_path_factory.getbasetemp()
+    monkeypatch.chdir(nowhere)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(nowhere))
+    for variable in set(os.environ) - {"VAMP_HOME"}:
+        if variable.startswith("VAMP_"):
+            monkeypatch.delenv(variable)
 
 
 @pytest.fixture(scope="session")

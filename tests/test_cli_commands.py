@@ -148,7 +148,7 @@ def test_token_files_bring_the_same_sound_back(quick: Vamp, back: Vamp, song: So
     written(quick("compress", source, *options, "-o", tmp_path / "direct.wav"))
     packed = written(quick("compress", source, *options, "-o", tmp_path / "song.vamp"))
     written(back(packed, "-o", tmp_path / "back.wav"))
-    assert (tmp_path / "back.wav").read_bytes() == (tmp_path / "direct.wav").read_bytes()
+    assert np.array_equal(read(tmp_path / "back.wav").samples, read(tmp_path / "direct.wav").samples)
     assert packed.stat().st_size < 1.1 * tokens.load(packed).n_bits / 8 + 2000
 
 
@@ -187,7 +187,9 @@ def test_a_damaged_token_file(quick: Vamp, back: Vamp, song: Song, tmp_path: Pat
 
 def test_tokens_of_another_model(quick: Vamp, back: Vamp, song: Song, tmp_path: Path) -> None:
     packed = written(quick("compress", song(seconds=0.5), "-o", tmp_path / "song.vamp"))
-    tokens.save(packed, replace(tokens.load(packed), model_hash="f" * 64, model="dac"), overwrite=True)
+    file = tokens.load(packed)
+    foreign = replace(file.recipe, made_by=replace(file.recipe.made_by, model_sha256="f" * 64, model="dac"))
+    tokens.save(packed, replace(file, recipe=foreign), overwrite=True)
     ran = back(packed, "-o", tmp_path / "back.wav")
     assert (ran.code, ran.out) == (4, "")
     assert "made with dac" in ran.err

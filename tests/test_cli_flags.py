@@ -6,13 +6,14 @@ import dataclasses
 import inspect
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
 from conftest import Ran
-from vampcli import SamplingConfig
+from vampcli import SamplingConfig, ownmask
 from vampcli.cli import main, scheme
 from vampcli.cli.command import command
 from vampcli.cli.options import Common, parse_margin
@@ -59,6 +60,9 @@ SHARED: list[tuple[str, str, object]] = [
     ("--stereo channels", "stereo", "channels"),
     ("-n 3", "takes", 3),
     ("--takes 3", "takes", 3),
+    ("--keep 1", "keep", 1),
+    ("--sidecar", "sidecar", True),
+    ("--plot x.png", "plot", "x.png"),
     ("--seed 8", "seed", 8),
     ("--steps 5", "n_steps", 5),
     ("--fine-steps 5", "n_fine_steps", 5),
@@ -70,11 +74,14 @@ SHARED: list[tuple[str, str, object]] = [
     ("--sample-cutoff 0.25", "sample_cutoff", 0.25),
 ]
 
+LABELS = Path(__file__).parent / "data/labels/one_span.txt"
+
 # What is typed after a command -> the request it makes.
 PLACES: list[tuple[str, Places]] = [
     ("--start 1 --end 2", Places(((1, 2),))),
     ("--span 1-2", Places(((1, 2),))),
     ("--span bars:1-2", Places((Counted("bars", 1, 2),))),
+    (f"--spans-from {LABELS}", Places(((1.5, 2.75),))),
     ("--span 1-2 --snap onset", Places(((1, 2),), snap="onset")),
     ("--span 1-2 --bpm 90", Places(((1, 2),), TempoConfig(bpm=90))),
     ("--span 1-2 --downbeat 0:01", Places(((1, 2),), TempoConfig(downbeat_s=1))),
@@ -118,6 +125,7 @@ REQUESTS: list[tuple[str, object]] = [
     ("vamp --prefix 0:02", Vary(prefix_s=2)),
     ("vamp --suffix 2", Vary(suffix_s=2)),
     ("vamp --amount 0.4", Vary(amount=0.4)),
+    (f"vamp --mask {LABELS}", Vary(own=ownmask.named(LABELS))),
     ("vamp --amount 0.4 --feedback 2", Vary(PromptConfig(n_passes=2), amount=0.4)),
 ]
 KEPT: list[tuple[str, tuple[object, ...]]] = [
@@ -180,7 +188,8 @@ def test_what_compress_keeps(asked: Callable[[str], Any], typed: str, named: tup
 def flags(name: str) -> set[str]:
     """All that can be typed after a command."""
     options = typer.main.get_command(main.app).commands[name].params  # type: ignore[attr-defined]
-    return {flag for option in options if option.param_type_name == "option" for flag in option.opts}
+    options = [option for option in options if option.param_type_name == "option" and option.name != "print_config"]
+    return {flag for option in options for flag in option.opts}
 
 
 def test_no_flag_is_left_out_here() -> None:

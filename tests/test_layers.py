@@ -17,13 +17,13 @@ SOURCE = Path(vampcli.__file__).parent
 # From the bottom to the top. A module imports from lower layers, or from its own if no cycle results.
 LAYERS = [
     {"errors"},
-    {"grid", "config", "presets", "formats", "files", "wavchunks", "bitrate"},
-    {"noise", "masks", "prompts", "audio", "level", "resampling", "pasting", "recordings"},
+    {"grid", "config", "presets", "formats", "files", "wavchunks", "bitrate", "tables", "labels"},
+    {"noise", "masks", "prompts", "audio", "recipe", "level", "resampling", "pasting", "recordings", "ownmask"},
     {"model", "sampling", "windows", "stereo", "beats", "places", "clicks", "takes"},
     {"codec", "lora", "tokens"},
-    {"checkpoint", "library", "recipe", "devices", "plan"},
+    {"checkpoint", "library", "recipes", "devices", "plan", "ranking", "picture", "forecast"},
     {"remake", "verbs"},
-    {"convert", "engine"},
+    {"convert", "maker", "engine"},
     {"cli"},
     {"__init__", "__main__"},  # the doors: lazy public names, and `python -m vampcli`
 ]

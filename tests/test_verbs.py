@@ -60,6 +60,36 @@ def test_what_no_span_names_stays_to_the_bit(tiny: Model, verb: Verb, stereo: St
 
 
 @every_verb
+def test_what_is_made_is_known_without_weights(tiny: Model, verb: Verb) -> None:
+    source = clip(0.9)
+    plan = verb.plan(source, tiny.codec, 80)
+    (take,) = takes(tiny, source, verb, [3])
+    passes = verb.passes(replace(source, samples=source.samples.copy()), plan, tiny.codec, tiny.coarse.config, 3)
+    assert torch.equal(passes[-1].mask, take.mask)
+    assert passes[-1].mask.shape == (5, passes[-1].plan.n_frames)
+    assert take.mask.any()
+
+
+@every_verb
+def test_a_mask_of_all_of_a_canvas_is_kept_outside_what_the_models_see(tiny: Model, verb: Verb) -> None:
+    source = clip(4.0)
+    plan = verb.plan(source, tiny.codec, 80)
+    for one in verb.passes(source, plan, tiny.codec, tiny.coarse.config, 3):
+        first, n_frames = one.plan.first_frame, tiny.grid.n_frames(one.plan.n_canvas_samples)
+        whole = one.on_canvas(n_frames)
+        assert whole.shape == (5, n_frames)
+        assert torch.equal(whole[:, first : first + one.plan.n_frames], one.mask)
+        assert whole.sum() == one.mask.sum()
+
+
+@every_verb
+def test_a_plan_knows_how_long_the_result_is(tiny: Model, verb: Verb) -> None:
+    source = clip(0.9, 48000)
+    (take,) = takes(tiny, source, verb, [3])
+    assert verb.plan(source, tiny.codec, 80).n_canvas_samples == take.audio.n_samples
+
+
+@every_verb
 def test_a_take_depends_on_its_seed_alone(tiny: Model, verb: Verb) -> None:
     source = clip(0.9)
     five, nine = takes(tiny, source, verb, [5, 9])

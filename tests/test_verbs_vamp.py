@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from clips import QUICK, check_kept, clip, doubled
+from clips import QUICK, check_kept, clip, doubled, inside
 from conftest import tiny_parts
-from vampcli import Take, Waveform, beats, pasting, remake, stereo
+from vampcli import Take, Waveform, beats, ownmask, pasting, remake, stereo
 from vampcli.clicks import LIMIT, junction_figure
 from vampcli.config import PromptConfig, TempoConfig
 from vampcli.engine import Model
 from vampcli.errors import InputError, UsageError
+from vampcli.ownmask import OwnMask
 from vampcli.places import Places
 from vampcli.remake import Stereo, listen
 from vampcli.verbs import vamp as module
+from vampcli.verbs.request import from_table, to_table
 from vampcli.verbs.vamp import Vamp
 from vampcli.windows import window_starts
 
@@ -201,13 +206,9 @@ def test_an_amount_of_0_keeps_every_token_and_1_none(tiny: Model, stereo: Stereo
     assert made(tiny, source, Vamp(amount=1), stereo=stereo).mask.all()
 
 
-def test_a_larger_amount_hides_more(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "refill", lambda _networks, _plan, tokens, *_: tokens)
-    monkeypatch.setattr(module, "taken", lambda _networks, _scene, _tokens, mask, *_: mask)  # it alone counts
-    source, shares = clip(3.0), []
-    for amount in np.linspace(0, 1, 9):
-        (mask,) = tiny.takes(source, Vamp(amount=float(amount)), seeds=[3])
-        shares.append(mask.float().mean())  # type: ignore[attr-defined]
+def test_a_larger_amount_hides_more(tiny: Model) -> None:
+    source = clip(3.0)
+    shares = [drawn(tiny, source, Vamp(amount=float(amount)), 3).mean() for amount in np.linspace(0, 1, 9)]
     assert all(less < more for less, more in pairwise(shares))
 
 
@@ -350,3 +351,88 @@ def test_numbers_out_of_range_are_refused(asked: dict[str, float], message: str)
 def test_a_prefix_that_leaves_nothing_is_refused(request_: Vamp) -> None:
     with pytest.raises(InputError, match="less than a frame"):
         request_.plan(clip(), CODEC, 80)
+
+
+# --- a mask of one's own
+
+
+def own(path: Path, mask: np.ndarray) -> OwnMask:
+    np.save(path / "own.npy", mask)
+    return ownmask.named(path / "own.npy")
+
+
+def drawn(tiny: Model, source: Waveform, request: Vamp, seed: int = 0) -> np.ndarray:
+    """The mask of a take, bool (n_codebooks, n_frames) of the whole clip."""
+    plan, n_frames = request.plan(source, tiny.codec, 80), -(-source.n_samples // HOP)
+    (one,) = request.passes(source, plan, tiny.codec, tiny.coarse.config, seed)
+    return one.on_canvas(n_frames).numpy()
+
+
+@pytest.mark.parametrize("spans", [(), [(1.3, 1.9), (4.0, 4.2)]])
+@pytest.mark.parametrize("prompt", [PromptConfig(), PromptConfig(5, 2, 3, intensity=0.9), PromptConfig(intensity=0.01)])
+@pytest.mark.parametrize("pitch", [0, 3])
+def test_the_mask_of_a_prompt_makes_the_same_tokens(
+    tiny: Model, tmp_path: Path, spans: list[tuple[float, float]], prompt: PromptConfig, pitch: int
+) -> None:
+    source, asked = clip(5.0), Vamp(replace(prompt, pitch=pitch), Places(spans))
+    mask = drawn(tiny, source, asked, seed=7)
+    again = Vamp(PromptConfig(pitch=pitch), Places(spans), own=own(tmp_path, mask))
+    first, second = made(tiny, source, asked, 7), made(tiny, source, again, 7)
+    assert torch.equal(first.mask, second.mask)
+    assert torch.equal(first.tokens, second.tokens)
+
+
+@pytest.mark.parametrize("rate", [44100, 48000, 22050])
+def test_what_a_mask_of_ones_own_keeps_whole_stays_to_the_bit(tiny: Model, tmp_path: Path, rate: int) -> None:
+    source = clip(2.0, rate, n_channels=2)
+    n_frames = 115
+    rng = np.random.default_rng(1)
+    mask = (rng.random((5, n_frames)) < 0.3) & (rng.random(n_frames) < 0.5)
+    take = made(tiny, source, Vamp(places=Places([(0.3, 1.0), (1.2, 1.7)]), own=own(tmp_path, mask)))
+    check_kept(take)
+    place = (np.arange(source.n_samples) + 0.5) / rate  # the middle of each sample decides, but where frames meet
+    frame = (place * 44100 / HOP).astype(int)
+    named = ((place > 0.3) & (place < 1.0)) | ((place > 1.2) & (place < 1.7))
+    differs = inside(take) != (mask.any(0)[frame] & named)
+    meets = np.flatnonzero(np.diff(frame))
+    assert np.isin(np.flatnonzero(differs), [*meets, *(meets + 1)]).all()
+    assert not take.mask[:, ~mask.any(0)].any()
+    assert take.mask.any()
+
+
+@pytest.mark.parametrize(
+    ("rate", "n_samples"), [(44100, 76800), (44100, 76801), (48000, 83592), (48000, 83593), (44101, 76802)]
+)
+def test_the_last_frame_can_be_made_alone(tiny: Model, tmp_path: Path, rate: int, n_samples: int) -> None:
+    """Even if the clip has less than a sample of it, as the third and the last."""
+    source = Waveform(clip(2.0, rate).samples[:, :n_samples], rate)
+    n_frames = tiny.grid.n_frames(tiny.grid.n_samples(source.n_samples, rate))
+    take = made(tiny, source, Vamp(own=own(tmp_path, np.arange(n_frames) == n_frames - 1)))
+    ((start, end),) = take.spans
+    assert start < end == source.n_samples
+    assert torch.equal(take.mask.any(0), torch.arange(n_frames) == n_frames - 1)
+
+
+def test_a_mask_of_ones_own_that_hides_nothing_is_refused(tiny: Model, tmp_path: Path) -> None:
+    source, mask = clip(1.0), np.arange(58) < 10
+    with pytest.raises(InputError, match=r"own\.npy hides nothing$"):
+        Vamp(own=own(tmp_path, mask & False)).plan(source, tiny.codec, 80)
+    with pytest.raises(InputError, match="hides nothing where"):
+        Vamp(places=Places([(0.5, 0.9)]), own=own(tmp_path, mask)).plan(source, tiny.codec, 80)
+    with pytest.raises(InputError, match="58 frames"):
+        Vamp(own=own(tmp_path, mask[1:])).plan(source, tiny.codec, 80)
+
+
+def test_a_mask_of_ones_own_can_stand_in_a_recipe(tmp_path: Path) -> None:
+    asked = Vamp(places=Places([(0.5, 0.9)]), own=own(tmp_path, np.ones(58, bool)))
+    back = from_table("vamp", json.loads(json.dumps(to_table(asked))), "recipe")
+    assert isinstance(back, Vamp)
+    assert back.own == asked.own
+
+
+@pytest.mark.parametrize(
+    "other", [{"amount": 0.5}, {"prompt": PromptConfig(n_passes=2)}, {"prompt": PromptConfig(stretch=2)}]
+)
+def test_a_mask_of_ones_own_says_all_of_what_is_kept(other: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="mask of one's own"):
+        Vamp(own=OwnMask("own.npy", ""), **other)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import soundfile as sf
 from vampcli.errors import InputError, UsageError
 from vampcli.files import replacing
 from vampcli.formats import BITS, container, holds
-from vampcli.wavchunks import add_loop
+from vampcli.wavchunks import add_comment, add_loop, comment_of
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +27,7 @@ Samples = npt.NDArray[np.floating[Any]]
 
 _BLOCK = 2**16  # samples read or written at once; libsndfile's Vorbis crashes on minutes in one piece
 _WAV_LIMIT = 2**32 - 4096  # bytes that a RIFF header can count
+_AIFF_COMMENT = 2**13  # bytes; libsndfile cannot write a header of much more
 _UNKNOWN = 2**63 - 1  # libsndfile's number of samples in a stream that does not say
 
 
@@ -65,21 +68,12 @@ def read(path: str | Path) -> Waveform:
     Raises:
         InputError: the file is missing, unreadable, empty or holds NaN or infinity.
     """
-    path = Path(path)
-    try:
-        if not path.exists():
-            raise InputError(f"no such file: {path}", "check the name and the folder")
-        if path.is_dir():
-            raise InputError(f"{path} is a folder", "name a sound file")
-        with sf.SoundFile(_native(path)) as file:
-            subtype, rate = file.subtype, file.samplerate
-            dtype = "float64" if subtype in ("PCM_32", "DOUBLE") else "float32"
-            if file.frames == _UNKNOWN:
-                raise InputError(f"{path} does not say how long it is", "write it anew: sox stream.flac whole.flac")
-            data, n_bad = _read_all(file, dtype)
-    except (sf.LibsndfileError, OSError, RuntimeError) as error:
-        why = getattr(error, "error_string", error)  # libsndfile's, without the name once more
-        raise InputError(f"cannot read {path}: {why}", "vamp reads wav, flac, ogg, mp3 and aiff") from error
+    with _opened(path := Path(path)) as file:
+        subtype, rate = file.subtype, file.samplerate
+        dtype = "float64" if subtype in ("PCM_32", "DOUBLE") else "float32"
+        if file.frames == _UNKNOWN:
+            raise InputError(f"{path} does not say how long it is", "write it anew: sox stream.flac whole.flac")
+        data, n_bad = _read_all(file, dtype)
     if data.shape[1] == 0:
         raise InputError(f"{path} holds no audio: 0 samples", "was the recording or the copy interrupted?")
     if n_bad:
@@ -88,6 +82,54 @@ def read(path: str | Path) -> Waveform:
             "export it again, or repair it: sox broken.wav fixed.wav",
         )
     return Waveform(data, rate, _lossless(subtype))
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a sound file says of itself: container and sample format in libsndfile's words, rate in Hz, size."""
+
+    container: str
+    subtype: str
+    sample_rate: int
+    n_channels: int
+    n_samples: int
+
+
+def inspect(path: str | Path) -> Format:
+    """Read the header of a sound file.
+
+    Raises:
+        InputError: the file is missing or unreadable.
+    """
+    with _opened(Path(path)) as file:
+        return Format(file.format, file.subtype, file.samplerate, file.channels, file.frames)
+
+
+def comment(path: str | Path) -> str:
+    """The comment in a sound file's metadata; empty without one.
+
+    Raises:
+        InputError: the file is missing or unreadable.
+    """
+    with _opened(path := Path(path)) as file:
+        in_wav = file.format in ("WAV", "WAVEX", "RF64")
+        text: str = "" if in_wav else file.comment
+    return comment_of(path) if in_wav else text
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sf.SoundFile]:
+    """A sound file, open to be read; what is wrong with it is an `InputError`."""
+    try:
+        if not path.exists():
+            raise InputError(f"no such file: {path}", "check the name and the folder")
+        if path.is_dir():
+            raise InputError(f"{path} is a folder", "name a sound file")
+        with sf.SoundFile(_native(path)) as file:
+            yield file
+    except (sf.LibsndfileError, OSError, RuntimeError) as error:
+        why = getattr(error, "error_string", error)  # libsndfile's, without the name once more
+        raise InputError(f"cannot read {path}: {why}", "vamp reads wav, flac, ogg, mp3 and aiff") from error
 
 
 def _read_all(file: sf.SoundFile, dtype: str) -> tuple[Samples, int]:
@@ -103,7 +145,8 @@ def _read_all(file: sf.SoundFile, dtype: str) -> tuple[Samples, int]:
 
 
 def _native(path: Path) -> str | bytes:
-    """A path as libsndfile takes it: names need not be UTF-8."""
+    """A path as libsndfile takes it: names need not be UTF-8, and a bare `-` would be stdin."""
+    path = Path(os.path.abspath(path))
     return str(path) if os.name == "nt" else os.fsencode(path)
 
 
@@ -164,6 +207,7 @@ def write(
     subtype: str | None = None,
     overwrite: bool = False,
     loop: tuple[int, int] | None = None,
+    comment: str = "",
 ) -> None:
     """Write a sound file whole or not at all; samples that came from a file of that format stay bit-identical.
 
@@ -173,6 +217,7 @@ def write(
         subtype: sample format; the waveform's own by default.
         overwrite: replace a file that exists.
         loop: samples [start, end) that a sampler is to repeat; only WAV files say so.
+        comment: text for the file's metadata; too long a one for AIFF is left out, with a warning.
 
     Raises:
         InputError: the file exists, or the folder is not writable or full.
@@ -189,16 +234,18 @@ def write(
         if not holds(stored, waveform.subtype):
             log.warning("%s cannot hold %s samples exactly: the kept part is rounded, too", stored, waveform.subtype)
         try:
-            n_clamped = _encode(temp, waveform, kind, stored)
+            n_clamped = _encode(temp, waveform, kind, stored, comment)
         except (AssertionError, sf.LibsndfileError) as error:  # soundfile asserts that all was written
             raise OSError(str(error)) from error
         if n_clamped:
             log.warning("%s: %d samples were too loud for the format and were clamped", path.name, n_clamped)
-        if loop and kind == "WAV":
+        if kind == "WAV" and loop:
             add_loop(temp, *loop, waveform.sample_rate)
+        if kind == "WAV" and comment:
+            add_comment(temp, comment)
 
 
-def _encode(path: Path, waveform: Waveform, kind: str, stored: str) -> int:
+def _encode(path: Path, waveform: Waveform, kind: str, stored: str, comment: str) -> int:
     """Fill a file with a waveform, in that container and sample format; a full disk is an error.
 
     Returns:
@@ -206,11 +253,16 @@ def _encode(path: Path, waveform: Waveform, kind: str, stored: str) -> int:
     """
     samples, bits, n_clamped = waveform.samples, BITS.get(stored), 0
     bytes_each = bits // 8 if bits else 8 if stored == "DOUBLE" else 4
+    if kind == "AIFF" and len(comment.encode()) > _AIFF_COMMENT:
+        log.warning("%s: AIFF holds comments of %d bytes at most: none is written", path.name, _AIFF_COMMENT)
+        comment = ""
     if kind == "WAV" and samples.size * bytes_each > _WAV_LIMIT:
         kind = "RF64"
     encoded = io.BytesIO()  # of what compresses: its encoders do not notice a full disk
     target = encoded if kind in ("OGG", "MP3") else _native(path)
     with sf.SoundFile(target, "w", waveform.sample_rate, waveform.n_channels, stored, format=kind) as file:
+        if comment and kind not in ("WAV", "RF64"):  # those get it later: libsndfile's own ends at 8 kB
+            file.comment = comment
         for start in range(0, waveform.n_samples, _BLOCK):
             block = samples[:, start : start + _BLOCK]
             if bits is None:

@@ -103,13 +103,20 @@ class Outline:
 
     Attributes:
         codec: without weights; its grid and reach hold.
-        context_frames: of the coarse model.
+        coarse: sizes of that model.
+        fine: sizes of that one.
         provenance: licence and source.
     """
 
     codec: Codec
-    context_frames: int
+    coarse: VampNetConfig
+    fine: VampNetConfig
     provenance: Provenance
+
+    @property
+    def context_frames(self) -> int:
+        """Of the coarse model."""
+        return self.coarse.context_frames
 
 
 def outline(folder: Path) -> Outline:
@@ -124,9 +131,9 @@ def outline(folder: Path) -> Outline:
             raise ModelError(f"{folder} has no {part} model", "it needs codec, coarse and fine")
         if not (folder / f"{part}.safetensors").is_file():
             raise ModelError(f"{folder / part}.safetensors is missing", "import or pull the model again")
-    context = _built(folder, VampNetConfig, config["coarse"]).context_frames
+    coarse, fine = (_built(folder, VampNetConfig, config[part]) for part in ("coarse", "fine"))
     provenance = _built(folder, Provenance, config["provenance"])
-    return Outline(_codec_without_weights(config), context, provenance)  # type: ignore[arg-type]
+    return Outline(_codec_without_weights(config), coarse, fine, provenance)  # type: ignore[arg-type]
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -167,5 +167,8 @@ class Counted:
         return f"{self.unit}:{self.first}-{self.last}"
 
 
+Stereo = Literal["mid", "channels"]
+"""`mid`: the middle is re-made and given a stereo image; `channels`: both are re-made, with the same noise."""
+
 Span = tuple[float, float] | Counted
 """Start and end in seconds, or counted."""

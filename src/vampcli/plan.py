@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
+import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from vampcli import masks
 from vampcli.audio import Waveform
@@ -46,6 +48,7 @@ class Plan:
         first_frame: where the part of the canvas begins that the models get to see.
         n_frames: length of that part.
         turns: calls of the sampler, each on what the earlier ones made.
+        n_canvas_samples: length of the canvas.
     """
 
     spans: tuple[tuple[int, int], ...]
@@ -53,6 +56,7 @@ class Plan:
     first_frame: int
     n_frames: int
     turns: tuple[Turn, ...]
+    n_canvas_samples: int
 
     @property
     def n_hidden_frames(self) -> int:
@@ -63,6 +67,26 @@ class Plan:
         """All tokens of the frames that are re-made: bool (n_codebooks, n_frames)."""
         ranges = [(start - self.first_frame, end - self.first_frame) for start, end in self.hidden]
         return masks.spans(n_codebooks, self.n_frames, ranges)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What the models make in one go over a canvas.
+
+    Attributes:
+        plan: where.
+        mask: bool (n_codebooks, plan.n_frames), True = generate.
+        name: for people, where there are others or the canvas is not what comes out.
+    """
+
+    plan: Plan
+    mask: Tensor
+    name: str = ""
+
+    def on_canvas(self, n_frames: int) -> Tensor:
+        """The mask of all of a canvas of so many frames: bool (n_codebooks, n_frames)."""
+        first, end = self.plan.first_frame, self.plan.first_frame + self.plan.n_frames
+        return pad(self.mask, (first, n_frames - end))
 
 
 def plan_spans(
@@ -122,7 +146,33 @@ def plan_ranges(
     stop = min(n_clip_frames, hidden[-1][1] + context)
     seeing_each_other = merged(hidden, max(0, context - 1))
     turns = [Turn(max(0, a - context), min(n_clip_frames, b + context), (a, b)) for a, b in seeing_each_other]
-    return Plan(tuple(ranges), tuple(hidden), first_frame, stop - first_frame, tuple(turns))
+    return Plan(tuple(ranges), tuple(hidden), first_frame, stop - first_frame, tuple(turns), audio.n_samples)
+
+
+def narrowed(plan: Plan, wanted: Tensor, grid: TokenGrid, file_rate: int) -> Plan:
+    """Leave frames as they are that a plan would make; what the models see stays the same.
+
+    Args:
+        plan: without a margin.
+        wanted: bool (plan.n_frames,), the frames that are to be made.
+        grid: of the tokens.
+        file_rate: of the canvas, in Hz.
+
+    Returns:
+        A plan whose spans are the samples of wanted frames; none if there are no such frames.
+    """
+    frames = (torch.nonzero(wanted)[:, 0] + plan.first_frame).tolist()
+    spans, hidden = [], []
+    for (start, end), (first, last) in zip(plan.spans, plan.hidden, strict=True):
+        for a, b in merged((frame, frame + 1) for frame in frames if first <= frame < last):
+            begin = max(start, -(-a * grid.hop_length * file_rate // grid.sample_rate))
+            stop = min(end, b * grid.hop_length * file_rate // grid.sample_rate)
+            if begin >= stop:  # a frame of which the span touches less than a sample
+                begin = min(begin, end - 1)
+                stop = begin + 1
+            spans.append((begin, stop))
+            hidden.append((a, b))
+    return replace(plan, spans=tuple(spans), hidden=tuple(hidden))
 
 
 def outward(plan: Plan, context: int) -> Plan:

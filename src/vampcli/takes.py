@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from vampcli.audio import Waveform
-from vampcli.config import SamplingConfig
+from vampcli.config import SamplingConfig, Stereo
+from vampcli.recipe import Recipe
 from vampcli.sampling import Progress, part_of
 
-Stereo = Literal["mid", "channels"]
-"""`mid`: the middle is re-made and given a stereo image; `channels`: both are re-made, with the same noise."""
+__all__ = ["Order", "Stereo", "Take"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,7 @@ class Take:
         seed: makes this take again.
         spans: sample ranges of `audio` that were made; all others are the input's.
         base: what `audio` would be if nothing had been made, of the same length.
+        recipe: how it was made; the engine writes it.
     """
 
     audio: Waveform
@@ -64,3 +64,4 @@ class Take:
     seed: int
     spans: tuple[tuple[int, int], ...]
     base: Waveform
+    recipe: Recipe | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,13 @@ from torch import Tensor
 
 from vampcli import masks
 from vampcli.bitrate import bits_per_token
-from vampcli.config import SamplingConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.files import replacing
 from vampcli.formats import BITS
+from vampcli.recipe import Recipe, to_table
+from vampcli.tables import built
 
-FORMAT = 1
+FORMAT = 2
 MOST_TOKENS = 2**25  # kept or not; 18 hours of the embedded model
 _CODES, _FACTS, _SEAL = "codes", "vamp", "sha256"
 _MOST_TEXT = 2**16  # bytes of JSON
@@ -44,16 +45,12 @@ class TokenFile:
         n_kept_codebooks: the first so many codebooks are kept,
         period: of the frames 0, period, 2 * period, ...; 1 = of every frame, 0 = of none.
         codebook_size: classes of a token.
-        seed: makes the take again.
-        sampling: how what is not kept was drawn.
         gain: what the level was multiplied with before encoding.
         sample_rate: of the recording, in Hz; not the codec's.
         n_channels: of the recording.
         n_samples: exact length of the recording, in samples of its own rate.
         subtype: sample format of the recording, in libsndfile's words.
-        model: name of the model whose tokens these are.
-        model_hash: of its files; see `vampcli.library.model_hash`.
-        licence: of the model.
+        recipe: how the tokens were made, and what is not kept is to be made.
 
     Raises:
         UsageError: a number is out of range, or two contradict each other.
@@ -63,16 +60,12 @@ class TokenFile:
     n_kept_codebooks: int
     period: int
     codebook_size: int
-    seed: int
-    sampling: SamplingConfig
     gain: float
     sample_rate: int
     n_channels: int
     n_samples: int
     subtype: str
-    model: str
-    model_hash: str
-    licence: str
+    recipe: Recipe
 
     def __post_init__(self) -> None:
         n_model_channels, n_codebooks, _ = self.tokens.shape
@@ -130,6 +123,12 @@ def save(path: str | Path, file: TokenFile, overwrite: bool = False) -> None:
         raise InputError(
             f"{file.tokens.numel()} tokens are more than the {MOST_TOKENS} of a .vamp file", "cut the recording"
         )
+    whole = _whole(file)
+    with replacing(Path(path), overwrite) as temp:
+        temp.write_bytes(whole)
+
+
+def _whole(file: TokenFile) -> bytes:
     kept = file.kept.cpu().numpy().ravel()
     if not ((kept >= 0) & (kept < file.codebook_size)).all():
         raise ValueError(
@@ -137,10 +136,13 @@ def save(path: str | Path, file: TokenFile, overwrite: bool = False) -> None:
         )
     payload = pack(kept, bits_per_token(file.codebook_size))
     facts = {f.name: getattr(file, f.name) for f in fields(file) if f.name != "tokens"}
-    facts |= {"format": FORMAT, "shape": list(file.tokens.shape), "sampling": asdict(file.sampling)}
-    whole = to_bytes({_CODES: payload}, {_FACTS: _sealed(facts, payload)})
-    with replacing(Path(path), overwrite) as temp:
-        temp.write_bytes(whole)
+    facts |= {"format": FORMAT, "shape": list(file.tokens.shape), "recipe": to_table(file.recipe)}
+    return to_bytes({_CODES: payload}, {_FACTS: _sealed(facts, payload)})
+
+
+def file_hash(file: TokenFile) -> str:
+    """SHA-256 of what `save` would write."""
+    return hashlib.sha256(_whole(file)).hexdigest()
 
 
 def load(path: str | Path) -> TokenFile:
@@ -208,22 +210,11 @@ def _sealed(facts: dict[str, Any], payload: npt.NDArray[np.uint8]) -> str:
 
 def _described(facts: dict[str, Any]) -> TokenFile:
     """The file that facts speak of, all its tokens 0 and without memory of their own."""
-    shape, sampling = facts.pop("shape"), facts.pop("sampling")
+    shape = facts.pop("shape")
     if len(shape) != 3 or any(type(n) is not int or n < 1 for n in shape) or math.prod(shape) > MOST_TOKENS:
         raise ValueError(f"tokens of shape {shape}")
-    _check_types(SamplingConfig, sampling)
-    _check_types(TokenFile, facts)
     tokens = torch.zeros((), dtype=torch.int64).expand(shape)
-    return TokenFile(tokens=tokens, sampling=SamplingConfig(**sampling), **facts)
-
-
-def _check_types(kind: type[TokenFile] | type[SamplingConfig], table: dict[str, Any]) -> None:
-    """Make sure that a table from JSON holds fields of a dataclass alone, each of its type."""
-    allowed = {"int": (int,), "float": (int, float), "str": (str,)}
-    types = {field.name: allowed.get(str(field.type), ()) for field in fields(kind)}
-    for name, value in dict(table).items():
-        if type(value) not in types.get(name, ()):  # not isinstance: true is no number
-            raise ValueError(f"{name} = {value!r} is unknown, or of the wrong type")
+    return built(TokenFile, {"tokens": tokens, **facts}, "its facts")
 
 
 def pack(tokens: npt.NDArray[np.int64], n_bits: int) -> npt.NDArray[np.uint8]:

@@ -8,8 +8,12 @@ import inspect
 from collections.abc import Callable
 from typing import Any, get_type_hints
 
-from vampcli.cli.console import guarded
-from vampcli.cli.options import Inputs
+import typer
+
+from vampcli.cli.configuration import settle
+from vampcli.cli.console import Console, guarded
+from vampcli.cli.layers import PRINT
+from vampcli.cli.options import Inputs, PrintConfig
 from vampcli.cli.scheme import Scheme
 
 Ask = Callable[..., Scheme]
@@ -27,16 +31,30 @@ def command(ask: Ask, carry_out: Callable[[Scheme, list[str]], None]) -> Callabl
     groups: dict[str, Any] = {
         name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint) and name != "return"
     }
-    parameters = [inspect.Parameter("inputs", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Inputs)]
+    parameters = [
+        inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
+        inspect.Parameter("inputs", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Inputs),
+    ]
     for name, own in inspect.signature(ask).parameters.items():
         parameters += _options_of(groups[name]) if name in groups else [own.replace(annotation=hints[name])]
 
+    parameters.append(inspect.Parameter(PRINT, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=PrintConfig))
+
     @guarded
     @functools.wraps(ask)
-    def run(inputs: list[str], **values: Any) -> None:
-        for name, group in groups.items():
-            values[name] = group(**{f.name: values.pop(f.name) for f in dataclasses.fields(group)})
-        carry_out(ask(**values), inputs)
+    def run(ctx: typer.Context, inputs: list[str] | None, print_config: bool, **typed: Any) -> None:
+        if not inputs and not print_config:
+            ctx.fail("Missing argument 'INPUT'.")
+        configuration = settle(ctx, typed)
+        values = configuration.values
+        if print_config:
+            as_json = values["as_json"]
+            Console().result(configuration.as_json() if as_json else configuration.as_toml())
+            return
+        with configuration.explained():
+            for name, group in groups.items():
+                values[name] = group(**{f.name: values.pop(f.name) for f in dataclasses.fields(group)})
+            carry_out(ask(**values), inputs or [])
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,15 +14,18 @@ from vampcli.cli import options as o
 from vampcli.cli.console import Console
 from vampcli.cli.options import Common
 from vampcli.cli.outputs import make_folder
-from vampcli.cli.scheme import Facts, Job, Opened, Scheme, made, written
+from vampcli.cli.pictures import draw_tokens
+from vampcli.cli.scheme import Facts, Job, Opened, Scheme, source_of
+from vampcli.cli.writing import made, written
 from vampcli.config import SamplingConfig
 from vampcli.errors import InputError, ModelError, UsageError
 from vampcli.formats import TOKENS
+from vampcli.recipe import Source
 
 if TYPE_CHECKING:
     from vampcli.audio import Waveform
     from vampcli.checkpoint import Outline
-    from vampcli.engine import Model
+    from vampcli.engine import Model, Take
     from vampcli.tokens import TokenFile
     from vampcli.verbs.compress import Compress
 
@@ -42,6 +45,7 @@ def compress(
     bitrate: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(help="Keep what fits into so many bits per second.", rich_help_panel=_KEEP),
+        o.Rivals("keep-codebooks", "period"),
     ] = None,
     common: o.Common,
 ) -> Scheme:
@@ -90,7 +94,7 @@ class CompressScheme(Scheme):
         from vampcli import tokens
 
         try:
-            return tokens.load(source).seed
+            return tokens.load(source).recipe.seed
         except InputError:
             return None  # said where it is opened
 
@@ -130,7 +134,7 @@ class CompressScheme(Scheme):
         for path in job.paths:
             if path.suffix.lower() != TOKENS:
                 audio.check_output(path, clip, self.common.subtype)
-        return self._opened(job, request, clip, outline, n_model_channels)
+        return self._opened(job, request, clip, source_of(job, clip), outline, n_model_channels)
 
     def _request(self, outline: Outline, n_model_channels: int) -> Compress:
         from vampcli import bitrate
@@ -147,24 +151,28 @@ class CompressScheme(Scheme):
         from vampcli.verbs.compress import Compress, silent
 
         file = tokens.load(job.source)
-        if file.model_hash != self._model_hash:
+        made_by = file.recipe.made_by
+        if made_by.model_sha256 != self._model_hash:
             raise ModelError(
-                f"{job.source} was made with {file.model}, not with this {self.common.model}", "name it with -m"
+                f"{job.source} was made with {made_by.model}, not with this {self.common.model}", "name it with -m"
             )
         clip = silent(file.n_channels, file.n_samples, file.sample_rate, file.subtype)
         for path in job.paths:
             audio.check_output(path, clip, self.common.subtype)
         request = Compress(max(1, file.n_kept_codebooks), file.period)
-        opened = self._opened(job, request, clip, outline, len(file.tokens))
+        source = Source(job.name, tokens.file_hash(file), file.recipe)
+        opened = self._opened(job, request, clip, source, outline, len(file.tokens))
         return OpenedTokens(**vars(opened), file=file)
 
-    def _opened(self, job: Job, request: Compress, clip: Waveform, outline: Outline, n_model_channels: int) -> Opened:
+    def _opened(
+        self, job: Job, request: Compress, clip: Waveform, source: Source, outline: Outline, n_model_channels: int
+    ) -> Opened:
         grid, plan = outline.codec.grid, request.plan(clip, outline.codec, outline.context_frames)
         n_kept = min(request.n_kept_codebooks, grid.n_codebooks)
         bits = n_model_channels * request.n_bits(grid, plan.n_frames) / clip.duration_s
         facts = {"keep_codebooks": n_kept, "period": request.period, "bits_per_second": bits}
         summary = f"{clip.duration_s:.2f} s out of {bits:.0f} bit/s ({n_kept} codebooks, period {request.period})"
-        return Opened(job, request, clip, plan, facts, summary)
+        return Opened(job, request, clip, source, plan, facts, summary)
 
     def make(self, model: Model, opened: Opened, console: Console) -> Iterator[tuple[Path, int, Facts]]:
         """See `Scheme.make`."""
@@ -182,7 +190,7 @@ class CompressScheme(Scheme):
         return library.model_hash(library.locate(self.common.model))
 
     def _squeeze(self, model: Model, opened: Opened) -> tuple[Path, int, Facts]:
-        from vampcli import tokens
+        from vampcli import recipes, tokens
 
         (path,), (seed,), common = opened.job.paths, opened.job.seeds, self.common
         file = model.squeeze(
@@ -191,13 +199,20 @@ class CompressScheme(Scheme):
             seed=seed,
             config=common.sampling,
             stereo=common.channels,
-            model_hash=self._model_hash,
+            source=opened.source,
         )
         make_folder(path)
         tokens.save(path, file, common.overwrite)
+        if common.sidecar:
+            recipes.write_beside(path, file.recipe, common.overwrite)
+        if common.plot:
+            draw_tokens(path, opened, file, model.grid.frame_s, common)
         return path, seed, {"n_bytes": path.stat().st_size}
 
     def _bring_back(self, model: Model, opened: OpenedTokens, console: Console) -> Iterator[tuple[Path, int, Facts]]:
-        job = opened.job
-        with console.progress(job.source.name) as progress:
-            yield from written(model.expand(opened.file, seeds=job.seeds, progress=progress), job, self.common, console)
+        with console.progress(opened.job.title) as progress:
+
+            def draw(seeds: Sequence[int]) -> Iterator[Take]:
+                return model.expand(opened.file, seeds=seeds, progress=progress, source=opened.source)
+
+            yield from written(draw, opened, model.grid.frame_s, self.common, console)

@@ -48,7 +48,7 @@ class Console:
         except OSError as error:
             if not isinstance(error, BrokenPipeError):
                 self.note(f"vamp: nothing more is printed: {error.strerror}")
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            drop_stdout()
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Callable[[int, int], None] | None]:
@@ -64,6 +64,11 @@ class Console:
         with Progress(console=RichConsole(stderr=True), transient=True, redirect_stdout=False) as bar:
             task = bar.add_task(escape(title))
             yield lambda step, total: bar.update(task, completed=step, total=total)
+
+
+def drop_stdout() -> None:
+    """Let go of a stdout that takes no more, so that Python does not try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def report(error: VampError) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vampcli.cli import options as o
-from vampcli.cli.scheme import AudioScheme, Scheme
+from vampcli.cli.audioscheme import AudioScheme
+from vampcli.cli.scheme import Scheme
 from vampcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def inpaint(
     """
     places = where.places
     if not places.spans:
-        raise UsageError("no span is named", "give --start and --end, or --span 4-6")
+        raise UsageError("no span is named", "give --start and --end, --span 4-6, or --spans-from")
     hidden, context_s = o.parse_margin(margin), o.parse_context(context)
 
     def request() -> Verb:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vampcli.cli import options as o
-from vampcli.cli.scheme import AudioScheme, Scheme
+from vampcli.cli.audioscheme import AudioScheme
+from vampcli.cli.scheme import Scheme
 from vampcli.cli.times import parse_time
 
 if TYPE_CHECKING:
@@ -44,6 +46,11 @@ def loop(
 
         return Loop(places, repeats, variation, seam_s, hidden)
 
+    return loop_scheme(common, request, repeats)
+
+
+def loop_scheme(common: o.Common, request: Callable[[], Verb], repeats: int) -> AudioScheme:
+    """The scheme of a loop of so many copies."""
     return AudioScheme("loop", common, request, lambda take: _clicks(take, repeats), loops=True)
 
 

@@ -7,15 +7,17 @@ from typing import Annotated
 import typer
 
 from vampcli import __version__
-from vampcli.cli import evaluate, models, train
+from vampcli.cli import evaluate, mask, models, train
 from vampcli.cli.command import command
 from vampcli.cli.compress import compress
 from vampcli.cli.finetune import finetune
+from vampcli.cli.info import info
 from vampcli.cli.inpaint import inpaint
 from vampcli.cli.loop import loop
 from vampcli.cli.outpaint import outpaint
 from vampcli.cli.prepare import prepare
 from vampcli.cli.presets import presets
+from vampcli.cli.replay import replay
 from vampcli.cli.run import run
 from vampcli.cli.vamp import vamp
 
@@ -46,10 +48,14 @@ def root(
 VERBS = (inpaint, outpaint, loop, vamp, compress)
 for verb in VERBS:
     app.command()(command(verb, run))
+    mask.app.command(help=mask.help_of(verb.__name__))(command(verb, mask.show))
+app.command()(replay)
+app.command()(info)
 app.command()(presets)
 app.command()(prepare)
 app.command()(finetune)
 app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(mask.app, name="mask")
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from vampcli.cli.times import collect_spans, parse_time
 from vampcli.config import SamplingConfig, TempoConfig
 from vampcli.errors import UsageError
+from vampcli.labels import spans_from
 from vampcli.places import Places
 
 if TYPE_CHECKING:
@@ -19,13 +21,52 @@ if TYPE_CHECKING:
 
 _OUT, _MODEL, _HOW, WHERE = "Output", "Model", "Sampling", "Where"
 
+
+class Rivals:
+    """Marks an option that excludes others: once a source has set it, weaker ones do not set these; and vice versa.
+
+    Attributes:
+        keys: the others' long names.
+    """
+
+    def __init__(self, *keys: str) -> None:
+        self.keys = frozenset(keys)
+
+
+class Carries:
+    """Marks a switch without which others mean nothing: once a source has turned it off, weaker ones do not set these.
+
+    Attributes:
+        keys: the others' long names.
+    """
+
+    def __init__(self, *keys: str) -> None:
+        self.keys = frozenset(keys)
+
+
+@dataclass(frozen=True)
+class Fills:
+    """Marks an option whose value stands for values of others, wherever nobody has set them.
+
+    Attributes:
+        values: of the others, by long name.
+    """
+
+    values: Callable[[str], dict[str, Any]]
+
+
+def flag(help: str, *names: str, panel: str | None = None) -> Any:
+    """A switch with its negative, which beats what a file says."""
+    return typer.Option(*names, help=help, show_default=False, rich_help_panel=panel)
+
+
 # typer reads these annotations at run time, on Python 3.10 too, hence Optional.
 Inputs = Annotated[
-    list[str],
+    Optional[list[str]],  # noqa: UP045  (the command itself refuses to go without, unless it only prints)
     typer.Argument(metavar="INPUT", help="Sound files, folders, patterns, @list.txt: wav, flac, ogg, mp3, aiff."),
 ]
-Recursive = Annotated[bool, typer.Option("-r", "--recursive", help="Folders in folders, too; mirrored in -o.")]
-FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first recording that fails.")]
+Recursive = Annotated[bool, flag("Folders in folders, too; mirrored in -o.", "-r", "--recursive/--no-recursive")]
+FailFast = Annotated[bool, flag("Stop at the first recording that fails.")]
 Out = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
@@ -36,25 +77,32 @@ Name = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="File names: {stem} {parent} {cmd} {seed} {n} {model} {ext}.", rich_help_panel=_OUT),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.", rich_help_panel=_OUT)]
-SkipExisting = Annotated[
-    bool, typer.Option("--skip-existing", help="Leave out takes that exist.", rich_help_panel=_OUT)
+Overwrite = Annotated[bool, flag("Replace outputs that exist.", panel=_OUT), Rivals("skip-existing")]
+Sidecar = Annotated[bool, flag("Write how it was made as JSON beside it, too.", panel=_OUT)]
+Plot = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        metavar="FILE.png", help="Draw before and after; a file for one take, else a folder.", rich_help_panel=_OUT
+    ),
 ]
-Int16 = Annotated[bool, typer.Option("--int16", help="Write 16-bit samples.", rich_help_panel=_OUT)]
-Int24 = Annotated[bool, typer.Option("--int24", help="Write 24-bit samples.", rich_help_panel=_OUT)]
-Float32 = Annotated[bool, typer.Option("--float32", help="Write 32-bit floats.", rich_help_panel=_OUT)]
-OnlyGenerated = Annotated[
-    bool, typer.Option("--only-generated", help="Write the spans alone, one after another.", rich_help_panel=_OUT)
+SkipExisting = Annotated[bool, flag("Leave out takes that exist.", panel=_OUT)]
+Int16 = Annotated[bool, flag("Write 16-bit samples.", panel=_OUT), Rivals("int24", "float32")]
+Int24 = Annotated[bool, flag("Write 24-bit samples.", panel=_OUT), Rivals("float32")]
+Float32 = Annotated[bool, flag("Write 32-bit floats.", panel=_OUT)]
+OnlyGenerated = Annotated[bool, flag("Write the spans alone, one after another.", panel=_OUT), Rivals("difference")]
+Difference = Annotated[bool, flag("Write the result minus the input.", panel=_OUT)]
+Json = Annotated[bool, flag("One JSON object a take on stdout.", "--json/--no-json", panel=_OUT)]
+DryRun = Annotated[bool, flag("Say what would be done; load no weights.", panel=_OUT)]
+PrintConfig = Annotated[
+    bool,
+    typer.Option(
+        "--print-config",
+        help="Show each value and its source: option, variable VAMP_OPTION, vamp.toml here or the user's, preset.",
+        rich_help_panel=_OUT,
+    ),
 ]
-Difference = Annotated[
-    bool, typer.Option("--difference", help="Write the result minus the input.", rich_help_panel=_OUT)
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a take on stdout.", rich_help_panel=_OUT)]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Say what would be done; load no weights.", rich_help_panel=_OUT)
-]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.", rich_help_panel=_OUT)]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more.", rich_help_panel=_OUT)]
+Quiet = Annotated[bool, flag("Errors only.", "-q", "--quiet/--no-quiet", panel=_OUT)]
+Verbose = Annotated[bool, flag("Say more.", "-v", "--verbose/--no-verbose", panel=_OUT)]
 ModelName = Annotated[
     str, typer.Option("-m", "--model", help="Name or folder; mini+NAME adds an adapter.", rich_help_panel=_MODEL)
 ]
@@ -69,6 +117,10 @@ StereoName = Annotated[
     ),
 ]
 Takes = Annotated[int, typer.Option("-n", "--takes", help="How many results.", rich_help_panel=_HOW)]
+Keep = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(help="Of these, the best so many alone, ranked.", show_default="all", rich_help_panel=_HOW),
+]
 Seed = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option(
@@ -105,6 +157,14 @@ Spans = Annotated[
         "--span", help="A span: 4-6, 1:02.5-1:04, bars:5-8, beats:17-24; as often as you like.", rich_help_panel=WHERE
     ),
 ]
+SpansFrom = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        metavar="FILE",
+        help="Spans of an Audacity label file, a REAPER region CSV or the cue points of a WAV file.",
+        rich_help_panel=WHERE,
+    ),
+]
 Bpm = Annotated[
     Optional[float],  # noqa: UP045
     typer.Option(help="Tempo in beats a minute.", show_default="tracked", rich_help_panel=WHERE),
@@ -137,6 +197,8 @@ class Common:
     out: Out = None
     name: Name = None
     overwrite: Overwrite = False
+    sidecar: Sidecar = False
+    plot: Plot = None
     skip_existing: SkipExisting = False
     int16: Int16 = False
     int24: Int24 = False
@@ -152,6 +214,7 @@ class Common:
     dtype: Dtype = "auto"
     stereo: StereoName = "mid"
     takes: Takes = 1
+    keep: Keep = None
     seed: Seed = None
     n_steps: Steps = 36
     n_fine_steps: FineSteps = 2
@@ -165,6 +228,8 @@ class Common:
     def __post_init__(self) -> None:
         if self.takes < 1:
             raise UsageError(f"{self.takes} takes are asked for", "ask for one or more: -n 1")
+        if self.keep is not None and not 1 <= self.keep <= self.takes:
+            raise UsageError(f"{self.keep} of {self.takes} takes are to be kept", "such as -n 16 --keep 3")
         if self.overwrite and self.skip_existing:
             raise UsageError("--overwrite and --skip-existing contradict each other", "leave one of them out")
         if self.only_generated and self.difference:
@@ -200,6 +265,7 @@ class Where:
     start: Start = None
     end: End = None
     span: Spans = None
+    spans_from: SpansFrom = None
     snap: SnapTo = None
     bpm: Bpm = None
     downbeat: Downbeat = None
@@ -211,12 +277,14 @@ class Where:
 
         Raises:
             UsageError: a part of it cannot be.
+            InputError: the file that spans come from is missing, or none.
         """
         if self.snap not in (None, "beat", "onset"):
             raise UsageError(f"--snap is {self.snap!r}", "choose beat or onset")
         downbeat_s = None if self.downbeat is None else parse_time(self.downbeat)
-        spans = tuple(collect_spans(self.start, self.end, self.span or []))
-        return Places(spans, TempoConfig(self.bpm, downbeat_s, self.beats_per_bar), self.snap)  # type: ignore[arg-type]
+        spans = collect_spans(self.start, self.end, self.span or [])
+        spans += spans_from(self.spans_from) if self.spans_from else ()
+        return Places(tuple(spans), TempoConfig(self.bpm, downbeat_s, self.beats_per_bar), self.snap)  # type: ignore[arg-type]
 
 
 def parse_margin(text: str) -> Margin:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vampcli.cli import options as o
-from vampcli.cli.scheme import AudioScheme, Scheme
+from vampcli.cli.audioscheme import AudioScheme
+from vampcli.cli.scheme import Scheme
 from vampcli.cli.times import parse_time
 
 if TYPE_CHECKING:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import string
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from vampcli.cli.pipes import PIPE
 from vampcli.errors import InputError, UsageError
 from vampcli.formats import FORMATS, TOKENS
 
@@ -13,83 +16,102 @@ DEFAULT_NAME = "{stem}.{cmd}.{seed}.{ext}"
 _FIELDS = ("stem", "parent", "cmd", "seed", "n", "model", "ext")
 
 
-def output_paths(
-    source: Path,
-    out: str | None,
-    name: str | None,
-    command: str,
-    model: str,
-    seeds: list[int],
-    below: Path = Path(),
-    several: bool = False,
-) -> list[Path]:
-    """Name the file of every take.
+@dataclass(frozen=True)
+class Naming:
+    """How the results of one input are named.
 
-    Args:
+    Attributes:
         source: the input; results go beside it unless `out` says otherwise.
-        out: a file for one take; a folder if it exists as one, ends in a separator or has no suffix.
-        name: template with {stem} {parent} {cmd} {seed} {n} {model} {ext}, below the folder.
+        out: a file for one take, as is `-`; a folder if it exists as one, ends in a separator or has no suffix.
+        template: with {stem} {parent} {cmd} {seed} {n} {model} {ext}, below the folder.
         command: {cmd}.
         model: {model}.
-        seeds: one for each take.
         below: where in the folder of the inputs this one lies; the same place in `out`.
         several: there may be other inputs, so `out` must be a folder.
-
-    Raises:
-        UsageError: one file for several takes or inputs, an unknown field, a name that leaves the folder,
-            or two takes of one name.
+        piped: the file that stands for stdout, where `out` is `-`.
     """
-    folder = source.parent
-    if out is not None:
-        out = os.path.expanduser(out)
-        if not _names_folder(out):
-            if several:
-                raise UsageError(f"-o {out} names one file, but there may be several inputs", "name a folder: -o made/")
-            return [_one_file(out, name, len(seeds))]
-        folder = Path(out) / below
-    names = [Path(_filled(name or DEFAULT_NAME, source, command, model, s, i)) for i, s in enumerate(seeds)]
-    if any(path.is_absolute() or ".." in path.parts for path in names):
-        raise UsageError(f"--name {name} leaves the folder of the outputs", "name another folder with -o")
-    if len(set(names)) < len(names):
-        raise UsageError(f"--name {name} gives several takes one name", "put {seed} or {n} into it")
-    return [folder / path for path in names]
+
+    source: Path
+    out: str | None
+    template: str | None
+    command: str
+    model: str
+    below: Path = Path()
+    several: bool = False
+    piped: Path | None = None
+
+    @property
+    def by_rank(self) -> bool:
+        """Whether the name of a take says nothing of its seed."""
+        return self.one_file is not None or "{seed}" not in (self.template or DEFAULT_NAME)
+
+    @property
+    def one_file(self) -> Path | None:
+        """The file that `out` names; None if it is a folder.
+
+        Raises:
+            UsageError: there may be several inputs, or a template as well.
+        """
+        if self.out is None or names_folder(out := os.path.expanduser(self.out)):
+            return None
+        if self.several:
+            raise UsageError(f"-o {out} names one file, but there may be several inputs", "name a folder: -o made/")
+        if self.template is not None:
+            raise UsageError(f"-o {out} names a file, so --name has no use", "leave one of them out")
+        return self.piped or Path(out)
+
+    def paths(self, seeds: Sequence[int]) -> list[Path]:
+        """Name the file of every take, by its seed.
+
+        Raises:
+            UsageError: one file for several takes or inputs, an unknown field, a name that leaves the folder,
+                or two takes of one name.
+        """
+        if (file := self.one_file) is not None:
+            if len(seeds) > 1:
+                raise UsageError(
+                    f"-o {self.out} names one file, but there are {len(seeds)} takes", "name a folder: -o takes/"
+                )
+            return [file]
+        folder = self.source.parent if self.out is None else Path(os.path.expanduser(self.out)) / self.below
+        names = [Path(self._filled(seed, i)) for i, seed in enumerate(seeds)]
+        if any(path.is_absolute() or ".." in path.parts for path in names):
+            raise UsageError(f"--name {self.template} leaves the folder of the outputs", "name another folder with -o")
+        if len(set(names)) < len(names):
+            raise UsageError(f"--name {self.template} gives several takes one name", "put {seed} or {n} into it")
+        return [folder / path for path in names]
+
+    def _filled(self, seed: int, index: int) -> str:
+        template = self.template or DEFAULT_NAME
+        values = {
+            "stem": self.source.stem,
+            "parent": self.source.absolute().parent.name,
+            "cmd": self.command,
+            "seed": seed,
+            "n": index + 1,
+            "model": Path(self.model).name,
+            "ext": "wav",
+        }
+        try:
+            fields = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
+            unknown = [field for field in fields if field not in _FIELDS]
+            if unknown:
+                known = " ".join(f"{{{field}}}" for field in _FIELDS)
+                raise UsageError(f"--name has an unknown field {{{unknown[0]}}}", f"known: {known}")
+            return template.format(**values)
+        except (ValueError, LookupError) as error:
+            raise UsageError(f"--name {template!r} is no template: {error}", "such as {stem}.{seed}.wav") from error
 
 
-def _one_file(out: str, name: str | None, n_takes: int) -> Path:
-    if name is not None:
-        raise UsageError(f"-o {out} names a file, so --name has no use", "leave one of them out")
-    if n_takes > 1:
-        raise UsageError(f"-o {out} names one file, but there are {n_takes} takes", "name a folder: -o takes/")
-    return Path(out)
-
-
-def _names_folder(out: str) -> bool:
+def names_folder(out: str) -> bool:
+    """Whether somebody who types this means a folder: it is one, ends in a separator or has no suffix."""
     name = os.path.basename(out)
-    if out == "-" or name in (*FORMATS, TOKENS):
+    if out == PIPE:
+        return False
+    if name in (*FORMATS, TOKENS):
         raise UsageError(f"-o {out} names no file", "name a file with a suffix such as .wav, or a folder")
     ends = (os.sep, "/") if os.altsep is None else (os.sep, os.altsep)
     return os.path.isdir(out) or out.endswith(ends) or name in (".", "..") or not Path(out).suffix
-
-
-def _filled(template: str, source: Path, command: str, model: str, seed: int, index: int) -> str:
-    values = {
-        "stem": source.stem,
-        "parent": source.absolute().parent.name,
-        "cmd": command,
-        "seed": seed,
-        "n": index + 1,
-        "model": Path(model).name,
-        "ext": "wav",
-    }
-    try:
-        fields = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
-        unknown = [field for field in fields if field not in _FIELDS]
-        if unknown:
-            known = " ".join(f"{{{field}}}" for field in _FIELDS)
-            raise UsageError(f"--name has an unknown field {{{unknown[0]}}}", f"known: {known}")
-        return template.format(**values)
-    except (ValueError, LookupError) as error:
-        raise UsageError(f"--name {template!r} is no template: {error}", "such as {stem}.{seed}.wav") from error
 
 
 def check_outputs(paths: list[Path], source: Path, overwrite: bool) -> None:

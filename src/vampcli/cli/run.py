@@ -1,17 +1,20 @@
-"""One request over many recordings: everything checked first, one model for all, failures named at the end."""
+"""One request over many recordings: everything checked first, models loaded once, failures named at the end."""
 
 from __future__ import annotations
 
 import os
 import secrets
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vampcli.cli.console import Console, report
 from vampcli.cli.options import Common
-from vampcli.cli.outputs import check_outputs, output_paths
-from vampcli.cli.scheme import Facts, Job, Opened, Scheme
+from vampcli.cli.outputs import Naming, check_outputs
+from vampcli.cli.pictures import pictured
+from vampcli.cli.pipes import PIPE, Pipes, pipes
+from vampcli.cli.scheme import Facts, Job, Opened, Scheme, Wanted
 from vampcli.cli.sources import Sources, sources
 from vampcli.errors import InputError, ModelError, UsageError, VampError
 
@@ -31,37 +34,42 @@ def run(scheme: Scheme, inputs: list[str]) -> None:
     """
     common, console = scheme.common, Console(scheme.common.quiet, scheme.common.verbose)
     common.sampling, common.channels  # noqa: B018 (both may refuse)
-    found = sources(inputs, common.recursive, scheme.suffixes, common.out)
-    jobs = _jobs(scheme, found)
-    runner = _Runner(scheme, console, _outline(common), many=found.several)
-    todo = [wanted for job in jobs if (wanted := _wanted(job, common.skip_existing)) is not None]
-    for job in todo:
-        runner.run(job)
-    runner.finish(len(jobs), len(jobs) - len(todo))
+    with pipes(inputs, common) as piped:
+        found = sources(piped.inputs(inputs), common.recursive, scheme.suffixes, common.out)
+        jobs = _jobs(scheme, found, piped)
+        runner = _Runner(scheme, console, piped, many=found.several)
+        for job in jobs:
+            runner.outline(scheme.wanted(job.source))  # a model that is not there is found before anything is read
+        todo = [wanted for job in jobs if (wanted := _wanted(job, common)) is not None]
+        for job in todo:
+            runner.run(job)
+        runner.finish(len(jobs), len(jobs) - len(todo))
 
 
-def _jobs(scheme: Scheme, found: Sources) -> list[Job]:
+def _jobs(scheme: Scheme, found: Sources, piped: Pipes) -> list[Job]:
     """Name every output, and find what is in the way, before anything is read."""
     common = scheme.common
+    out = common.out if piped.target is None else PIPE
     fallback = 0 if common.skip_existing or found.several else secrets.randbelow(10_000)
     jobs = []
     for one in found.found:
         seed = next(s for s in (common.seed, scheme.seed_of(one.path), fallback) if s is not None)
         seeds = [seed + i for i in range(common.takes)]
-        paths = output_paths(
-            one.path, common.out, common.name, scheme.command, common.model, seeds, one.below, found.several
-        )
+        template, model = scheme.template_of(one.path), scheme.wanted(one.path).model
+        after = piped.template(one.path)
+        naming = Naming(after, out, template, scheme.command, model, one.below, found.several, piped.target)
+        paths = _paths(naming, seeds, common)
         for path in paths:
             scheme.check(one.path, path)
-        jobs.append(Job(one.path, tuple(paths), tuple(seeds)))
+        jobs.append(Job(one.path, tuple(paths), tuple(seeds), piped.name(one.path), naming))
     jobs = _without_results(jobs, common.overwrite)
-    named: dict[str, Path] = {}
+    named: dict[str, Job] = {}
     for job in jobs:
         for path in job.paths:
-            other = named.setdefault(os.path.abspath(path), job.source)
-            if other != job.source:
+            other = named.setdefault(os.path.abspath(path), job)
+            if other != job:
                 raise UsageError(
-                    f"{other} and {job.source} would both become {path}",
+                    f"{other.name} and {job.name} would both become {path}",
                     "put {parent} into --name if that tells them apart, or do one after the other with -o",
                 )
     return jobs
@@ -73,58 +81,68 @@ def _without_results(jobs: list[Job], overwrite: bool) -> list[Job]:
     Raises:
         InputError: one of them would be overwritten: it may be no result after all.
     """
-    makers = {os.path.abspath(path): job.source for job in jobs for path in job.paths}
+    makers = {os.path.abspath(path): job for job in jobs for path in job.paths}
     kept = []
     for job in jobs:
-        maker = makers.get(os.path.abspath(job.source), job.source)
-        if maker == job.source:
+        maker = makers.get(os.path.abspath(job.source), job)
+        if maker == job:
             kept.append(job)
         elif overwrite:
             raise InputError(
-                f"{job.source} is an input, and would be overwritten with what becomes of {maker}",
+                f"{job.name} is an input, and would be overwritten with what becomes of {maker.name}",
                 "name another folder with -o, or leave one of them out",
             )
     return kept
 
 
-def _wanted(job: Job, skip_existing: bool) -> Job | None:
+def _paths(naming: Naming, seeds: list[int], common: Common) -> list[Path]:
+    """Where the takes go; where the best are chosen, all places that these may get."""
+    if common.keep is None:
+        return naming.paths(seeds)
+    if naming.by_rank:
+        return naming.paths(seeds[: common.keep])
+    if common.skip_existing:
+        raise UsageError(
+            "--skip-existing cannot know the seeds of the best", "name them by rank: --name {stem}.{n}.wav"
+        )
+    from vampcli.ranking.choosing import spare
+
+    return naming.paths([*seeds, *spare(seeds)])
+
+
+def _wanted(job: Job, common: Common) -> Job | None:
     """The takes that are not there yet; None if all are."""
-    wanted = [i for i, path in enumerate(job.paths) if not (skip_existing and path.exists())]
+    wanted = [i for i, path in enumerate(job.paths) if not (common.skip_existing and path.exists())]
     if not wanted:
         return None
-    return Job(job.source, tuple(job.paths[i] for i in wanted), tuple(job.seeds[i] for i in wanted))
-
-
-def _outline(common: Common) -> Outline:
-    from vampcli import checkpoint, library
-    from vampcli.devices import pick_device, pick_dtype
-
-    outline = checkpoint.outline(library.find(common.model))
-    pick_dtype(common.dtype, pick_device(common.device))
-    return outline
+    if common.keep is not None:
+        return job
+    return replace(job, paths=tuple(job.paths[i] for i in wanted), seeds=tuple(job.seeds[i] for i in wanted))
 
 
 class _Runner:
-    """Carries jobs out with one model, which is loaded for the first that gets so far."""
+    """Carries jobs out; a model is loaded for the first that gets so far, and kept for all that want it."""
 
-    def __init__(self, scheme: Scheme, console: Console, outline: Outline, many: bool) -> None:
-        self.scheme, self.console, self.outline, self.many = scheme, console, outline, many
-        self.model: Model | None = None
+    def __init__(self, scheme: Scheme, console: Console, piped: Pipes, many: bool) -> None:
+        self.scheme, self.console, self.piped, self.many = scheme, console, piped, many
+        self.outlines: dict[Wanted, Outline] = {}
+        self.models: dict[Wanted, Model] = {}
         self.n_done = 0
         self.failures: list[VampError] = []
 
     def run(self, job: Job) -> None:
         began, common = time.monotonic(), self.scheme.common
         try:
-            check_outputs(list(job.paths), job.source, common.overwrite)
-            opened = self.scheme.open(job, self.outline)
+            check_outputs([*job.paths, *self._beside(job)], job.source, common.overwrite)
+            self.piped.take_in(job.source)
+            opened = self.scheme.open(job, self.outline(self.scheme.wanted(job.source)))
         except (InputError, ModelError) as error:  # a token file may be of another model
             self._failed(job, error)
             return
         if common.dry_run:
             self._foretell(opened)
             return
-        model = self._loaded()
+        model = self._loaded(self.scheme.wanted(job.source))
         try:
             for path, seed, facts in self.scheme.make(model, opened, self.console):
                 self._tell(opened, path, seed, facts)
@@ -137,53 +155,82 @@ class _Runner:
 
     def _failed(self, job: Job, error: VampError) -> None:
         """Note a failure for the end, or stop with it."""
+        is_named = str(job.source) in error.message
+        error = self.piped.said(error, job.source)
         if self.scheme.common.as_json:
-            facts = {"input": str(job.source), "error": error.message, "hint": error.hint}
+            facts = {"input": job.name, "error": error.message, "hint": error.hint}
             self.console.result({**facts, "exit_code": int(error.exit_code)})
         if not self.many:
             raise error
-        if str(job.source) not in error.message:
-            error = type(error)(f"{job.source}: {error.message}", error.hint)
+        if not is_named:
+            error = type(error)(f"{job.name}: {error.message}", error.hint)
         if self.scheme.common.fail_fast:
             raise error
         self.failures.append(error)
 
     def _foretell(self, opened: Opened) -> None:
-        for path, seed in zip(opened.job.paths, opened.job.seeds, strict=True):
-            self._tell(opened, path, seed, {"dry_run": True})
-        n = len(opened.job.paths)
-        model = self.scheme.common.model
-        self._note(opened.job, f"would make {opened.summary} with {model}: {n} take{'s' * (n != 1)}")
+        job, keep = opened.job, self.scheme.common.keep
+        if keep is None:
+            for path, seed in zip(job.paths, job.seeds, strict=True):
+                self._tell(opened, path, seed, {"dry_run": True})
+        n, model = len(job.seeds), self.scheme.wanted(job.source).model
+        best = f", the best {keep} kept" if keep else ""
+        self._note(job, f"would make {opened.summary} with {model}: {n} take{'s' * (n != 1)}{best}")
+
+    def _beside(self, job: Job) -> list[Path]:
+        """What is written beside the takes."""
+        from vampcli.recipes import beside
+
+        common, paths = self.scheme.common, list(job.paths)
+        if job.naming.piped and common.sidecar:
+            raise UsageError("there is nothing beside stdout to write a recipe to", "leave --sidecar out")
+        sidecars = [beside(path) for path in paths] if common.sidecar else []
+        return sidecars + [pictured(path, job, common) for path in paths if common.plot]
 
     def _note(self, job: Job, text: str) -> None:
-        self.console.note(f"{job.source.name}: {text}" if self.many else text)
+        self.console.note(f"{job.title}: {text}" if self.many else text)
 
     def _tell(self, opened: Opened, path: Path, seed: int, more: Facts) -> None:
         common = self.scheme.common
+        if path == self.piped.target:
+            if not common.dry_run:
+                self.piped.give_out(path)
+            return
         facts = {
             "output": str(path),
             "seed": seed,
-            "input": str(opened.job.source),
+            "input": opened.job.name,
             "command": self.scheme.command,
-            "model": common.model,
-            "licence": self.outline.provenance.licence,
+            "model": (wanted := self.scheme.wanted(opened.job.source)).model,
+            "licence": self.outlines[wanted].provenance.licence,
             **opened.facts,
             **more,
         }
         self.console.result(facts if common.as_json else str(path))
 
-    def _loaded(self) -> Model:
-        if self.model is None:
+    def outline(self, wanted: Wanted) -> Outline:
+        """What is known of a model without a weight, and that this machine can run it as asked."""
+        if wanted not in self.outlines:
+            from vampcli import checkpoint, library
+            from vampcli.devices import pick_device, pick_dtype
+
+            self.outlines[wanted] = checkpoint.outline(library.find(wanted.model))
+            pick_dtype(wanted.dtype, pick_device(wanted.device))
+        return self.outlines[wanted]
+
+    def _loaded(self, wanted: Wanted) -> Model:
+        if wanted not in self.models:
             from vampcli.engine import load
 
-            self.model = load(self.scheme.common.model, self.scheme.common.device, self.scheme.common.dtype)
-        return self.model
+            self.models[wanted] = load(*wanted)
+        return self.models[wanted]
 
     def finish(self, n_inputs: int, n_skipped: int) -> None:
         """Say how it went, and stop with the exit code of the first failure."""
-        common, licence = self.scheme.common, self.outline.provenance.licence
-        if self.model is not None and "NC" in licence:
-            self.console.note(f"made with {common.model}, whose licence is {licence}: not for commercial use")
+        common = self.scheme.common
+        for wanted, model in self.models.items():
+            if "NC" in (licence := model.provenance.licence):
+                self.console.note(f"made with {wanted.model}, whose licence is {licence}: not for commercial use")
         if n_skipped == n_inputs:
             self.console.note("every take exists already: nothing to do")
         elif self.many and not common.dry_run:

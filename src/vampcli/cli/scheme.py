@@ -1,25 +1,34 @@
-"""What a command does with one recording: name it, read it, make its takes, write them."""
+"""What a command does with one recording, whatever it does: find it, open it, make its takes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vampcli.cli.console import Console
 from vampcli.cli.options import Common
-from vampcli.cli.outputs import make_folder
+from vampcli.cli.outputs import Naming
 from vampcli.formats import container
+from vampcli.recipe import Source, audio_hash
 
 if TYPE_CHECKING:
     from vampcli.audio import Waveform
     from vampcli.checkpoint import Outline
-    from vampcli.engine import Model, Take
+    from vampcli.engine import Model
     from vampcli.plan import Plan
     from vampcli.verbs import Verb
 
 Facts = dict[str, Any]
+
+
+class Wanted(NamedTuple):
+    """A model by name or folder, the device it runs on, and its precision."""
+
+    model: str
+    device: str
+    dtype: str
 
 
 @dataclass(frozen=True)
@@ -28,13 +37,22 @@ class Job:
 
     Attributes:
         source: the recording.
-        paths: of the takes.
+        paths: of the takes, one for each seed; where the best are chosen, all that they may get.
         seeds: of the takes.
+        name: of the recording, as machines and people are told it; `-` for stdin.
+        naming: names takes by their seeds.
     """
 
     source: Path
     paths: tuple[Path, ...]
     seeds: tuple[int, ...]
+    name: str
+    naming: Naming
+
+    @property
+    def title(self) -> str:
+        """The name without its folders."""
+        return Path(self.name).name
 
 
 @dataclass(frozen=True)
@@ -58,6 +76,14 @@ class Scheme:
         """The seed that a file brings along."""
         return None
 
+    def wanted(self, source: Path) -> Wanted:
+        """Which model makes something of a file, and on what."""
+        return Wanted(self.common.model, self.common.device, self.common.dtype)
+
+    def template_of(self, source: Path) -> str | None:
+        """How results are named; None = as everywhere."""
+        return self.common.name
+
     def check(self, source: Path, path: Path) -> None:
         """Refuse an output of a kind that the command does not write, or not of such a source."""
         container(path)
@@ -79,6 +105,7 @@ class Opened:
         job: what is to be made.
         request: how.
         clip: the recording.
+        source: what a recipe says of it.
         plan: where it will change.
         facts: what there is to say of it, for `--json`.
         summary: the same in a few words.
@@ -87,96 +114,18 @@ class Opened:
     job: Job
     request: Verb
     clip: Waveform
+    source: Source
     plan: Plan
     facts: Facts
     summary: str
 
 
-@dataclass(frozen=True)
-class AudioScheme(Scheme):
-    """A verb over sound files.
+def source_of(job: Job, clip: Waveform) -> Source:
+    """What a recipe says of a job's recording.
 
-    Attributes:
-        request: makes the verb, once what is quick to check has been.
-        describe: more to say of a take, for `--json` and for people.
-        loops: the result is a loop: say so in the file.
+    Raises:
+        InputError: the recording has a recipe itself, which is damaged or was changed by hand.
     """
+    from vampcli.recipes import recipe_of
 
-    request: Callable[[], Verb]
-    describe: Callable[[Take], tuple[Facts, str]] = lambda _take: ({}, "")
-    loops: bool = False
-
-    def open(self, job: Job, outline: Outline) -> Opened:
-        """See `Scheme.open`."""
-        from vampcli import audio
-
-        request = self.request()
-        clip = audio.read(job.source)
-        plan = request.plan(clip, outline.codec, outline.context_frames)
-        for path in job.paths:
-            audio.check_output(path, clip, self.common.subtype)
-        rate = clip.sample_rate
-        spans_s = [[start / rate, end / rate] for start, end in plan.spans]
-        spans = ", ".join(f"{start:.2f}-{end:.2f} s" for start, end in spans_s[:4])
-        more = f" and {len(spans_s) - 4} more" if len(spans_s) > 4 else ""
-        facts = {"spans_s": spans_s, "n_frames": plan.n_hidden_frames}
-        return Opened(job, request, clip, plan, facts, f"{plan.n_hidden_frames} frames ({spans}{more})")
-
-    def make(self, model: Model, opened: Opened, console: Console) -> Iterator[tuple[Path, int, Facts]]:
-        """See `Scheme.make`."""
-        return made(model, opened, self.common, console, self.describe, self.loops)
-
-
-def made(
-    model: Model,
-    opened: Opened,
-    common: Common,
-    console: Console,
-    describe: Callable[[Take], tuple[Facts, str]] = lambda _take: ({}, ""),
-    loops: bool = False,
-) -> Iterator[tuple[Path, int, Facts]]:
-    """Make and write the takes of a request; `describe` says more of each, for machines and for people."""
-    with console.progress(opened.job.source.name) as progress:
-        takes = model.takes(
-            opened.clip,
-            opened.request,
-            seeds=opened.job.seeds,
-            plan=opened.plan,
-            config=common.sampling,
-            stereo=common.channels,
-            progress=progress,
-        )
-        yield from written(takes, opened.job, common, console, describe, loops)
-
-
-def written(
-    takes: Iterator[Take],
-    job: Job,
-    common: Common,
-    console: Console,
-    describe: Callable[[Take], tuple[Facts, str]] = lambda _take: ({}, ""),
-    loops: bool = False,
-) -> Iterator[tuple[Path, int, Facts]]:
-    """Write takes as they come."""
-    for path, seed in zip(job.paths, job.seeds, strict=True):
-        take = next(takes)  # a name of its own, so that it can go before the next is made: it may be long
-        facts, words = describe(take)
-        write_take(path, take, common, loops)
-        del take
-        if words:
-            console.note(f"{path.name}: {words}")
-        yield path, seed, facts
-
-
-def write_take(path: Path, take: Take, common: Common, loops: bool = False) -> None:
-    """Write a take, or the part of it that was asked for."""
-    from vampcli import audio, pasting
-
-    whole = take.audio
-    if common.only_generated:
-        whole = pasting.cut_out(whole, take.spans)
-    elif common.difference:
-        whole = pasting.difference(whole, take.base)
-    make_folder(path)
-    loop = (0, whole.n_samples) if loops and not common.only_generated else None
-    audio.write(path, whole, common.subtype, common.overwrite, loop)
+    return Source(job.name, audio_hash(clip), recipe_of(job.source, job.name))

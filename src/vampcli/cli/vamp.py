@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from vampcli.cli import options as o
-from vampcli.cli.scheme import AudioScheme, Scheme
+from vampcli.cli.audioscheme import AudioScheme
+from vampcli.cli.scheme import Scheme
 from vampcli.cli.times import parse_time
 from vampcli.config import PromptConfig
 from vampcli.errors import UsageError
@@ -19,6 +20,24 @@ _KEEP, _EFFECT = "What is kept", "Effects"
 if TYPE_CHECKING:
     from vampcli.verbs import Verb
 
+_EFFECTS = {"n_passes", "stretch", "pitch"}  # of a prompt; all its other fields say what is kept
+_RENAMED = {
+    "n_kept_codebooks": "keep-codebooks",
+    "beat_width_ms": "beat-width",
+    "onset_width_ms": "onset-width",
+    "n_passes": "feedback",
+}
+_KEYS = {f.name: _RENAMED.get(f.name, f.name.replace("_", "-")) for f in fields(PromptConfig)}
+_KEPT = [key for field, key in _KEYS.items() if field not in _EFFECTS]
+
+
+def _values(preset: str) -> dict[str, Any]:
+    """What a preset says, by long option name."""
+    if preset not in PRESETS:
+        raise UsageError(f"there is no preset {preset!r}", f"known: {' '.join(PRESETS)}")
+    said = {field: getattr(PRESETS[preset], field) for field in _KEYS}
+    return {_KEYS[field]: value for field, value in said.items() if value != getattr(PromptConfig, field)}
+
 
 def vamp(
     *,
@@ -26,10 +45,12 @@ def vamp(
     amount: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(help="One dial instead of all below: 0 keeps everything, 1 nothing.", rich_help_panel=_KEEP),
+        o.Rivals("preset", *_KEPT),
     ] = None,
     preset: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="A prompt by name, see `vamp presets`; options below change it.", rich_help_panel=_KEEP),
+        o.Fills(_values),
     ] = None,
     period: Annotated[
         Optional[int],  # noqa: UP045
@@ -47,17 +68,15 @@ def vamp(
         Optional[int],  # noqa: UP045
         typer.Option(help="Of the frames kept, the first codebooks alone.", show_default="all", rich_help_panel=_KEEP),
     ] = None,
-    beats: Annotated[bool, typer.Option("--beats", help="Keep what follows each beat.", rich_help_panel=_KEEP)] = False,
+    beats: Annotated[
+        bool, o.flag("Keep what follows each beat.", panel=_KEEP), o.Carries("beat-width", "downbeats-only")
+    ] = False,
     beat_width: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(help="How much of it, in ms.", show_default="75", rich_help_panel=_KEEP),
     ] = None,
-    downbeats_only: Annotated[
-        bool, typer.Option("--downbeats-only", help="Of each bar, the first beat alone.", rich_help_panel=_KEEP)
-    ] = False,
-    onsets: Annotated[
-        bool, typer.Option("--onsets", help="Keep what follows each onset.", rich_help_panel=_KEEP)
-    ] = False,
+    downbeats_only: Annotated[bool, o.flag("Of each bar, the first beat alone.", panel=_KEEP)] = False,
+    onsets: Annotated[bool, o.flag("Keep what follows each onset.", panel=_KEEP), o.Carries("onset-width")] = False,
     onset_width: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(help="How much of it, in ms.", show_default="50", rich_help_panel=_KEEP),
@@ -71,6 +90,15 @@ def vamp(
     dropout: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(help="Share of the kept frames that is made after all.", show_default="0", rich_help_panel=_KEEP),
+    ] = None,
+    mask: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="FILE.npy",
+            help="Your own mask instead of all above: a NumPy array, True = make; see `vamp mask`.",
+            rich_help_panel=_KEEP,
+        ),
+        o.Rivals("amount", "preset", "feedback", "stretch", *_KEPT),
     ] = None,
     prefix: Annotated[str, typer.Option(help="Leave so much at the beginning as it is.", rich_help_panel=_KEEP)] = "0",
     suffix: Annotated[str, typer.Option(help="Leave so much at the end as it is.", rich_help_panel=_KEEP)] = "0",
@@ -114,23 +142,19 @@ def vamp(
         "stretch": stretch,
         "pitch": pitch,
     }
-    prompt = _prompt(amount, preset, {key: value for key, value in named.items() if value is not None})
+    named = {key: value for key, value in named.items() if value is not None}
+    if amount is not None and (preset is not None or named.keys() - _EFFECTS):
+        raise UsageError("--amount stands for all that says what is kept", "leave it out, or --preset and the others")
+    if mask is not None and (amount is not None or preset is not None or named.keys() - {"pitch"}):
+        raise UsageError("--mask says all of what is kept", "leave it out, or --amount, --feedback and the others")
+    prompt = PromptConfig(**named)
     ends_s = parse_time(prefix), parse_time(suffix)
 
     def request() -> Verb:
+        from vampcli import ownmask
         from vampcli.verbs.vamp import Vamp
 
-        return Vamp(prompt, places, *ends_s, amount=amount)
+        own = None if mask is None else ownmask.named(mask)
+        return Vamp(prompt, places, *ends_s, amount=amount, own=own)
 
     return AudioScheme("vamp", common, request)
-
-
-def _prompt(amount: float | None, preset: str | None, named: dict[str, Any]) -> PromptConfig:
-    effects = {"n_passes", "stretch", "pitch"}
-    if amount is not None and (preset is not None or named.keys() - effects):
-        raise UsageError("--amount stands for all that says what is kept", "leave it out, or --preset and the others")
-    if preset is None:
-        return PromptConfig(**named)
-    if preset not in PRESETS:
-        raise UsageError(f"there is no preset {preset!r}", f"known: {' '.join(PRESETS)}")
-    return replace(PRESETS[preset], **named)

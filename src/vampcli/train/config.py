@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import TypeVar
 
 from vampcli import codec as codecs
 from vampcli.codec.dac import DacConfig
 from vampcli.codec.magnitude import MagnitudeConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.model import VampNetConfig
+from vampcli.tables import built
 from vampcli.train.discriminators import DiscriminatorConfig
 
 if sys.version_info >= (3, 11):
@@ -21,14 +21,6 @@ else:
     import tomli as tomllib
 
 T = TypeVar("T")
-
-_WANTED = {
-    "int": "a whole number",
-    "float": "a number",
-    "str": "text in quotes",
-    "bool": "true or false",
-    "tuple": "numbers in brackets",
-}
 
 
 def _at_least_one(config: object, *names: str) -> None:
@@ -201,42 +193,4 @@ def load_run(path: Path, run_type: type[T]) -> T:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not TOML: {error}") from error
-    return _build(run_type, table, str(path))
-
-
-def _build(cls: type[T], table: dict[str, Any], where: str) -> T:
-    types = get_type_hints(cls)
-    names = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    unknown = sorted(set(table) - names)
-    if unknown:
-        raise UsageError(f"{where}: unknown key {unknown[0]!r}", f"known here: {', '.join(sorted(names))}")
-    for key, value in table.items():
-        if not _fits(types[key], value):
-            wanted = getattr(types[key], "__name__", "table")
-            raise UsageError(f"{where}: {key} is {value!r}", f"it takes {_WANTED.get(wanted, 'a table')}")
-    values = {
-        key: _build(*_chosen(types[key], value, where), f"{where} [{key}]") if isinstance(value, dict) else value
-        for key, value in table.items()
-    }
-    try:
-        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{where}: {str(error).split(') ')[-1]}") from error
-
-
-def _fits(annotation: Any, value: Any) -> bool:
-    """Whether a TOML value is of the type that a field wants."""
-    if annotation in (int, float, str, bool):
-        return type(value) is annotation or (annotation is float and type(value) is int)
-    return isinstance(value, list if get_origin(annotation) is tuple else dict)
-
-
-def _chosen(annotation: Any, table: dict[str, Any], where: str) -> tuple[type[Any], dict[str, Any]]:
-    """The type of a table, and the table; where there is a choice of codecs, `kind` names one."""
-    choices = {codecs.kind_of(choice): choice for choice in get_args(annotation)}
-    if not choices:
-        return annotation, table
-    kind = table.get("kind", next(iter(choices)))
-    if kind not in choices:
-        raise UsageError(f"{where}: unknown kind of codec {kind!r}", f"known here: {', '.join(choices)}")
-    return choices[kind], {key: value for key, value in table.items() if key != "kind"}
+    return built(run_type, table, str(path), codecs.kind_of)

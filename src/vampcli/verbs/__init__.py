@@ -7,7 +7,9 @@ from typing import ClassVar, Protocol
 
 from vampcli.audio import Waveform
 from vampcli.codec import Codec
-from vampcli.plan import Plan
+from vampcli.model import VampNetConfig
+from vampcli.plan import Pass, Plan
+from vampcli.recipe import Ranges
 from vampcli.remake import Networks
 from vampcli.takes import Order, Take
 
@@ -31,6 +33,23 @@ class Verb(Protocol):
         Raises:
             UsageError: the request contradicts itself.
             InputError: it does not fit the clip.
+        """
+
+    def moved(self, ranges: Ranges, clip: Waveform, codec: Codec) -> Ranges:
+        """Where sample ranges of the clip lie in a take, as far as they are in it; beside what is made."""
+
+    def passes(self, clip: Waveform, plan: Plan, codec: Codec, coarse: VampNetConfig, seed: int) -> list[Pass]:
+        """Say which tokens `takes` makes, in one pass after another; needs no weights.
+
+        Args:
+            clip: the input.
+            plan: what `plan` gave.
+            codec: as for `plan`.
+            coarse: sizes of the coarse model.
+            seed: of the take.
+
+        Returns:
+            At least one. The mask of the last is that of the take.
         """
 
     def takes(

@@ -12,10 +12,11 @@ from torch import Tensor
 from vampcli import bitrate, masks
 from vampcli.audio import Waveform
 from vampcli.codec import Codec
-from vampcli.config import SamplingConfig
 from vampcli.errors import UsageError
 from vampcli.grid import TokenGrid
-from vampcli.plan import Plan, check_channels, plan_ranges
+from vampcli.model import VampNetConfig
+from vampcli.plan import Pass, Plan, check_channels, plan_ranges
+from vampcli.recipe import Ranges, Recipe
 from vampcli.remake import Networks, Scene, listen, remade
 from vampcli.takes import Order, Take
 from vampcli.tokens import TokenFile
@@ -47,6 +48,14 @@ class Compress:
         check_channels(clip)
         return plan_ranges(clip, [(0, clip.n_samples)], codec, context, margin=0)
 
+    def moved(self, ranges: Ranges, clip: Waveform, codec: Codec) -> Ranges:
+        """See `Verb.moved`."""
+        return ranges
+
+    def passes(self, clip: Waveform, plan: Plan, codec: Codec, coarse: VampNetConfig, seed: int) -> list[Pass]:
+        """See `Verb.passes`."""
+        return [Pass(plan, self.mask(codec.grid.n_codebooks, plan.n_frames))]
+
     def takes(
         self,
         networks: Networks,
@@ -63,22 +72,20 @@ class Compress:
         """What is not kept: bool (n_codebooks, n_frames), True = generate."""
         return masks.keep_sparse(n_codebooks, n_frames, self.n_kept_codebooks, self.period)
 
-    def token_file(self, scene: Scene, grid: TokenGrid, seed: int, config: SamplingConfig, **about: str) -> TokenFile:
-        """What is kept of a scene, with all it takes to make the rest; `about` names the model."""
+    def token_file(self, scene: Scene, grid: TokenGrid, recipe: Recipe) -> TokenFile:
+        """What is kept of a scene, with all it takes to make the rest."""
         canvas = scene.canvas
         return TokenFile(
             tokens=scene.tokens.cpu(),
             n_kept_codebooks=min(self.n_kept_codebooks, grid.n_codebooks),
             period=self.period,
             codebook_size=grid.codebook_size,
-            seed=seed,
-            sampling=config,
             gain=scene.gain,
             sample_rate=canvas.sample_rate,
             n_channels=canvas.n_channels,
             n_samples=canvas.n_samples,
             subtype=canvas.subtype,
-            **about,
+            recipe=recipe,
         )
 
     def n_bits(self, grid: TokenGrid, n_frames: int) -> int:

@@ -8,8 +8,10 @@ from typing import ClassVar
 
 from vampcli.audio import Waveform
 from vampcli.codec import Codec
+from vampcli.model import VampNetConfig
 from vampcli.places import Places, context_frames
-from vampcli.plan import Margin, Plan, plan_spans
+from vampcli.plan import Margin, Pass, Plan, plan_spans
+from vampcli.recipe import Ranges
 from vampcli.remake import Networks, around, listen, remade
 from vampcli.takes import Order, Take
 
@@ -33,6 +35,14 @@ class Inpaint:
         """See `Verb.plan`."""
         seen = context_frames(self.context_s, codec.grid, context)
         return plan_spans(clip, self.places.seconds(clip), codec, seen, self.margin)
+
+    def moved(self, ranges: Ranges, clip: Waveform, codec: Codec) -> Ranges:
+        """See `Verb.moved`."""
+        return ranges
+
+    def passes(self, clip: Waveform, plan: Plan, codec: Codec, coarse: VampNetConfig, seed: int) -> list[Pass]:
+        """See `Verb.passes`."""
+        return [Pass(plan, plan.mask(codec.grid.n_codebooks))]
 
     def takes(
         self,

@@ -12,8 +12,10 @@ import numpy as np
 from vampcli.audio import Waveform
 from vampcli.codec import Codec
 from vampcli.errors import InputError, UsageError
+from vampcli.model import VampNetConfig
 from vampcli.places import Places
-from vampcli.plan import Margin, Plan, check_channels, plan_ranges, sample_range
+from vampcli.plan import Margin, Pass, Plan, check_channels, plan_ranges, sample_range
+from vampcli.recipe import Ranges
 from vampcli.remake import Networks
 from vampcli.takes import Order, Take
 from vampcli.verbs.inpaint import pasted
@@ -66,8 +68,28 @@ class Loop:
         total = n * self.repeats
         seams = [(n * i - half, n * i + half) for i in range(1, self.repeats)]
         varied = [(n, total)] if self.variation else []
-        canvas = replace(clip, samples=np.broadcast_to(np.zeros((), clip.samples.dtype), (clip.n_channels, total)))
+        canvas = _silent(clip, total)
         return plan_ranges(canvas, [(0, half), *seams, *varied, (total - half, total)], codec, context, self.margin)
+
+    def moved(self, ranges: Ranges, clip: Waveform, codec: Codec) -> Ranges:
+        """See `Verb.moved`."""
+        first, last = self._cut(clip, codec)
+        inside = [(max(start, first) - first, min(end, last) - first) for start, end in ranges]
+        copies = range(0, (last - first) * self.repeats, last - first)
+        return tuple((start + copy, end + copy) for copy in copies for start, end in inside if start < end)
+
+    def passes(self, clip: Waveform, plan: Plan, codec: Codec, coarse: VampNetConfig, seed: int) -> list[Pass]:
+        """See `Verb.passes`: the varied copies if there are any, then the junctions of the turned loop."""
+        start, end = self._cut(clip, codec)
+        n, context = end - start, coarse.context_frames
+        linear = _silent(clip, n * self.repeats if self.variation else n)
+        junctions = self._junctions(linear, n, codec, context)
+        closing = Pass(junctions, junctions.mask(codec.grid.n_codebooks), "the junctions, of the loop turned by half")
+        if not self.variation:
+            return [closing]
+        copies = _copies(linear, n, codec, context)
+        (varied,) = self._vary.passes(linear, copies, codec, coarse, seed)
+        return [replace(varied, name="all copies but the first"), closing]
 
     def takes(
         self,
@@ -98,10 +120,9 @@ class Loop:
     ) -> Iterator[Take]:
         """Vary all copies but the first, of `n` samples each, and then make the junctions."""
         context = networks.coarse.config.context_frames
-        plan = plan_ranges(linear, [(n, linear.n_samples)], networks.codec, context, margin=0)
-        vary = Vamp(amount=self.variation)
+        plan = _copies(linear, n, networks.codec, context)
         for batch in order.batches(networks.device):
-            varied, closing = vary.takes(networks, linear, plan, batch.part(0, 2)), batch.part(1, 2)
+            varied, closing = self._vary.takes(networks, linear, plan, batch.part(0, 2)), batch.part(1, 2)
             for j, seed in enumerate(batch.seeds):
                 own = closing.part(j, len(batch.seeds), [seed])
                 yield from self._closed(networks, next(varied).audio, n, own)
@@ -117,11 +138,9 @@ class Loop:
 
         Turned by half a copy, the wrap lies inside an ordinary clip like the other junctions.
         """
-        turn, half = n // 2, self._half_seam(linear)
+        turn = n // 2
         turned = replace(linear, samples=np.roll(linear.samples, -turn, axis=1))
-        places = range(n - turn, linear.n_samples, n)
-        context = networks.coarse.config.context_frames
-        plan = plan_ranges(turned, [(p - half, p + half) for p in places], networks.codec, context, self.margin)
+        plan = self._junctions(turned, n, networks.codec, networks.coarse.config.context_frames)
 
         def turned_back(take: Take) -> Take:
             for channel in take.audio.samples:  # one at a time: the loop may be long
@@ -129,6 +148,15 @@ class Loop:
             return take
 
         return map(turned_back, pasted(networks, turned, plan, order))
+
+    def _junctions(self, turned: Waveform, n: int, codec: Codec, context: int) -> Plan:
+        """The junctions of copies of `n` samples, once these are turned; what the samples are does not matter."""
+        places, half = range(n - n // 2, turned.n_samples, n), self._half_seam(turned)
+        return plan_ranges(turned, [(p - half, p + half) for p in places], codec, context, self.margin)
+
+    @property
+    def _vary(self) -> Vamp:
+        return Vamp(amount=self.variation)
 
     def _cut(self, clip: Waveform, codec: Codec) -> tuple[int, int]:
         """First sample of the loop, and one past the last; its length is the span's, rounded once."""
@@ -142,6 +170,16 @@ class Loop:
 
     def _half_seam(self, clip: Waveform) -> int:
         return round(self.seam_s / 2 * clip.sample_rate)
+
+
+def _copies(linear: Waveform, n: int, codec: Codec, context: int) -> Plan:
+    """All copies of `n` samples but the first."""
+    return plan_ranges(linear, [(n, linear.n_samples)], codec, context, margin=0)
+
+
+def _silent(clip: Waveform, n_samples: int) -> Waveform:
+    """As much silence, which takes no memory."""
+    return replace(clip, samples=np.broadcast_to(np.zeros((), clip.samples.dtype), (clip.n_channels, n_samples)))
 
 
 def _repeated(clip: Waveform, n: int) -> Waveform:

@@ -12,8 +12,10 @@ import numpy as np
 from vampcli.audio import Waveform
 from vampcli.codec import Codec
 from vampcli.errors import UsageError
+from vampcli.model import VampNetConfig
 from vampcli.places import context_frames
-from vampcli.plan import Margin, Plan, check_channels, outward, plan_ranges
+from vampcli.plan import Margin, Pass, Plan, check_channels, outward, plan_ranges
+from vampcli.recipe import Ranges
 from vampcli.remake import Networks
 from vampcli.takes import Order, Take
 from vampcli.verbs.inpaint import pasted
@@ -60,6 +62,15 @@ class Outpaint:
         ranges = [(0, before), (canvas.n_samples - after, canvas.n_samples)]
         seen = max(2, context_frames(self.context_s, codec.grid, context))  # one to make, and one to go by
         return outward(plan_ranges(canvas, [r for r in ranges if r[0] < r[1]], codec, seen, self.margin), seen)
+
+    def moved(self, ranges: Ranges, clip: Waveform, codec: Codec) -> Ranges:
+        """See `Verb.moved`."""
+        before = round(self.before_s * clip.sample_rate)
+        return tuple((start + before, end + before) for start, end in ranges)
+
+    def passes(self, clip: Waveform, plan: Plan, codec: Codec, coarse: VampNetConfig, seed: int) -> list[Pass]:
+        """See `Verb.passes`."""
+        return [Pass(plan, plan.mask(codec.grid.n_codebooks))]
 
     def takes(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -18,8 +18,11 @@ from vampcli.codec import Codec
 from vampcli.config import PromptConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.grid import TokenGrid
+from vampcli.model import VampNetConfig
+from vampcli.ownmask import OwnMask
 from vampcli.places import Places
-from vampcli.plan import Plan, check_channels, merged, plan_ranges, sample_range
+from vampcli.plan import Pass, Plan, check_channels, merged, narrowed, plan_ranges, sample_range
+from vampcli.recipe import Ranges
 from vampcli.remake import Networks, Scene, listen, refill, taken
 from vampcli.stereo import Image
 from vampcli.takes import Order, Stereo, Take
@@ -29,6 +32,9 @@ _PASS_BITS = 40  # passes have noise of their own: seeds this far apart
 
 Events = list[tuple[Sequence[float], float]]
 """When things begin, in seconds, and how long they last."""
+
+MaskOf = Callable[[int, int], Tensor]
+"""What a pass makes, by the take's seed and the number of passes before: bool (n_codebooks, n_frames)."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class Vamp:
         prefix_s: seconds at the beginning of the first span that stay as they are.
         suffix_s: the same at the end of the last one.
         amount: if given, the prompt keeps what `presets.dial` says instead; its effects stay.
+        own: if given, says for each token whether it is made, within the places, instead of the prompt, of which the
+            pitch alone stays. Frames that it keeps whole are not touched, but for a shifted pitch.
     """
 
     prompt: PromptConfig = field(default_factory=PromptConfig)
@@ -48,6 +56,7 @@ class Vamp:
     prefix_s: float = 0.0
     suffix_s: float = 0.0
     amount: float | None = None
+    own: OwnMask | None = None
     command: ClassVar[str] = "vamp"
 
     def __post_init__(self) -> None:
@@ -60,6 +69,8 @@ class Vamp:
             )
         if self.prompt.stretch > 1 and (self.places.spans or self.prefix_s or self.suffix_s):
             raise UsageError("a stretch moves all of the clip", "leave spans, prefix and suffix out, or the stretch")
+        if self.own and (self.amount is not None or self.prompt != PromptConfig(pitch=self.prompt.pitch)):
+            raise UsageError("a mask of one's own says all of what is kept", "leave it out, or the rest of the prompt")
 
     def plan(self, clip: Waveform, codec: Codec, context: int) -> Plan:
         """See `Verb.plan`."""
@@ -78,7 +89,21 @@ class Vamp:
         self._events(clip)  # fails now where there is no beat, not when a model has been loaded
         if self.prompt.stretch > 1:
             ranges = [(0, clip.n_samples * self.prompt.stretch)]
-        return plan_ranges(self._canvas(clip), ranges, codec, context, margin=0)
+        plan = plan_ranges(self._canvas(clip), ranges, codec, context, margin=0)
+        return plan if self.own is None else self._narrowed(plan, clip, codec.grid, self.own)
+
+    def moved(self, ranges: Ranges, clip: Waveform, codec: Codec) -> Ranges:
+        """See `Verb.moved`."""
+        return ranges
+
+    def passes(self, clip: Waveform, plan: Plan, codec: Codec, coarse: VampNetConfig, seed: int) -> list[Pass]:
+        """See `Verb.passes`."""
+        if self.amount is not None:
+            dialled = self._dialled(codec.grid.n_codebooks, coarse.n_codebooks)
+            return dialled.passes(clip, plan, codec, coarse, seed)
+        mask = self._masks(clip, plan, codec.grid)
+        n = self.prompt.n_passes
+        return [Pass(plan, mask(seed, i), f"pass {i + 1} of {n}" if n > 1 else "") for i in range(n)]
 
     def takes(
         self,
@@ -89,17 +114,26 @@ class Vamp:
     ) -> Iterator[Take]:
         """See `Verb.takes`."""
         if self.amount is not None:
-            yield from self._dialled(networks).takes(networks, clip, plan, order)
+            dialled = self._dialled(networks.grid.n_codebooks, networks.coarse.config.n_codebooks)
+            yield from dialled.takes(networks, clip, plan, order)
             return
-        scene, events = self._scene(networks, clip, plan, order.stereo), self._events(clip)
+        scene, mask_of = self._scene(networks, clip, plan, order.stereo), self._masks(clip, plan, networks.grid)
         for batch in order.batches(networks.device):
-            filled, masks = self._vary(networks, scene, events, batch)
+            filled, masks = self._vary(networks, scene, mask_of, batch)
             for seed, tokens, mask in zip(batch.seeds, filled, masks, strict=True):
                 yield taken(networks, scene, tokens, mask, seed, lambda _span: self._image(clip))
 
-    def _dialled(self, networks: Networks) -> Vamp:
-        """The same request with the prompt that the amount means for this model."""
-        dialled = presets.dial(self.amount or 0.0, networks.grid.n_codebooks, networks.coarse.config.n_codebooks)
+    def _narrowed(self, plan: Plan, clip: Waveform, grid: TokenGrid, own: OwnMask) -> Plan:
+        """Leave alone what a mask of one's own keeps whole, unless the pitch of all is shifted."""
+        made = self._masks(clip, plan, grid)(0, 0).any(0)
+        if not made.any():
+            place = " where something is to be made" if self.places.spans or self.prefix_s or self.suffix_s else ""
+            raise InputError(f"{own.path} hides nothing{place}", "True or 1 means make, False or 0 keep")
+        return plan if self.prompt.pitch else narrowed(plan, made, grid, clip.sample_rate)
+
+    def _dialled(self, n_codebooks: int, n_coarse: int) -> Vamp:
+        """The same request with the prompt that the amount means for a model of these sizes."""
+        dialled = presets.dial(self.amount or 0.0, n_codebooks, n_coarse)
         own = self.prompt
         prompt = replace(dialled, n_passes=own.n_passes, stretch=own.stretch, pitch=own.pitch)
         return replace(self, prompt=prompt, amount=None)
@@ -144,16 +178,26 @@ class Vamp:
         self,
         networks: Networks,
         scene: Scene,
-        events: Events,
+        mask_of: MaskOf,
         order: Order,
     ) -> tuple[Tensor, Tensor]:
         """Tokens (n_takes, n_model_channels, n_codebooks, n_frames) and masks of the last pass."""
         n_passes, tokens, plan = self.prompt.n_passes, scene.tokens[None], scene.plan
         for i in range(n_passes):
-            masks = torch.stack([self._mask(networks.grid, plan, events, seed, i) for seed in order.seeds])
+            masks = torch.stack([mask_of(seed, i) for seed in order.seeds])
             own = order.part(i, n_passes, [seed + (i << _PASS_BITS) for seed in order.seeds])
             tokens = refill(networks, plan, tokens, masks, own.seeds, own.config, own.progress)
         return tokens, masks
+
+    def _masks(self, clip: Waveform, plan: Plan, grid: TokenGrid) -> MaskOf:
+        """What the passes over a clip make."""
+        if self.own is None:
+            events = self._events(clip)
+            return lambda seed, n_earlier: self._mask(grid, plan, events, seed, n_earlier)
+        n_frames = grid.n_frames(grid.n_samples(clip.n_samples, clip.sample_rate))
+        whole = torch.from_numpy(self.own.load(grid.n_codebooks, n_frames))
+        part = whole[:, plan.first_frame : plan.first_frame + plan.n_frames] & plan.mask(grid.n_codebooks)
+        return lambda _seed, _n_earlier: part
 
     def _mask(self, grid: TokenGrid, plan: Plan, events: Events, seed: int, n_earlier: int) -> Tensor:
         """What a pass makes: bool (n_codebooks, n_frames).

@@ -1,0 +1,53 @@
+"""A verb over sound files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vampcli.cli.console import Console
+from vampcli.cli.scheme import Facts, Job, Opened, Scheme, source_of
+from vampcli.cli.writing import Describe, made, nothing_more
+
+if TYPE_CHECKING:
+    from vampcli.checkpoint import Outline
+    from vampcli.engine import Model
+    from vampcli.verbs import Verb
+
+
+@dataclass(frozen=True)
+class AudioScheme(Scheme):
+    """From sound to sound.
+
+    Attributes:
+        request: makes the verb, once what is quick to check has been.
+        describe: more to say of a take, for `--json` and for people.
+        loops: the result is a loop: say so in the file.
+    """
+
+    request: Callable[[], Verb]
+    describe: Describe = nothing_more
+    loops: bool = False
+
+    def open(self, job: Job, outline: Outline) -> Opened:
+        """See `Scheme.open`."""
+        from vampcli import audio
+
+        request = self.request()
+        clip = audio.read(job.source)
+        plan = request.plan(clip, outline.codec, outline.context_frames)
+        for path in job.paths:
+            audio.check_output(path, clip, self.common.subtype)
+        rate = clip.sample_rate
+        spans_s = [[start / rate, end / rate] for start, end in plan.spans]
+        spans = ", ".join(f"{start:.2f}-{end:.2f} s" for start, end in spans_s[:4])
+        more = f" and {len(spans_s) - 4} more" if len(spans_s) > 4 else ""
+        facts = {"spans_s": spans_s, "n_frames": plan.n_hidden_frames}
+        summary = f"{plan.n_hidden_frames} frames ({spans}{more})"
+        return Opened(job, request, clip, source_of(job, clip), plan, facts, summary)
+
+    def make(self, model: Model, opened: Opened, console: Console) -> Iterator[tuple[Path, int, Facts]]:
+        """See `Scheme.make`."""
+        return made(model, opened, self.common, console, self.describe, self.loops)

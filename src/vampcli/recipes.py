@@ -1,0 +1,60 @@
+"""Recipes and files: in a result's metadata, in a token file, or as JSON beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vampcli.errors import InputError
+from vampcli.files import replacing
+from vampcli.formats import TOKENS
+from vampcli.recipe import Recipe, from_text, to_text
+
+SIDECAR = ".json"
+
+
+def beside(path: Path) -> Path:
+    """The file that tells the recipe of a result beside it: `song.wav.json`."""
+    return path.with_name(path.name + SIDECAR)
+
+
+def write_beside(path: Path, recipe: Recipe, overwrite: bool = False) -> None:
+    """Write the recipe of a result beside it.
+
+    Raises:
+        InputError: the file exists, or the folder is not writable or full.
+    """
+    with replacing(beside(path), overwrite) as temp:
+        temp.write_text(to_text(recipe) + "\n", encoding="utf-8")
+
+
+def recipe_of(path: Path, name: str = "") -> Recipe | None:
+    """How a file was made, by what it says itself, or by the JSON beside it.
+
+    Args:
+        path: a result, or such a JSON file itself.
+        name: of the file in errors, if it has another one.
+
+    Returns:
+        None if vamp did not make it, or it lost its metadata.
+
+    Raises:
+        InputError: the file is missing or unreadable, or the recipe damaged or changed by hand.
+    """
+    suffix, named = path.suffix.lower(), name or str(path)
+    if suffix == SIDECAR:
+        return _from_json(path, named)
+    if suffix == TOKENS:
+        from vampcli import tokens  # imports torch
+
+        return tokens.load(path).recipe
+    from vampcli import audio  # imports soundfile, too much for --help
+
+    own = from_text(audio.comment(path), named)
+    return own or (_from_json(beside(path), named) if beside(path).is_file() else None)
+
+
+def _from_json(path: Path, name: str) -> Recipe | None:
+    try:
+        return from_text(path.read_text(encoding="utf-8"), name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {error}", "name a file that vamp has written") from error

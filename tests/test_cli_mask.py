@@ -1,0 +1,281 @@
+"""`vamp mask` shows what the commands then do, and loads nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors
+import soundfile as sf
+
+from conftest import Ran
+from vampcli import read, tokens
+from vampcli.cli import prompt
+from vampcli.engine import Model
+
+Vamp = Callable[..., Ran]
+Song = Callable[..., Path]
+
+REQUESTS = {
+    "inpaint": ("--span", "0.3-0.6"),
+    "outpaint": ("--after", "0.25", "--before", "0:00.1"),
+    "loop": ("--span", "0.1-0.9", "--repeats", "2"),
+    "vamp": ("--amount", "0.5"),
+    "compress": ("--keep-codebooks", "2", "--period", "3"),
+}
+every_command = pytest.mark.parametrize("command", REQUESTS)
+
+
+@pytest.fixture
+def shown(vamp: Vamp, tiny_folder: Path) -> Vamp:
+    """`vamp mask`, with the tiny model: `shown("vamp", path, ...)`."""
+    return lambda command, *args: vamp("mask", command, *args, "-m", tiny_folder, "-d", "cpu", "--dtype", "fp32")
+
+
+@pytest.fixture
+def no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No model is loaded, and no file of weights opened."""
+    monkeypatch.setattr("vampcli.engine.load", lambda *_: pytest.fail("a model was loaded"))
+    for name in ("safe_open", "deserialize"):
+        monkeypatch.setattr(safetensors, name, lambda *_, **__: pytest.fail("weights were opened"))
+    monkeypatch.setattr("vampcli.checkpoint.safe_open", lambda *_, **__: pytest.fail("weights were opened"))
+    own = io.open
+
+    def opened(file: Any, *args: Any, **named: Any) -> Any:
+        assert ".safetensors" not in str(file)
+        return own(file, *args, **named)
+
+    monkeypatch.setattr("io.open", opened)
+    monkeypatch.setattr("builtins.open", opened)
+
+
+@every_command
+@pytest.mark.usefixtures("no_weights")
+def test_shows_the_prompt_of_every_command(shown: Vamp, song: Song, command: str) -> None:
+    source = song(seconds=1)
+    ran = shown(command, source, *REQUESTS[command], "--seed", 3)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith(f"{source}: {command}, seed 3, ")
+    for word in ("length", "kept", "tokens", "regions", "windows", "coarse", "fine", "bit/s", "about"):
+        assert word in ran.out
+    assert list(source.parent.iterdir()) == [source]
+
+
+@every_command
+@pytest.mark.usefixtures("no_weights")
+def test_json_holds_all_of_it(shown: Vamp, song: Song, command: str) -> None:
+    said = json.loads(shown(command, song(seconds=1), *REQUESTS[command], "--json", "--seed", 3).out)
+    length = {"outpaint": 1.35, "loop": 1.6}.get(command, 1.0)
+    assert (said["command"], said["seed"], said["output"], said["n_coarse"]) == (command, 3, None, 2)
+    assert said["duration_s"] == pytest.approx(length, abs=1e-4)
+    assert said["n_frames"] == -(-round(44100 * length) // 768)
+    (one,) = said["passes"]
+    assert len(one["kept"]) == 5
+    assert one["n_tokens"] == 5 * one["n_frames"]
+    assert sum(one["kept"]) * one["n_frames"] == pytest.approx(one["n_kept_tokens"])
+    assert said["n_forwards"] == one["coarse"]["n_forwards"] + one["fine"]["n_forwards"] > 0
+    assert said["seconds"] > 0
+    assert said["flops"] > 0
+
+
+def test_the_bit_rate_is_that_of_the_token_file(shown: Vamp, vamp: Vamp, song: Song, tiny_folder: Path) -> None:
+    source = song(seconds=1, n_channels=2)
+    asked = (source, *REQUESTS["compress"], "--stereo", "channels", "--json")
+    shown_rate = json.loads(shown("compress", *asked).out)["passes"][0]["bits_per_second"]
+    done = json.loads(vamp("compress", *asked, "--dry-run", "-m", tiny_folder).out)
+    assert shown_rate == pytest.approx(done["bits_per_second"])
+    assert shown_rate == pytest.approx(2 * 20 * 2 * 5)  # channels, frames kept of 58, codebooks, bits
+
+
+def test_work_grows_with_takes_and_channels(shown: Vamp, song: Song) -> None:
+    source = song(seconds=1, n_channels=2)
+
+    def forwards(*args: object) -> int:
+        return int(json.loads(shown("vamp", source, "--json", "--seed", 1, *args).out)["n_forwards"])
+
+    assert forwards("-n", 3) == 3 * forwards()
+    assert forwards("--stereo", "channels") == 2 * forwards()
+    assert forwards("--feedback", 3) == 3 * forwards()
+    assert forwards("--steps", 1, "--fine-steps", 1) < forwards()
+
+
+def test_elsewhere_than_on_the_cpu_no_time_is_told(tiny_folder: Path) -> None:
+    """As `table` says it; there may be no such device here."""
+    facts: dict[str, Any] = dict.fromkeys(("n_frames", "duration_s", "frame_rate", "n_coarse", "flops"), 1)
+    facts |= {"input": "a", "command": "vamp", "seed": 1, "model": "m", "passes": [], "n_takes": 1, "n_channels": 1}
+    facts |= {"n_forwards": 3, "seconds": None}
+    assert "no estimate" in prompt.table(facts, [], "utf-8")
+
+
+# --- the picture
+
+
+def test_the_picture_is_high_where_much_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "9")
+    kept = np.repeat([0, 0.001, 0.25, 0.5, 0.75, 0.999, 1, 0], 10)
+    assert prompt.picture(kept, "utf-8") == " ▁▂▄▆▇█ "
+    assert prompt.picture(kept, "ascii") == " .:=*#@ "
+    assert prompt.picture(kept[[0, 61]], "latin-1") == " @"
+
+
+def test_no_line_is_wider_than_the_terminal(shown: Vamp, song: Song, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    lines = shown("vamp", song(seconds=1)).out.splitlines()
+    assert 49 in [len(line) for line in lines if set(line) <= set(" ▁▂▃▄▅▆▇█")]
+
+
+# --- files
+
+
+def test_what_is_written_makes_the_same_tokens(
+    shown: Vamp, vamp: Vamp, song: Song, tmp_path: Path, tiny_folder: Path, tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, path = song(seconds=3), tmp_path / "mask.npy"
+    ran = shown("vamp", source, "--period", 5, "--seed", 7, "-o", path)
+    assert (ran.code, ran.out) == (0, f"{path}\n")
+    assert "windows" in ran.err
+    mask = np.load(path, allow_pickle=False)
+    assert (mask.dtype, mask.shape) == (bool, (5, 173))
+    made: list[Any] = []
+    own = Model.takes
+
+    def watched(*args: Any, **named: Any) -> Any:
+        for take in own(*args, **named):
+            made.append(take.tokens)
+            yield take
+
+    monkeypatch.setattr(Model, "takes", watched)
+    quick = (source, "-m", tiny_folder, "--steps", 2, "--seed", 7, "-d", "cpu", "--dtype", "fp32")
+    assert vamp("vamp", *quick, "--period", 5, "-o", tmp_path / "a.wav").code == 0
+    again = vamp("vamp", *quick, "--mask", path, "-o", tmp_path / "b.wav")
+    assert again.code == 0, again.err
+    assert made[0].equal(made[1])
+    assert read(tmp_path / "b.wav").n_samples == read(source).n_samples
+
+
+@pytest.mark.parametrize("command", ["inpaint", "outpaint", "compress"])
+def test_a_file_covers_all_of_the_result(shown: Vamp, song: Song, tmp_path: Path, command: str) -> None:
+    ran = shown(command, song(seconds=4), *REQUESTS[command], "--seed", 1, "-o", tmp_path / "m.npy")
+    assert ran.code == 0, ran.err
+    hidden = np.load(tmp_path / "m.npy").all(0)
+    n_frames = -(-round(44100 * (4.35 if command == "outpaint" else 4)) // 768)
+    assert hidden.shape == (n_frames,)
+    time = (np.arange(n_frames) + 0.5) * 768 / 44100
+    inner = {"inpaint": (time > 0.3) & (time < 0.6), "outpaint": (time < 0.1) | (time > 4.1)}
+    wanted = inner.get(command, np.arange(n_frames) % 3 > 0)
+    near = 2 if command != "compress" else 0  # frames of margin, and those that a span touches
+    assert all(hidden[wanted])
+    assert hidden.sum() - wanted.sum() <= 2 * near
+
+
+def test_files_of_several_recordings_go_to_a_folder(shown: Vamp, song: Song, tmp_path: Path) -> None:
+    sources = [song(f"{name}.wav", seconds=1) for name in "ab"]
+    ran = shown("vamp", *sources, "-o", tmp_path / "masks", "-q")
+    paths = [tmp_path / "masks" / f"{name}.vamp.0.npy" for name in "ab"]
+    assert (ran.code, ran.out, ran.err) == (0, "".join(f"{path}\n" for path in paths), "")
+    assert all(path.is_file() for path in paths)
+    again = shown("vamp", *sources, "-o", tmp_path / "masks")
+    assert again.code == 3
+    assert "exists" in again.err
+    assert shown("vamp", *sources, "-o", tmp_path / "masks", "--skip-existing").out == ""
+    assert shown("vamp", *sources, "-o", tmp_path / "masks", "--overwrite").code == 0
+    assert shown("vamp", sources[0], "--name", "{stem}.npy", "--dry-run").out == f"{tmp_path / 'a.npy'}\n"
+    assert not (tmp_path / "a.npy").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "says"),
+    [
+        ("vamp", ("-o", "mask.wav"), "no name of a mask"),
+        ("vamp", ("--name", "{stem}.wav"), "no name of a mask"),
+        ("vamp", ("-o", "-"), "no sound"),
+        ("vamp", ("-o", "mask.npy", "--feedback", "2"), "holds one pass"),
+        ("loop", ("-o", "mask.npy"), "turned by half"),
+        ("vamp", ("--stereo", "left"), "choose mid"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(
+    shown: Vamp, song: Song, tmp_path: Path, command: str, options: tuple[str, ...], says: str
+) -> None:
+    source = song(seconds=1)
+    ran = shown(command, source, *options)
+    assert (ran.code, ran.out) == (2, "")
+    assert says in ran.err
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_recording_that_fails_does_not_stop_the_others(shown: Vamp, song: Song, tmp_path: Path) -> None:
+    bad = tmp_path / "a.wav"
+    bad.write_text("no sound")
+    ran = shown("vamp", bad, song("b.wav", seconds=1), "--json")
+    assert ran.code == 3
+    failed, fine = map(json.loads, ran.out.splitlines())
+    assert (failed["input"], failed["exit_code"]) == (str(bad), 3)
+    assert fine["passes"]
+    assert "a.wav" in ran.err
+    assert shown("vamp", bad, song("b.wav", seconds=1), "--fail-fast").out == ""
+
+
+def test_a_token_file_is_shown_as_it_was_made(
+    shown: Vamp, vamp: Vamp, song: Song, tmp_path: Path, tiny_folder: Path
+) -> None:
+    source, path = song(seconds=1, n_channels=2), tmp_path / "song.vamp"
+    wanted = ("--keep-codebooks", 2, "--period", 3, "--stereo", "channels", "--seed", 5)
+    assert vamp("compress", source, *wanted, "-m", tiny_folder, "-o", path).code == 0
+    of_sound = json.loads(shown("compress", source, *wanted, "--json").out)
+    of_file = json.loads(shown("compress", path, "--json").out)
+    assert len(tokens.load(path).tokens) == of_file["n_channels"] == 2
+    assert of_file["seed"] == 5
+    assert of_file["passes"] == of_sound["passes"]
+
+
+def test_sound_comes_from_stdin(shown: Vamp, song: Song, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = song(seconds=1).read_bytes()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+    said = json.loads(shown("vamp", "-", "--json").out)
+    assert (said["input"], said["duration_s"]) == ("-", 1.0)
+
+
+# --- `vamp vamp --mask`
+
+
+@pytest.mark.parametrize("options", [("--amount", 0.5), ("--preset", "unconditional"), ("--period", 3), ("--beats",)])
+@pytest.mark.parametrize("more", [(), ("--feedback", 2), ("--stretch", 2)])
+def test_a_mask_excludes_what_says_what_is_kept(
+    vamp: Vamp, song: Song, options: tuple[object, ...], more: tuple[object, ...]
+) -> None:
+    ran = vamp("vamp", song(seconds=1), "--mask", "m.npy", *(more or options))
+    assert ran.code == 2
+    assert "--mask" in ran.err
+
+
+def test_a_mask_of_another_length_is_refused_before_the_model_loads(
+    vamp: Vamp, song: Song, tmp_path: Path, tiny_folder: Path, no_weights: None
+) -> None:
+    np.save(tmp_path / "m.npy", np.ones(57, bool))
+    ran = vamp("vamp", song(seconds=1), "--mask", tmp_path / "m.npy", "-m", tiny_folder)
+    assert (ran.code, ran.out) == (3, "")
+    assert "(57,)" in ran.err
+    assert "58 frames" in ran.err
+    assert "vamp mask" in ran.err
+
+
+def test_spans_and_pitch_go_with_a_mask(vamp: Vamp, song: Song, tmp_path: Path, tiny_folder: Path) -> None:
+    source = song(seconds=1)
+    np.save(tmp_path / "m.npy", np.arange(58) < 40)
+    ran = vamp(
+        "vamp", source, "--mask", tmp_path / "m.npy", "-m", tiny_folder, "--span", "0.5-0.9", "--steps", 1, "--json"
+    )
+    assert ran.code == 0, ran.err
+    said = json.loads(ran.out)
+    assert said["spans_s"] == [[0.5, pytest.approx(40 * 768 / 44100, abs=1 / 44100)]]
+    (before, _), (after, _) = sf.read(source), sf.read(said["output"])
+    assert np.array_equal(before[:22050], after[:22050])
+    assert np.array_equal(before[30721:], after[30721:])
+    assert not np.array_equal(before, after)
+    assert vamp("vamp", source, "--mask", tmp_path / "m.npy", "-m", tiny_folder, "--pitch", 2, "--steps", 1).code == 0

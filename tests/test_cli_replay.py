@@ -1,0 +1,260 @@
+"""What was made can be made again, to the sample, and told from its file alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from conftest import Ran
+from vampcli import audio, read
+from vampcli.recipe import Recipe, from_text, to_text
+from vampcli.recipes import beside, recipe_of
+
+Vamp = Callable[..., Ran]
+Song = Callable[..., Path]
+Quick = Callable[..., Path]
+
+REQUESTS = {
+    "inpaint": ("--span", "0.3-0.6", "--margin", "2"),
+    "outpaint": ("--after", "0.25", "--before", "0:00.1"),
+    "loop": ("--span", "0.1-0.9", "--repeats", "2", "--variation", "0.5"),
+    "vamp": ("--period", "3", "--prefix", "0.1"),
+    "compress": ("--keep-codebooks", "2"),
+}
+
+
+@pytest.fixture
+def quick(vamp: Vamp, tiny_folder: Path) -> Quick:
+    """Make a take with few steps and seed 3; gives its path."""
+
+    def make(command: str, *args: object) -> Path:
+        ran = vamp(command, *args, "-m", tiny_folder, "--steps", 2, "--fine-steps", 1, "--seed", 3)
+        assert ran.code == 0, ran.err
+        return Path(ran.out.strip())
+
+    return make
+
+
+def recipe_in(path: Path) -> Recipe:
+    found = recipe_of(path)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("command", REQUESTS)
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_a_replay_is_the_same_to_the_sample(vamp: Vamp, quick: Quick, song: Song, command: str, suffix: str) -> None:
+    source = song(n_channels=2, seconds=1, subtype="PCM_16")
+    result = quick(command, source, *REQUESTS[command], "-o", source.with_name(f"made{suffix}"))
+    ran = vamp("replay", result, "--json")
+    assert ran.code == 0, ran.err
+    said = json.loads(ran.out)
+    assert (said["identical"], said["output"]) == (True, str(source.with_name(f"made.replay{suffix}")))
+    one, two = read(result), read(said["output"])
+    assert (one.subtype, two.subtype) == ("PCM_16", "PCM_16")
+    assert np.array_equal(one.samples, two.samples)
+    assert recipe_in(Path(said["output"])).request == recipe_in(result).request
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--only-generated",),
+        ("--difference", "--float32"),
+        ("--int24", "--stereo", "channels"),
+        ("--temperature", "0.5", "--top-p", "0.9"),
+    ],
+)
+def test_a_replay_writes_the_same_part_in_the_same_way(
+    vamp: Vamp, quick: Quick, song: Song, options: tuple[str, ...]
+) -> None:
+    result = quick("inpaint", song(n_channels=2, seconds=1), "--span", "0.3-0.6", *options)
+    ran = vamp("replay", result, "--json")
+    assert json.loads(ran.out)["identical"], ran.err
+    assert sf.info(json.loads(ran.out)["output"]).subtype == sf.info(result).subtype
+
+
+def test_token_files_are_made_again_and_brought_back_again(
+    vamp: Vamp, quick: Quick, song: Song, tiny_folder: Path, tmp_path: Path
+) -> None:
+    packed = quick("compress", song(seconds=1), "--period", 2, "-o", tmp_path / "a.vamp")
+    ran = vamp("replay", packed, "--json")
+    assert json.loads(ran.out)["identical"], ran.err
+    assert (tmp_path / "a.replay.vamp").read_bytes() == packed.read_bytes()
+    assert vamp("compress", packed, "-m", tiny_folder, "-o", tmp_path / "back.wav").code == 0
+    ran = vamp("replay", tmp_path / "back.wav", "--json")
+    assert json.loads(ran.out)["identical"], ran.err
+
+
+def test_one_thing_is_changed(vamp: Vamp, quick: Quick, song: Song, tmp_path: Path) -> None:
+    """The same as asking for it at once."""
+    source = song(seconds=1)
+    result = quick("inpaint", source, "--span", "0.3-0.6")
+    wanted = quick("inpaint", source, "--span", "0.2-0.5", "--temperature", "0.5", "-o", tmp_path / "wanted.wav")
+    ran = vamp("replay", result, "--set", "temperature=0.5", "--set", "span=0.2-0.5", "-o", tmp_path / "again.wav")
+    assert ran.code == 0, ran.err
+    assert np.array_equal(read(tmp_path / "again.wav").samples, read(wanted).samples)
+    assert recipe_in(tmp_path / "again.wav") == recipe_in(wanted)
+    assert "same samples" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("setting", "code", "says"),
+    [
+        ("temperature", 2, "sets nothing"),
+        ("temperatur=1", 2, "no setting 'temperatur'"),
+        ("temperature=hot", 2, "temperature is 'hot'"),
+        ("temperature=-1", 2, "temperature is -1"),
+        ("steps=1.5", 2, "n_steps is 1.5"),
+        ("repeats=2", 2, "no setting 'repeats'"),
+        ("seed=none", 2, "seed is None"),
+        ("span=0.3", 2, "not a span"),
+        ("span=0.3-9", 3, "the span ends at 9 s"),
+        ("synthetic=[]", 2, "no setting 'synthetic'"),
+        ("sha256=0", 2, "no setting 'sha256'"),
+        ("stereo=left", 2, "stereo is 'left'"),
+    ],
+)
+def test_settings_that_cannot_be(vamp: Vamp, quick: Quick, song: Song, setting: str, code: int, says: str) -> None:
+    result = quick("inpaint", song(seconds=1), "--span", "0.3-0.6")
+    ran = vamp("replay", result, "--set", setting)
+    assert (ran.code, ran.out) == (code, "")
+    assert says in ran.err
+    assert not result.with_name(f"{result.stem}.replay.wav").exists()
+
+
+def test_a_moved_input_is_found_beside_the_result_or_named(
+    vamp: Vamp, quick: Quick, song: Song, tmp_path: Path
+) -> None:
+    source = song(seconds=1)
+    result = quick("inpaint", source, "--span", "0.3-0.6", "-o", tmp_path / "made/a.wav")
+    source.rename(tmp_path / "made/song.wav")
+    assert vamp("replay", result, "--overwrite").code == 0
+    moved = (tmp_path / "made/song.wav").rename(tmp_path / "other.wav")
+    ran = vamp("replay", result, "--overwrite")
+    assert ran.code == 3
+    assert "song.wav" in ran.err
+    assert "--input" in ran.err
+    ran = vamp("replay", result, "--overwrite", "--input", moved, "--json")
+    assert json.loads(ran.out)["identical"], ran.err
+
+
+def test_an_input_that_changed_is_refused(vamp: Vamp, quick: Quick, song: Song) -> None:
+    result = quick("inpaint", song(seconds=1), "--span", "0.3-0.6")
+    song(seconds=1, seed=5)
+    ran = vamp("replay", result)
+    assert ran.code == 3
+    assert "its sound is another" in ran.err
+
+
+def test_another_container_is_the_same_input(vamp: Vamp, quick: Quick, song: Song, tmp_path: Path) -> None:
+    source = song(seconds=1, subtype="PCM_16")
+    result = quick("inpaint", source, "--span", "0.3-0.6")
+    samples, rate = sf.read(source)
+    sf.write(tmp_path / "song.flac", samples, rate)
+    ran = vamp("replay", result, "--input", tmp_path / "song.flac", "--json")
+    assert json.loads(ran.out)["identical"], ran.err
+
+
+def test_what_vamp_did_not_make_is_refused(vamp: Vamp, song: Song) -> None:
+    ran = vamp("replay", song())
+    assert ran.code == 3
+    assert "does not say how it was made" in ran.err
+
+
+def test_the_sidecar_stands_in_for_lost_metadata(vamp: Vamp, quick: Quick, song: Song) -> None:
+    result = quick("inpaint", song(seconds=1), "--span", "0.3-0.6", "--sidecar")
+    known, clip = recipe_in(result), read(result)
+    audio.write(result, clip, overwrite=True)  # as another program does
+    assert audio.comment(result) == ""
+    assert recipe_in(result) == known
+    for named in (result, beside(result)):
+        ran = vamp("replay", named, "--json", "--overwrite")
+        assert json.loads(ran.out)["identical"], ran.err
+
+
+def test_a_recipe_changed_by_hand_is_refused_everywhere(vamp: Vamp, quick: Quick, song: Song) -> None:
+    result = quick("inpaint", song(seconds=1), "--span", "0.3-0.6", "--sidecar")
+    text = beside(result).read_text()
+    audio.write(result, read(result), overwrite=True, comment=text.replace('"seed": 3', '"seed": 4'))
+    for command, *options in (("replay",), ("info", "--quick"), ("inpaint", "--span", "0.1-0.2")):
+        ran = vamp(command, result, *options)
+        assert ran.code == 3
+        assert "changed by hand" in ran.err
+
+
+def test_differences_are_said(vamp: Vamp, quick: Quick, song: Song, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = quick("inpaint", song(seconds=1), "--span", "0.3-0.6")
+    monkeypatch.setattr("vampcli.maker.__version__", "9.9")
+    ran = vamp("replay", result)
+    assert ran.code == 0
+    assert "another version of vamp: 0.1.0 then, 9.9 now: the samples may differ" in ran.err
+
+
+def test_other_samples_are_said(vamp: Vamp, quick: Quick, song: Song) -> None:
+    result = quick("inpaint", song(seconds=1), "--span", "0.3-0.6")
+    text, clip = audio.comment(result), read(result)
+    clip.samples[0, 20_000] += 0.25
+    audio.write(result, clip, overwrite=True, comment=text)
+    ran = vamp("replay", result, "--json")
+    assert json.loads(ran.out)["identical"] is False
+    assert "1 of 44100 samples differ" in ran.err
+    assert "-12 dBFS" in ran.err
+
+
+def test_a_folder_of_results_is_replayed(vamp: Vamp, quick: Quick, song: Song, tmp_path: Path) -> None:
+    results = [quick("vamp", song(f"{n}.wav", seconds=0.5), "--period", 3) for n in "ab"]
+    ran = vamp("replay", *results, "-o", f"{tmp_path}/again/", "--json")
+    assert [json.loads(line)["identical"] for line in ran.out.splitlines()] == [True, True], ran.err
+
+
+# --- what is synthetic
+
+
+def test_synthetic_spans_accumulate_over_edits(quick: Quick, song: Song, tmp_path: Path) -> None:
+    first = quick("inpaint", song(seconds=1, rate=1000 * 44), "--span", "0.3-0.6", "-o", tmp_path / "1.wav")
+    assert recipe_in(first).synthetic == ((13200, 26400),)
+    second = quick("inpaint", first, "--span", "0.5-0.75", "--span", "0.9-1", "-o", tmp_path / "2.flac")
+    assert recipe_in(second).synthetic == ((13200, 33000), (39600, 44000))
+    third = quick("outpaint", second, "--before", "0.25", "-o", tmp_path / "3.wav")
+    assert recipe_in(third).synthetic == ((0, 11000), (24200, 44000), (50600, 55000))
+    assert [r.command for r in recipe_in(third).earlier] == ["inpaint", "inpaint"]
+    looped = quick("loop", third, "--span", "0.25-0.75", "--repeats", 2, "--seam", "0.05", "-o", tmp_path / "4.wav")
+    seams = ((0, 1100), (13200, 23100), (35200, 44000))
+    assert recipe_in(looped).synthetic == seams
+    all_of_it = quick("vamp", looped, "--period", 3, "-o", tmp_path / "5.wav")
+    assert recipe_in(all_of_it).synthetic == ((0, 44000),)
+
+
+def test_parts_and_cuts(quick: Quick, song: Song, tmp_path: Path) -> None:
+    part = quick("inpaint", song(seconds=1), "--span", "0.3-0.6", "--only-generated", "-o", tmp_path / "1.wav")
+    assert recipe_in(part).synthetic == ((0, 13230),)
+    clip = read(part)
+    audio.write(
+        part, type(clip)(clip.samples[:, :9000], 44100, clip.subtype), overwrite=True, comment=audio.comment(part)
+    )
+    again = quick("outpaint", part, "--after", "0.1", "-o", tmp_path / "2.wav")
+    assert recipe_in(again).synthetic == ((0, 9000 + 4410),)  # what was cut off is unknown: all counts
+
+
+def test_the_licences_of_all_edits_stay(quick: Quick, vamp: Vamp, song: Song, tmp_path: Path) -> None:
+    first = quick("inpaint", song(seconds=1), "--span", "0.3-0.6")
+    second = quick("inpaint", first, "--span", "0.1-0.2", "-o", tmp_path / "2.wav")
+    assert recipe_in(second).licences == ["MIT"]
+    page = vamp("info", second, "--quick").out
+    for words in ("vamp inpaint, seed 3", "0.100-0.200, 0.300-0.600 s, 40.0 %", "MIT", "cpu, fp32", "before"):
+        assert words in page, page
+
+
+def test_what_goes_to_stdout_is_the_file_it_would_be(quick: Quick, song: Song) -> None:
+    """No path of the result is in its recipe."""
+    text = audio.comment(quick("inpaint", song(seconds=1), "--span", "0.3-0.6", "-o", "x.wav"))
+    assert "x.wav" not in text
+    recipe = from_text(text, "x.wav")
+    assert recipe is not None
+    assert to_text(recipe) == text

@@ -1,0 +1,129 @@
+"""What is foretold of a take is what is then done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from clips import clip
+from test_verbs import every_verb
+from vampcli import SamplingConfig, forecast, sampling
+from vampcli.config import PromptConfig
+from vampcli.engine import Model
+from vampcli.model import Layer, VampNet, VampNetConfig
+from vampcli.places import Places
+from vampcli.verbs import Verb
+from vampcli.verbs.inpaint import Inpaint
+from vampcli.verbs.vamp import Vamp
+
+LONG = 4.0  # several windows of either model, and several regions
+
+
+def foretold(tiny: Model, verb: Verb, config: SamplingConfig, seconds: float = LONG) -> list[forecast.Work]:
+    source, coarse, fine = clip(seconds), tiny.coarse.config, tiny.fine.config
+    plan = verb.plan(source, tiny.codec, coarse.context_frames)
+    passes = verb.passes(source, plan, tiny.codec, coarse, 3)
+    return [forecast.work(passes, coarse, config.n_steps), forecast.work(passes, fine, config.n_fine_steps)]
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
+    """Frames of every pass of a model, by the number of its codebooks, and tokens of every draw."""
+    seen: dict[str, list[int]] = {"2": [], "5": [], "drawn": []}
+    forward, draw = VampNet.forward, sampling._draw
+
+    def watched(self: VampNet, tokens: torch.Tensor, *rest: Any) -> torch.Tensor:
+        seen[str(tokens.shape[1])].append(tokens.shape[2])
+        return forward(self, tokens, *rest)
+
+    def drawn(logits: torch.Tensor, *rest: Any) -> Any:
+        seen["drawn"].append(len(logits))
+        return draw(logits, *rest)
+
+    monkeypatch.setattr(VampNet, "forward", watched)
+    monkeypatch.setattr(sampling, "_draw", drawn)
+    return seen
+
+
+@every_verb
+def test_windows_are_those_that_run(tiny: Model, verb: Verb, calls: dict[str, list[int]]) -> None:
+    """In a single step every window that hides something runs once."""
+    config = SamplingConfig(n_steps=1, n_fine_steps=1)
+    coarse, fine = foretold(tiny, verb, config)
+    list(tiny.takes(clip(LONG), verb, seeds=[3], config=config))
+    assert (coarse.n_windows, fine.n_windows) == (len(calls["2"]), len(calls["5"]))
+    assert (coarse.n_forwards, fine.n_forwards) == (coarse.n_windows, fine.n_windows)
+
+
+MANY = [Vamp(), Vamp(PromptConfig(0), Places([(0.1, 0.5), (2.4, 3.9)])), Inpaint(Places([(1, 1.5)]))]
+
+
+@pytest.mark.parametrize("verb", MANY)
+def test_draws_are_those_of_all_steps(tiny: Model, verb: Verb, calls: dict[str, list[int]]) -> None:
+    config = SamplingConfig(n_steps=5, n_fine_steps=3)
+    works = foretold(tiny, verb, config)
+    list(tiny.takes(clip(LONG), verb, seeds=[3], config=config))
+    assert sum(part.n_classes for part in works) == 32 * sum(calls["drawn"])
+    n_run = len(calls["2"]) + len(calls["5"])
+    assert 0 < n_run <= sum(part.n_forwards for part in works)
+
+
+def test_nothing_hidden_is_no_work(tiny: Model) -> None:
+    (coarse, fine) = foretold(tiny, Vamp(PromptConfig(1)), SamplingConfig())
+    assert coarse == fine == forecast.Work(0, 0, 0.0, 0)
+
+
+@pytest.mark.parametrize("n_conditioning", [0, 2])
+@pytest.mark.parametrize("wanted", [slice(None), slice(5, 16)])
+def test_operations_are_those_that_torch_counts(
+    n_conditioning: int, wanted: slice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = VampNetConfig(5, n_conditioning, 3, 32, 4, 40, 16, 8)
+    model = VampNet(config).eval()
+    spelt_out: Callable[..., torch.Tensor] = lambda q, k, v, attn_mask, dropout_p: (  # noqa: E731
+        (q @ k.transpose(-1, -2)).softmax(-1) @ v  # torch counts the parts, but not its own attention on a CPU
+    )
+    monkeypatch.setattr("vampcli.model.F.scaled_dot_product_attention", spelt_out)
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        model(torch.randint(0, 16, (1, 5, 40)), wanted)
+    n_wanted = len(range(40)[wanted])
+    assert forecast.forward_flops(config, 40, n_wanted) == counter.get_total_flops()
+
+
+def test_regions_lie_on_the_canvas(tiny: Model) -> None:
+    """Frames hidden far apart are regions of their own; both begin and end with what is hidden."""
+    source, verb = clip(8), Inpaint(Places([(3, 3.2), (6, 6.5)]))
+    plan = verb.plan(source, tiny.codec, 80)
+    (one,) = verb.passes(source, plan, tiny.codec, tiny.coarse.config, 0)
+    assert plan.first_frame > 0
+    assert tuple(forecast.sampled_regions(one, 80)) == plan.hidden
+
+
+def test_the_rate_of_a_layer_is_its_operations_over_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layer that takes 50 ms by the clock: four fit into the fifth of a second."""
+    now = [0.0]
+    monkeypatch.setattr(forecast.time, "perf_counter", lambda: now[0])
+    own = Layer.forward
+
+    def slow(self: Layer, *args: Any) -> torch.Tensor:
+        now[0] += 0.05
+        return own(self, *args)
+
+    monkeypatch.setattr(Layer, "forward", slow)
+    forecast.layer_rate.cache_clear()
+    config = VampNetConfig(5, 0, 1, 32, 4, 40, 16, 8)
+    with_classifier = forecast.forward_flops(config, 40, 40)
+    other = 2 * 40 * (5 * 8 * 32 + 32 * 5 * 16)
+    assert forecast.layer_rate(config, torch.float32) == pytest.approx((with_classifier - other) / 0.05)
+    forecast.layer_rate.cache_clear()
+
+
+def test_seconds_grow_with_work(tiny: Model) -> None:
+    few = foretold(tiny, Vamp(), SamplingConfig(n_steps=4))
+    many = foretold(tiny, Vamp(), SamplingConfig(n_steps=36))
+    assert 0 < forecast.seconds(few, 1e9) < forecast.seconds(many, 1e9)
+    assert forecast.seconds(many, 2e9) == pytest.approx(forecast.seconds(many, 1e9) / 2)

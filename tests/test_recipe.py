@@ -1,0 +1,170 @@
+"""A recipe comes back as it was written, from every container; whatever was changed by hand is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conftest import music, quiet
+from recipes import recipe
+from vampcli import Waveform, audio, write
+from vampcli.config import Counted, PromptConfig, SamplingConfig, TempoConfig
+from vampcli.errors import InputError
+from vampcli.places import Places
+from vampcli.recipe import MOST_EARLIER, Recipe, audio_hash, from_text, to_text
+from vampcli.verbs import request
+from vampcli.verbs.compress import Compress
+from vampcli.verbs.inpaint import Inpaint
+from vampcli.verbs.loop import Loop
+from vampcli.verbs.outpaint import Outpaint
+from vampcli.verbs.vamp import Vamp
+
+
+def chained(n: int) -> Recipe:
+    """A recipe with n edits before it."""
+    made = recipe()
+    for seed in range(n):
+        made = recipe(seed=seed, source=replace(made.source, recipe=made))
+    return made
+
+
+@pytest.mark.parametrize("n_earlier", [0, 1, 5])
+def test_a_recipe_comes_back(n_earlier: int) -> None:
+    made = chained(n_earlier)
+    assert from_text(to_text(made), "a.wav") == made
+    assert len(made.earlier) == n_earlier
+
+
+def test_too_many_edits_are_forgotten_the_oldest_first() -> None:
+    made = from_text(to_text(chained(MOST_EARLIER + 3)), "a.wav")
+    assert made is not None
+    assert [r.seed for r in made.earlier] == list(range(MOST_EARLIER + 1, 1, -1))
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3", ".aiff"])
+@pytest.mark.parametrize("n_earlier", [0, 3])
+def test_a_recipe_survives_every_container(tmp_path: Path, suffix: str, n_earlier: int) -> None:
+    made, path = chained(n_earlier), tmp_path / f"a{suffix}"
+    write(path, quiet(2, 5000), comment=to_text(made))
+    assert from_text(audio.comment(path), str(path)) == made
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
+def test_a_long_recipe_survives(tmp_path: Path, suffix: str) -> None:
+    made = recipe(synthetic=tuple((2 * i, 2 * i + 1) for i in range(20_000)))
+    write(tmp_path / f"a{suffix}", quiet(), comment=to_text(made))
+    assert from_text(audio.comment(tmp_path / f"a{suffix}"), "a") == made
+
+
+def test_aiff_goes_without_a_long_one_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path / "a.aiff", quiet(), comment="x" * 10_000)
+    assert audio.comment(tmp_path / "a.aiff") == ""
+    assert "AIFF holds comments of 8192 bytes" in caplog.text
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".aiff"])
+def test_a_comment_changes_no_sample(tmp_path: Path, suffix: str) -> None:
+    samples = np.round(music(0.2, 44100, 2) * 32767) / 32768
+    clip = Waveform(samples.astype(np.float32), 44100, "PCM_16")
+    write(tmp_path / f"a{suffix}", clip, comment=to_text(recipe()), loop=(5, 50))
+    assert np.array_equal(audio.read(tmp_path / f"a{suffix}").samples, clip.samples)
+
+
+@pytest.mark.parametrize("text", ["", "recorded in Paris", "{}", '{"a": 1}', "[1]"])
+def test_what_others_wrote_is_no_recipe(text: str) -> None:
+    assert from_text(text, "a.wav") is None
+
+
+REFUSED: list[tuple[str, Callable[[dict[str, Any]], Any]]] = [
+    ("its checksum does not fit", lambda r: r.update(seed=5)),
+    ("its checksum does not fit", lambda r: r["sampling"].update(temperature=0.9)),
+    ("its checksum does not fit", lambda r: r.update(synthetic=[])),
+    (r"\[sampling\]: temperature is -1", lambda r: r["sampling"].update(temperature=-1)),
+    (r"\[sampling\]: temperature is 'hot'", lambda r: r["sampling"].update(temperature="hot")),
+    (r"\[sampling\]: unknown key 'heat'", lambda r: r["sampling"].update(heat=1)),
+    ("seed is 1.5", lambda r: r.update(seed=1.5)),
+    ("stereo is 'left'", lambda r: r.update(stereo="left")),
+    (r"\[source\]: 'sha256' is missing", lambda r: r["source"].pop("sha256")),
+    (r"synthetic\[0\] is \[1\]", lambda r: r.update(synthetic=[[1]])),
+    ("a synthetic span is empty or reversed", lambda r: r.update(synthetic=[[5, 5]])),
+    ("another format than 1", lambda r: r.update(format=2)),
+    ("another format than 1", lambda r: r.pop("format")),
+]
+
+
+@pytest.mark.parametrize(("says", "edit"), REFUSED)
+def test_a_recipe_changed_by_hand_is_refused_with_what_is_wrong(
+    says: str, edit: Callable[[dict[str, Any]], Any]
+) -> None:
+    whole = json.loads(to_text(recipe()))
+    edit(whole["vamp_recipe"])
+    with pytest.raises(InputError, match=says) as caught:
+        from_text(json.dumps(whole), "a.wav")
+    assert "a.wav" in caught.value.message
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("cut", [5, 40, 300, 600])
+def test_a_recipe_cut_off_is_damaged(cut: int) -> None:
+    text = to_text(recipe())
+    with pytest.raises(InputError, match="is damaged") as caught:
+        from_text(text[:-cut], "a.wav")
+    assert caught.value.hint
+
+
+def test_nan_is_no_number() -> None:
+    text = to_text(recipe()).replace('"temperature": 0.8', '"temperature": NaN')
+    with pytest.raises(InputError, match="NaN is no number"):
+        from_text(text, "a.wav")
+
+
+REQUESTS = [
+    Inpaint(Places(((1.0, 2.5), Counted("bars", 1, 2)), TempoConfig(90.0, 0.5, 3), "beat"), "auto", 4.0),
+    Outpaint(1.5, 0.25, 2),
+    Loop(Places(((0.0, 1.0),)), 4, 0.5, 0.2),
+    Vamp(PromptConfig(beats=True, beat_width_ms=20.0, n_kept_codebooks=2), Places(), 0.5, 0.25),
+    Vamp(amount=0.4),
+    Compress(3, 2),
+]
+
+
+@pytest.mark.parametrize("asked", REQUESTS, ids=lambda asked: asked.command)
+def test_a_request_comes_back_through_json(asked: Any) -> None:
+    table = json.loads(json.dumps(request.to_table(asked)))
+    assert request.from_table(asked.command, table, "here") == asked
+
+
+def test_a_request_of_no_command_or_with_a_wrong_field_is_refused() -> None:
+    with pytest.raises(InputError, match="here: there is no command 'sing'"):
+        request.from_table("sing", {}, "here")
+    with pytest.raises(InputError, match=r"here \[request\]: repeats is 0|here \[request\]: 0 repeats"):
+        request.from_table("loop", {"repeats": 0}, "here")
+    with pytest.raises(InputError, match=r"here \[request\] \[places\]: snap is 'bar'"):
+        request.from_table("inpaint", {"places": {"snap": "bar"}}, "here")
+
+
+def test_the_hash_is_of_the_sound() -> None:
+    clip = quiet(2)
+    assert audio_hash(replace(clip, samples=clip.samples.astype(np.float64), subtype="DOUBLE")) == audio_hash(clip)
+    nearly = clip.samples.copy()
+    nearly[1, 7] = np.nextafter(nearly[1, 7], 1)
+    others = [replace(clip, samples=nearly), replace(clip, sample_rate=48000), replace(clip, samples=clip.samples[:1])]
+    others.append(replace(clip, samples=clip.samples.reshape(1, -1)))
+    assert len({audio_hash(c) for c in (clip, *others)}) == 5
+
+
+def test_all_licences_are_kept() -> None:
+    first = recipe()
+    licensed = replace(first, made_by=replace(first.made_by, licence="CC-BY-NC-SA-4.0"))
+    assert recipe(source=replace(first.source, recipe=licensed)).licences == ["CC-BY-SA-4.0", "CC-BY-NC-SA-4.0"]
+
+
+def test_sampling_is_whole() -> None:
+    """A recipe does not lean on defaults that may change."""
+    assert json.loads(to_text(recipe()))["vamp_recipe"]["sampling"].keys() == asdict(SamplingConfig()).keys()
