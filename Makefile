@@ -32,8 +32,8 @@ format: .venv/dev.stamp  ## bring the code into shape
 	$(BIN)/ruff format .
 
 picture: .venv/dev.stamp  ## make the picture and the sound of the README again
-	$(BIN)/vamp inpaint examples/island-dreams.wav --start 4 --end 6 --seed 7 --overwrite -o examples/island-dreams.made.flac
-	$(BIN)/python docs/picture.py examples/island-dreams.wav examples/island-dreams.made.flac 4 6 docs/inpaint.png
+	$(BIN)/vamp inpaint examples/island-dreams.wav --start 4 --end 6 --seed 7 --overwrite \
+	  -o examples/island-dreams.made.flac --plot docs/inpaint.png
 
 free-music: .venv/run.stamp  ## fetch free music (Debian packages, gigabytes) and prepare it in data/; ARGS=--dry-run
 	$(BIN)/python scripts/free_music.py $(ARGS)
