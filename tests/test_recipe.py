@@ -15,6 +15,7 @@ from conftest import music, quiet
 from recipes import recipe
 from vampcli import Waveform, audio, write
 from vampcli.config import Counted, PromptConfig, SamplingConfig, TempoConfig
+from vampcli.engine import Model
 from vampcli.errors import InputError
 from vampcli.places import Places
 from vampcli.recipe import MOST_EARLIER, Recipe, audio_hash, from_text, to_text
@@ -168,3 +169,22 @@ def test_all_licences_are_kept() -> None:
 def test_sampling_is_whole() -> None:
     """A recipe does not lean on defaults that may change."""
     assert json.loads(to_text(recipe()))["vamp_recipe"]["sampling"].keys() == asdict(SamplingConfig()).keys()
+
+
+# --- in Python
+
+
+def test_takes_have_recipes_and_write_them(tiny: Model, song: Callable[..., Path], tmp_path: Path) -> None:
+    quick = SamplingConfig(n_steps=2, n_fine_steps=1)
+    one, two = tiny.inpaint(song(seconds=1), [(0.25, 0.5)], seed=4, n_takes=2, config=quick)
+    assert one.recipe is not None
+    assert two.recipe == replace(one.recipe, seed=5)
+    assert (one.recipe.made_by.device, one.recipe.made_by.dtype, one.recipe.sampling) == ("cpu", "fp32", quick)
+    two.write(tmp_path / "two.wav")
+    (third,) = tiny.outpaint(tmp_path / "two.wav", after_s=0.5, config=quick)
+    assert third.recipe is not None
+    assert third.recipe.source.recipe == two.recipe
+    assert third.recipe.synthetic == ((11025, 22050), (44100, 66150))
+    asked = request.from_table(third.recipe.command, json.loads(json.dumps(third.recipe.request)), "here")
+    (again,) = tiny.takes(tmp_path / "two.wav", asked, seeds=[third.seed], config=third.recipe.sampling)
+    assert np.array_equal(again.audio.samples, third.audio.samples)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from vampcli.audio import Waveform
+from vampcli.audio import Waveform, write
 from vampcli.config import SamplingConfig, Stereo
-from vampcli.recipe import Recipe
+from vampcli.recipe import Recipe, to_text
 from vampcli.sampling import Progress, part_of
 
 __all__ = ["Order", "Stereo", "Take"]
@@ -65,3 +66,7 @@ class Take:
     spans: tuple[tuple[int, int], ...]
     base: Waveform
     recipe: Recipe | None = None
+
+    def write(self, path: str | Path, overwrite: bool = False) -> None:
+        """Write the audio, with its recipe in the metadata, as `vampcli.write` does."""
+        write(path, self.audio, overwrite=overwrite, comment=to_text(self.recipe) if self.recipe else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
@@ -19,9 +20,10 @@ VERBS: dict[str, type[Verb]] = {verb.command: verb for verb in (Inpaint, Outpain
 
 
 def to_table(request: Verb) -> dict[str, Any]:
-    """The fields of a request, as JSON can hold them."""
+    """The fields of a request, as JSON gives them back: lists, no tuples."""
     assert is_dataclass(request)
-    return asdict(request)
+    table: dict[str, Any] = json.loads(json.dumps(asdict(request)))
+    return table
 
 
 def from_table(command: str, table: dict[str, Any], where: str) -> Verb:
