@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vampcli.cli.console import Console
-from vampcli.cli.scheme import Facts, Job, Opened, Scheme, source_of
+from vampcli.cli.scheme import Job, Load, Opened, Results, Scheme, source_of
 from vampcli.cli.writing import Describe, made, nothing_more
 
 if TYPE_CHECKING:
     from vampcli.checkpoint import Outline
-    from vampcli.engine import Model
     from vampcli.verbs import Verb
 
 
@@ -48,6 +47,6 @@ class AudioScheme(Scheme):
         summary = f"{plan.n_hidden_frames} frames ({spans}{more})"
         return Opened(job, request, clip, source_of(job, clip), plan, facts, summary)
 
-    def make(self, model: Model, opened: Opened, console: Console) -> Iterator[tuple[Path, int, Facts]]:
+    def make(self, load: Load, opened: Opened, console: Console) -> Results:
         """See `Scheme.make`."""
-        return made(model, opened, self.common, console, self.describe, self.loops)
+        return made(load(), opened, self.common, console, self.describe, self.loops)

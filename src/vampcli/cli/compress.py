@@ -15,7 +15,7 @@ from vampcli.cli.console import Console
 from vampcli.cli.options import Common
 from vampcli.cli.outputs import make_folder
 from vampcli.cli.pictures import draw_tokens
-from vampcli.cli.scheme import Facts, Job, Opened, Scheme, source_of
+from vampcli.cli.scheme import Facts, Job, Load, Opened, Results, Scheme, source_of
 from vampcli.cli.writing import made, written
 from vampcli.config import SamplingConfig
 from vampcli.errors import InputError, ModelError, UsageError
@@ -174,8 +174,9 @@ class CompressScheme(Scheme):
         summary = f"{clip.duration_s:.2f} s out of {bits:.0f} bit/s ({n_kept} codebooks, period {request.period})"
         return Opened(job, request, clip, source, plan, facts, summary)
 
-    def make(self, model: Model, opened: Opened, console: Console) -> Iterator[tuple[Path, int, Facts]]:
+    def make(self, load: Load, opened: Opened, console: Console) -> Results:
         """See `Scheme.make`."""
+        model = load()
         if isinstance(opened, OpenedTokens):
             yield from self._bring_back(model, opened, console)
         elif opened.job.paths[0].suffix.lower() == TOKENS:

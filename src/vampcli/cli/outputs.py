@@ -29,6 +29,7 @@ class Naming:
         below: where in the folder of the inputs this one lies; the same place in `out`.
         several: there may be other inputs, so `out` must be a folder.
         piped: the file that stands for stdout, where `out` is `-`.
+        ext: {ext}.
     """
 
     source: Path
@@ -39,6 +40,7 @@ class Naming:
     below: Path = Path()
     several: bool = False
     piped: Path | None = None
+    ext: str = "wav"
 
     @property
     def by_rank(self) -> bool:
@@ -90,7 +92,7 @@ class Naming:
             "seed": seed,
             "n": index + 1,
             "model": Path(self.model).name,
-            "ext": "wav",
+            "ext": self.ext,
         }
         try:
             fields = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]

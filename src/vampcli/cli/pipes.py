@@ -83,21 +83,28 @@ class Pipes:
 
 
 @contextmanager
-def pipes(inputs: Sequence[str], common: Common) -> Iterator[Pipes]:
+def pipes(inputs: Sequence[str], common: Common, sounds: bool = True) -> Iterator[Pipes]:
     """Find out whether stdin and stdout hold sound; their files are gone at the end, however it comes.
 
     What is made of `-` goes to stdout unless -o says otherwise.
 
+    Args:
+        inputs: as they were typed.
+        common: says where results go.
+        sounds: whether they are sound.
+
     Raises:
         InputError: stdin or stdout is closed, stdin is a terminal, or there is no room for temporary files.
-        UsageError: stdin is named twice, or stdout is a terminal or holds JSON.
+        UsageError: stdin is named twice, or stdout is a terminal, holds JSON or would get what is no sound.
     """
     reads = PIPE in inputs
-    writes = common.out == PIPE or (reads and common.out is None)
+    writes = common.out == PIPE or (reads and common.out is None and sounds)
     if inputs.count(PIPE) > 1:
         raise UsageError(f"{PIPE} is named {inputs.count(PIPE)} times", "stdin is read once; leave the others out")
     if reads:
         _check_stdin()
+    if writes and not sounds:
+        raise UsageError("no sound comes of this for stdout", "name a file with -o, or leave -o out")
     if writes:
         _check_stdout(common)
     if not (reads or writes):

@@ -44,6 +44,14 @@ class Forecaster:
     device: torch.device
     dtype: torch.dtype
 
+    @classmethod
+    def of(cls, outline: Outline, common: Common) -> Forecaster:
+        """For takes as the options say."""
+        from vampcli.devices import pick_device, pick_dtype
+
+        device = pick_device(common.device)
+        return cls(outline, common.sampling, device, pick_dtype(common.dtype, device))
+
     def n_frames(self, plan: Plan, file_rate: int) -> int:
         """Length of a plan's canvas, in frames."""
         grid = self.outline.codec.grid
@@ -127,8 +135,7 @@ def picture(kept: NDArray[np.floating], encoding: str) -> str:
 def table(facts: Facts, pictures: list[str], encoding: str) -> str:
     """The same for people; a picture for each pass."""
     frames = f"{facts['n_frames']} frames, {facts['frame_rate']:.2f} a second"
-    lines = [f"{facts['input']}: {facts['command']}, seed {facts['seed']}, {facts['model']}"]
-    lines += [_row("length", f"{facts['duration_s']:.2f} s: {frames}")]
+    lines = [_row("length", f"{facts['duration_s']:.2f} s: {frames}")]
     for one, line in zip(facts["passes"], pictures, strict=True):
         lines += ["", f"{one['name']}:"] if one["name"] else []
         lines += [*_pass_rows(one, facts["n_coarse"], encoding), line]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -19,7 +18,7 @@ from vampcli.cli.loop import loop_scheme
 from vampcli.cli.options import Common
 from vampcli.cli.outputs import names_folder
 from vampcli.cli.run import run
-from vampcli.cli.scheme import Facts, Job, Opened, Scheme, Wanted
+from vampcli.cli.scheme import Facts, Job, Load, Opened, Results, Scheme, Wanted
 from vampcli.cli.settings import changed
 from vampcli.errors import DeviceError, InputError
 from vampcli.formats import TOKENS
@@ -28,7 +27,6 @@ from vampcli.recipes import SIDECAR
 
 if TYPE_CHECKING:
     from vampcli.checkpoint import Outline
-    from vampcli.engine import Model
 
 
 @guarded
@@ -167,15 +165,15 @@ class ReplayScheme(Scheme):
         own = {f.name: getattr(opened, f.name) for f in fields(Opened)} | {"job": job, "source": source}
         return Replayed(**own, opened=opened, scheme=scheme, recipe=recipe)
 
-    def make(self, model: Model, opened: Opened, console: Console) -> Iterator[tuple[Path, int, Facts]]:
+    def make(self, load: Load, opened: Opened, console: Console) -> Results:
         """See `Scheme.make`."""
         assert isinstance(opened, Replayed)
-        for difference in differences(opened.recipe.made_by, model.made_by):
+        for difference in differences(opened.recipe.made_by, load().made_by):
             console.note(f"{opened.job.title}: {difference}: the samples may differ")
         before, result = opened.opened, _result(opened.job.source)
         inner = replace(before, job=replace(before.job, name=str(before.job.source)), source=opened.source)
-        for path, seed, facts in opened.scheme.make(model, inner, console):
-            if not self.settings and self.other_model is None and result.is_file():
+        for path, seed, facts in opened.scheme.make(load, inner, console):
+            if path and not self.settings and self.other_model is None and result.is_file():
                 facts, words = compared(result, path)
                 console.note(f"{path.name}: {words}")
             yield path, seed, facts

@@ -6,6 +6,7 @@ import os
 import secrets
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ def run(scheme: Scheme, inputs: list[str]) -> None:
     """
     common, console = scheme.common, Console(scheme.common.quiet, scheme.common.verbose)
     common.sampling, common.channels  # noqa: B018 (both may refuse)
-    with pipes(inputs, common) as piped:
+    with pipes(inputs, common, scheme.sounds) as piped:
         found = sources(piped.inputs(inputs), common.recursive, scheme.suffixes, common.out)
         jobs = _jobs(scheme, found, piped)
         runner = _Runner(scheme, console, piped, many=found.several)
@@ -57,8 +58,8 @@ def _jobs(scheme: Scheme, found: Sources, piped: Pipes) -> list[Job]:
         seeds = [seed + i for i in range(common.takes)]
         template, model = scheme.template_of(one.path), scheme.wanted(one.path).model
         after = piped.template(one.path)
-        naming = Naming(after, out, template, scheme.command, model, one.below, found.several, piped.target)
-        paths = _paths(naming, seeds, common)
+        naming = Naming(after, out, template, scheme.command, model, one.below, found.several, piped.target, scheme.ext)
+        paths = scheme.paths(naming, seeds)
         for path in paths:
             scheme.check(one.path, path)
         jobs.append(Job(one.path, tuple(paths), tuple(seeds), piped.name(one.path), naming))
@@ -95,27 +96,12 @@ def _without_results(jobs: list[Job], overwrite: bool) -> list[Job]:
     return kept
 
 
-def _paths(naming: Naming, seeds: list[int], common: Common) -> list[Path]:
-    """Where the takes go; where the best are chosen, all places that these may get."""
-    if common.keep is None:
-        return naming.paths(seeds)
-    if naming.by_rank:
-        return naming.paths(seeds[: common.keep])
-    if common.skip_existing:
-        raise UsageError(
-            "--skip-existing cannot know the seeds of the best", "name them by rank: --name {stem}.{n}.wav"
-        )
-    from vampcli.ranking.choosing import spare
-
-    return naming.paths([*seeds, *spare(seeds)])
-
-
 def _wanted(job: Job, common: Common) -> Job | None:
     """The takes that are not there yet; None if all are."""
     wanted = [i for i, path in enumerate(job.paths) if not (common.skip_existing and path.exists())]
-    if not wanted:
+    if job.paths and not wanted:
         return None
-    if common.keep is not None:
+    if common.keep is not None or not job.paths:
         return job
     return replace(job, paths=tuple(job.paths[i] for i in wanted), seeds=tuple(job.seeds[i] for i in wanted))
 
@@ -142,14 +128,16 @@ class _Runner:
         if common.dry_run:
             self._foretell(opened)
             return
-        model = self._loaded(self.scheme.wanted(job.source))
         try:
-            for path, seed, facts in self.scheme.make(model, opened, self.console):
+            load = partial(self._loaded, self.scheme.wanted(job.source))
+            for path, seed, facts in self.scheme.make(load, opened, self.console):
                 self._tell(opened, path, seed, facts)
         except InputError as error:
             self._failed(job, error)
             return
         self.n_done += 1
+        if not opened.summary:
+            return
         seeds = f"seed {job.seeds[0]}" if len(job.seeds) == 1 else f"seeds {job.seeds[0]} to {job.seeds[-1]}"
         self._note(job, f"{opened.summary} made in {time.monotonic() - began:.1f} s, {seeds}")
 
@@ -190,14 +178,14 @@ class _Runner:
     def _note(self, job: Job, text: str) -> None:
         self.console.note(f"{job.title}: {text}" if self.many else text)
 
-    def _tell(self, opened: Opened, path: Path, seed: int, more: Facts) -> None:
+    def _tell(self, opened: Opened, path: Path | None, seed: int, more: Facts) -> None:
         common = self.scheme.common
-        if path == self.piped.target:
+        if path is not None and path == self.piped.target:
             if not common.dry_run:
                 self.piped.give_out(path)
             return
         facts = {
-            "output": str(path),
+            "output": path and str(path),
             "seed": seed,
             "input": opened.job.name,
             "command": self.scheme.command,
@@ -206,7 +194,8 @@ class _Runner:
             **opened.facts,
             **more,
         }
-        self.console.result(facts if common.as_json else str(path))
+        if common.as_json or path is not None:
+            self.console.result(facts if common.as_json else str(path))
 
     def outline(self, wanted: Wanted) -> Outline:
         """What is known of a model without a weight, and that this machine can run it as asked."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from vampcli.cli.console import Console
 from vampcli.cli.options import Common
 from vampcli.cli.outputs import Naming
+from vampcli.errors import UsageError
 from vampcli.formats import container
 from vampcli.recipe import Source, audio_hash
 
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from vampcli.verbs import Verb
 
 Facts = dict[str, Any]
+
+Results = Iterator[tuple[Path | None, int, Facts]]
+"""What has been made: the file if there is one, the seed, and what there is to say of it."""
+
+Load = Callable[[], "Model"]
+"""Gives the model, which is loaded if it is not yet."""
 
 
 class Wanted(NamedTuple):
@@ -62,10 +69,14 @@ class Scheme:
     Attributes:
         command: its name.
         common: the options of all commands.
+        sounds: whether sound comes of it, which stdout may get.
+        ext: of results, if nobody names it.
     """
 
     command: str
     common: Common
+    sounds: ClassVar[bool] = True
+    ext: ClassVar[str] = "wav"
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -84,6 +95,21 @@ class Scheme:
         """How results are named; None = as everywhere."""
         return self.common.name
 
+    def paths(self, naming: Naming, seeds: list[int]) -> list[Path]:
+        """Where the takes go; where the best are chosen, all places that these may get."""
+        common = self.common
+        if common.keep is None:
+            return naming.paths(seeds)
+        if naming.by_rank:
+            return naming.paths(seeds[: common.keep])
+        if common.skip_existing:
+            raise UsageError(
+                "--skip-existing cannot know the seeds of the best", "name them by rank: --name {stem}.{n}.wav"
+            )
+        from vampcli.ranking.choosing import spare
+
+        return naming.paths([*seeds, *spare(seeds)])
+
     def check(self, source: Path, path: Path) -> None:
         """Refuse an output of a kind that the command does not write, or not of such a source."""
         container(path)
@@ -92,8 +118,8 @@ class Scheme:
         """Read a recording and find all that can be wrong, without a weight."""
         raise NotImplementedError
 
-    def make(self, model: Model, opened: Opened, console: Console) -> Iterator[tuple[Path, int, Facts]]:
-        """Make and write the takes: path, seed, and what there is to say of each."""
+    def make(self, load: Load, opened: Opened, console: Console) -> Results:
+        """Make and write the takes."""
         raise NotImplementedError
 
 
@@ -108,7 +134,7 @@ class Opened:
         source: what a recipe says of it.
         plan: where it will change.
         facts: what there is to say of it, for `--json`.
-        summary: the same in a few words.
+        summary: the same in a few words; empty if nothing is made of it.
     """
 
     job: Job

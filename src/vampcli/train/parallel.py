@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -70,4 +71,5 @@ def launched(device: torch.device) -> tuple[Processes, torch.device]:
     except ImportError as error:
         raise UsageError("several processes need accelerate", 'pip install "vampcli[train]"') from error
     accelerator = Accelerator(cpu=device.type == "cpu")
+    atexit.register(accelerator.end_training)  # a process that leaves its group standing may abort on its way out
     return Launched(accelerator), accelerator.device
