@@ -524,3 +524,26 @@ def test_inputs_are_needed_for_all_but_printing(cli: Vamp, places: Places) -> No
     assert "Missing argument 'INPUT'" in ran.err
     assert "Usage: vamp loop" in ran.err
     assert cli("loop --print-config").out == cli("loop a.wav --print-config").out
+
+
+def test_a_token_file_contradicts_only_what_is_typed(
+    vamp: Vamp, song: Callable[..., Path], places: Places, tiny_folder: Path
+) -> None:
+    source, model = song(seconds=0.5), ("-m", tiny_folder, "-d", "cpu", "--seed", 1)
+    assert vamp("compress", source, *model, "-o", "song.vamp").code == 0
+    assert vamp("compress", "song.vamp", *model, "-o", "plain.wav").code == 0
+    places.say('stereo = "channels"\n[compress]\nbitrate = 900', TEMPERATURE="0.9")
+    ran = vamp("compress", "song.vamp", *model, "-o", "configured.wav")
+    assert ran.code == 0, ran.err
+    assert Path("configured.wav").read_bytes() == Path("plain.wav").read_bytes()
+    assert vamp("compress", "song.vamp", *model, "--temperature", 0.9, "-o", "typed.wav").code == 2
+
+
+def test_masks_do_not_go_where_sound_does(
+    vamp: Vamp, song: Callable[..., Path], places: Places, tiny_folder: Path
+) -> None:
+    places.say('out = "made"\n[vamp]\nname = "{n}.wav"')
+    source, model = song(seconds=0.5), ("-m", tiny_folder, "-d", "cpu", "--json")
+    assert json.loads(vamp("mask", "vamp", source, *model).out)["output"] is None
+    assert json.loads(vamp("mask", "vamp", source, *model, "-o", "m.npy").out)["output"] == "m.npy"
+    assert not Path("made").exists()

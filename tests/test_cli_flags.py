@@ -16,6 +16,7 @@ from conftest import Ran
 from vampcli import SamplingConfig, ownmask
 from vampcli.cli import main, scheme
 from vampcli.cli.command import command
+from vampcli.cli.names import FIELDS
 from vampcli.cli.options import Common, parse_margin
 from vampcli.config import Counted, PromptConfig, TempoConfig
 from vampcli.places import Places
@@ -172,7 +173,7 @@ def test_common_reaches_the_sampler_and_its_defaults_are_the_samplers() -> None:
         assert common.sampling == dataclasses.replace(SamplingConfig(), **{field.name: value})
     assert [
         dataclasses.replace(Common(), **{name: True}).subtype for name in ("dry_run", "int16", "int24", "float32")
-    ] == [None, "PCM_16", "PCM_24", "FLOAT"]
+    ] == ["", "PCM_16", "PCM_24", "FLOAT"]
 
 
 @pytest.mark.parametrize(("typed", "request_made"), REQUESTS)
@@ -209,13 +210,11 @@ def test_defaults_that_help_tells_are_those_of_compress() -> None:
 
 
 def test_defaults_that_help_tells_are_those_of_a_prompt() -> None:
-    renamed = {"keep_codebooks": "n_kept_codebooks", "beat_width": "beat_width_ms", "onset_width": "onset_width_ms"}
-    renamed["feedback"] = "n_passes"
     told = {}
     for name, parameter in inspect.signature(COMMANDS["vamp"], eval_str=True).parameters.items():
         shown = getattr(getattr(parameter.annotation, "__metadata__", [None])[0], "show_default", None)
         if isinstance(shown, str) and shown.isdecimal():
-            told[renamed.get(name, name)] = float(shown)
+            told[FIELDS.get(name, name)] = float(shown)
     fields = {f.name: f.default for f in dataclasses.fields(PromptConfig)}
     assert told == {name: float(value) for name, value in fields.items() if type(value) in (int, float)}
     assert PromptConfig().resolved_period == 7

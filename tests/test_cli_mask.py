@@ -224,13 +224,14 @@ def test_a_token_file_is_shown_as_it_was_made(
     shown: Vamp, vamp: Vamp, song: Song, tmp_path: Path, tiny_folder: Path
 ) -> None:
     source, path = song(seconds=1, n_channels=2), tmp_path / "song.vamp"
-    wanted = ("--keep-codebooks", 2, "--period", 3, "--stereo", "channels", "--seed", 5)
+    wanted = ("--keep-codebooks", 2, "--period", 3, "--stereo", "channels", "--seed", 5, "--steps", 4)
     assert vamp("compress", source, *wanted, "-m", tiny_folder, "-o", path).code == 0
     of_sound = json.loads(shown("compress", source, *wanted, "--json").out)
     of_file = json.loads(shown("compress", path, "--json").out)
     assert len(tokens.load(path).tokens) == of_file["n_channels"] == 2
     assert of_file["seed"] == 5
     assert of_file["passes"] == of_sound["passes"]
+    assert of_file["n_forwards"] == of_sound["n_forwards"]
 
 
 def test_sound_comes_from_stdin(shown: Vamp, song: Song, monkeypatch: pytest.MonkeyPatch) -> None:

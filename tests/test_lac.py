@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from oracles import copy_from_dac
-from vampcli import convert
 from vampcli.codec.lac import LacCodec, LacConfig
+from vampcli.convert.codecs import open_lac
 
 OFFICIAL = Path(__file__).parent / "data/official"
 N_FRAMES = 48
@@ -20,7 +20,9 @@ N_FRAMES = 48
 
 @pytest.fixture(scope="module")
 def codec() -> LacCodec:
-    return convert.read_codec(OFFICIAL / "codec.pth").eval().requires_grad_(False)
+    codec, tensors = open_lac(OFFICIAL / "codec.pth")
+    codec.load_state_dict(dict(tensors), assign=True)
+    return codec.eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="module")

@@ -17,13 +17,13 @@ SOURCE = Path(vampcli.__file__).parent
 # From the bottom to the top. A module imports from lower layers, or from its own if no cycle results.
 LAYERS = [
     {"errors"},
-    {"grid", "config", "presets", "formats", "files", "wavchunks", "bitrate", "tables", "labels"},
-    {"noise", "masks", "prompts", "audio", "recipe", "level", "resampling", "pasting", "recordings", "ownmask"},
+    {"grid", "config", "presets", "formats", "files", "origins", "tensorfile", "wavchunks", "bitrate", "tables"},
+    {"noise", "masks", "prompts", "audio", "recipe", "level", "resampling", "pasting", "recordings", "labels", "ownmask"},
     {"model", "sampling", "windows", "stereo", "beats", "places", "clicks", "takes"},
     {"codec", "lora", "tokens"},
-    {"checkpoint", "library", "recipes", "devices", "plan", "ranking", "picture", "forecast"},
+    {"checkpoint", "outline", "library", "recipes", "devices", "plan", "ranking", "picture", "forecast"},
     {"remake", "verbs"},
-    {"convert", "maker", "engine"},
+    {"convert", "store", "maker", "engine"},
     {"cli"},
     {"__init__", "__main__"},  # the doors: lazy public names, and `python -m vampcli`
 ]
@@ -37,6 +37,8 @@ OUTSIDE = {
     "dac": {"codec", "train"},
     "safetensors": {"checkpoint", "tokens", "lora", "train"},
     "pickle": {"convert"},
+    "huggingface_hub": {"store"},
+    "urllib": {"store"},
     "click": set(),
 }
 

@@ -235,7 +235,7 @@ def test_damaged_adapters_are_named(jazz: Path, facts: Facts) -> None:
 
 def test_list_shows_adapters(vamp: Vamp, jazz: Path, tiny_folder: Path) -> None:
     line = next(line for line in vamp("models", "list").out.splitlines() if "jazz" in line)
-    assert line.split("\t") == [f"{tiny_folder}+jazz", "0.0 MB", "MIT", str(jazz)]
+    assert line.split("\t") == [f"{tiny_folder}+jazz", "adapter", "0.0 MB", "-", "-", "0.0 M", "MIT", str(jazz)]
     entries = [json.loads(line) for line in vamp("models", "list", "--json").out.splitlines()]
     assert next(e for e in entries if e["folder"] == str(jazz))["source"].endswith("fine-tuned on Song")
     (jazz / lora.FILE).write_bytes(b"rubbish")

@@ -58,7 +58,7 @@ def test_a_recipe_survives_every_container(tmp_path: Path, suffix: str, n_earlie
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
 def test_a_long_recipe_survives(tmp_path: Path, suffix: str) -> None:
-    made = recipe(synthetic=tuple((2 * i, 2 * i + 1) for i in range(20_000)))
+    made = recipe(n_samples=40_000, synthetic=tuple((2 * i, 2 * i + 1) for i in range(20_000)))
     write(tmp_path / f"a{suffix}", quiet(), comment=to_text(made))
     assert from_text(audio.comment(tmp_path / f"a{suffix}"), "a") == made
 
@@ -66,7 +66,23 @@ def test_a_long_recipe_survives(tmp_path: Path, suffix: str) -> None:
 def test_aiff_goes_without_a_long_one_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write(tmp_path / "a.aiff", quiet(), comment="x" * 10_000)
     assert audio.comment(tmp_path / "a.aiff") == ""
-    assert "AIFF holds comments of 8192 bytes" in caplog.text
+    assert "a.aiff: AIFF holds no comment of 10000 characters" in caplog.text
+
+
+def test_for_aiff_the_oldest_edits_are_left_out(tmp_path: Path) -> None:
+    made = chained(12)
+    text = to_text(made, audio.most_comment(tmp_path / "a.aiff"))
+    write(tmp_path / "a.aiff", quiet(), comment=text)
+    back = from_text(audio.comment(tmp_path / "a.aiff"), "a.aiff")
+    assert back is not None
+    assert 2 <= len(back.earlier) < 12
+    assert back.earlier == [replace(r, source=b.source) for r, b in zip(made.earlier, back.earlier, strict=False)]
+
+
+@pytest.mark.parametrize("most", [900, 1000, 2000, 5000, 50_000])
+def test_a_recipe_is_as_long_as_it_may_be(most: int) -> None:
+    alone = len(to_text(recipe()))
+    assert len(to_text(chained(16), most)) <= max(most, alone)
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".aiff"])
@@ -93,7 +109,7 @@ REFUSED: list[tuple[str, Callable[[dict[str, Any]], Any]]] = [
     ("stereo is 'left'", lambda r: r.update(stereo="left")),
     (r"\[source\]: 'sha256' is missing", lambda r: r["source"].pop("sha256")),
     (r"synthetic\[0\] is \[1\]", lambda r: r.update(synthetic=[[1]])),
-    ("a synthetic span is empty or reversed", lambda r: r.update(synthetic=[[5, 5]])),
+    ("a synthetic span goes from 5 to 5", lambda r: r.update(synthetic=[[5, 5]])),
     ("another format than 1", lambda r: r.update(format=2)),
     ("another format than 1", lambda r: r.pop("format")),
 ]

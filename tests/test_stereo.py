@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from vampcli.stereo import REACH, mid_side, widen, widen_along
+from vampcli import stereo
+from vampcli.stereo import REACH, image_in, mid_side, widen_along
 
 RATE = 44100
 
 
 def noise(n_channels: int, n_samples: int = RATE, seed: int = 0) -> np.ndarray:
     return (0.1 * np.random.default_rng(seed).standard_normal((n_channels, n_samples))).astype(np.float32)
+
+
+def widen(mid: np.ndarray, pieces: list[np.ndarray], rate: int) -> np.ndarray:
+    return stereo.widen(mid, image_in(pieces, rate))
 
 
 def level_db(stereo: np.ndarray) -> float:
@@ -112,9 +118,9 @@ def test_along_one_image_it_is_the_same_and_along_two_it_goes_from_one_to_the_ot
     monkeypatch.setattr("vampcli.stereo._IMAGE_STEP", 2**15)
     mid, n = noise(1, 3 * 2**15, seed=11), 3 * 2**15
     left, right = [panned(1, 0.2)], [panned(0.2, 1)]
-    same = widen_along(mid, lambda *_: left, RATE, 0, n, 0)
+    same = widen_along(mid, lambda *_: image_in(left, RATE), 0, n, 0)
     np.testing.assert_allclose(same, widen(mid, left, RATE), atol=1e-5)
-    both = widen_along(mid, lambda start, _: left if start == 0 else right, RATE, 0, n, 0)
+    both = widen_along(mid, lambda start, _: image_in(left if start == 0 else right, RATE), 0, n, 0)
     np.testing.assert_allclose(both[:, : 2**15], same[:, : 2**15], atol=1e-5)
     np.testing.assert_allclose(both[:, 2**16 :], widen(mid, right, RATE)[:, 2**16 :], atol=1e-5)
 
@@ -125,10 +131,10 @@ def test_along_images_any_part_is_that_of_the_whole(monkeypatch: pytest.MonkeyPa
     sound = panned(1, 0.2)
     images = {0: [sound], 1: [sound[::-1]], 2: [np.zeros((2, 0), np.float32)]}
 
-    def image(start: int, _stop: int) -> list[np.ndarray]:
-        return images[start // 2**14 % 3]
+    def image(start: int, _stop: int) -> torch.Tensor | None:
+        return image_in(images[start // 2**14 % 3], RATE)
 
-    whole = widen_along(mid, image, RATE, 0, 100_000, 0)
+    whole = widen_along(mid, image, 0, 100_000, 0)
     first = 20_480
-    part = widen_along(mid[:, first:70_000], image, RATE, REACH, 60_000 - first, first)
+    part = widen_along(mid[:, first:70_000], image, REACH, 60_000 - first, first)
     np.testing.assert_allclose(part, whole[:, first + REACH : 60_000], atol=1e-4)

@@ -11,6 +11,7 @@ import torch
 from clips import QUICK, check_kept, clip
 from vampcli import Take, Waveform, remake
 from vampcli.clicks import LIMIT, junction_figure
+from vampcli.codec import Codec
 from vampcli.config import Counted, TempoConfig
 from vampcli.engine import Model
 from vampcli.errors import UsageError
@@ -68,6 +69,35 @@ def test_no_edge_of_a_span_clicks(tiny: Model) -> None:
     for span in take.spans:
         for place in span:
             assert junction_figure(take.audio.samples, 44100, place) <= LIMIT
+
+
+@pytest.mark.parametrize("rate", [44100, 48000])
+@pytest.mark.parametrize("n_channels", [1, 2])
+@pytest.mark.parametrize("at_once", [60, 1024])
+def test_spans_close_together_are_decoded_together_and_sound_the_same(
+    tiny: Model, rate: int, n_channels: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = clip(3.0, rate, n_channels)
+    request = Inpaint(Places([(0.2, 0.25), (0.4, 0.5), (0.6, 0.7), (0.8, 0.9), (2.5, 2.6)]))
+    decoded: list[int] = []
+    own = remake.decode_long
+
+    def watched(codec: Codec, codes: torch.Tensor) -> torch.Tensor:
+        decoded.append(codes.shape[1])
+        return own(codec, codes)
+
+    def samples(at_once: int) -> np.ndarray:
+        monkeypatch.setattr(remake, "_DECODED_TOGETHER", at_once)
+        decoded.clear()
+        (take,) = tiny.takes(source, request, seeds=[3], config=QUICK)
+        return take.audio.samples
+
+    monkeypatch.setattr(remake, "decode_long", watched)
+    each = samples(0)
+    assert len(decoded) == 5
+    np.testing.assert_allclose(samples(at_once), each, rtol=0, atol=1e-4)
+    assert len(decoded) < 5
+    assert max(decoded) <= at_once
 
 
 def test_no_span_is_refused(tiny: Model) -> None:

@@ -27,7 +27,7 @@ Samples = npt.NDArray[np.floating[Any]]
 
 _BLOCK = 2**16  # samples read or written at once; libsndfile's Vorbis crashes on minutes in one piece
 _WAV_LIMIT = 2**32 - 4096  # bytes that a RIFF header can count
-_AIFF_COMMENT = 2**13  # bytes; libsndfile cannot write a header of much more
+_AIFF_COMMENT = 2**13  # libsndfile cannot write a header of much more
 _UNKNOWN = 2**63 - 1  # libsndfile's number of samples in a stream that does not say
 
 
@@ -71,8 +71,7 @@ def read(path: str | Path) -> Waveform:
     with _opened(path := Path(path)) as file:
         subtype, rate = file.subtype, file.samplerate
         dtype = "float64" if subtype in ("PCM_32", "DOUBLE") else "float32"
-        if file.frames == _UNKNOWN:
-            raise InputError(f"{path} does not say how long it is", "write it anew: sox stream.flac whole.flac")
+        _n_samples(file, path)
         data, n_bad = _read_all(file, dtype)
     if data.shape[1] == 0:
         raise InputError(f"{path} holds no audio: 0 samples", "was the recording or the copy interrupted?")
@@ -102,7 +101,7 @@ def inspect(path: str | Path) -> Format:
         InputError: the file is missing or unreadable.
     """
     with _opened(Path(path)) as file:
-        return Format(file.format, file.subtype, file.samplerate, file.channels, file.frames)
+        return Format(file.format, file.subtype, file.samplerate, file.channels, _n_samples(file, path))
 
 
 def comment(path: str | Path) -> str:
@@ -115,6 +114,12 @@ def comment(path: str | Path) -> str:
         in_wav = file.format in ("WAV", "WAVEX", "RF64")
         text: str = "" if in_wav else file.comment
     return comment_of(path) if in_wav else text
+
+
+def _n_samples(file: sf.SoundFile, path: str | Path) -> int:
+    if file.frames == _UNKNOWN:
+        raise InputError(f"{path} does not say how long it is", "write it anew: sox stream.flac whole.flac")
+    return int(file.frames)
 
 
 @contextmanager
@@ -201,6 +206,11 @@ def check_output(path: str | Path, waveform: Waveform, asked: str | None = None)
         ) from error
 
 
+def most_comment(path: str | Path) -> int:
+    """How many ASCII characters of comment a file of that name can hold."""
+    return _AIFF_COMMENT if container(path) == "AIFF" else _WAV_LIMIT // 2
+
+
 def write(
     path: str | Path,
     waveform: Waveform,
@@ -217,7 +227,7 @@ def write(
         subtype: sample format; the waveform's own by default.
         overwrite: replace a file that exists.
         loop: samples [start, end) that a sampler is to repeat; only WAV files say so.
-        comment: text for the file's metadata; too long a one for AIFF is left out, with a warning.
+        comment: ASCII text for the file's metadata; left out with a warning if it is longer than `most_comment`.
 
     Raises:
         InputError: the file exists, or the folder is not writable or full.
@@ -230,6 +240,9 @@ def write(
         raise UsageError(f"a loop of samples {loop[0]} to {loop[1]} in {waveform.n_samples}", "start < end <= length")
     if loop and kind != "WAV":
         log.info("%s files hold no loop points: none are written", kind)
+    if len(comment) > most_comment(path):
+        log.warning("%s: AIFF holds no comment of %d characters: none is written", path.name, len(comment))
+        comment = ""
     with replacing(path, overwrite) as temp:
         if not holds(stored, waveform.subtype):
             log.warning("%s cannot hold %s samples exactly: the kept part is rounded, too", stored, waveform.subtype)
@@ -253,10 +266,7 @@ def _encode(path: Path, waveform: Waveform, kind: str, stored: str, comment: str
     """
     samples, bits, n_clamped = waveform.samples, BITS.get(stored), 0
     bytes_each = bits // 8 if bits else 8 if stored == "DOUBLE" else 4
-    if kind == "AIFF" and len(comment.encode()) > _AIFF_COMMENT:
-        log.warning("%s: AIFF holds comments of %d bytes at most: none is written", path.name, _AIFF_COMMENT)
-        comment = ""
-    if kind == "WAV" and samples.size * bytes_each > _WAV_LIMIT:
+    if kind == "WAV" and samples.size * bytes_each + len(comment) > _WAV_LIMIT:
         kind = "RF64"
     encoded = io.BytesIO()  # of what compresses: its encoders do not notice a full disk
     target = encoded if kind in ("OGG", "MP3") else _native(path)

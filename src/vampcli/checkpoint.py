@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -17,11 +16,10 @@ from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vampcli import codec as codecs
-from vampcli import lora
+from vampcli import lora, tensorfile
 from vampcli.codec import Codec
 from vampcli.errors import InputError, ModelError
 from vampcli.model import VampNet, VampNetConfig
@@ -74,9 +72,9 @@ def load_parts(folder: Path, device: torch.device, dtype: torch.dtype, adapter: 
     """
     config = read_config(folder)
     pairs: dict[str, lora.Pairs] = lora.load(adapter) if adapter else {}
-    codec = _codec_without_weights(config)
+    codec = codec_without_weights(config)
     coarse, fine = (
-        _built(folder, _without_weights, config[part]) if part in config else None for part in ("coarse", "fine")
+        built(folder, _without_weights, config[part]) if part in config else None for part in ("coarse", "fine")
     )
     codec_hash = _load_into(codec, folder / "codec.safetensors", torch.float32)
     for name, model in (("coarse", coarse), ("fine", fine)):
@@ -91,49 +89,10 @@ def load_parts(folder: Path, device: torch.device, dtype: torch.dtype, adapter: 
     for module in (codec, coarse, fine):
         if module is not None:
             module.to(device).eval().requires_grad_(False)
-    provenance = _built(folder, Provenance, config["provenance"])
+    provenance = built(folder, Provenance, config["provenance"])
     if adapter:
         provenance = replace(provenance, name=f"{provenance.name}+{lora.read(adapter).name}")
     return Parts(codec, coarse, fine, provenance, config.get(_TEMPERATURE, 1.0))  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True)
-class Outline:
-    """What is known of a model without loading a weight.
-
-    Attributes:
-        codec: without weights; its grid and reach hold.
-        coarse: sizes of that model.
-        fine: sizes of that one.
-        provenance: licence and source.
-    """
-
-    codec: Codec
-    coarse: VampNetConfig
-    fine: VampNetConfig
-    provenance: Provenance
-
-    @property
-    def context_frames(self) -> int:
-        """Of the coarse model."""
-        return self.coarse.context_frames
-
-
-def outline(folder: Path) -> Outline:
-    """Read what is known of a model without loading a weight.
-
-    Raises:
-        ModelError: `config.json` is missing or damaged, or a file is missing.
-    """
-    config = read_config(folder)
-    for part in PARTS:
-        if part not in config:
-            raise ModelError(f"{folder} has no {part} model", "it needs codec, coarse and fine")
-        if not (folder / f"{part}.safetensors").is_file():
-            raise ModelError(f"{folder / part}.safetensors is missing", "import or pull the model again")
-    coarse, fine = (_built(folder, VampNetConfig, config[part]) for part in ("coarse", "fine"))
-    provenance = _built(folder, Provenance, config["provenance"])
-    return Outline(_codec_without_weights(config), coarse, fine, provenance)  # type: ignore[arg-type]
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -163,7 +122,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _built(folder: Path, make: Callable[..., T], table: dict[str, Any]) -> T:
+def built(folder: Path, make: Callable[..., T], table: dict[str, Any]) -> T:
     """Make something from a table of `config.json`; what does not fit is the file's fault."""
     try:
         return make(**table)
@@ -176,7 +135,8 @@ def _without_weights(**sizes: Any) -> VampNet:
         return VampNet(VampNetConfig(**sizes))
 
 
-def _codec_without_weights(config: dict[str, Any]) -> nn.Module:
+def codec_without_weights(config: dict[str, Any]) -> nn.Module:
+    """The codec of a `config.json`; its tensors have shapes alone."""
     sizes = dict(config["codec"])
     kind = str(sizes.pop("kind", ""))
     with torch.device("meta"):
@@ -223,12 +183,25 @@ def _precision(name: str, dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if any(part in name for part in _ALWAYS_FLOAT32) else dtype
 
 
-def rounded(module: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
-    """A module's tensors as a file holds them: `dtype`, but float32 where precision is heard."""
-    return {
-        name: tensor.detach().to("cpu", _precision(name, dtype)).contiguous()
-        for name, tensor in module.state_dict().items()
-    }
+class Rounded(Mapping[str, Tensor]):
+    """Tensors as a file holds them: on the CPU, in `dtype`, but float32 where precision is heard."""
+
+    def __init__(self, tensors: Mapping[str, Tensor], dtype: torch.dtype) -> None:
+        self._tensors, self._dtype = tensors, dtype
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._tensors[name].detach().to("cpu", _precision(name, self._dtype))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+
+def rounded(module: nn.Module, dtype: torch.dtype) -> Rounded:
+    """A module's tensors as a file holds them."""
+    return Rounded(module.state_dict(), dtype)
 
 
 def codec_hash(tensors: Mapping[str, Tensor]) -> str:
@@ -271,21 +244,29 @@ def refuse_existing(folder: Path, overwrite: bool) -> None:
         raise InputError(f"{folder} holds a model", "--overwrite replaces it; or name another folder")
 
 
-def save(folder: Path, kind: str, parts: Parts, dtype: torch.dtype = torch.float16) -> None:
-    """Write a model folder.
+def save(
+    folder: Path,
+    kind: str,
+    parts: Parts,
+    dtype: torch.dtype = torch.float16,
+    weights: Callable[[str], Mapping[str, Tensor]] | None = None,
+) -> None:
+    """Write a model folder, tensor by tensor.
 
     Args:
         folder: made if need be; files of the same names are replaced, each atomically.
         kind: of the codec.
         parts: what to write; a missing transformer is left out.
         dtype: of what is stored, except codebooks, quantiser and the codec's head (float32).
+        weights: gives those of `codec`, `coarse` and `fine`, for modules that have none.
 
     Raises:
         InputError: the folder cannot be written.
     """
-    modules = {"codec": parts.codec, "coarse": parts.coarse, "fine": parts.fine}
-    stored = {name: rounded(m, dtype) for name, m in modules.items() if isinstance(m, nn.Module)}
-    metadata = {_CODEC_HASH: codec_hash(stored["codec"])}
+    named = {"codec": parts.codec, "coarse": parts.coarse, "fine": parts.fine}
+    modules = {name: module for name, module in named.items() if isinstance(module, nn.Module)}
+    weights = weights or (lambda part: modules[part].state_dict())
+    metadata = {_CODEC_HASH: codec_hash(Rounded(weights("codec"), dtype))}
     config: dict[str, Any] = {"format": FORMAT, "codec": {"kind": kind, **asdict(parts.codec.config)}}  # type: ignore[attr-defined]
     config |= {name: asdict(m.config) for name, m in modules.items() if isinstance(m, VampNet)}
     config |= {"provenance": asdict(parts.provenance), _TEMPERATURE: parts.temperature}
@@ -293,11 +274,11 @@ def save(folder: Path, kind: str, parts: Parts, dtype: torch.dtype = torch.float
         folder.mkdir(parents=True, exist_ok=True)
         new_config = folder / f".{CONFIG}.partial"
         new_config.write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-        for name, tensors in stored.items():
-            partial = folder / f".{name}.partial"
-            save_file(tensors, partial, metadata)
-            shutil.copymode(new_config, partial)  # safetensors makes files for their owner's eyes only
-            partial.replace(folder / f"{name}.safetensors")
+        for part, module in modules.items():
+            partial = folder / f".{part}.partial"
+            layout = {name: (t.shape, _precision(name, dtype)) for name, t in module.state_dict().items()}
+            tensorfile.write(partial, layout, Rounded(weights(part), dtype), metadata)
+            partial.replace(folder / f"{part}.safetensors")
         new_config.replace(folder / CONFIG)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise InputError(f"cannot write {folder}: {error}", "name another folder, or make room") from error

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -46,7 +47,7 @@ def work(passes: Sequence[Pass], config: VampNetConfig, n_steps: int) -> Work:
         n_steps: of the sampler.
     """
     n_windows, flops, n_drawn = 0, 0.0, 0
-    for mask in (mask for one in passes for mask in turn_masks(one)):
+    for _, mask in chain.from_iterable(one.plan.in_turns(one.mask) for one in passes):
         own = mask[config.n_conditioning : config.n_codebooks]
         for n_frames, n_wanted in _windows(own.any(0), config.context_frames):
             n_windows += 1
@@ -56,20 +57,10 @@ def work(passes: Sequence[Pass], config: VampNetConfig, n_steps: int) -> Work:
     return Work(n_windows, n_windows * n_steps, flops * n_steps, n_drawn * config.codebook_size)
 
 
-def turn_masks(one: Pass) -> Iterator[Tensor]:
-    """What each call of the sampler fills, of the frames that it sees: bool (n_codebooks, n_frames of the turn)."""
-    plan = one.plan
-    for turn in plan.turns:
-        now = one.mask[:, turn.first - plan.first_frame : turn.end - plan.first_frame].clone()
-        now[:, : turn.hidden[0] - turn.first] = False
-        now[:, turn.hidden[1] - turn.first :] = False
-        yield now
-
-
 def sampled_regions(one: Pass, context: int) -> list[tuple[int, int]]:
     """Frames of the canvas that are sampled together, as half-open ranges; see `vampcli.windows.regions`."""
-    turns = zip(one.plan.turns, turn_masks(one), strict=True)
-    return [(a + turn.first, b + turn.first) for turn, mask in turns for a, b in regions(mask.any(0), context)]
+    turns = [(one.plan.first_frame + seen.start, mask) for seen, mask in one.plan.in_turns(one.mask)]
+    return [(first + a, first + b) for first, mask in turns for a, b in regions(mask.any(0), context)]
 
 
 def _windows(hidden: Tensor, context: int) -> Iterator[tuple[int, int]]:

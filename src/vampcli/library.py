@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vampcli import lora
-from vampcli.checkpoint import CONFIG, PARTS, outline, stored_hash, weights_hash
+from vampcli import lora, origins, outline
+from vampcli.checkpoint import CONFIG, PARTS, stored_hash, weights_hash
 from vampcli.errors import ModelError
 
 log = logging.getLogger(__name__)
+
+_SLASH = "--"
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,28 @@ def adapters_home() -> Path:
     return homes()[0].with_name("adapters")
 
 
+def downloads_home() -> Path:
+    """The folder for files on their way to become models."""
+    return homes()[0].with_name("downloads")
+
+
+def folder_of(name: str) -> Path:
+    """Where a model of that name belongs among the user's own; `vampnet/opera` is beside `vampnet`, not in it."""
+    return homes()[0] / name.replace("/", _SLASH)
+
+
 def installed() -> dict[str, Path]:
-    """Every model that can be named, and its folder."""
+    """Every model that can be named, and its folder; what begins with a dot is still in the making."""
     found: dict[str, Path] = {}
     for home in homes():
-        for config in sorted(home.glob(f"*/{CONFIG}")):
-            found.setdefault(config.parent.name, config.parent)
+        for config in sorted(home.glob(f"[!.]*/{CONFIG}")):
+            found.setdefault(config.parent.name.replace(_SLASH, "/"), config.parent)
     return found
+
+
+def is_own(folder: Path) -> bool:
+    """Whether a model's or adapter's folder is among the user's, by a name."""
+    return folder.parent in (homes()[0], adapters_home())
 
 
 def adapters() -> dict[str, Path]:
@@ -83,6 +99,8 @@ def locate(name_or_folder: str | Path) -> Found:
         return _fitting(base, _adapter(adapter))
     if folder.is_dir():
         raise ModelError(f"{folder} is no model folder: it has no {CONFIG}", "see `vamp models import --help`")
+    if origins.named(text):
+        raise ModelError(f"the model {text} is not here", f"`vamp models pull {text}` fetches it")
     known = ", ".join(models) or "none"
     bent = f"; with {', '.join('+' + name for name in adapters())}" if adapters() else ""
     raise ModelError(f"no model named {text!r}", f"there are: {known}{bent}; or name a model folder")
@@ -104,7 +122,7 @@ def _fitting(base: str, adapter: Path) -> Found:
     if found.adapter is not None:
         raise ModelError(f"{base} has an adapter already", "adapters do not stack: name one alone")
     folder = found.folder
-    outline(folder)
+    outline.read(folder)
     if stored_hash(folder / "codec.safetensors") != facts.codec_hash:
         raise ModelError(
             f"the adapter {adapter.name} knows the tokens of another codec than {base}",
@@ -134,11 +152,3 @@ def model_hash(found: Found) -> str:
         except OSError as error:
             raise ModelError(f"cannot read {path}: {error}", "import or pull the model again") from error
     return digest.hexdigest()
-
-
-def sizes(folder: Path) -> Iterator[tuple[str, int]]:
-    """The parts of a model folder and their bytes."""
-    for part in PARTS:
-        path = folder / f"{part}.safetensors"
-        if path.is_file():
-            yield part, path.stat().st_size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
@@ -67,6 +67,18 @@ class Plan:
         """All tokens of the frames that are re-made: bool (n_codebooks, n_frames)."""
         ranges = [(start - self.first_frame, end - self.first_frame) for start, end in self.hidden]
         return masks.spans(n_codebooks, self.n_frames, ranges)
+
+    def in_turns(self, mask: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """For each turn the frames of `mask` that the models see, and what of them is filled.
+
+        Args:
+            mask: bool (..., n_frames), True = generate.
+        """
+        for turn in self.turns:
+            now = mask[..., turn.first - self.first_frame : turn.end - self.first_frame].clone()
+            now[..., : turn.hidden[0] - turn.first] = False
+            now[..., turn.hidden[1] - turn.first :] = False
+            yield slice(turn.first - self.first_frame, turn.end - self.first_frame), now
 
 
 @dataclass(frozen=True)
@@ -235,11 +247,11 @@ def sample_range(audio: Waveform, start_s: float, end_s: float, grid: TokenGrid)
     return round(start_s * audio.sample_rate), end
 
 
-def merged(ranges: Iterable[tuple[int, int]], gap: int = 0) -> list[tuple[int, int]]:
-    """Join half-open ranges that overlap, touch or have no more than a gap between them."""
+def merged(ranges: Iterable[tuple[int, int]], gap: int = 0, longest: float = math.inf) -> list[tuple[int, int]]:
+    """Join half-open ranges that overlap, touch or have no more than a gap between them, up to a length."""
     joined: list[tuple[int, int]] = []
     for start, end in sorted(ranges):
-        if joined and start <= joined[-1][1] + gap:
+        if joined and start <= joined[-1][1] + gap and end - joined[-1][0] <= longest:
             joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
         else:
             joined.append((start, end))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from vampcli.config import SamplingConfig, Stereo
@@ -18,12 +18,18 @@ FORMAT = 1
 MOST_EARLIER = 16
 """So many edits before the last one are described; what they made stays counted as synthetic."""
 
+MOST_TEXT = 2**22
+"""Characters of a recipe with its history; spans by the ten thousand."""
+
 _SEAL, _MARK = "sha256", "vamp_recipe"
-_MOST_TEXT = 2**22  # characters; spans by the ten thousand
+_CURE = "make the file again, or strip its metadata: then a --sidecar beside it counts"
 _BLOCK = 2**20  # samples hashed at once
 
 Part = Literal["all", "generated", "difference"]
 """What of a take was written: all of it, its spans alone, or what was added to the input."""
+
+Subtype = Literal["", "PCM_16", "PCM_24", "FLOAT"]
+"""A sample format that can be asked for; empty = the input's."""
 
 Ranges = tuple[tuple[int, int], ...]
 """Sample ranges [start, end)."""
@@ -82,7 +88,11 @@ class Recipe:
         n_samples: length of the result.
         synthetic: sample ranges of the result that a model has made, now or in an earlier edit.
         part: what of the take was written.
-        subtype: sample format that was asked for; empty = the input's.
+        subtype: sample format that was asked for.
+        format: of recipes.
+
+    Raises:
+        UsageError: there is no sample, or a synthetic span is not within them.
     """
 
     command: str
@@ -95,12 +105,18 @@ class Recipe:
     n_samples: int
     synthetic: Ranges
     part: Part = "all"
-    subtype: str = ""
-    format: int = field(default=FORMAT)
+    subtype: Subtype = ""
+    format: int = FORMAT
 
     def __post_init__(self) -> None:
-        if any(not 0 <= start < end for start, end in self.synthetic):
-            raise UsageError("a synthetic span is empty or reversed", "spans are [first sample, one past the last]")
+        if self.n_samples < 1:
+            raise UsageError(f"n_samples is {self.n_samples}", "a result has 1 or more")
+        for start, end in self.synthetic:
+            if not 0 <= start < end <= self.n_samples:
+                raise UsageError(
+                    f"a synthetic span goes from {start} to {end}, of {self.n_samples} samples",
+                    "spans are [first sample, one past the last]",
+                )
 
     @property
     def earlier(self) -> list[Recipe]:
@@ -114,9 +130,18 @@ class Recipe:
         return list(dict.fromkeys(r.made_by.licence for r in (self, *self.earlier)))
 
 
-def to_table(recipe: Recipe) -> dict[str, Any]:
-    """A recipe as a table that JSON can hold, the oldest of too many edits left out."""
-    return asdict(_without_oldest(recipe, MOST_EARLIER))
+def to_table(recipe: Recipe, most_text: int = MOST_TEXT) -> dict[str, Any]:
+    """A recipe as a table that JSON can hold.
+
+    Args:
+        recipe: what to write.
+        most_text: characters of JSON; the oldest edits are left out where it would be more, down to the last alone.
+    """
+    for n_earlier in (MOST_EARLIER, 8, 4, 2, 1):
+        table = asdict(_without_oldest(recipe, n_earlier))
+        if len(json.dumps(table)) <= most_text:
+            return table
+    return asdict(_without_oldest(recipe, 0))
 
 
 def _without_oldest(recipe: Recipe, n_earlier: int) -> Recipe:
@@ -139,9 +164,9 @@ def from_table(table: Any, where: str) -> Recipe:
         raise InputError(error.message, error.hint) from error
 
 
-def to_text(recipe: Recipe) -> str:
-    """One line of JSON, sealed by a SHA-256."""
-    table = to_table(recipe)
+def to_text(recipe: Recipe, most_text: int = MOST_TEXT) -> str:
+    """One line of JSON, sealed by a SHA-256; see `to_table`."""
+    table = to_table(recipe, most_text - 128)  # seal and mark have 105
     return json.dumps({_MARK: table, _SEAL: _seal(table)})
 
 
@@ -162,11 +187,11 @@ def from_text(text: str, where: str) -> Recipe | None:
     if _MARK not in text:
         return None
     try:
-        found = json.loads(text, parse_constant=_refused) if len(text) <= _MOST_TEXT else None
+        found = json.loads(text, parse_constant=_refused)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{where} is damaged: {error}", "make the file again, or use its --sidecar") from error
+        raise InputError(f"{where} is damaged: {error}", _CURE) from error
     if not isinstance(found, dict) or not isinstance(table := found.get(_MARK), dict):
-        raise InputError(f"{where} is damaged: it holds no table", "make the file again, or use its --sidecar")
+        raise InputError(f"{where} is damaged: it holds no table", _CURE)
     recipe = from_table(table, where)
     if found.get(_SEAL) != _seal(table):
         raise InputError(

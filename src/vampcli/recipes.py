@@ -50,11 +50,14 @@ def recipe_of(path: Path, name: str = "") -> Recipe | None:
     from vampcli import audio  # imports soundfile, too much for --help
 
     own = from_text(audio.comment(path), named)
-    return own or (_from_json(beside(path), named) if beside(path).is_file() else None)
+    return _from_json(beside(path), named) if own is None and beside(path).is_file() else own
 
 
-def _from_json(path: Path, name: str) -> Recipe | None:
+def _from_json(path: Path, name: str) -> Recipe:
     try:
-        return from_text(path.read_text(encoding="utf-8"), name)
+        recipe = from_text(path.read_text(encoding="utf-8"), name)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}: {error}", "name a file that vamp has written") from error
+    if recipe is None:
+        raise InputError(f"{path} holds no recipe", "name one that --sidecar has written")
+    return recipe

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, lru_cache
 
 import numpy as np
 import torch
@@ -19,15 +19,17 @@ from vampcli.grid import TokenGrid
 from vampcli.level import level_gain
 from vampcli.model import VampNet
 from vampcli.noise import Stage
-from vampcli.pasting import Patch, Render, paste
-from vampcli.plan import Plan
+from vampcli.pasting import FADE_S, Patch, Render, paste
+from vampcli.plan import Plan, merged
 from vampcli.resampling import resample_range
 from vampcli.sampling import Progress, fill, part_of
-from vampcli.stereo import REACH, Image, surroundings, widen_along
+from vampcli.stereo import REACH, Image, image_in, surroundings, widen_along
 from vampcli.takes import Order, Stereo, Take
 from vampcli.windows import windowed
 
 log = logging.getLogger(__name__)
+
+_DECODED_TOGETHER = 1024  # frames, at most
 
 
 @dataclass(frozen=True)
@@ -132,15 +134,12 @@ def refill(
     tokens = tokens.expand(len(seeds), -1, -1, -1).clone()
     mask = mask.to(tokens.device).expand(len(seeds), -1, -1)
     n_channels, n_turns = tokens.shape[1], len(plan.turns)
-    for i, turn in enumerate(plan.turns):
-        seen = slice(turn.first - plan.first_frame, turn.end - plan.first_frame)
-        now = mask[..., seen].clone()
-        now[..., : turn.hidden[0] - turn.first] = False
-        now[..., turn.hidden[1] - turn.first :] = False
+    for i, (seen, now) in enumerate(plan.in_turns(mask)):
+        first = plan.first_frame + seen.start
         for channel in range(n_channels):
             told = progress and part_of(progress, i * n_channels + channel, n_turns * n_channels)
             given = tokens[:, channel, :, seen]
-            tokens[:, channel, :, seen] = generate(networks, given, now, seeds, config, turn.first, told)
+            tokens[:, channel, :, seen] = generate(networks, given, now, seeds, config, first, told)
     return tokens
 
 
@@ -194,12 +193,13 @@ def generate(
 
 def around(scene: Scene) -> ImageOf:
     """The stereo image of half a second on either side of a span."""
+    samples, rate = scene.canvas.samples, scene.canvas.sample_rate
 
-    def image_of(span: tuple[int, int]) -> Image:
-        pieces = surroundings(scene.canvas.samples, scene.canvas.sample_rate, scene.plan.spans, span)
-        return lambda _start, _stop: pieces
+    @cache
+    def own(span: tuple[int, int]) -> Tensor | None:
+        return image_in(surroundings(samples, rate, scene.plan.spans, span), rate)
 
-    return image_of
+    return lambda span: lambda _start, _stop: own(span)
 
 
 def render(networks: Networks, scene: Scene, tokens: Tensor, image_of: ImageOf) -> Waveform:
@@ -211,33 +211,46 @@ def render(networks: Networks, scene: Scene, tokens: Tensor, image_of: ImageOf) 
         tokens: int64 (n_model_channels, n_codebooks, n_frames).
         image_of: the stereo image of a span, where one model channel makes two.
     """
-    patches = [Patch(*span, _renderer(networks, scene, tokens, image_of(span))) for span in scene.plan.spans]
-    return paste(scene.canvas, patches)
-
-
-def _renderer(networks: Networks, scene: Scene, tokens: Tensor, image: Image) -> Render:
-    canvas, rate = scene.canvas, scene.canvas.sample_rate
+    decoded, canvas = _decoder(networks, scene, tokens), scene.canvas
     if len(tokens) == canvas.n_channels:
-        return partial(_decoded, networks, scene, tokens)
+        return paste(canvas, [Patch(*span, decoded) for span in scene.plan.spans])
 
-    def made(start: int, stop: int) -> Samples:
-        first, last = max(0, start - REACH), min(canvas.n_samples, stop + REACH)
-        mid = _decoded(networks, scene, tokens, first, last)
-        return widen_along(mid, image, rate, start - first, stop - first, first)
+    def widened(image: Image) -> Render:
+        def made(start: int, stop: int) -> Samples:
+            first, last = max(0, start - REACH), min(canvas.n_samples, stop + REACH)
+            return widen_along(decoded(first, last), image, start - first, stop - first, first)
 
-    return made
+        return made
+
+    return paste(canvas, [Patch(*span, widened(image_of(span))) for span in scene.plan.spans])
 
 
-def _decoded(networks: Networks, scene: Scene, tokens: Tensor, start: int, stop: int) -> Samples:
-    """Samples [start, stop) of the canvas, out of the frames they depend on: float32 (n_model_channels, n)."""
+def _decoder(networks: Networks, scene: Scene, tokens: Tensor) -> Render:
+    """Decodes samples of the canvas, out of the frames they depend on: float32 (n_model_channels, n_samples).
+
+    Spans so close that they depend on the same frames are decoded together, once.
+    """
     grid, rate, reach = networks.grid, scene.canvas.sample_rate, networks.codec.context_frames + 1
-    touched = grid.frames_touched(start, stop, rate)
-    first = max(0, touched[0] - reach - scene.plan.first_frame)
-    last = touched[1] + reach - scene.plan.first_frame
-    channels = [decode_long(networks.codec, channel[:, first:last]).cpu().numpy() for channel in tokens]
-    place = (scene.plan.first_frame + first) * grid.hop_length
-    made = resample_range(np.stack(channels), grid.sample_rate, rate, start, stop, first=place)
-    return made / np.float32(scene.gain)
+    first_frame, n_samples, around = scene.plan.first_frame, scene.canvas.n_samples, REACH + round(FADE_S * rate)
+
+    def needed(start: int, stop: int) -> tuple[int, int]:
+        touched = grid.frames_touched(start, stop, rate)
+        return max(0, touched[0] - reach - first_frame), touched[1] + reach - first_frame
+
+    @lru_cache(maxsize=1)
+    def decode(first: int, last: int) -> Samples:
+        return np.stack([decode_long(networks.codec, channel[:, first:last]).cpu().numpy() for channel in tokens])
+
+    alone = [needed(max(0, start - around), min(n_samples, end + around)) for start, end in scene.plan.spans]
+    together = set(merged(alone, gap=-1, longest=_DECODED_TOGETHER)) - set(alone)
+
+    def decoded(start: int, stop: int) -> Samples:
+        own = needed(start, stop)
+        first, last = next((piece for piece in together if piece[0] <= own[0] and own[1] <= piece[1]), own)
+        place = (first_frame + first) * grid.hop_length
+        return resample_range(decode(first, last), grid.sample_rate, rate, start, stop, place) / np.float32(scene.gain)
+
+    return decoded
 
 
 def remade(networks: Networks, scene: Scene, mask: Tensor, image_of: ImageOf, order: Order) -> Iterator[Take]:

@@ -24,8 +24,8 @@ _IMAGE_S = 0.5  # how much audio on each side of a span tells its stereo image
 
 _IMAGE_STEP = 2**17  # samples from one image to the next; in between they blend, so that none ends in a click
 
-Image = Callable[[int, int], list[Samples]]
-"""For samples [start, stop) of a recording, pieces of audio whose stereo image they get; none = mono."""
+Image = Callable[[int, int], Tensor | None]
+"""For samples [start, stop) of a recording the stereo image they get, as `image_in` makes it."""
 
 
 def mid_side(stereo: Samples) -> tuple[Samples, Samples]:
@@ -51,40 +51,47 @@ def surroundings(
     return [samples[:, begin : span[0]], samples[:, span[1] : finish]]
 
 
-def widen(mid: npt.NDArray[np.float32], surroundings: list[Samples], sample_rate: int) -> Samples:
-    """Give a mono sound the stereo image of its surroundings, band by band.
+def image_in(pieces: list[Samples], sample_rate: int) -> Tensor | None:
+    """The stereo image of audio, band by band.
 
-    The side is the mid times a complex ratio: its size keeps the level of side against mid, its real part
-    their correlation, and thereby the panning; what is uncorrelated is turned by a quarter.
+    Its size keeps the level of side against mid, its real part their correlation, and thereby the panning; what is
+    uncorrelated is turned by a quarter.
+
+    Args:
+        pieces: of the audio, (2, n_samples).
+        sample_rate: in Hz.
+
+    Returns:
+        Side over mid of every bin, complex64 (n_bins,). None where the side is all zero, or there is no audio.
+    """
+    pairs = [mid_side(piece) for piece in pieces if piece.shape[1]]
+    return _side_over_mid(pairs, sample_rate) if any(side.any() for _, side in pairs) else None
+
+
+def widen(mid: npt.NDArray[np.float32], image: Tensor | None) -> Samples:
+    """Give a mono sound a stereo image: the side is the mid times the image.
 
     Args:
         mid: float32 (1, n_samples).
-        surroundings: pieces (2, n) of kept audio. Where their side is all zero, or there are none, both
-            channels become the mid, to the bit.
-        sample_rate: in Hz.
+        image: as `image_in` makes it; None: both channels become the mid, to the bit.
 
     Returns:
         float32 (2, n_samples).
     """
-    pairs = [mid_side(piece) for piece in surroundings if piece.shape[1]]
-    if not any(side.any() for _, side in pairs):
+    if image is None:
         return np.concatenate([mid, mid])
-    ratio = _side_over_mid(pairs, sample_rate)
-    spectrum = _stft(torch.from_numpy(mid)) * ratio[:, None]
+    spectrum = _stft(torch.from_numpy(mid)) * image[:, None]
     window = torch.hann_window(_N_FFT)
     side = torch.istft(spectrum, _N_FFT, _N_FFT // 4, window=window, length=mid.shape[1]).numpy()
     return np.concatenate([mid + side, mid - side])
 
 
-def widen_along(
-    mid: npt.NDArray[np.float32], image: Image, sample_rate: int, start: int, stop: int, first: int
-) -> Samples:
+def widen_along(mid: npt.NDArray[np.float32], image: Image, start: int, stop: int, first: int) -> Samples:
     """Give a mono sound a stereo image that changes with time.
 
     Args:
         mid: float32 (1, n_samples), from `REACH` samples before what is wanted to `REACH` after, if there are any.
         image: of each place.
-        sample_rate: in Hz.
         start: first sample of `mid` wanted.
         stop: one past the last.
         first: place of `mid` in the recording; it tells where images change.
@@ -99,8 +106,8 @@ def widen_along(
         if a < b:
             share = 1 - np.abs(np.arange(a, b, dtype=np.float32) - middle) / _IMAGE_STEP
             begin = max(0, a - REACH)
-            pieces = image(max(0, first + middle - _IMAGE_STEP), first + middle + _IMAGE_STEP)
-            part = widen(mid[:, begin : b + REACH], pieces, sample_rate)
+            own = image(max(0, first + middle - _IMAGE_STEP), first + middle + _IMAGE_STEP)
+            part = widen(mid[:, begin : b + REACH], own)
             wide[:, a - start : b - start] += share * part[:, a - begin : b - begin]
     return wide
 

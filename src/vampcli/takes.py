@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vampcli.audio import Waveform, write
+from vampcli.audio import Waveform, most_comment, write
 from vampcli.config import SamplingConfig, Stereo
 from vampcli.recipe import Recipe, to_text
 from vampcli.sampling import Progress, part_of
@@ -69,4 +69,5 @@ class Take:
 
     def write(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the audio, with its recipe in the metadata, as `vampcli.write` does."""
-        write(path, self.audio, overwrite=overwrite, comment=to_text(self.recipe) if self.recipe else "")
+        text = to_text(self.recipe, most_comment(path)) if self.recipe else ""
+        write(path, self.audio, overwrite=overwrite, comment=text)

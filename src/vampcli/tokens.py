@@ -31,7 +31,7 @@ from vampcli.tables import built
 FORMAT = 2
 MOST_TOKENS = 2**25  # kept or not; 18 hours of the embedded model
 _CODES, _FACTS, _SEAL = "codes", "vamp", "sha256"
-_MOST_TEXT = 2**16  # bytes of JSON
+_MOST_TEXT = 2**24  # bytes of JSON
 _MOST_BITS = 16  # of a token
 _CURE = "make it again with `vamp compress`, or copy it again"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vampcli.cli.console import Console
@@ -12,7 +11,7 @@ from vampcli.cli.scheme import Job, Load, Opened, Results, Scheme, source_of
 from vampcli.cli.writing import Describe, made, nothing_more
 
 if TYPE_CHECKING:
-    from vampcli.checkpoint import Outline
+    from vampcli.outline import Outline
     from vampcli.verbs import Verb
 
 
@@ -38,7 +37,7 @@ class AudioScheme(Scheme):
         clip = audio.read(job.source)
         plan = request.plan(clip, outline.codec, outline.context_frames)
         for path in job.paths:
-            audio.check_output(path, clip, self.common.subtype)
+            audio.check_output(path, clip, self.common.subtype or None)
         rate = clip.sample_rate
         spans_s = [[start / rate, end / rate] for start, end in plan.spans]
         spans = ", ".join(f"{start:.2f}-{end:.2f} s" for start, end in spans_s[:4])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -12,7 +12,7 @@ import typer
 
 from vampcli.cli import options as o
 from vampcli.cli.console import Console
-from vampcli.cli.options import Common
+from vampcli.cli.names import option_of
 from vampcli.cli.outputs import make_folder
 from vampcli.cli.pictures import draw_tokens
 from vampcli.cli.scheme import Facts, Job, Load, Opened, Results, Scheme, source_of
@@ -24,12 +24,14 @@ from vampcli.recipe import Source
 
 if TYPE_CHECKING:
     from vampcli.audio import Waveform
-    from vampcli.checkpoint import Outline
     from vampcli.engine import Model, Take
+    from vampcli.outline import Outline
     from vampcli.tokens import TokenFile
     from vampcli.verbs.compress import Compress
 
 _KEEP = "What is kept"
+_KEPT = {"keep-codebooks", "period", "bitrate"}
+_HOW = {"stereo", *(option_of(f.name) for f in fields(SamplingConfig))}
 
 
 def compress(
@@ -48,6 +50,7 @@ def compress(
         o.Rivals("keep-codebooks", "period"),
     ] = None,
     common: o.Common,
+    typed: o.Typed,
 ) -> Scheme:
     """Keep a few tokens of recordings and make the sound again from them alone.
 
@@ -61,7 +64,7 @@ def compress(
     """
     if bitrate is not None and not (keep_codebooks is None and period is None):
         raise UsageError("--bitrate chooses codebooks and period", "leave it out, or --keep-codebooks and --period")
-    return CompressScheme("compress", common, (keep_codebooks, period, bitrate))
+    return CompressScheme("compress", common, (keep_codebooks, period, bitrate), typed)
 
 
 @dataclass(frozen=True)
@@ -77,9 +80,11 @@ class CompressScheme(Scheme):
 
     Attributes:
         named: what to keep, as far as somebody said: codebooks, period, bits per second.
+        typed: options that must not contradict a token file; others do not matter where it has a say.
     """
 
     named: tuple[int | None, int | None, float | None]
+    typed: frozenset[str] = frozenset()
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -114,9 +119,9 @@ class CompressScheme(Scheme):
     def _check_tokens(self, source: Path, path: Path) -> None:
         if path.suffix.lower() == TOKENS:
             raise UsageError(f"{source} is a token file already", "name a sound file: -o song.wav")
-        if self.named != (None, None, None):
+        if self.typed & _KEPT:
             raise UsageError(f"{source} says already what is kept", "leave out what to keep")
-        if self.common.sampling != SamplingConfig() or self.common.stereo != Common.stereo:
+        if self.typed & _HOW:
             raise UsageError(f"{source} says already how it is made", "leave out --steps, --stereo and their like")
         if self.common.difference:
             raise UsageError(f"{source} has no sound to compare with", "leave --difference out")
@@ -133,7 +138,7 @@ class CompressScheme(Scheme):
         request = self._request(outline, n_model_channels)
         for path in job.paths:
             if path.suffix.lower() != TOKENS:
-                audio.check_output(path, clip, self.common.subtype)
+                audio.check_output(path, clip, self.common.subtype or None)
         return self._opened(job, request, clip, source_of(job, clip), outline, n_model_channels)
 
     def _request(self, outline: Outline, n_model_channels: int) -> Compress:
@@ -158,7 +163,7 @@ class CompressScheme(Scheme):
             )
         clip = silent(file.n_channels, file.n_samples, file.sample_rate, file.subtype)
         for path in job.paths:
-            audio.check_output(path, clip, self.common.subtype)
+            audio.check_output(path, clip, self.common.subtype or None)
         request = Compress(max(1, file.n_kept_codebooks), file.period)
         source = Source(job.name, tokens.file_hash(file), file.recipe)
         opened = self._opened(job, request, clip, source, outline, len(file.tokens))

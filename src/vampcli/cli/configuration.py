@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +11,8 @@ from typing import Any
 import typer
 
 from vampcli.cli import layers
-from vampcli.cli.layers import Layer, Options, Setting
-from vampcli.cli.options import Carries, Fills, Rivals
+from vampcli.cli.layers import OPTION, Layer, Options, Setting
+from vampcli.cli.options import Carries, Fills, Rivals, Typed
 from vampcli.errors import UsageError
 
 
@@ -27,6 +27,11 @@ class Configuration:
     def values(self) -> dict[str, Any]:
         """By the names of the function's parameters."""
         return {self.options[key].name: setting.value for key, setting in self.settings.items()}
+
+    @property
+    def typed(self) -> Typed:
+        """What stood on the command line."""
+        return Typed(key for key, said in self.settings.items() if said.source == OPTION)
 
     def as_json(self) -> dict[str, Any]:
         """`{key: {"value": ..., "source": ...}}`."""
@@ -58,21 +63,22 @@ class Configuration:
             raise type(error)(error.message, f"{error.hint} ({'; '.join(parts)})".lstrip()) from error
 
 
-def settle(ctx: typer.Context, typed: dict[str, Any]) -> Configuration:
+def settle(ctx: typer.Context, typed: dict[str, Any], only_typed: Collection[str] = ()) -> Configuration:
     """Find the value of every option: as typed, or of the strongest source that says something.
 
     Args:
         ctx: of the command that runs.
         typed: what typer made of the command line, defaults included, by parameter.
+        only_typed: options of which the other sources speak in vain.
 
     Raises:
         UsageError: a source says what no option understands.
         InputError: a file is there, but cannot be read.
     """
     options = layers.options_of(ctx.command)
-    said: Layer = {}
-    for layer in layers.from_the_strongest(ctx, options, typed):
-        _add(said, layer, options)
+    said, *weaker = layers.from_the_strongest(ctx, options, typed)
+    for layer in weaker:
+        _add(said, {key: setting for key, setting in layer.items() if key not in only_typed}, options)
     for key, option in options.items():
         for fills in (mark for mark in option.marks if isinstance(mark, Fills) and key in said):
             name = said[key].value

@@ -94,7 +94,7 @@ def _prepare(
     audio: list[str], name: str, model: str, config: FineTuneConfig, device: str, out: Path | None, overwrite: bool
 ) -> _Job:
     """Find everything that can be wrong before the work begins."""
-    from vampcli import checkpoint, library, lora
+    from vampcli import library, lora, outline
     from vampcli.devices import pick_device
     from vampcli.recordings import pieces_of_files
 
@@ -102,7 +102,7 @@ def _prepare(
     found = library.locate(model)
     if found.adapter is not None:
         raise UsageError(f"{model} has an adapter already", "adapters do not stack: name the model alone")
-    checkpoint.outline(found.folder)
+    outline.read(found.folder)
     out = out or library.adapters_home() / name
     if (out / lora.FILE).exists() and not overwrite:
         raise InputError(f"{out} holds an adapter", "--overwrite replaces it; or choose another --name")
@@ -153,9 +153,9 @@ def _verdict(gain: float) -> str:
 
 
 def _save(console: Console, job: _Job, material: Material, learned: dict[str, Learned], as_json: bool) -> None:
-    from vampcli import checkpoint, library, lora
+    from vampcli import checkpoint, library, lora, outline
 
-    provenance = checkpoint.outline(job.folder).provenance
+    provenance = outline.read(job.folder).provenance
     facts = lora.Facts(
         name=job.name,
         base=job.model,

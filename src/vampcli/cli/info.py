@@ -13,11 +13,12 @@ from vampcli.cli.console import Console, guarded, report
 from vampcli.cli.presets import settings
 from vampcli.cli.scheme import Facts
 from vampcli.config import PromptConfig, SamplingConfig
-from vampcli.errors import InputError
+from vampcli.errors import InputError, UsageError
 from vampcli.formats import TOKENS
 from vampcli.recipe import Recipe, to_table
 from vampcli.recipes import SIDECAR, recipe_of
 from vampcli.recordings import SOUNDS, find
+from vampcli.tables import built
 
 _MOST_SPANS = 8  # that people read
 
@@ -174,13 +175,18 @@ def _spans(recipe: Recipe, sample_rate: int | None) -> str:
 def _asked(request: dict[str, Any]) -> str:
     words = []
     for name, value in request.items():
-        if name == "prompt":
-            words.append(settings(PromptConfig(**value)))
-        elif isinstance(value, dict):
-            words.append(_asked(value))
+        if isinstance(value, dict):
+            words.append(_prompt(value) if name == "prompt" else _asked(value))
         elif value not in (None, "", [], ()):
             words.append(f"{name} {json.dumps(value)}")
     return ", ".join(word for word in words if word)
+
+
+def _prompt(table: dict[str, Any]) -> str:
+    try:
+        return settings(built(PromptConfig, table, "prompt"))
+    except UsageError:  # of a later version
+        return json.dumps(table)
 
 
 def _changes(values: dict[str, Any], usual: dict[str, Any]) -> list[str]:

@@ -23,6 +23,7 @@ else:
 
 FILE = "vamp.toml"
 PRINT = "print_config"  # the parameter that commands with a configuration have
+OPTION = "option"  # the source of what is typed
 
 _TAKEN: dict[type, tuple[set[type], str]] = {
     bool: ({bool}, "true or false"),
@@ -102,7 +103,7 @@ def from_the_strongest(ctx: typer.Context, options: Options, typed: dict[str, An
     sources = {key: ctx.get_parameter_source(option.name) for key, option in options.items()}
     given = [key for key, source in sources.items() if source is not None and source.name != "DEFAULT"]
     return [
-        {key: Setting(typed[options[key].name], "option") for key in given},
+        {key: Setting(typed[options[key].name], OPTION) for key in given},
         _environment(ctx, options),
         *_file(ctx, Path(FILE)),
         *_file(ctx, Path(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"), "vamp", FILE)),

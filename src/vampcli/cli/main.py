@@ -48,7 +48,7 @@ def root(
 VERBS = (inpaint, outpaint, loop, vamp, compress)
 for verb in VERBS:
     app.command()(command(verb, run))
-    mask.app.command(help=mask.help_of(verb.__name__))(command(verb, mask.show))
+    mask.app.command(help=mask.help_of(verb.__name__))(command(verb, mask.show, mask.ONLY_TYPED))
 app.command()(replay)
 app.command()(info)
 app.command()(presets)

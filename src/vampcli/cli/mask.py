@@ -19,7 +19,9 @@ from vampcli.errors import UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vampcli.checkpoint import Outline
+    from vampcli.outline import Outline
+
+ONLY_TYPED = ("out", "name")  # what a vamp.toml says of them is meant for sound
 
 app = typer.Typer(
     help="Show what a command would keep and make, and about how long it takes; no model is loaded.",
@@ -92,15 +94,15 @@ class MaskScheme(Scheme):
 
     def open(self, job: Job, outline: Outline) -> Opened:
         """See `Scheme.open`."""
-        opened, common = self.other.open(replace(job, paths=()), outline), self.other.common
+        opened = self.other.open(replace(job, paths=()), outline)
         codec, rate = outline.codec, opened.clip.sample_rate
         passes = opened.request.passes(opened.clip, opened.plan, codec, outline.coarse, job.seeds[0])
         if job.paths and (len(passes) > 1 or passes[0].plan != opened.plan):
             why = f"there are {len(passes)}" if len(passes) > 1 else "a loop is turned by half before its seam is made"
             raise UsageError(f"a mask file holds one pass over the result, but {why}", "leave -o out")
-        forecaster = Forecaster.of(outline, common)
+        forecaster = Forecaster(outline, self.other.common)
         masks = [one.on_canvas(forecaster.n_frames(one.plan, rate)) for one in passes]
-        facts = forecaster.facts(opened, passes, common)
+        facts = forecaster.facts(opened, passes)
         return Shown(job, opened.request, opened.clip, opened.source, opened.plan, facts, "", masks)
 
     def make(self, load: Load, opened: Opened, console: Console) -> Results:

@@ -1,16 +1,27 @@
-"""`vamp models`: what there is, and published files made ready."""
+"""`vamp models`: what there is, where it comes from, and whether it is whole."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vampcli.cli.console import Console, guarded
+from vampcli.cli.console import Console, guarded, report
+from vampcli.cli.pull import agree, import_models, pull
 from vampcli.errors import ModelError
 
-app = typer.Typer(help="List and import models.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from vampcli.store.catalogue import Entry
+
+app = typer.Typer(help="List, fetch, import, check and remove models.", no_args_is_help=True)
+app.command()(pull)
+app.command("import")(import_models)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="As -m takes it: mini, vampnet/opera, mini+jazz, a folder.")]
+_COLUMNS = ("name", "kind", "size", "rate", "codebooks", "parameters", "licence", "where")
 
 
 @app.command("list")
@@ -18,60 +29,114 @@ app = typer.Typer(help="List and import models.", no_args_is_help=True)
 def list_models(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a model.")] = False,
 ) -> None:
-    """List the models and adapters that -m knows by name."""
-    from vampcli import checkpoint, library
+    """List the models and adapters that -m knows by name, and those that `pull` can fetch."""
+    from vampcli.store import catalogue
 
     console = Console()
-    for name, folder in library.installed().items():
-        try:
-            provenance = checkpoint.read_config(folder)["provenance"]
-        except ModelError as error:  # one damaged model does not hide the others
-            console.note(f"{name}: {error.message}")
-            continue
-        megabytes = sum(size for _, size in library.sizes(folder)) / 1e6
-        if as_json:
-            facts = {"name": name, "folder": str(folder), "megabytes": round(megabytes, 1)}
-            console.result({**facts, "licence": provenance.get("licence", ""), "source": provenance.get("source", "")})
+    entries = []
+    for entry in catalogue.everything():
+        if isinstance(entry, ModelError):
+            console.note(entry.message)
         else:
-            console.result(f"{name}\t{megabytes:.1f} MB\t{provenance['licence']}\t{folder}")
-    for folder in library.adapters().values():
-        _list_adapter(console, folder, as_json)
-
-
-def _list_adapter(console: Console, folder: Path, as_json: bool) -> None:
-    from vampcli import lora
-
-    try:
-        adapter = lora.read(folder)
-    except ModelError as error:
-        console.note(error.message)
-        return
-    name, megabytes = f"{adapter.base}+{folder.name}", (folder / lora.FILE).stat().st_size / 1e6
+            entries.append(entry)
     if as_json:
-        facts = {"name": name, "folder": str(folder), "megabytes": round(megabytes, 1), "licence": adapter.licence}
-        titles = ", ".join(str(source.get("title", "")) for source in adapter.sources)
-        console.result({**facts, "source": f"{adapter.base}, fine-tuned on {titles}"})
+        for entry in entries:
+            console.result(asdict(entry))
     else:
-        console.result(f"{name}\t{megabytes:.1f} MB\t{adapter.licence}\t{folder}")
+        for line in _lines([_row(entry) for entry in entries]):
+            console.result(line)
 
 
-@app.command("import")
+def _row(entry: Entry) -> tuple[str, ...]:
+    return (
+        entry.name,
+        entry.kind,
+        f"{entry.megabytes:.1f} MB",
+        f"{entry.sample_rate} Hz" if entry.sample_rate else "-",
+        str(entry.n_codebooks or "-"),
+        f"{entry.n_parameters / 1e6:.1f} M",
+        entry.licence,
+        entry.folder or entry.address,
+    )
+
+
+def _lines(rows: list[tuple[str, ...]]) -> Iterator[str]:
+    """Tabs for machines, columns with titles for people."""
+    if not (sys.stdout and sys.stdout.isatty()):
+        yield from ("\t".join(row) for row in rows)
+        return
+    rows = [_COLUMNS, *rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+
+
+@app.command()
 @guarded
-def import_models(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Holds codec.pth, coarse.pth and c2f.pth.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Model folder to write.")],
-    dtype: Annotated[str, typer.Option(help="Precision to store: fp32, bf16 or fp16.")] = "fp32",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
-) -> None:
-    """Convert published VampNet files into a model folder; use it with -m."""
-    from vampcli.checkpoint import DTYPES, refuse_existing
-    from vampcli.convert import PROVENANCE, import_published
-    from vampcli.errors import UsageError
+def info(name: Name, as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+    """Say all that is known of a model: sizes, contexts, codec, licence, where it came from, hashes."""
+    from vampcli.store import catalogue
 
-    if dtype not in DTYPES:
-        raise UsageError(f"unknown dtype: {dtype!r}", f"use {', '.join(DTYPES)}")
-    refuse_existing(out, overwrite)
-    import_published(folder, out, DTYPES[dtype])
+    facts = catalogue.facts(name)
     console = Console()
-    console.note(f"licence of the published weights: {PROVENANCE.licence}")
-    console.result(str(out))
+    if as_json:
+        console.result(facts)
+    else:
+        for line in _flat(facts):
+            console.result(line)
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        elif value not in ("", None):
+            yield f"{prefix}{key}: {value}"
+
+
+@app.command()
+@guarded
+def verify(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="All, if none.")] = None,
+) -> None:
+    """Read every weight and compare every file with the hashes of the pull or import."""
+    from vampcli import library
+    from vampcli.store import catalogue, shelf
+
+    console = Console()
+    adapters = [catalogue.of_adapter(folder).name for folder in library.adapters().values()] if not names else []
+    first: ModelError | None = None
+    for name in names or [*library.installed(), *adapters]:
+        try:
+            shelf.verify(name)
+            console.result(f"{name}\tintact")
+        except ModelError as error:
+            report(error)
+            first = first or error
+    if first:
+        raise SystemExit(int(first.exit_code))
+
+
+@app.command()
+@guarded
+def path(name: Name) -> None:
+    """Print a model's folder; an adapter's where the name has one."""
+    from vampcli import library
+
+    found = library.locate(name)
+    Console().result(str((found.adapter or found.folder).absolute()))
+
+
+@app.command("rm")
+@guarded
+def remove(
+    name: Name, yes: Annotated[bool, typer.Option("-y", "--yes", help="Remove it without asking.")] = False
+) -> None:
+    """Remove a model that was pulled, imported or trained, or an adapter; never one that comes with vamp."""
+    from vampcli.store import shelf
+
+    console = Console()
+    folder = shelf.own(name)
+    agree(console, f"{name} goes, all of {folder}; Hugging Face's cache is left alone", yes)
+    shelf.remove(folder)
+    console.note(f"{name} is gone")

@@ -14,6 +14,7 @@ from vampcli.config import SamplingConfig, TempoConfig
 from vampcli.errors import UsageError
 from vampcli.labels import spans_from
 from vampcli.places import Places
+from vampcli.recipe import Subtype
 
 if TYPE_CHECKING:
     from vampcli.plan import Margin
@@ -53,6 +54,10 @@ class Fills:
     """
 
     values: Callable[[str], dict[str, Any]]
+
+
+class Typed(frozenset[str]):
+    """Long names of the options that stood on the command line, not in the environment or a file."""
 
 
 def flag(help: str, *names: str, panel: str | None = None) -> Any:
@@ -243,10 +248,11 @@ class Common:
         return SamplingConfig(**{f.name: getattr(self, f.name) for f in dataclasses.fields(SamplingConfig)})
 
     @property
-    def subtype(self) -> str | None:
+    def subtype(self) -> Subtype:
         """The sample format asked for, in libsndfile's words."""
-        asked = (("PCM_16", self.int16), ("PCM_24", self.int24), ("FLOAT", self.float32))
-        return next((subtype for subtype, wanted in asked if wanted), None)
+        if self.int16:
+            return "PCM_16"
+        return "PCM_24" if self.int24 else "FLOAT" if self.float32 else ""
 
     @property
     def channels(self) -> Stereo:

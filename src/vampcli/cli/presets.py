@@ -8,10 +8,9 @@ from typing import Annotated
 import typer
 
 from vampcli.cli.console import Console, guarded
+from vampcli.cli.names import option_of
 from vampcli.config import PromptConfig
 from vampcli.presets import PRESETS, PURPOSES
-
-_FLAGS = {"n_kept_codebooks": "--keep-codebooks", "beat_width_ms": "--beat-width"}
 
 
 @guarded
@@ -35,6 +34,6 @@ def settings(config: PromptConfig) -> str:
     for field in fields(config):
         value = getattr(config, field.name)
         if value != field.default:
-            flag = _FLAGS.get(field.name, "--" + field.name.replace("_", "-"))
+            flag = "--" + option_of(field.name)
             words.append(flag if value is True else f"{flag} {value}")
     return " ".join(words)

@@ -15,11 +15,10 @@ from vampcli.config import SamplingConfig
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from numpy.typing import NDArray
 
-    from vampcli.checkpoint import Outline
     from vampcli.forecast import Work
+    from vampcli.outline import Outline
     from vampcli.plan import Pass, Plan
 
 _BLOCKS, _BAR = " ▁▂▃▄▅▆▇█", "█░"
@@ -34,42 +33,31 @@ class Forecaster:
 
     Attributes:
         outline: of the model.
-        sampling: how tokens would be drawn.
-        device: where. Seconds are told of the CPU alone.
-        dtype: of the transformers.
+        common: how many takes, and how they would be made. Seconds are told of the CPU alone.
     """
 
     outline: Outline
-    sampling: SamplingConfig
-    device: torch.device
-    dtype: torch.dtype
-
-    @classmethod
-    def of(cls, outline: Outline, common: Common) -> Forecaster:
-        """For takes as the options say."""
-        from vampcli.devices import pick_device, pick_dtype
-
-        device = pick_device(common.device)
-        return cls(outline, common.sampling, device, pick_dtype(common.dtype, device))
+    common: Common
 
     def n_frames(self, plan: Plan, file_rate: int) -> int:
         """Length of a plan's canvas, in frames."""
         grid = self.outline.codec.grid
         return grid.n_frames(grid.n_samples(plan.n_canvas_samples, file_rate))
 
-    def facts(self, opened: Opened, passes: list[Pass], common: Common) -> Facts:
+    def facts(self, opened: Opened, passes: list[Pass]) -> Facts:
         """All there is to say of a recording; `n_forwards`, `flops` and `seconds` are those of all takes."""
         from vampcli import forecast
+        from vampcli.devices import pick_device, pick_dtype
 
-        outline, rate = self.outline, opened.clip.sample_rate
-        n_channels = _n_model_channels(opened, common)
-        models = ((outline.coarse, self.sampling.n_steps), (outline.fine, self.sampling.n_fine_steps))
+        outline, common, rate = self.outline, self.common, opened.clip.sample_rate
+        sampling, n_channels = _made_with(opened, common)
+        models = ((outline.coarse, sampling.n_steps), (outline.fine, sampling.n_fine_steps))
         works = [[forecast.work([one], *model) for model in models] for one in passes]
         each = [part for pair in works for part in pair]
-        n = common.takes * n_channels
+        n, device = common.takes * n_channels, pick_device(common.device)
         seconds, per_second = None, None
-        if self.device.type == "cpu":
-            per_second = forecast.layer_rate(outline.coarse, self.dtype)
+        if device.type == "cpu":
+            per_second = forecast.layer_rate(outline.coarse, pick_dtype(common.dtype, device))
             seconds = n * forecast.seconds(each, per_second)
         return {
             "duration_s": opened.plan.n_canvas_samples / rate,
@@ -111,10 +99,11 @@ class Forecaster:
         }
 
 
-def _n_model_channels(opened: Opened, common: Common) -> int:
+def _made_with(opened: Opened, common: Common) -> tuple[SamplingConfig, int]:
+    """How tokens are drawn, and of how many model channels; a token file says it itself."""
     if isinstance(opened, OpenedTokens):
-        return len(opened.file.tokens)
-    return opened.clip.n_channels if common.channels == "channels" else 1
+        return opened.file.recipe.sampling, len(opened.file.tokens)
+    return common.sampling, opened.clip.n_channels if common.channels == "channels" else 1
 
 
 def picture(kept: NDArray[np.floating], encoding: str) -> str:

@@ -26,7 +26,7 @@ from vampcli.recipe import MadeBy, Recipe
 from vampcli.recipes import SIDECAR
 
 if TYPE_CHECKING:
-    from vampcli.checkpoint import Outline
+    from vampcli.outline import Outline
 
 
 @guarded

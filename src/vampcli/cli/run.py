@@ -20,8 +20,8 @@ from vampcli.cli.sources import Sources, sources
 from vampcli.errors import InputError, ModelError, UsageError, VampError
 
 if TYPE_CHECKING:
-    from vampcli.checkpoint import Outline
     from vampcli.engine import Model
+    from vampcli.outline import Outline
 
 
 def run(scheme: Scheme, inputs: list[str]) -> None:
@@ -200,10 +200,10 @@ class _Runner:
     def outline(self, wanted: Wanted) -> Outline:
         """What is known of a model without a weight, and that this machine can run it as asked."""
         if wanted not in self.outlines:
-            from vampcli import checkpoint, library
+            from vampcli import library, outline
             from vampcli.devices import pick_device, pick_dtype
 
-            self.outlines[wanted] = checkpoint.outline(library.find(wanted.model))
+            self.outlines[wanted] = outline.read(library.find(wanted.model))
             pick_dtype(wanted.dtype, pick_device(wanted.device))
         return self.outlines[wanted]
 

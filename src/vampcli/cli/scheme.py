@@ -16,8 +16,8 @@ from vampcli.recipe import Source, audio_hash
 
 if TYPE_CHECKING:
     from vampcli.audio import Waveform
-    from vampcli.checkpoint import Outline
     from vampcli.engine import Model
+    from vampcli.outline import Outline
     from vampcli.plan import Plan
     from vampcli.verbs import Verb
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from vampcli.cli.names import FIELDS
 from vampcli.cli.times import parse_span, parse_time
 from vampcli.config import Counted
 from vampcli.errors import InputError, UsageError
@@ -15,23 +16,6 @@ from vampcli.recipe import Recipe, from_table, to_table
 
 _CHANGEABLE = ("sampling", "request")
 _ALONE = ("seed", "stereo", "part", "subtype")
-_NAMES = {
-    "steps": "n_steps",
-    "fine_steps": "n_fine_steps",
-    "keep_codebooks": "n_kept_codebooks",
-    "beat_width": "beat_width_ms",
-    "onset_width": "onset_width_ms",
-    "feedback": "n_passes",
-    "span": "spans",
-    "context": "context_s",
-    "seam": "seam_s",
-    "after": "after_s",
-    "before": "before_s",
-    "prefix": "prefix_s",
-    "suffix": "suffix_s",
-    "downbeat": "downbeat_s",
-}
-"""What options are called -> what fields of requests are called, where that differs."""
 
 
 def changed(recipe: Recipe, settings: Sequence[str], where: str) -> Recipe:
@@ -55,12 +39,12 @@ def changed(recipe: Recipe, settings: Sequence[str], where: str) -> Recipe:
             raise UsageError(f"--set {setting} sets nothing", "write NAME=VALUE, such as --set temperature=0.9")
         key = name.strip().removeprefix("--").replace("-", "_")
         places = dict(_places(table))
-        holder = places.get(_NAMES.get(key, key))
+        holder = places.get(FIELDS.get(key, key))
         if holder is None:
-            known = [*places, *(option for option, field in _NAMES.items() if field in places)]
+            known = [*places, *(option for option, field in FIELDS.items() if field in places)]
             near = difflib.get_close_matches(key, known, 3) or sorted(places)
             raise UsageError(f"{where} has no setting {key!r}", f"there are: {', '.join(near)}")
-        key = _NAMES.get(key, key)
+        key = FIELDS.get(key, key)
         holder[key] = _parsed(key, value.strip())
     try:
         return from_table(json.loads(json.dumps(table)), where)

@@ -9,6 +9,7 @@ import typer
 
 from vampcli.cli import options as o
 from vampcli.cli.audioscheme import AudioScheme
+from vampcli.cli.names import option_of
 from vampcli.cli.scheme import Scheme
 from vampcli.cli.times import parse_time
 from vampcli.config import PromptConfig
@@ -21,22 +22,18 @@ if TYPE_CHECKING:
     from vampcli.verbs import Verb
 
 _EFFECTS = {"n_passes", "stretch", "pitch"}  # of a prompt; all its other fields say what is kept
-_RENAMED = {
-    "n_kept_codebooks": "keep-codebooks",
-    "beat_width_ms": "beat-width",
-    "onset_width_ms": "onset-width",
-    "n_passes": "feedback",
-}
-_KEYS = {f.name: _RENAMED.get(f.name, f.name.replace("_", "-")) for f in fields(PromptConfig)}
-_KEPT = [key for field, key in _KEYS.items() if field not in _EFFECTS]
+_KEPT = [option_of(f.name) for f in fields(PromptConfig) if f.name not in _EFFECTS]
 
 
 def _values(preset: str) -> dict[str, Any]:
     """What a preset says, by long option name."""
     if preset not in PRESETS:
         raise UsageError(f"there is no preset {preset!r}", f"known: {' '.join(PRESETS)}")
-    said = {field: getattr(PRESETS[preset], field) for field in _KEYS}
-    return {_KEYS[field]: value for field, value in said.items() if value != getattr(PromptConfig, field)}
+    return {
+        option_of(f.name): value
+        for f in fields(PromptConfig)
+        if (value := getattr(PRESETS[preset], f.name)) != f.default
+    }
 
 
 def vamp(

@@ -157,7 +157,8 @@ class Writer:
         recipe = self._recipe(take, whole)
         make_folder(path)
         loop = (0, whole.n_samples) if self.loops and not common.only_generated else None
-        audio.write(path, whole, common.subtype, common.overwrite, loop, to_text(recipe))
+        comment = to_text(recipe, audio.most_comment(path))
+        audio.write(path, whole, common.subtype or None, common.overwrite, loop, comment)
         if common.sidecar:
             recipes.write_beside(path, recipe, common.overwrite)
         if common.plot:
@@ -166,7 +167,8 @@ class Writer:
     def _recipe(self, take: Take, whole: Waveform) -> Recipe:
         """The recipe of a take, of which `whole` is what the file holds."""
         assert take.recipe is not None  # the engine gives all takes one
-        recipe = replace(take.recipe, subtype=self.common.subtype or "", n_samples=whole.n_samples)
+        recipe = replace(take.recipe, subtype=self.common.subtype)
         if self.common.only_generated:
-            return replace(recipe, part="generated", synthetic=((0, whole.n_samples),))
+            n_samples = whole.n_samples
+            return replace(recipe, part="generated", n_samples=n_samples, synthetic=((0, n_samples),))
         return replace(recipe, part="difference") if self.common.difference else recipe

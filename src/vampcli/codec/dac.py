@@ -14,11 +14,20 @@ from vampcli.codec.rvq import ResidualVectorQuantizer
 
 @dataclass(frozen=True)
 class DacConfig(LacConfig):
-    """Sizes of a `DacCodec`; the defaults are those of the published 44.1 kHz model."""
+    """Sizes of a `DacCodec`; the defaults are those of the published 44.1 kHz model.
+
+    Attributes:
+        latent_dim: numbers in a latent frame; 0 for as many as the encoder's last layers have.
+    """
 
     encoder_rates: tuple[int, ...] = (2, 4, 8, 8)
     decoder_rates: tuple[int, ...] = (8, 8, 4, 2)
     n_codebooks: int = 9
+    latent_dim: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.latent_dim:
+            object.__setattr__(self, "latent_dim", self.encoder_dim << len(self.encoder_rates))
 
 
 def _decoder(config: DacConfig) -> nn.Sequential:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from vampcli import checkpoint, lora
+from vampcli import checkpoint, lora, outline
 from vampcli.errors import InputError, UsageError, VampError
 from vampcli.grid import TokenGrid
 from vampcli.model import VampNetConfig
@@ -127,8 +127,8 @@ def gather(
     failed = [outcome.error for outcome in outcomes if outcome.error is not None]
     if len(failed) == len(outcomes):
         raise failed[0]
-    outline = checkpoint.outline(model)
-    grid, n_needed = outline.codec.grid, max(10, outline.context_frames // 2)
+    known = outline.read(model)
+    grid, n_needed = known.codec.grid, max(10, known.context_frames // 2)
     seconds = sum(entry["seconds"] for outcome in outcomes for entry in outcome.entries)
     if seconds * grid.frame_rate < n_needed:
         raise InputError(

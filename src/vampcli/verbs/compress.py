@@ -111,4 +111,4 @@ def expanded(networks: Networks, scene: Scene, mask: Tensor, order: Order) -> It
     """
     like = scene.canvas
     scene = replace(scene, canvas=silent(like.n_channels, like.n_samples, like.sample_rate, like.subtype))
-    return remade(networks, scene, mask, lambda _span: lambda _start, _stop: [], order)
+    return remade(networks, scene, mask, lambda _span: lambda _start, _stop: None, order)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
@@ -24,7 +25,7 @@ from vampcli.places import Places
 from vampcli.plan import Pass, Plan, check_channels, merged, narrowed, plan_ranges, sample_range
 from vampcli.recipe import Ranges
 from vampcli.remake import Networks, Scene, listen, refill, taken
-from vampcli.stereo import Image
+from vampcli.stereo import Image, image_in
 from vampcli.takes import Order, Stereo, Take
 
 _PITCH_FFT = 2048
@@ -118,10 +119,11 @@ class Vamp:
             yield from dialled.takes(networks, clip, plan, order)
             return
         scene, mask_of = self._scene(networks, clip, plan, order.stereo), self._masks(clip, plan, networks.grid)
+        image = self._image(clip)
         for batch in order.batches(networks.device):
             filled, masks = self._vary(networks, scene, mask_of, batch)
             for seed, tokens, mask in zip(batch.seeds, filled, masks, strict=True):
-                yield taken(networks, scene, tokens, mask, seed, lambda _span: self._image(clip))
+                yield taken(networks, scene, tokens, mask, seed, lambda _span: image)
 
     def _narrowed(self, plan: Plan, clip: Waveform, grid: TokenGrid, own: OwnMask) -> Plan:
         """Leave alone what a mask of one's own keeps whole, unless the pitch of all is shifted."""
@@ -148,7 +150,13 @@ class Vamp:
     def _image(self, clip: Waveform) -> Image:
         """The stereo image of the same place in the original."""
         factor = self.prompt.stretch
-        return lambda start, stop: [clip.samples[:, start // factor : max(stop // factor, start // factor + 1)]]
+
+        @cache
+        def image(start: int, stop: int) -> Tensor | None:
+            piece = clip.samples[:, start // factor : max(stop // factor, start // factor + 1)]
+            return image_in([piece], clip.sample_rate)
+
+        return image
 
     def _scene(self, networks: Networks, clip: Waveform, plan: Plan, stereo: Stereo) -> Scene:
         """What the models hear; of a stretched clip each frame as often as it will be long."""

@@ -1,0 +1,108 @@
+"""Write random weights at the published sizes, in the published format: to try importing and running, not to hear.
+
+    python scripts/random_published.py OUT
+
+OUT gets codec.pth (0.60 GB), coarse.pth (1.34 GB) and c2f.pth (1.11 GB), with LoRA pairs. They are no model: what
+comes out of them is noise.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vampcli import lora
+from vampcli.codec.lac import LacCodec, LacConfig
+from vampcli.convert import names
+from vampcli.convert.published import COARSE_CONTEXT, FINE_CONTEXT
+from vampcli.model import VampNet, VampNetConfig
+
+State = OrderedDict[str, Tensor]
+COARSE = VampNetConfig(4, 0, 20, 1280, 20, COARSE_CONTEXT)
+FINE = VampNetConfig(14, 4, 16, 1280, 20, FINE_CONTEXT)
+
+
+def codec(config: LacConfig) -> State:
+    """Of the published codec, under weight norm."""
+    with torch.device("meta"):
+        shapes = shapes_of(LacCodec(config))
+    state: State = OrderedDict()
+    for ours, theirs in (*names.encoder(config), *names.quantizer(config), *names.lac_decoder(config)):
+        put(state, theirs, shapes[ours], normed=len(shapes[ours]) == 3 and theirs.endswith(".weight"))
+    for i in range(config.n_codebooks):
+        name = f"quantizer.quantizers.{i}.codebook.weight"
+        state[name] = torch.randn(config.codebook_size, config.codebook_dim)
+    return state
+
+
+def transformer(config: VampNetConfig) -> State:
+    """Of a coarse or fine model, with LoRA pairs."""
+    with torch.device("meta"):
+        shapes = shapes_of(VampNet(config))
+    state: State = OrderedDict()
+    for ours, theirs in names.transformer(config.n_layers):
+        shape = shapes[ours]
+        put(state, theirs, torch.Size([*shape, 1]) if ours == "embed.weight" else shape)
+        stem = theirs.removesuffix(".weight")
+        if ours.endswith(tuple(f".{target}.weight" for target in lora.TARGETS)):
+            state[f"{stem}.lora_A"] = torch.randn(lora.RANK, shape[1]) / shape[1] ** 0.5
+            state[f"{stem}.lora_B"] = 0.1 * torch.randn(shape[0], lora.RANK)
+    n_classes, width = shapes["classifier.weight"]
+    put(state, "classifier.layers.0.weight", torch.Size([n_classes, width, 1]), normed=True)
+    put(state, "classifier.layers.0.bias", torch.Size([n_classes]))
+    return state
+
+
+def shapes_of(module: nn.Module) -> dict[str, torch.Size]:
+    """By name."""
+    return {name: tensor.shape for name, tensor in module.state_dict().items()}
+
+
+def put(state: State, name: str, shape: torch.Size, normed: bool = False) -> None:
+    """Add a tensor that keeps the size of what passes through it."""
+    if normed:
+        state[f"{name}_g"] = torch.ones(shape[0], 1, 1)
+        state[f"{name}_v"] = torch.randn(shape)
+    elif name.endswith((".bias", ".alpha")) or len(shape) == 1:
+        state[name] = torch.full(shape, 0.0 if name.endswith(".bias") else 1.0)
+    else:
+        state[name] = torch.randn(shape) / shape[1:].numel() ** 0.5
+
+
+def arguments(config: VampNetConfig) -> dict[str, Any]:
+    """Of the published constructor."""
+    return {
+        "n_heads": config.n_heads,
+        "n_layers": config.n_layers,
+        "r_cond_dim": 0,
+        "n_codebooks": config.n_codebooks,
+        "n_conditioning_codebooks": config.n_conditioning,
+        "latent_dim": config.codebook_dim,
+        "embedding_dim": config.width,
+        "vocab_size": config.codebook_size,
+        "flash_attn": True,
+        "noise_mode": "mask",
+        "dropout": config.dropout,
+    }
+
+
+def main(out: Path) -> None:
+    """Write the three files."""
+    torch.manual_seed(0)
+    out.mkdir(parents=True, exist_ok=True)
+    for path, state, kwargs in (
+        ("codec.pth", codec(LacConfig()), asdict(LacConfig())),
+        ("coarse.pth", transformer(COARSE), arguments(COARSE)),
+        ("c2f.pth", transformer(FINE), arguments(FINE)),
+    ):
+        torch.save({"state_dict": state, "metadata": {"kwargs": kwargs}}, out / path)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

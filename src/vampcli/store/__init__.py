@@ -1,0 +1,1 @@
+"""Models from elsewhere: where they can be had, fetching, keeping, checking them."""

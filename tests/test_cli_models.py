@@ -1,0 +1,471 @@
+"""`vamp models`, command by command; what is pulled comes from a server on this machine."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from conftest import Ran, random_codec
+from hubserver import COMMIT, Hub, forbid_sockets, serving, use
+from vampcli import checkpoint, convert, library, lora, origins
+from vampcli.checkpoint import Parts, Provenance
+from vampcli.lora import Facts
+from vampcli.store import catalogue, web
+
+Vamp = Callable[..., Ran]
+OFFICIAL = Path(__file__).parent / "data/official"
+ROOT = "/hugggof/vampnet/resolve/main/"
+DAC = "/descriptinc/releases/download/0.0.1/weights.pth"
+NAMES = ("codec.pth", "coarse.pth", "c2f.pth")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Hub]:
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def hub(server: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """The published files, only smaller, one fine-tune, and something for weights of DAC."""
+    server.files = {ROOT + name: (OFFICIAL / name).read_bytes() for name in NAMES}
+    server.files[ROOT + "loras/opera/coarse.pth"] = (OFFICIAL / "coarse_lora.pth").read_bytes()
+    server.files[ROOT + "loras/opera/c2f.pth"] = server.files[ROOT + "c2f.pth"]
+    server.files[DAC] = b"weights"
+    server.commit, server.cuts, server.statuses, server.rotten = COMMIT, {}, {}, set()
+    server.log.clear()
+    use(server, tmp_path, monkeypatch)
+    codec = replace(origins.CODECS[0], files={"codec": server.url + DAC})
+    monkeypatch.setattr(origins, "CODECS", (codec, *origins.CODECS[1:]))
+    return server
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("VAMP_HOME", str(tmp_path / "vamp"))
+    return tmp_path / "vamp/models"
+
+
+@pytest.fixture
+def mine(home: Path, tiny_folder: Path) -> Path:
+    """A model of the user's own, without a record."""
+    shutil.copytree(tiny_folder, home / "mine")
+    return home / "mine"
+
+
+def made_dac(weights: Path, out: Path, dtype: torch.dtype, provenance: Provenance) -> None:
+    assert weights.read_bytes() == b"weights"
+    checkpoint.save(out, "magnitude", Parts(random_codec(), None, None, provenance), dtype)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, tiny_folder: Path) -> None:
+    """Import in no time: the tiny model, its coarse part marked with what it was made of."""
+
+    def made(files: dict[str, Path], out: Path, dtype: torch.dtype, provenance: Provenance) -> None:
+        assert {part: path.suffix for part, path in files.items()} == dict.fromkeys(("codec", "coarse", "c2f"), ".pth")
+        shutil.copytree(tiny_folder, out)
+        coarse = out / "coarse.safetensors"
+        mark = {"codec_hash": checkpoint.stored_hash(coarse), "made_of": web.sha256(files["coarse"])}
+        save_file(load_file(coarse), coarse, mark)
+
+    monkeypatch.setattr(convert, "import_published", made)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def test_a_pulled_model_is_the_published_one(vamp: Vamp, hub: Hub, home: Path) -> None:
+    ran = vamp("models", "pull", "vampnet", "-y")
+    assert (ran.code, ran.out) == (0, f"{home / 'vampnet'}\n"), ran.err
+    assert "CC-BY-NC-SA-4.0: not for commercial use" in ran.err
+    convert.import_published(OFFICIAL, home / "other", torch.float32)
+    pulled, imported = hashes(home / "vampnet"), hashes(home / "other")
+    record = json.loads((home / "vampnet/origin.json").read_text())
+    for part in ("codec", "coarse", "fine"):
+        assert pulled[f"{part}.safetensors"] == imported[f"{part}.safetensors"]
+        assert record["files"][f"{part}.safetensors"] == pulled[f"{part}.safetensors"]
+    for name in NAMES:
+        content = (OFFICIAL / name).read_bytes()
+        assert record["downloads"][name] == {
+            "url": f"{hub.url}/hugggof/vampnet/resolve/{COMMIT}/{name}",
+            "revision": COMMIT,
+            "etag": hashlib.sha256(content).hexdigest(),
+            "n_bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+    assert vamp("models", "verify", "vampnet").out == "vampnet\tintact\n"
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_second_pull_does_nothing(vamp: Vamp, hub: Hub, home: Path) -> None:
+    first = vamp("models", "pull", "vampnet", "-y")
+    hub.log.clear()
+    second = vamp("models", "pull", "vampnet")
+    assert (second.code, second.out, second.err) == (0, first.out, "vampnet is here already\n")
+    assert hub.gets(".pth") == []
+
+
+def test_a_fine_tune_is_a_model_beside_its_base(vamp: Vamp, hub: Hub, home: Path) -> None:
+    assert vamp("models", "pull", "vampnet", "-y").code == 0
+    hub.log.clear()
+    ran = vamp("models", "pull", "vampnet/opera", "-y", "--dtype", "fp16")
+    assert ran.code == 0, ran.err
+    assert hub.gets("main/codec.pth") == []  # the base's is in the cache
+    assert set(library.installed()) >= {"vampnet", "vampnet/opera"}
+    base, opera = (load_file(library.find(name) / "coarse.safetensors") for name in ("vampnet", "vampnet/opera"))
+    assert opera["layers.0.query.weight"].dtype == torch.float16
+    assert (base["layers.0.query.weight"] - opera["layers.0.query.weight"].float()).abs().max() > 0.01
+    assert vamp("models", "rm", "vampnet", "-y").code == 0
+    assert "vampnet/opera" in library.installed()
+
+
+def test_a_codec_comes_from_a_plain_address(vamp: Vamp, hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convert, "import_dac", made_dac)
+    ran = vamp("models", "pull", "dac-44khz-8kbps", "-y")
+    assert (ran.code, ran.out) == (0, f"{home / 'dac-44khz-8kbps'}\n"), ran.err
+    assert "MIT" in ran.err
+    assert not any((home.parent / "downloads").iterdir())
+    assert vamp("models", "verify", "dac-44khz-8kbps").code == 0
+    assert json.loads(vamp("models", "info", "dac-44khz-8kbps", "--json").out)["licence"] == "MIT"
+
+
+def test_nothing_is_pulled_without_consent(vamp: Vamp, hub: Hub, home: Path) -> None:
+    ran = vamp("models", "pull", "vampnet")
+    assert (ran.code, ran.out) == (2, "")
+    assert "CC-BY-NC-SA-4.0" in ran.err
+    assert "-y" in ran.err
+    assert (hub.log, home.exists()) == ([], False)
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("\n", 130), ("n\n", 130), ("", 130)])
+def test_on_a_terminal_the_licence_is_asked_once(
+    vamp: Vamp, hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch, answer: str, code: int
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(convert, "import_dac", made_dac)
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    monkeypatch.setattr(sys, "stderr", said := Terminal())
+    assert vamp("models", "pull", "dac-44khz-8kbps").code == code
+    assert said.getvalue().count("[y/N]") == 1
+    assert (home / "dac-44khz-8kbps").exists() == (code == 0)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_change_upstream_is_said_and_taken_only_when_asked_for(vamp: Vamp, hub: Hub, home: Path) -> None:
+    assert vamp("models", "pull", "vampnet", "-y").code == 0
+    hub.files[ROOT + "coarse.pth"], hub.commit = (OFFICIAL / "coarse_lora.pth").read_bytes(), "b" * 40
+    before = hashes(home / "vampnet")
+    again = vamp("models", "pull", "vampnet", "-y")
+    assert again.code == 0
+    assert "coarse.pth changed since 20" in again.err
+    assert hashes(home / "vampnet") == before
+    (home / "vampnet/coarse.safetensors").unlink()
+    refused = vamp("models", "pull", "vampnet", "-y")
+    assert refused.code == 4
+    assert "coarse.pth is not the file pulled on 20" in refused.err
+    assert "--update" in refused.err
+    assert vamp("models", "pull", "vampnet", "-y", "--update").code == 0
+    after = hashes(home / "vampnet")
+    assert after["coarse.safetensors"] != before["coarse.safetensors"]
+    assert after["codec.safetensors"] == before["codec.safetensors"]
+    assert vamp("models", "pull", "vampnet").err == "vampnet is here already\n"
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_damaged_model_is_pulled_again(vamp: Vamp, hub: Hub, home: Path) -> None:
+    assert vamp("models", "pull", "vampnet", "-y").code == 0
+    weights = home / "vampnet/fine.safetensors"
+    before = hashes(home / "vampnet")["fine.safetensors"]
+    weights.write_bytes(weights.read_bytes()[:-9])
+    ran = vamp("models", "pull", "vampnet", "-y")
+    assert ran.code == 0
+    assert "fine.safetensors is damaged" in ran.err
+    assert hashes(home / "vampnet")["fine.safetensors"] == before
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ({"statuses": {"coarse.pth": 404}}, "not found"),
+        ({"statuses": {"coarse.pth": 401}}, "HF_TOKEN"),
+        ({"rotten": {"coarse.pth"}}, "damaged"),
+        ({"cuts": {"coarse.pth": [0] * 50}}, "run it again"),
+    ],
+)
+def test_what_cannot_be_fetched_leaves_nothing(
+    vamp: Vamp, hub: Hub, home: Path, fault: dict[str, object], says: str
+) -> None:
+    for name, value in fault.items():
+        setattr(hub, name, value)
+    ran = vamp("models", "pull", "vampnet", "-y", "-q")
+    assert (ran.code, ran.out, len(ran.err.splitlines())) == (4, "", 2), ran.err
+    assert says.lower() in ran.err.lower()
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(OSError(errno.ENOSPC, "No space left on device"), 3), (KeyboardInterrupt(), 130)]
+)
+@pytest.mark.usefixtures("quick")
+def test_what_is_broken_off_while_importing_leaves_nothing_and_costs_no_second_download(
+    vamp: Vamp, hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
+) -> None:
+    def broken_off(files: object, out: Path, *_: object, **__: object) -> None:
+        out.mkdir()
+        (out / "config.json").write_text("{")
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(convert, "import_published", broken_off)
+        ran = vamp("models", "pull", "vampnet", "-y")
+    assert (ran.code, ran.out) == (code, "")
+    assert list(home.iterdir()) == []
+    hub.log.clear()
+    assert vamp("models", "pull", "vampnet", "-y").code == 0
+    assert hub.gets(".pth") == []
+
+
+@pytest.mark.usefixtures("quick")
+def test_offline_takes_what_is_in_the_cache_and_opens_no_socket(
+    vamp: Vamp, hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert vamp("models", "pull", "vampnet", "-y").code == 0
+    before = hashes(home / "vampnet")
+    forbid_sockets(monkeypatch)
+    assert vamp("models", "pull", "vampnet", "--offline").code == 0
+    assert vamp("models", "rm", "vampnet", "-y").code == 0
+    missing = vamp("models", "pull", "vampnet/opera", "-y", "--offline")
+    assert missing.code == 4
+    assert "loras/opera/coarse.pth" in missing.err
+    assert vamp("models", "pull", "vampnet", "-y", "--offline").code == 0
+    after = hashes(home / "vampnet")
+    assert {k: v for k, v in after.items() if k != "origin.json"} == {
+        k: v for k, v in before.items() if k != "origin.json"
+    }
+
+
+def test_no_other_command_opens_a_socket(
+    vamp: Vamp, mine: Path, monkeypatch: pytest.MonkeyPatch, song: Callable[..., Path]
+) -> None:
+    forbid_sockets(monkeypatch)
+    for arguments in (["list"], ["info", "mine"], ["verify", "mine"], ["path", "mine"], ["rm", "mine", "-y"]):
+        assert vamp("models", *arguments).code == 0
+    assert vamp("inpaint", song(), "--start", 1, "--end", 2, "-m", "vampnet").code == 4
+
+
+def test_a_model_that_can_be_pulled_is_named_in_the_cure(vamp: Vamp, home: Path, song: Callable[..., Path]) -> None:
+    for name in ("vampnet", "vampnet/opera"):
+        ran = vamp("inpaint", song(), "--start", 1, "--end", 2, "-m", name)
+        assert ran.code == 4
+        assert f"vamp models pull {name}" in ran.err
+
+
+def test_an_unknown_name_lists_the_known(vamp: Vamp, home: Path) -> None:
+    ran = vamp("models", "pull", "nonesuch", "-y")
+    assert ran.code == 4
+    assert "vampnet, vampnet/birds" in ran.err
+    assert "dac-16khz-8kbps" in ran.err
+
+
+def test_what_comes_with_vamp_is_here_already(vamp: Vamp, mine: Path) -> None:
+    ran = vamp("models", "pull", "mine")
+    assert (ran.code, ran.out) == (0, f"{mine}\n")
+
+
+def test_list_tells_what_is_here_from_what_is_to_be_pulled(vamp: Vamp, mine: Path) -> None:
+    rows = {line.split("\t")[0]: line.split("\t")[1:] for line in vamp("models", "list").out.splitlines()}
+
+    assert rows["mine"][0] == "own"
+    assert rows["mine"][2:4] == ["44100 Hz", "5"]
+    assert rows["vampnet/opera"] == [
+        "to pull",
+        "3030.0 MB",
+        "44100 Hz",
+        "14",
+        "758.7 M",
+        "CC-BY-NC-SA-4.0",
+        "https://huggingface.co/hugggof/vampnet",
+    ]
+
+
+def test_list_counts_parameters_and_bytes_as_the_files_have_them(vamp: Vamp, mine: Path) -> None:
+    entries = [json.loads(line) for line in vamp("models", "list", "--json").out.splitlines()]
+    entry = next(entry for entry in entries if entry["name"] == "mine")
+    tensors = [load_file(mine / f"{part}.safetensors") for part in ("codec", "coarse", "fine")]
+    assert entry["n_parameters"] == sum(t.numel() for own in tensors for n, t in own.items() if n != "codebooks")
+    assert entry["megabytes"] == round(sum(path.stat().st_size for path in mine.glob("*.safetensors")) / 1e6, 1)
+    assert entry["licence"] == "MIT"
+
+
+def test_list_names_the_damaged_and_shows_the_rest(vamp: Vamp, mine: Path) -> None:
+    for name in ("cut", "empty"):
+        shutil.copytree(mine, mine.with_name(name))
+    (mine.with_name("cut") / "coarse.safetensors").write_bytes((mine / "coarse.safetensors").read_bytes()[:-1])
+    (mine.with_name("empty") / "fine.safetensors").write_bytes(b"")
+    ran = vamp("models", "list")
+    assert ran.code == 0
+    assert "cut: " in ran.err
+    assert "empty: " in ran.err
+    assert [line.split("\t")[0] for line in ran.out.splitlines() if "\town\t" in line] == ["mine"]
+
+
+def test_info_tells_contexts_codec_and_hashes(vamp: Vamp, mine: Path) -> None:
+    told = json.loads(vamp("models", "info", "mine", "--json").out)
+    assert (told["frame_rate_hz"], told["coarse"]["context_frames"], told["coarse"]["context_s"]) == (57.422, 80, 1.39)
+    assert told["codec"]["kind"] == "magnitude"
+    assert told["codec_hash"] == checkpoint.stored_hash(mine / "codec.safetensors")
+    assert told["model_sha256"] == library.model_hash(library.Found(mine))
+    assert "coarse.context_frames: 80\n" in vamp("models", "info", "mine").out
+
+
+def test_info_of_what_is_not_here(vamp: Vamp, home: Path) -> None:
+    assert "licence: MIT\n" in vamp("models", "info", "dac-24khz-8kbps").out
+    assert vamp("models", "info", "nonesuch").code == 4
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("damage", ["flipped", "cut", "missing", "not a number", "config"])
+def test_verify_finds_damage(vamp: Vamp, home: Path, damage: str) -> None:
+    assert vamp("models", "import", OFFICIAL, "--name", "mine", "-q").code == 0
+    assert vamp("models", "verify", "mine").code == 0
+    weights = home / "mine/coarse.safetensors"
+    content = bytearray(weights.read_bytes())
+    if damage == "flipped":
+        content[-5] ^= 1
+        weights.write_bytes(content)
+    elif damage == "cut":
+        weights.write_bytes(content[:-5])
+    elif damage == "missing":
+        weights.unlink()
+    elif damage == "config":
+        (home / "mine/config.json").write_text((home / "mine/config.json").read_text() + " ")
+    else:
+        (home / "mine/origin.json").unlink()
+        with checkpoint.safe_open(str(weights), framework="pt") as file:
+            metadata = file.metadata()
+        tensors = load_file(weights)
+        tensors["norm.weight"][0] = torch.nan
+        save_file(tensors, weights, metadata)
+    ran = vamp("models", "verify", "mine")
+    assert (ran.code, ran.out) == (4, "")
+    assert "mine" in ran.err
+
+
+def test_verify_of_all_goes_on_after_the_first_damage(vamp: Vamp, mine: Path) -> None:
+    shutil.copytree(mine, mine.with_name("also"))
+    (mine.with_name("also") / "codec.safetensors").write_bytes(b"rubbish")
+    ran = vamp("models", "verify", "also", "mine")
+    assert (ran.code, ran.out) == (4, "mine\tintact\n")
+
+
+def test_import_takes_single_files_and_keeps_them_by_name(vamp: Vamp, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "opera").mkdir()
+    for name in ("coarse.pth", "c2f.pth"):
+        shutil.copy(OFFICIAL / name, tmp_path / "opera")
+    files = [tmp_path / "opera/coarse.pth", tmp_path / "opera/c2f.pth", OFFICIAL / "codec.pth"]
+    ran = vamp("models", "import", *files, "--name", "vampnet/opera", "--dtype", "bf16")
+    assert (ran.code, ran.out) == (0, f"{home / 'vampnet--opera'}\n"), ran.err
+    assert (
+        load_file(library.find("vampnet/opera") / "coarse.safetensors")["layers.0.key.weight"].dtype == torch.bfloat16
+    )
+    again = vamp("models", "import", *files, "--name", "vampnet/opera")
+    assert again.code == 3
+    assert "--overwrite" in again.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ([OFFICIAL], 2),
+        ([OFFICIAL, "-o", "there", "--name", "here"], 2),
+        ([OFFICIAL, "--name", "../here"], 2),
+        ([OFFICIAL, "--name", "a+b"], 2),
+        ([OFFICIAL, "--name", "a--b"], 2),
+        ([OFFICIAL, "--name", "here", "--dtype", "int8"], 2),
+        ([OFFICIAL / "nonesuch.pth", "--name", "here"], 3),
+        ([OFFICIAL / "codec.pth", "--name", "here"], 4),
+        ([OFFICIAL / "codec.pth", OFFICIAL / "README.md", "--name", "here"], 4),
+        ([OFFICIAL / "README.md", "--name", "here"], 4),
+    ],
+)
+def test_import_refuses_what_it_cannot_use(vamp: Vamp, home: Path, arguments: list[object], code: int) -> None:
+    ran = vamp("models", "import", *arguments)
+    assert (ran.code, ran.out) == (code, ""), ran.err
+    assert len(ran.err.strip().splitlines()) == 2
+    assert library.installed().get("here") is None
+
+
+def test_path_is_the_folder_or_the_adapters(vamp: Vamp, mine: Path) -> None:
+    assert vamp("models", "path", "mine").out == f"{mine}\n"
+    jazz = adapter_of(mine)
+    assert vamp("models", "path", "mine+jazz").out == f"{jazz}\n"
+    assert vamp("models", "path", "nonesuch").code == 4
+
+
+def adapter_of(mine: Path) -> Path:
+    folder = library.adapters_home() / "jazz"
+    codec_hash = checkpoint.stored_hash(mine / "codec.safetensors")
+    lora.save(folder, Facts("jazz", "mine", codec_hash, checkpoint.weights_hash(mine), "MIT", 8), {})
+    return folder
+
+
+def test_rm_removes_what_is_the_users(vamp: Vamp, mine: Path) -> None:
+    jazz = adapter_of(mine)
+    assert vamp("models", "rm", "mine+jazz").code == 2
+    assert vamp("models", "rm", "mine+jazz", "-y").code == 0
+    assert (jazz.exists(), mine.exists()) == (False, True)
+    assert vamp("models", "rm", "mine", "-y").code == 0
+    assert list(mine.parent.iterdir()) == []
+    assert vamp("models", "rm", "mine", "-y").code == 4
+
+
+def test_what_is_damaged_can_be_removed(vamp: Vamp, mine: Path) -> None:
+    jazz = adapter_of(mine)
+    (jazz / lora.FILE).write_bytes(b"rubbish")
+    (mine / "config.json").write_text("rubbish")
+    assert vamp("models", "rm", "mine+jazz", "-y").code == 0
+    assert vamp("models", "rm", "mine", "-y").code == 0
+    assert not mine.exists()
+
+
+def test_rm_asks_for_the_base_an_adapter_is_for(vamp: Vamp, mine: Path) -> None:
+    jazz = adapter_of(mine)
+    ran = vamp("models", "rm", "mini+jazz", "-y")
+    assert (ran.code, jazz.exists()) == (4, True)
+    assert "mine+jazz" in ran.err
+
+
+def test_rm_of_a_link_leaves_what_it_points_to(vamp: Vamp, home: Path, tiny_folder: Path) -> None:
+    home.mkdir(parents=True)
+    (home / "link").symlink_to(tiny_folder)
+    assert vamp("models", "rm", "link", "-y").code == 0
+    assert not (home / "link").is_symlink()
+    assert (tiny_folder / "config.json").exists()
+
+
+def test_rm_never_removes_what_comes_with_vamp_or_lies_elsewhere(
+    vamp: Vamp, home: Path, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, "homes", lambda: [home, tmp_path / "embedded"])
+    shutil.copytree(tiny_folder, tmp_path / "embedded/mini")
+    assert catalogue.of_model("mini", tmp_path / "embedded/mini").kind == "embedded"
+    for name in ("mini", tmp_path / "embedded/mini"):
+        ran = vamp("models", "rm", name, "-y")
+        assert (ran.code, ran.out) == (3, "")
+    assert (tmp_path / "embedded/mini/config.json").exists()

@@ -1,0 +1,137 @@
+"""Model folders are written whole or not at all, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from conftest import Ran
+from published import OFFICIAL
+from vampcli import checkpoint, convert, outline, tensorfile
+from vampcli.convert.whole import whole
+from vampcli.errors import InputError
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A model folder with a note in it."""
+    out = tmp_path / "models/vampnet"
+    convert.import_published(OFFICIAL, out)
+    (out / "note.txt").write_text("mine")
+    return out
+
+
+def test_a_model_is_not_written_over_by_mistake(vamp: Callable[..., Ran], model: Path) -> None:
+    before = content(model)
+    again = vamp("models", "import", OFFICIAL, "-o", model)
+    assert again.code == 3
+    assert "--overwrite" in again.err
+    assert content(model) == before
+
+
+def test_a_model_is_replaced_and_what_else_lies_there_stays(model: Path) -> None:
+    convert.import_published(OFFICIAL, model, torch.float16, overwrite=True)
+    assert (model / "coarse.safetensors").stat().st_size < OFFICIAL.joinpath("coarse.pth").stat().st_size * 0.6
+    assert (model / "note.txt").read_text() == "mine"
+    assert [path.name for path in model.parent.iterdir()] == ["vampnet"]
+
+
+def test_a_codec_alone_leaves_no_transformer_of_the_model_it_replaces(model: Path) -> None:
+    with whole(model, overwrite=True) as folder:
+        (folder / checkpoint.CONFIG).write_text("{}")
+    assert sorted(content(model)) == [checkpoint.CONFIG, "note.txt"]
+
+
+@pytest.mark.parametrize(("stop", "n_written"), [(OSError, 0), (KeyboardInterrupt, 1), (MemoryError, 2)])
+def test_an_interrupted_import_changes_nothing(
+    model: Path, monkeypatch: pytest.MonkeyPatch, stop: type[BaseException], n_written: int
+) -> None:
+    before, write, left = content(model), tensorfile.write, [None] * n_written
+
+    def writes_some(*args: object) -> None:
+        if not left:
+            raise stop
+        left.pop()
+        write(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tensorfile, "write", writes_some)
+    for out in (model, model.with_name("new")):
+        left[:] = [None] * n_written
+        with pytest.raises(InputError if stop is OSError else stop):
+            convert.import_published(OFFICIAL, out, overwrite=True)
+    assert content(model) == before
+    assert [path.name for path in model.parent.iterdir()] == ["vampnet"]
+
+
+def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, rename = content(model), Path.rename
+
+    def fails(self: Path, target: Path) -> Path:
+        if self.name == "new":
+            raise OSError("the disk is gone")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fails)
+    with pytest.raises(InputError, match="the disk is gone"):
+        convert.import_published(OFFICIAL, model, overwrite=True)
+    assert content(model) == before
+
+
+SLOWLY = """
+import sys, time
+from pathlib import Path
+from vampcli import convert, tensorfile
+write = tensorfile.write
+def slow(path, *rest):
+    write(path, *rest)
+    print("written", flush=True)
+    time.sleep(60)
+tensorfile.write = slow
+convert.import_published(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize("how", ["SIGINT", "SIGKILL"])
+def test_a_killed_import_leaves_no_model_and_is_no_hindrance(tmp_path: Path, how: str) -> None:
+    out = tmp_path / "vampnet"
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOWLY, str(OFFICIAL), str(out)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"written\n"
+        process.send_signal(getattr(signal, how))
+        assert process.wait(30) != 0
+    assert not out.exists()
+    assert list(tmp_path.glob(f"*/{checkpoint.CONFIG}")) == []
+    if how == "SIGINT":
+        assert list(tmp_path.iterdir()) == []
+    convert.import_published(OFFICIAL, out)
+    assert outline.read(out).coarse.n_codebooks == 4
+
+
+@pytest.mark.parametrize("in_the_way", ["file", "folder"])
+def test_what_is_no_model_is_not_replaced(tmp_path: Path, in_the_way: str) -> None:
+    out = tmp_path / "out"
+    song = out / "song.wav" if in_the_way == "folder" else out
+    song.parent.mkdir(exist_ok=True)
+    song.write_text("music")
+    with pytest.raises(InputError, match="cannot write"):
+        convert.import_published(OFFICIAL, out, overwrite=True)
+    assert song.read_text() == "music"
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    convert.import_published(OFFICIAL, tmp_path)
+    assert sorted(content(tmp_path)) == sorted([checkpoint.CONFIG, *(f"{p}.safetensors" for p in checkpoint.PARTS)])
