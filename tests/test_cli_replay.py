@@ -118,6 +118,10 @@ def test_one_thing_is_changed(vamp: Vamp, quick: Quick, song: Song, tmp_path: Pa
         ("synthetic=[]", 2, "no setting 'synthetic'"),
         ("sha256=0", 2, "no setting 'sha256'"),
         ("stereo=left", 2, "stereo is 'left'"),
+        ("subtype=DOUBLE", 2, "subtype is 'DOUBLE'"),
+        ("bpm=NaN", 2, "bpm is nan"),
+        ("spans=none", 2, "no span"),
+        ("start=0.2", 2, "spans"),
     ],
 )
 def test_settings_that_cannot_be(vamp: Vamp, quick: Quick, song: Song, setting: str, code: int, says: str) -> None:
@@ -211,6 +215,72 @@ def test_a_folder_of_results_is_replayed(vamp: Vamp, quick: Quick, song: Song, t
     results = [quick("vamp", song(f"{n}.wav", seconds=0.5), "--period", 3) for n in "ab"]
     ran = vamp("replay", *results, "-o", f"{tmp_path}/again/", "--json")
     assert [json.loads(line)["identical"] for line in ran.out.splitlines()] == [True, True], ran.err
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_replay_never_overwrites_its_input(vamp: Vamp, quick: Quick, song: Song, named: bool) -> None:
+    source = song(seconds=1)
+    before, result = source.read_bytes(), quick("inpaint", source, "--span", "0.3-0.6")
+    ran = vamp("replay", result, "-o", source, "--overwrite", *(("--input", source) if named else ()))
+    assert ran.code == 3
+    assert "is the input" in ran.err
+    assert source.read_bytes() == before
+
+
+def test_originals_beside_results_are_passed_over_in_folders_and_named_elsewhere(
+    vamp: Vamp, quick: Quick, song: Song, tmp_path: Path
+) -> None:
+    """Results of a replay are no results to replay, either."""
+    quick("inpaint", song(seconds=1), "--span", "0.3-0.6")
+    song("other.wav", seconds=1)
+    for _ in range(2):
+        ran = vamp("replay", tmp_path, "--json", "--overwrite")
+        assert [json.loads(line)["identical"] for line in ran.out.splitlines()] == [True], ran.err
+    ran = vamp("replay", tmp_path / "other.wav", tmp_path / "song.inpaint.3.wav", "--overwrite", "--json")
+    assert ran.code == 3
+    assert [json.loads(line).get("identical") for line in ran.out.splitlines()] == [None, True]
+    (tmp_path / "plain").mkdir()
+    song("plain/x.wav")
+    assert vamp("replay", tmp_path / "plain").code == 3
+
+
+def test_of_token_files_the_seed_alone_can_be_another(
+    vamp: Vamp, quick: Quick, song: Song, tiny_folder: Path, tmp_path: Path
+) -> None:
+    packed, back = quick("compress", song(seconds=0.5), "-o", tmp_path / "a.vamp"), tmp_path / "back.wav"
+    assert vamp("compress", packed, "-m", tiny_folder, "-o", back).code == 0
+    ran = vamp("replay", back, "--set", "temperature=0.5")
+    assert (ran.code, ran.out) == (2, "")
+    assert "says already how it is made" in ran.err
+    ran = vamp("replay", back, "--set", "seed=8")
+    assert ran.code == 0, ran.err
+    assert recipe_in(Path(ran.out.strip())).seed == 8
+
+
+def test_a_namesake_of_the_input_does_not_mislead(
+    vamp: Vamp, quick: Quick, song: Song, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    song("elsewhere/song.wav", seconds=1, seed=9)
+    song(seconds=1)
+    monkeypatch.chdir(tmp_path)
+    result = quick("inpaint", "song.wav", "--span", "0.3-0.6")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    ran = vamp("replay", f"../{result}", "--json")
+    assert json.loads(ran.out)["identical"], ran.err
+
+
+def test_a_sidecar_names_results_as_its_sound_does(vamp: Vamp, quick: Quick, song: Song, tmp_path: Path) -> None:
+    result = quick("inpaint", song(seconds=1), "--span", "0.3-0.6", "--sidecar")
+    assert vamp("replay", beside(result)).out.strip() == str(tmp_path / "song.inpaint.3.replay.wav")
+    renamed = beside(result).rename(tmp_path / "kept.json")
+    assert vamp("replay", renamed).out.strip() == str(tmp_path / "kept.replay.wav")
+
+
+def test_a_result_is_not_read_from_stdin(vamp: Vamp) -> None:
+    ran = vamp("replay", "-")
+    assert ran.code == 2
+    assert "from its file" in ran.err
 
 
 # --- what is synthetic

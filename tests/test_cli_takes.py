@@ -67,6 +67,18 @@ def test_names_by_rank(quick: Vamp, song: Song, tmp_path: Path, ranked: None) ->
     assert (again.code, again.out) == (0, "")
 
 
+def test_what_is_missing_of_the_best_is_made_again(quick: Vamp, song: Song, tmp_path: Path, ranked: None) -> None:
+    options = "-n", 3, "--keep", 2, "--name", "{stem}.{n}.wav", "--skip-existing"
+    quick("inpaint", song(seconds=1), *SPAN, *options)
+    first, second = (tmp_path / f"song.{n}.wav" for n in (1, 2))
+    kept, lost = first.read_bytes(), second.read_bytes()
+    first.touch()
+    second.unlink()
+    ran = quick("inpaint", song(seconds=1), *SPAN, *options)
+    assert ran.out.split() == [str(second)], ran.err
+    assert (first.read_bytes(), second.read_bytes()) == (kept, lost)
+
+
 def test_one_best_goes_into_one_file(quick: Vamp, song: Song, tmp_path: Path, ranked: None) -> None:
     (take,) = said(quick("loop", song(seconds=1), "-n", 3, "--keep", 1, "-o", tmp_path / "x.wav", "--json"))
     assert (take["output"], take["seed"]) == (str(tmp_path / "x.wav"), 6)
@@ -79,6 +91,7 @@ def test_one_best_goes_into_one_file(quick: Vamp, song: Song, tmp_path: Path, ra
         (("-n", 4, "--keep", 0), 2, "0 of 4 takes"),
         (("-n", 4, "--keep", 2, "-o", "x.wav"), 2, "names one file, but there are 2 takes"),
         (("-n", 4, "--keep", 2, "--skip-existing"), 2, "cannot know the seeds"),
+        (("-n", 4, "--keep", 2, "--name", "{n}.{seed}.wav"), 2, "{n}, the rank, or {seed}, not both"),
         (("--plot", "x.jpg"), 2, "unknown picture format"),
         (("-n", 2, "--plot", "x.png"), 2, "names one picture"),
         (("-o", "-", "--sidecar"), 2, "nothing beside stdout"),
@@ -128,6 +141,36 @@ def test_every_command_draws(quick: Vamp, song: Song, tmp_path: Path, command: s
         drawn.append([picture.read_bytes() for picture in pictures])
     assert drawn[0] == drawn[1]
     assert drawn[0][0][:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_pictures_of_one_name_are_refused_before_work(vamp: Vamp, song: Song, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        song(f"{folder}/x.wav", seconds=1)
+    ran = vamp("inpaint", tmp_path / "a/x.wav", tmp_path / "b/x.wav", *SPAN, "--plot", f"{tmp_path}/plots/")
+    assert ran.code == 2
+    assert "would both become" in ran.err
+
+
+def test_pictures_lie_as_results_do(quick: Vamp, song: Song, tmp_path: Path) -> None:
+    options = "-n", 2, "--name", "{seed}/{stem}.wav", "-o", f"{tmp_path}/made/", "--plot", f"{tmp_path}/plots/"
+    assert quick("inpaint", song(seconds=1), *SPAN, *options).code == 0
+    assert sorted(p.relative_to(tmp_path) for p in (tmp_path / "plots").rglob("*.png")) == [
+        Path("plots/3/song.png"),
+        Path("plots/4/song.png"),
+    ]
+
+
+@pytest.mark.parametrize("command", REQUESTS)
+def test_prompts_are_drawn_without_a_model(
+    vamp: Vamp, song: Song, tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr("vampcli.engine.load", lambda *_: pytest.fail("a model was loaded"))
+    plot = "-m", tiny_folder, "--plot", tmp_path / "p.png"
+    ran = vamp("mask", command, song(seconds=1), *REQUESTS[command], *plot)
+    assert ran.code == 0, ran.err
+    assert (tmp_path / "p.png").read_bytes()[:4] == b"\x89PNG"
+    assert "exists" in vamp("mask", command, song(seconds=1), *REQUESTS[command], *plot).err
 
 
 def test_token_files_are_drawn(quick: Vamp, vamp: Vamp, song: Song, tmp_path: Path, tiny_folder: Path) -> None:
@@ -199,3 +242,14 @@ def test_info_goes_on_after_a_failure(vamp: Vamp, song: Song, tmp_path: Path) ->
     assert ran.code == 3
     assert [("error" in json.loads(line)) for line in ran.out.splitlines()] == [True, False]
     assert "b.wav" in ran.err
+
+
+def test_info_of_json_that_is_no_recipe(vamp: Vamp, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"a": 1}')
+    ran = vamp("info", tmp_path / "a.json")
+    assert ran.code == 3
+    assert "holds no recipe" in ran.err
+
+
+def test_info_of_names_that_no_sidecar_can_have(vamp: Vamp, song: Song) -> None:
+    assert vamp("info", song("x" * 250 + ".wav"), "--quick").code == 0

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import vampcli
-from published import FILES, MASK_ID, OFFICIAL, coarse_tokens, fine_tokens, imported, ours
+from published import FILES, MASK_ID, OFFICIAL, coarse_tokens, fine_tokens, ours
 from vampcli import convert
 from vampcli.config import SamplingConfig
 from vampcli.engine import Model
@@ -27,8 +27,15 @@ def expected() -> dict[str, Tensor]:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    return imported(OFFICIAL, tmp_path_factory.mktemp("imported") / "model")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("imported") / "model"
+    convert.import_published(OFFICIAL, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> Model:
+    return vampcli.load(folder, device="cpu", dtype="fp32")
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +69,9 @@ def test_fine_tune_with_lora_pairs_equals_the_official_one(fine_tune: Path, expe
 
 @pytest.mark.parametrize("made", ["coarse", "coarse_lora", "c2f"])
 def test_bfloat16_agrees_with_the_official_float32_where_it_is_sure(
-    model: Model, fine_tune: Path, expected: dict[str, Tensor], tmp_path: Path, made: str
+    folder: Path, fine_tune: Path, expected: dict[str, Tensor], made: str
 ) -> None:
-    folder = fine_tune if made == "coarse_lora" else tmp_path / "model"
-    if made != "coarse_lora":
-        convert.import_published(OFFICIAL, folder)
-    loaded = vampcli.load(folder, device="cpu", dtype="bf16")
+    loaded = vampcli.load(fine_tune if made == "coarse_lora" else folder, device="cpu", dtype="bf16")
     if made == "c2f":
         logits, hidden = loaded.fine(fine_tokens(expected)), fine_tokens(expected)[:, 4:] == MASK_ID
     else:

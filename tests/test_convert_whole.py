@@ -119,6 +119,29 @@ def test_a_killed_import_leaves_no_model_and_is_no_hindrance(tmp_path: Path, how
         assert list(tmp_path.iterdir()) == []
     convert.import_published(OFFICIAL, out)
     assert outline.read(out).coarse.n_codebooks == 4
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_model_that_a_killed_import_had_moved_aside_returns(model: Path) -> None:
+    before, temp = content(model), model.with_name(".vampnet.abcdefgh.partial")
+    temp.mkdir()
+    model.rename(temp / "old")
+    with pytest.raises(InputError, match="holds a model"):
+        convert.import_published(OFFICIAL, model)
+    assert content(model) == before
+    assert [path.name for path in model.parent.iterdir()] == ["vampnet"]
+
+
+def test_of_two_imports_at_once_the_later_one_wins(model: Path) -> None:
+    def earlier() -> None:
+        with whole(model, overwrite=True) as folder:
+            (folder / checkpoint.CONFIG).write_text("{}")
+            convert.import_published(OFFICIAL, model, overwrite=True)
+
+    with pytest.raises(InputError, match="cannot write"):
+        earlier()
+    assert outline.read(model).coarse.n_codebooks == 4
+    assert [path.name for path in model.parent.iterdir()] == ["vampnet"]
 
 
 @pytest.mark.parametrize("in_the_way", ["file", "folder"])

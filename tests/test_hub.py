@@ -188,7 +188,8 @@ def test_offline_opens_no_socket(
 
 def test_environment_variables_of_the_hub_hold_and_nothing_is_drawn_off_a_terminal(hub: Hub, tmp_path: Path) -> None:
     env = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf")}
-    code = "from vampcli import origins; from vampcli.store import hub; print(hub.fetch(origins.VAMPNET, None, progress=None)['codec'].path)"
+    code = "from vampcli import origins; from vampcli.store import hub\n"
+    code += "print(hub.fetch(origins.VAMPNET, None, progress=None)['codec'].path)"
     ran = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert ran.stderr == ""
     assert Path(ran.stdout.strip()).is_relative_to(tmp_path / "hf/hub")

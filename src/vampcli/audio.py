@@ -141,7 +141,9 @@ def _read_all(file: sf.SoundFile, dtype: str) -> tuple[Samples, int]:
     """The samples (n_channels, n_samples) of an open file, and how many are NaN or infinite."""
     data = np.empty((file.channels, file.frames), dtype)
     n, n_bad = 0, 0
-    buffer = np.empty((_BLOCK, file.channels), dtype)
+    # soundfile seeks after every read, and MP3 decoders lose their past by that
+    n_block = max(1, file.frames) if file.format == "MP3" else _BLOCK
+    buffer = np.empty((n_block, file.channels), dtype)
     while len(block := file.read(out=buffer)):
         data[:, n : n + len(block)] = block.T
         n += len(block)
@@ -249,7 +251,7 @@ def write(
         try:
             n_clamped = _encode(temp, waveform, kind, stored, comment)
         except (AssertionError, sf.LibsndfileError) as error:  # soundfile asserts that all was written
-            raise OSError(str(error)) from error
+            raise OSError("the system took no more") from error
         if n_clamped:
             log.warning("%s: %d samples were too loud for the format and were clamped", path.name, n_clamped)
         if kind == "WAV" and loop:

@@ -79,7 +79,7 @@ def _content(path: str | Path) -> bytes:
     try:
         return Path(path).expanduser().read_bytes()
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}", f"--mask takes a {SUFFIX} file") from error
+        raise InputError(f"cannot read {path}: {error.strerror}", f"bring it back, or name a {SUFFIX} file") from error
 
 
 def _parsed(path: str, content: bytes) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from vampcli.errors import InputError
@@ -50,7 +51,7 @@ def recipe_of(path: Path, name: str = "") -> Recipe | None:
     from vampcli import audio  # imports soundfile, too much for --help
 
     own = from_text(audio.comment(path), named)
-    return _from_json(beside(path), named) if own is None and beside(path).is_file() else own
+    return _from_json(beside(path), named) if own is None and os.path.isfile(beside(path)) else own
 
 
 def _from_json(path: Path, name: str) -> Recipe:

@@ -104,8 +104,9 @@ def cue_points(path: str | Path) -> tuple[int, tuple[CuePoint, ...]]:
         notes = [note for _, content in contents if content.startswith(b"adtl") for note in _notes(content)]
         lengths = {cue: struct.unpack_from("<I", note)[0] for kind, cue, note in notes if kind == b"ltxt"}
     except struct.error as error:
-        fact = f"the cue points of {path} are cut off or damaged: {error}"
-        raise InputError(fact, "save it again in the program that set them") from error
+        raise InputError(
+            f"the cue points of {path} are cut off or damaged", "save it again in the program that set them"
+        ) from error
     names = {cue: note.split(b"\0")[0].decode("utf-8", "replace") for kind, cue, note in notes if kind == b"labl"}
     return sample_rate, tuple(CuePoint(start, lengths.get(cue, 0), names.get(cue, "")) for cue, start in points)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -15,7 +16,7 @@ from vampcli.cli.console import Console
 from vampcli.cli.names import option_of
 from vampcli.cli.outputs import make_folder
 from vampcli.cli.pictures import draw_tokens
-from vampcli.cli.scheme import Facts, Job, Load, Opened, Results, Scheme, source_of
+from vampcli.cli.scheme import Brief, Facts, Job, Load, Opened, Results, Scheme, source_of
 from vampcli.cli.writing import made, written
 from vampcli.config import SamplingConfig
 from vampcli.errors import InputError, ModelError, UsageError
@@ -92,16 +93,17 @@ class CompressScheme(Scheme):
         makes_tokens = Path(self.common.name or "").suffix.lower() == TOKENS
         return () if makes_tokens else (TOKENS,)
 
-    def seed_of(self, source: Path) -> int | None:
-        """See `Scheme.seed_of`."""
+    def brief(self, source: Path) -> Brief:
+        """See `Scheme.brief`."""
+        brief = super().brief(source)
         if source.suffix.lower() != TOKENS:
-            return None
+            return brief
         from vampcli import tokens
 
         try:
-            return tokens.load(source).recipe.seed
+            return replace(brief, seed=tokens.load(source).recipe.seed)
         except InputError:
-            return None  # said where it is opened
+            return brief  # said where it is opened
 
     def check(self, source: Path, path: Path) -> None:
         """See `Scheme.check`."""
@@ -165,7 +167,7 @@ class CompressScheme(Scheme):
         for path in job.paths:
             audio.check_output(path, clip, self.common.subtype or None)
         request = Compress(max(1, file.n_kept_codebooks), file.period)
-        source = Source(job.name, tokens.file_hash(file), file.recipe)
+        source = Source(job.name, hashlib.sha256(job.source.read_bytes()).hexdigest(), file.recipe)
         opened = self._opened(job, request, clip, source, outline, len(file.tokens))
         return OpenedTokens(**vars(opened), file=file)
 

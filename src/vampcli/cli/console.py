@@ -41,10 +41,15 @@ class Console:
         """
         if sys.stdout is None:  # closed by whoever started us
             return
-        line = value if isinstance(value, str) else json.dumps(value)
+        line = (value if isinstance(value, str) else json.dumps(value)) + "\n"
         try:
-            sys.stdout.write(line.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding) + "\n")
+            content = line.encode(sys.stdout.encoding, "surrogateescape")  # names of files may be any bytes
+        except UnicodeEncodeError:
+            content = line.encode(sys.stdout.encoding, "backslashreplace")
+        try:
             sys.stdout.flush()
+            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
         except OSError as error:
             if not isinstance(error, BrokenPipeError):
                 self.note(f"vamp: nothing more is printed: {error.strerror}")

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, ClassVar
 import typer
 
 from vampcli.cli.console import Console
-from vampcli.cli.outputs import Naming, make_folder
+from vampcli.cli.outputs import Naming, check_outputs, make_folder
+from vampcli.cli.pictures import draw_mask, pictured
 from vampcli.cli.prompt import Forecaster, picture, table
 from vampcli.cli.run import run
-from vampcli.cli.scheme import Job, Load, Opened, Results, Scheme
+from vampcli.cli.scheme import Brief, Job, Load, Opened, Results, Scheme
 from vampcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -78,9 +79,9 @@ class MaskScheme(Scheme):
         """See `Scheme.suffixes`."""
         return self.other.suffixes
 
-    def seed_of(self, source: Path) -> int | None:
-        """See `Scheme.seed_of`."""
-        return self.other.seed_of(source)
+    def brief(self, source: Path) -> Brief:
+        """See `Scheme.brief`."""
+        return replace(self.other.brief(source), template=self.common.name)
 
     def paths(self, naming: Naming, seeds: list[int]) -> list[Path]:
         """See `Scheme.paths`; none unless somebody names one."""
@@ -96,6 +97,8 @@ class MaskScheme(Scheme):
         """See `Scheme.open`."""
         opened = self.other.open(replace(job, paths=()), outline)
         codec, rate = outline.codec, opened.clip.sample_rate
+        if self.other.common.plot:
+            check_outputs([self._pictured(job)], job.source, self.other.common.overwrite)
         passes = opened.request.passes(opened.clip, opened.plan, codec, outline.coarse, job.seeds[0])
         if job.paths and (len(passes) > 1 or passes[0].plan != opened.plan):
             why = f"there are {len(passes)}" if len(passes) > 1 else "a loop is turned by half before its seam is made"
@@ -120,4 +123,9 @@ class MaskScheme(Scheme):
             pictures = [picture(1 - mask.float().mean(0).numpy(), encoding) for mask in opened.masks]
             title = f"{job.name}: {self.command}, seed {job.seeds[0]}, {common.model}"
             (console.note if path else console.result)(f"{title}\n{table(opened.facts, pictures, encoding)}")
+        if common.plot and not common.dry_run:
+            draw_mask(self._pictured(job), opened, opened.masks[-1], common)
         yield path, job.seeds[0], {}
+
+    def _pictured(self, job: Job) -> Path:
+        return pictured(Path(f"{job.source.stem}.{self.command}.{self.ext}"), job, self.other.common)

@@ -17,6 +17,7 @@ FIELDS = {
     "prefix": "prefix_s",
     "suffix": "suffix_s",
     "downbeat": "downbeat_s",
+    "mask": "path",
 }
 """Fields by options, as Python writes these."""
 

@@ -48,6 +48,15 @@ class Naming:
         return self.one_file is not None or "{seed}" not in (self.template or DEFAULT_NAME)
 
     @property
+    def folder(self) -> Path:
+        """Where results go, unless they are one file."""
+        return self.source.parent if self.out is None else Path(os.path.expanduser(self.out)) / self.below
+
+    def in_folder(self, result: Path) -> Path:
+        """A result seen from there."""
+        return result.relative_to(self.folder) if result.is_relative_to(self.folder) else Path(result.name)
+
+    @property
     def one_file(self) -> Path | None:
         """The file that `out` names; None if it is a folder.
 
@@ -75,13 +84,12 @@ class Naming:
                     f"-o {self.out} names one file, but there are {len(seeds)} takes", "name a folder: -o takes/"
                 )
             return [file]
-        folder = self.source.parent if self.out is None else Path(os.path.expanduser(self.out)) / self.below
         names = [Path(self._filled(seed, i)) for i, seed in enumerate(seeds)]
         if any(path.is_absolute() or ".." in path.parts for path in names):
             raise UsageError(f"--name {self.template} leaves the folder of the outputs", "name another folder with -o")
         if len(set(names)) < len(names):
             raise UsageError(f"--name {self.template} gives several takes one name", "put {seed} or {n} into it")
-        return [folder / path for path in names]
+        return [self.folder / path for path in names]
 
     def _filled(self, seed: int, index: int) -> str:
         template = self.template or DEFAULT_NAME

@@ -13,6 +13,8 @@ from vampcli.cli.scheme import Job, Opened
 from vampcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from vampcli.engine import Take
     from vampcli.ranking import Scores
     from vampcli.tokens import TokenFile
@@ -28,7 +30,7 @@ def pictured(result: Path, job: Job, common: Common) -> Path:
 
     plot = os.path.expanduser(common.plot or "")
     if names_folder(plot):
-        return Path(plot) / job.naming.below / f"{result.stem}.png"
+        return Path(plot) / job.naming.below / job.naming.in_folder(result).with_suffix(".png")
     if job.naming.several or (common.keep or common.takes) > 1:
         raise UsageError(
             f"--plot {plot} names one picture, but there may be several", "name a folder: --plot pictures/"
@@ -71,6 +73,21 @@ def draw_tokens(result: Path, opened: Opened, file: TokenFile, frame_s: float, c
         mask=file.mask.numpy(),
         frame_s=frame_s,
         title=f"{opened.job.title}: {file.bits_per_second:.0f} bit/s",
+    )
+
+
+def draw_mask(path: Path, opened: Opened, mask: Tensor, common: Common) -> None:
+    """Draw what would be made: bool (n_codebooks, n_frames) of all of the canvas."""
+    plan, clip = opened.plan, opened.clip
+    longer = plan.n_canvas_samples != clip.n_samples
+    _save(
+        path,
+        common,
+        before=None if longer else clip,
+        mask=mask.numpy(),
+        spans=() if longer else plan.spans,
+        frame_s=plan.n_canvas_samples / clip.sample_rate / mask.shape[1],
+        title=f"{opened.job.title}: prompt of {opened.request.command}, seed {opened.job.seeds[0]}",
     )
 
 

@@ -6,7 +6,7 @@ import math
 import os
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, ClassVar, Optional
 
 import typer
 
@@ -16,12 +16,13 @@ from vampcli.cli.compress import CompressScheme
 from vampcli.cli.console import Console, guarded
 from vampcli.cli.loop import loop_scheme
 from vampcli.cli.options import Common
-from vampcli.cli.outputs import names_folder
+from vampcli.cli.outputs import check_outputs, names_folder
+from vampcli.cli.pipes import PIPE
 from vampcli.cli.run import run
-from vampcli.cli.scheme import Facts, Job, Load, Opened, Results, Scheme, Wanted
+from vampcli.cli.scheme import Brief, Job, Load, Opened, Results, Scheme, Wanted
 from vampcli.cli.settings import changed
-from vampcli.errors import DeviceError, InputError
-from vampcli.formats import TOKENS
+from vampcli.errors import DeviceError, InputError, UsageError
+from vampcli.formats import FORMATS, TOKENS
 from vampcli.recipe import MadeBy, Recipe
 from vampcli.recipes import SIDECAR
 
@@ -86,6 +87,8 @@ def replay(
         device=device,
         dtype=dtype,
     )
+    if PIPE in inputs:
+        raise UsageError("a result is replayed from its file, not from stdin", "name it")
     run(ReplayScheme("replay", common, tuple(settings or ()), source, model), inputs)
 
 
@@ -118,32 +121,44 @@ class ReplayScheme(Scheme):
     moved: str | None
     other_model: str | None
 
+    of_results: ClassVar[bool] = True
+
     @property
     def suffixes(self) -> tuple[str, ...]:
         """See `Scheme.suffixes`."""
         return (TOKENS,)
 
-    def seed_of(self, source: Path) -> int | None:
-        """See `Scheme.seed_of`."""
-        return self._recipe(source).seed
+    def concerns(self, source: Path) -> bool:
+        """See `Scheme.concerns`: originals beside results are not meant."""
+        from vampcli.recipes import recipe_of
 
-    def wanted(self, source: Path) -> Wanted:
-        """See `Scheme.wanted`; without another wish, what the result was made on, if it is there."""
+        try:
+            return recipe_of(source) is not None
+        except InputError:
+            return True  # said where it is opened
+
+    def brief(self, source: Path) -> Brief:
+        """See `Scheme.brief`; results are named after the result, and seed and model are its own."""
+        result, brief = _result(source), super().brief(source)
+        beside = self.common.name is None and (self.common.out is None or names_folder(self.common.out))
+        brief = replace(brief, after=result, template="{stem}.replay" + result.suffix if beside else self.common.name)
+        try:
+            recipe = self._recipe(source)
+        except InputError:
+            return brief  # said where it is opened
+        return replace(brief, wanted=self._wanted(recipe.made_by), seed=recipe.seed)
+
+    def _wanted(self, made_by: MadeBy) -> Wanted:
+        """Without another wish, what the result was made on, if it is there."""
         from vampcli.devices import pick_device
 
-        made_by, device, dtype = self._recipe(source).made_by, self.common.device, self.common.dtype
+        device, dtype = self.common.device, self.common.dtype
         if device == "auto":
             try:
                 device = str(pick_device(made_by.device))
             except DeviceError:
                 device = "auto"
         return Wanted(self.other_model or made_by.model, device, made_by.dtype if dtype == "auto" else dtype)
-
-    def template_of(self, source: Path) -> str | None:
-        """See `Scheme.template_of`."""
-        if self.common.name is not None or (self.common.out and not names_folder(self.common.out)):
-            return self.common.name
-        return "{stem}.replay" + _result(source).suffix
 
     def check(self, source: Path, path: Path) -> None:
         """See `Scheme.check`."""
@@ -153,12 +168,16 @@ class ReplayScheme(Scheme):
     def open(self, job: Job, outline: Outline) -> Opened:
         """See `Scheme.open`."""
         recipe = self._recipe(job.source)
-        place = self._input(job.source, recipe)
-        scheme = _made_by(recipe, place, self.common, _result(job.source))
-        opened = scheme.open(replace(job, source=place), outline)
-        if opened.source.sha256 != recipe.source.sha256:
+        places = self._inputs(job.source, recipe)
+        for place in places:
+            check_outputs(list(job.paths), place, self.common.overwrite)
+            scheme = self._scheme(recipe, place, job)
+            opened = scheme.open(replace(job, source=place), outline)
+            if opened.source.sha256 == recipe.source.sha256:
+                break
+        else:
             raise InputError(
-                f"{place} is not what {job.name} was made of: its sound is another",
+                f"{places[0]} is not what {job.name} was made of: its sound is another",
                 "name the right one with --input, or run the command anew",
             )
         source = replace(opened.source, name=str(place), recipe=opened.source.recipe or recipe.source.recipe)
@@ -174,8 +193,9 @@ class ReplayScheme(Scheme):
         inner = replace(before, job=replace(before.job, name=str(before.job.source)), source=opened.source)
         for path, seed, facts in opened.scheme.make(load, inner, console):
             if path and not self.settings and self.other_model is None and result.is_file():
-                facts, words = compared(result, path)
+                same, words = compared(result, path)
                 console.note(f"{path.name}: {words}")
+                facts = {**facts, "identical": same}
             yield path, seed, facts
 
     def _recipe(self, source: Path) -> Recipe:
@@ -183,52 +203,68 @@ class ReplayScheme(Scheme):
 
         recipe = recipe_of(source)
         if recipe is None:
-            raise InputError(f"{source} does not say how it was made", "vamp made it not, or another program since")
+            raise InputError(
+                f"{source} does not say how it was made", "it was not made by vamp, or another program has changed it"
+            )
         return changed(recipe, self.settings, f"the recipe in {source}")
 
-    def _input(self, source: Path, recipe: Recipe) -> Path:
-        """Where the input is: where somebody says, where it was, or beside the result."""
+    def _inputs(self, source: Path, recipe: Recipe) -> list[Path]:
+        """Where the input may be: where somebody says, where it was, or beside the result."""
         if self.moved is not None:
-            return Path(os.path.expanduser(self.moved))
+            return [Path(os.path.expanduser(self.moved))]
         name = recipe.source.name
-        places = [Path(name), source.parent / Path(name).name]
-        found = next((place for place in places if name not in ("", "-") and place.is_file()), None)
-        if found is None:
-            was = {"": "sound without a file", "-": "sound from a pipe"}.get(name, name)
+        places = dict.fromkeys((Path(name), source.parent / Path(name).name)) if name not in ("", PIPE) else ()
+        found = [place for place in places if os.path.isfile(place)]
+        if not found:
+            was = {"": "sound without a file", PIPE: "sound from a pipe"}.get(name, name)
             raise InputError(f"the input of {source} is not there: {was}", "name it with --input")
         return found
+
+    def _scheme(self, recipe: Recipe, place: Path, job: Job) -> Scheme:
+        """The scheme of the command that made a result."""
+        own = _common(recipe, self.common, job.wanted.model)
+        if place.suffix.lower() != TOKENS:
+            return _made_by(recipe, own, job.name)
+        if {setting.partition("=")[0].strip().removeprefix("--") for setting in self.settings} - {"seed"}:
+            raise UsageError(f"{place} says already how it is made", "of token files, --set changes the seed alone")
+        return CompressScheme("compress", own, (None, None, None))
 
 
 def _result(source: Path) -> Path:
     """The result that an input of `replay` speaks of: itself, or what it lies beside."""
-    return source.with_suffix("") if source.suffix.lower() == SIDECAR else source
+    if source.suffix.lower() != SIDECAR:
+        return source
+    result = source.with_suffix("")
+    return result if result.suffix.lower() in (*FORMATS, TOKENS) else result.with_name(f"{result.name}.wav")
 
 
-def _made_by(recipe: Recipe, place: Path, common: Common, result: Path) -> Scheme:
-    """The scheme of the command that made a result."""
+def _made_by(recipe: Recipe, own: Common, name: str) -> Scheme:
+    """The scheme of a command that made sound of sound."""
     from vampcli.verbs import request
     from vampcli.verbs.compress import Compress
     from vampcli.verbs.loop import Loop
 
-    verb = request.from_table(recipe.command, recipe.request, f"the recipe in {result}")
-    own = replace(
+    verb = request.from_table(recipe.command, recipe.request, f"the recipe in {name}")
+    if isinstance(verb, Compress):
+        return CompressScheme("compress", own, (verb.n_kept_codebooks, verb.period, None))
+    if isinstance(verb, Loop):
+        return loop_scheme(own, lambda: verb, verb.repeats)
+    return AudioScheme(recipe.command, own, lambda: verb)
+
+
+def _common(recipe: Recipe, common: Common, model: str) -> Common:
+    """The options that a result was made with, for all that is not typed now."""
+    return replace(
         common,
         **asdict(recipe.sampling),
         stereo=recipe.stereo,
-        model=recipe.made_by.model,
+        model=model,
         only_generated=recipe.part == "generated",
         difference=recipe.part == "difference",
         int16=recipe.subtype == "PCM_16",
         int24=recipe.subtype == "PCM_24",
         float32=recipe.subtype == "FLOAT",
     )
-    if place.suffix.lower() == TOKENS:  # which says itself what is kept, and how it is made
-        return CompressScheme("compress", own, (None, None, None))
-    if isinstance(verb, Compress):
-        return CompressScheme("compress", own, (verb.n_kept_codebooks, verb.period, None))
-    if isinstance(verb, Loop):
-        return loop_scheme(own, lambda: verb, verb.repeats)
-    return AudioScheme(recipe.command, own, lambda: verb)
 
 
 def differences(then: MadeBy, now: MadeBy) -> list[str]:
@@ -241,21 +277,21 @@ def differences(then: MadeBy, now: MadeBy) -> list[str]:
     ]
 
 
-def compared(result: Path, again: Path) -> tuple[Facts, str]:
-    """Whether two results are the same, for machines and for people."""
+def compared(result: Path, again: Path) -> tuple[bool, str]:
+    """Whether two results are the same, for machines and in words."""
     if result.suffix.lower() == TOKENS:
         from vampcli import tokens
 
         one, two = (tokens.load(path).kept for path in (result, again))
         same = one.shape == two.shape and bool((one == two).all())
-        return {"identical": same}, f"{'the same' if same else 'other'} tokens as in {result.name}"
+        return same, f"{'the same' if same else 'other'} tokens as in {result.name}"
     from vampcli import audio
 
     one_s, two_s = (audio.read(path).samples for path in (result, again))
     if one_s.shape != two_s.shape:
-        return {"identical": False}, f"{two_s.shape[1]} samples, {one_s.shape[1]} in {result.name}"
+        return False, f"{two_s.shape[1]} samples, {one_s.shape[1]} in {result.name}"
     n_other = int((one_s != two_s).any(axis=0).sum())
     if n_other == 0:
-        return {"identical": True}, f"the same samples as {result.name}"
+        return True, f"the same samples as {result.name}"
     worst = 20 * math.log10(float(abs(one_s - two_s).max()))
-    return {"identical": False}, f"{n_other} of {one_s.shape[1]} samples differ from {result.name}, by {worst:.0f} dBFS"
+    return False, f"{n_other} of {one_s.shape[1]} samples differ from {result.name}, by {worst:.0f} dBFS"

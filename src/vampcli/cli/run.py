@@ -36,11 +36,11 @@ def run(scheme: Scheme, inputs: list[str]) -> None:
     common, console = scheme.common, Console(scheme.common.quiet, scheme.common.verbose)
     common.sampling, common.channels  # noqa: B018 (both may refuse)
     with pipes(inputs, common, scheme.sounds) as piped:
-        found = sources(piped.inputs(inputs), common.recursive, scheme.suffixes, common.out)
+        found = sources(piped.inputs(inputs), common.recursive, scheme.suffixes, common.out, scheme.of_results)
         jobs = _jobs(scheme, found, piped)
         runner = _Runner(scheme, console, piped, many=found.several)
-        for job in jobs:
-            runner.outline(scheme.wanted(job.source))  # a model that is not there is found before anything is read
+        if len(models := {job.wanted for job in jobs}) == 1:
+            runner.outline(models.pop())  # a model that is not there is found before anything is read
         todo = [wanted for job in jobs if (wanted := _wanted(job, common)) is not None]
         for job in todo:
             runner.run(job)
@@ -54,19 +54,32 @@ def _jobs(scheme: Scheme, found: Sources, piped: Pipes) -> list[Job]:
     fallback = 0 if common.skip_existing or found.several else secrets.randbelow(10_000)
     jobs = []
     for one in found.found:
-        seed = next(s for s in (common.seed, scheme.seed_of(one.path), fallback) if s is not None)
+        if one.searched and not scheme.concerns(one.path):
+            continue
+        brief = scheme.brief(one.path)
+        seed = next(s for s in (common.seed, brief.seed, fallback) if s is not None)
         seeds = [seed + i for i in range(common.takes)]
-        template, model = scheme.template_of(one.path), scheme.wanted(one.path).model
-        after = piped.template(one.path)
-        naming = Naming(after, out, template, scheme.command, model, one.below, found.several, piped.target, scheme.ext)
+        naming = Naming(
+            piped.template(brief.after),
+            out,
+            brief.template,
+            scheme.command,
+            brief.wanted.model,
+            one.below,
+            found.several,
+            piped.target,
+            scheme.ext,
+        )
         paths = scheme.paths(naming, seeds)
         for path in paths:
             scheme.check(one.path, path)
-        jobs.append(Job(one.path, tuple(paths), tuple(seeds), piped.name(one.path), naming))
+        jobs.append(Job(one.path, tuple(paths), tuple(seeds), piped.name(one.path), naming, brief.wanted))
+    if not jobs:
+        raise InputError(f"nothing among {len(found.found)} files is for vamp {scheme.command}", "name a file")
     jobs = _without_results(jobs, common.overwrite)
     named: dict[str, Job] = {}
     for job in jobs:
-        for path in job.paths:
+        for path in (*job.paths, *beside(job, common)):
             other = named.setdefault(os.path.abspath(path), job)
             if other != job:
                 raise UsageError(
@@ -101,9 +114,21 @@ def _wanted(job: Job, common: Common) -> Job | None:
     wanted = [i for i, path in enumerate(job.paths) if not (common.skip_existing and path.exists())]
     if job.paths and not wanted:
         return None
-    if common.keep is not None or not job.paths:
+    if not job.paths:
         return job
+    if common.keep is not None:
+        return replace(job, paths=tuple(job.paths[i] for i in wanted))
     return replace(job, paths=tuple(job.paths[i] for i in wanted), seeds=tuple(job.seeds[i] for i in wanted))
+
+
+def beside(job: Job, common: Common) -> list[Path]:
+    """What is written beside the takes."""
+    from vampcli import recipes
+
+    if job.naming.piped and common.sidecar:
+        raise UsageError("there is nothing beside stdout to write a recipe to", "leave --sidecar out")
+    sidecars = [recipes.beside(path) for path in job.paths if common.sidecar]
+    return sidecars + [pictured(path, job, common) for path in job.paths if common.plot]
 
 
 class _Runner:
@@ -119,9 +144,9 @@ class _Runner:
     def run(self, job: Job) -> None:
         began, common = time.monotonic(), self.scheme.common
         try:
-            check_outputs([*job.paths, *self._beside(job)], job.source, common.overwrite)
+            check_outputs([*job.paths, *beside(job, common)], job.source, common.overwrite)
             self.piped.take_in(job.source)
-            opened = self.scheme.open(job, self.outline(self.scheme.wanted(job.source)))
+            opened = self.scheme.open(job, self.outline(job.wanted))
         except (InputError, ModelError) as error:  # a token file may be of another model
             self._failed(job, error)
             return
@@ -129,7 +154,7 @@ class _Runner:
             self._foretell(opened)
             return
         try:
-            load = partial(self._loaded, self.scheme.wanted(job.source))
+            load = partial(self._loaded, job.wanted)
             for path, seed, facts in self.scheme.make(load, opened, self.console):
                 self._tell(opened, path, seed, facts)
         except InputError as error:
@@ -161,19 +186,9 @@ class _Runner:
         if keep is None:
             for path, seed in zip(job.paths, job.seeds, strict=True):
                 self._tell(opened, path, seed, {"dry_run": True})
-        n, model = len(job.seeds), self.scheme.wanted(job.source).model
+        n, model = len(job.seeds), job.wanted.model
         best = f", the best {keep} kept" if keep else ""
         self._note(job, f"would make {opened.summary} with {model}: {n} take{'s' * (n != 1)}{best}")
-
-    def _beside(self, job: Job) -> list[Path]:
-        """What is written beside the takes."""
-        from vampcli.recipes import beside
-
-        common, paths = self.scheme.common, list(job.paths)
-        if job.naming.piped and common.sidecar:
-            raise UsageError("there is nothing beside stdout to write a recipe to", "leave --sidecar out")
-        sidecars = [beside(path) for path in paths] if common.sidecar else []
-        return sidecars + [pictured(path, job, common) for path in paths if common.plot]
 
     def _note(self, job: Job, text: str) -> None:
         self.console.note(f"{job.title}: {text}" if self.many else text)
@@ -189,7 +204,7 @@ class _Runner:
             "seed": seed,
             "input": opened.job.name,
             "command": self.scheme.command,
-            "model": (wanted := self.scheme.wanted(opened.job.source)).model,
+            "model": (wanted := opened.job.wanted).model,
             "licence": self.outlines[wanted].provenance.licence,
             **opened.facts,
             **more,

@@ -39,6 +39,23 @@ class Wanted(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Brief:
+    """What a file says of its results before anything is read of it.
+
+    Attributes:
+        wanted: the model that makes them, and on what.
+        seed: that it brings along; None if it has none.
+        after: the path that results are named after.
+        template: how they are named; None = as everywhere.
+    """
+
+    wanted: Wanted
+    seed: int | None
+    after: Path
+    template: str | None
+
+
+@dataclass(frozen=True)
 class Job:
     """What is to be made of one recording.
 
@@ -48,6 +65,7 @@ class Job:
         seeds: of the takes.
         name: of the recording, as machines and people are told it; `-` for stdin.
         naming: names takes by their seeds.
+        wanted: the model that makes them.
     """
 
     source: Path
@@ -55,6 +73,7 @@ class Job:
     seeds: tuple[int, ...]
     name: str
     naming: Naming
+    wanted: Wanted
 
     @property
     def title(self) -> str:
@@ -70,12 +89,14 @@ class Scheme:
         command: its name.
         common: the options of all commands.
         sounds: whether sound comes of it, which stdout may get.
+        of_results: whether it works on what vamp has made, which is left out of folders otherwise.
         ext: of results, if nobody names it.
     """
 
     command: str
     common: Common
     sounds: ClassVar[bool] = True
+    of_results: ClassVar[bool] = False
     ext: ClassVar[str] = "wav"
 
     @property
@@ -83,23 +104,22 @@ class Scheme:
         """What is looked for in folders beside sound."""
         return ()
 
-    def seed_of(self, source: Path) -> int | None:
-        """The seed that a file brings along."""
-        return None
+    def concerns(self, source: Path) -> bool:
+        """Whether a file that was found in a folder is meant."""
+        return True
 
-    def wanted(self, source: Path) -> Wanted:
-        """Which model makes something of a file, and on what."""
-        return Wanted(self.common.model, self.common.device, self.common.dtype)
-
-    def template_of(self, source: Path) -> str | None:
-        """How results are named; None = as everywhere."""
-        return self.common.name
+    def brief(self, source: Path) -> Brief:
+        """Say what decides the names of a file's results."""
+        wanted = Wanted(self.common.model, self.common.device, self.common.dtype)
+        return Brief(wanted, None, source, self.common.name)
 
     def paths(self, naming: Naming, seeds: list[int]) -> list[Path]:
         """Where the takes go; where the best are chosen, all places that these may get."""
         common = self.common
         if common.keep is None:
             return naming.paths(seeds)
+        if "{n}" in (naming.template or "") and not naming.by_rank:
+            raise UsageError("a name with --keep holds {n}, the rank, or {seed}, not both", "leave one of them out")
         if naming.by_rank:
             return naming.paths(seeds[: common.keep])
         if common.skip_existing:

@@ -42,12 +42,16 @@ def changed(recipe: Recipe, settings: Sequence[str], where: str) -> Recipe:
         holder = places.get(FIELDS.get(key, key))
         if holder is None:
             known = [*places, *(option for option, field in FIELDS.items() if field in places)]
-            near = difflib.get_close_matches(key, known, 3) or sorted(places)
+            near = difflib.get_close_matches(key, known, 3, cutoff=0.7) or sorted(places)
             raise UsageError(f"{where} has no setting {key!r}", f"there are: {', '.join(near)}")
         key = FIELDS.get(key, key)
         holder[key] = _parsed(key, value.strip())
+    from vampcli.verbs import request
+
     try:
-        return from_table(json.loads(json.dumps(table)), where)
+        other = from_table(json.loads(json.dumps(table)), where)
+        request.from_table(other.command, other.request, where)
+        return other
     except InputError as error:
         raise UsageError(error.message, error.hint) from error
 
@@ -66,7 +70,7 @@ def _places(table: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _parsed(key: str, text: str) -> Any:
     if text == "none":
-        return None
+        return [] if key == "spans" else None
     if key == "spans":
         spans = [parse_span(one) for one in text.split(",")]
         return [asdict(span) if isinstance(span, Counted) else span for span in spans]

@@ -13,7 +13,7 @@ from vampcli.formats import TOKENS
 from vampcli.recordings import SOUNDS, Found, find
 
 COMMANDS = ("inpaint", "outpaint", "loop", "vamp", "compress")
-_MADE = re.compile(rf".+\.({'|'.join(COMMANDS)})\.-?\d+")
+_MADE = re.compile(rf".+\.({'|'.join(COMMANDS)})\.-?\d+(\.replay)*")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,13 @@ class Sources:
     several: bool
 
 
-def sources(inputs: Sequence[str], recursive: bool, suffixes: Sequence[str] = (), out: str | None = None) -> Sources:
+def sources(
+    inputs: Sequence[str],
+    recursive: bool,
+    suffixes: Sequence[str] = (),
+    out: str | None = None,
+    of_results: bool = False,
+) -> Sources:
     """Turn what somebody typed into files; what a folder holds of our own results is left out.
 
     Args:
@@ -37,12 +43,14 @@ def sources(inputs: Sequence[str], recursive: bool, suffixes: Sequence[str] = ()
         recursive: search folders in folders.
         suffixes: what is looked for in folders beside sound.
         out: where results go; if that is a folder in the one that is searched, it is left out.
+        of_results: results are what is wanted, but those of `replay`.
 
     Raises:
         InputError: nothing is there.
     """
     found = find(inputs, recursive, (*SOUNDS, *suffixes))
-    kept = tuple(f for f in found if not (f.searched and _is_result(f, out)))
+    left_out = _is_again if of_results else _is_result
+    kept = tuple(f for f in found if not (f.searched and left_out(f, out)))
     if not kept:
         raise InputError(
             f"{inputs[0]} holds nothing but results of vamp ({len(found)} files)", "name a file to work on it again"
@@ -50,10 +58,19 @@ def sources(inputs: Sequence[str], recursive: bool, suffixes: Sequence[str] = ()
     return Sources(kept, len(inputs) > 1 or len(found) > 1 or any(f.searched for f in found))
 
 
+def _is_again(found: Found, out: str | None) -> bool:
+    return found.path.stem.endswith(".replay") or _lies_in(found, out)
+
+
 def _is_result(found: Found, out: str | None) -> bool:
+    path = found.path
+    return _lies_in(found, out) or (path.suffix.lower() != TOKENS and _MADE.fullmatch(path.stem) is not None)
+
+
+def _lies_in(found: Found, out: str | None) -> bool:
+    """Whether a file lies where results go, below the folder that was searched."""
+    if out is None:
+        return False
     path = Path(os.path.abspath(found.path))
-    if out is not None:
-        folder, searched = Path(os.path.abspath(os.path.expanduser(out))), path.parents[len(found.below.parts)]
-        if searched in folder.parents and folder in path.parents:
-            return True
-    return path.suffix.lower() != TOKENS and _MADE.fullmatch(path.stem) is not None
+    folder, searched = Path(os.path.abspath(os.path.expanduser(out))), path.parents[len(found.below.parts)]
+    return searched in folder.parents and folder in path.parents

@@ -106,7 +106,8 @@ def _chosen(
     console.note(f"kept {len(choice.kept)} of {choice.n_drawn} takes" + (f"; hopeless were: {again}" if again else ""))
     paths = job.naming.paths([take.seed for take, _ in choice.kept])
     for path, (take, scores) in zip(paths, choice.kept, strict=True):
-        yield path, take, scores
+        if not (common.skip_existing and path.exists()):
+            yield path, take, scores
 
 
 class _Scorer:

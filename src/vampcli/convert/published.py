@@ -72,13 +72,10 @@ def import_published(
 def _paths(files: Path | Mapping[str, Path]) -> dict[str, Path]:
     """The file of every part, all there."""
     paths = {part: files / f"{part}.pth" for part in PARTS} if isinstance(files, Path) else dict(files)
-    for part in (*PARTS, *PAIRS):
-        if part in PARTS and part not in paths:
-            raise ModelError(
-                f"no {part} among the files", f"it takes {', '.join(PARTS)}; a fine-tune has its base's codec"
-            )
-        if part in paths and not paths[part].is_file():
-            raise ModelError(f"no {paths[part]}", f"a model is made of {', '.join(f'{p}.pth' for p in PARTS)}")
+    for part in (*PARTS, *(part for part in PAIRS if part in paths)):
+        if part not in paths or not paths[part].is_file():
+            hint = f"a model is made of {', '.join(f'{name}.pth' for name in PARTS)}; a fine-tune has its base's codec"
+            raise ModelError(f"there is no {paths.get(part, f'{part}.pth')}", hint)
     return paths
 
 

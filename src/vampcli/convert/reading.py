@@ -19,7 +19,7 @@ from vampcli.errors import ModelError
 
 _COMPILED = "_orig_mod."  # torch.compile puts it before the names of what it compiled
 _PAIR = (".lora_A", ".lora_B")
-_READ_AT_ONCE = 2**28  # bytes
+_READ_AT_ONCE = 2**26  # bytes
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ from vampcli.errors import InputError
 def whole(out: Path, overwrite: bool) -> Iterator[Path]:
     """Give a new folder beside `out` to fill; it takes that name when all went well, else nothing changes.
 
-    What else lies in a model folder that is replaced stays in it.
+    What else lies in a model folder that is replaced stays in it. Of two at once the later one wins. A killed one
+    leaves a hidden folder, which the next one removes.
 
     Args:
         out: the folder wanted; not there, empty, or, with `overwrite`, a model folder.
@@ -26,26 +28,38 @@ def whole(out: Path, overwrite: bool) -> Iterator[Path]:
         InputError: `out` is in the way or cannot be written.
     """
     out = out.resolve()
-    checkpoint.refuse_existing(out, overwrite)
-    is_model = (out / checkpoint.CONFIG).exists()
-    if out.exists() and not is_model and not (out.is_dir() and next(out.iterdir(), None) is None):
-        raise InputError(f"cannot write {out}: there is something else", "name a new folder")
     temp = None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         temp = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
-        new, old = temp / "new", temp / "old"  # one deeper, where nobody looks for models
+        _clear(out, temp)
+        is_model = (out / checkpoint.CONFIG).exists()
+        checkpoint.refuse_existing(out, overwrite)
+        if out.exists() and not is_model and not (out.is_dir() and next(out.iterdir(), None) is None):
+            raise InputError(f"cannot write {out}: there is something else", "name a new folder")
+        new = temp / "new"  # one deeper, where nobody looks for models
         new.mkdir()
         if is_model:
             ours = (checkpoint.CONFIG, *(f"{part}.safetensors" for part in checkpoint.PARTS))
             shutil.copytree(out, new, ignore=shutil.ignore_patterns(*ours), dirs_exist_ok=True)
         yield new
-        _take_place(new, out, old)
+        _take_place(new, out, temp / "old")
     except OSError as error:
         raise InputError(f"cannot write {out}: {error}", "name another folder, or make room") from error
     finally:
         if temp is not None:
             shutil.rmtree(temp, ignore_errors=True)
+
+
+def _clear(out: Path, temp: Path) -> None:
+    """Remove what killed ones left; a model that was on its way out returns."""
+    for left in out.parent.glob(f".{glob.escape(out.name)}.????????.partial"):
+        if left != temp:
+            gone = temp / "left"
+            left.rename(gone)  # first: nothing half removed can take our place, should somebody still be at it
+            if (gone / "old").exists() and not out.exists():
+                (gone / "old").rename(out)
+            shutil.rmtree(gone)
 
 
 def _take_place(new: Path, out: Path, old: Path) -> None:
