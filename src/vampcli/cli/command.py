@@ -13,7 +13,8 @@ import typer
 from vampcli.cli.configuration import settle
 from vampcli.cli.console import Console, guarded
 from vampcli.cli.layers import PRINT
-from vampcli.cli.options import Inputs, PrintConfig, Typed
+from vampcli.cli.marks import Typed
+from vampcli.cli.options import Inputs, PrintConfig
 from vampcli.cli.scheme import Scheme
 
 Ask = Callable[..., Scheme]

@@ -13,6 +13,7 @@ import typer
 
 from vampcli.cli import options as o
 from vampcli.cli.console import Console
+from vampcli.cli.marks import Rivals, Typed
 from vampcli.cli.names import option_of
 from vampcli.cli.outputs import make_folder
 from vampcli.cli.pictures import draw_tokens
@@ -48,10 +49,10 @@ def compress(
     bitrate: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(help="Keep what fits into so many bits per second.", rich_help_panel=_KEEP),
-        o.Rivals("keep-codebooks", "period"),
+        Rivals("keep-codebooks", "period"),
     ] = None,
     common: o.Common,
-    typed: o.Typed,
+    typed: Typed,
 ) -> Scheme:
     """Keep a few tokens of recordings and make the sound again from them alone.
 

@@ -12,7 +12,7 @@ import typer
 
 from vampcli.cli import layers
 from vampcli.cli.layers import OPTION, Layer, Options, Setting
-from vampcli.cli.options import Carries, Fills, Rivals, Typed
+from vampcli.cli.marks import Carries, Fills, Rivals, Typed
 from vampcli.errors import UsageError
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from vampcli.cli.marks import Rivals, flag
 from vampcli.cli.times import collect_spans, parse_time
 from vampcli.config import SamplingConfig, TempoConfig
 from vampcli.errors import UsageError
@@ -22,60 +22,23 @@ if TYPE_CHECKING:
 
 _OUT, _MODEL, _HOW, WHERE = "Output", "Model", "Sampling", "Where"
 
-
-class Rivals:
-    """Marks an option that excludes others: once a source has set it, weaker ones do not set these; and vice versa.
-
-    Attributes:
-        keys: the others' long names.
-    """
-
-    def __init__(self, *keys: str) -> None:
-        self.keys = frozenset(keys)
-
-
-class Carries:
-    """Marks a switch without which others mean nothing: once a source has turned it off, weaker ones do not set these.
-
-    Attributes:
-        keys: the others' long names.
-    """
-
-    def __init__(self, *keys: str) -> None:
-        self.keys = frozenset(keys)
-
-
-@dataclass(frozen=True)
-class Fills:
-    """Marks an option whose value stands for values of others, wherever nobody has set them.
-
-    Attributes:
-        values: of the others, by long name.
-    """
-
-    values: Callable[[str], dict[str, Any]]
-
-
-class Typed(frozenset[str]):
-    """Long names of the options that stood on the command line, not in the environment or a file."""
-
-
-def flag(help: str, *names: str, panel: str | None = None) -> Any:
-    """A switch with its negative, which beats what a file says."""
-    return typer.Option(*names, help=help, show_default=False, rich_help_panel=panel)
-
-
 # typer reads these annotations at run time, on Python 3.10 too, hence Optional.
 Inputs = Annotated[
     Optional[list[str]],  # noqa: UP045  (the command itself refuses to go without, unless it only prints)
-    typer.Argument(metavar="INPUT", help="Sound files, folders, patterns, @list.txt: wav, flac, ogg, mp3, aiff."),
+    typer.Argument(
+        metavar="INPUT", help="Sound: files, folders, patterns, @list.txt, - for stdin; wav, flac, ogg, mp3, aiff."
+    ),
 ]
 Recursive = Annotated[bool, flag("Folders in folders, too; mirrored in -o.", "-r", "--recursive/--no-recursive")]
 FailFast = Annotated[bool, flag("Stop at the first recording that fails.")]
 Out = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
-        "-o", "--out", help="A file for one take, else a folder.", show_default="beside the input", rich_help_panel=_OUT
+        "-o",
+        "--out",
+        help="A file for one take, - for stdout, else a folder.",
+        show_default="beside the input",
+        rich_help_panel=_OUT,
     ),
 ]
 Name = Annotated[

@@ -9,6 +9,7 @@ import typer
 
 from vampcli.cli import options as o
 from vampcli.cli.audioscheme import AudioScheme
+from vampcli.cli.marks import Carries, Fills, Rivals, flag
 from vampcli.cli.names import option_of
 from vampcli.cli.scheme import Scheme
 from vampcli.cli.times import parse_time
@@ -42,12 +43,12 @@ def vamp(
     amount: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(help="One dial instead of all below: 0 keeps everything, 1 nothing.", rich_help_panel=_KEEP),
-        o.Rivals("preset", *_KEPT),
+        Rivals("preset", *_KEPT),
     ] = None,
     preset: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="A prompt by name, see `vamp presets`; options below change it.", rich_help_panel=_KEEP),
-        o.Fills(_values),
+        Fills(_values),
     ] = None,
     period: Annotated[
         Optional[int],  # noqa: UP045
@@ -66,14 +67,14 @@ def vamp(
         typer.Option(help="Of the frames kept, the first codebooks alone.", show_default="all", rich_help_panel=_KEEP),
     ] = None,
     beats: Annotated[
-        bool, o.flag("Keep what follows each beat.", panel=_KEEP), o.Carries("beat-width", "downbeats-only")
+        bool, flag("Keep what follows each beat.", panel=_KEEP), Carries("beat-width", "downbeats-only")
     ] = False,
     beat_width: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(help="How much of it, in ms.", show_default="75", rich_help_panel=_KEEP),
     ] = None,
-    downbeats_only: Annotated[bool, o.flag("Of each bar, the first beat alone.", panel=_KEEP)] = False,
-    onsets: Annotated[bool, o.flag("Keep what follows each onset.", panel=_KEEP), o.Carries("onset-width")] = False,
+    downbeats_only: Annotated[bool, flag("Of each bar, the first beat alone.", panel=_KEEP)] = False,
+    onsets: Annotated[bool, flag("Keep what follows each onset.", panel=_KEEP), Carries("onset-width")] = False,
     onset_width: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(help="How much of it, in ms.", show_default="50", rich_help_panel=_KEEP),
@@ -95,7 +96,7 @@ def vamp(
             help="Your own mask instead of all above: a NumPy array, True = make; see `vamp mask`.",
             rich_help_panel=_KEEP,
         ),
-        o.Rivals("amount", "preset", "feedback", "stretch", *_KEPT),
+        Rivals("amount", "preset", "feedback", "stretch", *_KEPT),
     ] = None,
     prefix: Annotated[str, typer.Option(help="Leave so much at the beginning as it is.", rich_help_panel=_KEEP)] = "0",
     suffix: Annotated[str, typer.Option(help="Leave so much at the end as it is.", rich_help_panel=_KEEP)] = "0",
