@@ -18,10 +18,10 @@ from safetensors.torch import load_file, save_file
 
 from conftest import Ran, random_codec
 from hubserver import COMMIT, Hub, forbid_sockets, serving, use
-from vampcli import checkpoint, convert, library, lora, origins
+from vampcli import checkpoint, convert, library, lora, origins, tensorfile
 from vampcli.checkpoint import Parts, Provenance
 from vampcli.lora import Facts
-from vampcli.store import catalogue, web
+from vampcli.store import catalogue, shelf, web
 
 Vamp = Callable[..., Ran]
 OFFICIAL = Path(__file__).parent / "data/official"
@@ -78,7 +78,9 @@ def quick(monkeypatch: pytest.MonkeyPatch, tiny_folder: Path) -> None:
         shutil.copytree(tiny_folder, out)
         coarse = out / "coarse.safetensors"
         mark = {"codec_hash": checkpoint.stored_hash(coarse), "made_of": web.sha256(files["coarse"])}
-        save_file(load_file(coarse), coarse, mark)
+        tensors = load_file(coarse)  # not back by `save_file`: it writes what is in `mark` in any order
+        coarse.unlink()  # or what is mapped would be written over
+        tensorfile.write(coarse, {name: (t.shape, t.dtype) for name, t in tensors.items()}, tensors, mark)
 
     monkeypatch.setattr(convert, "import_published", made)
 
@@ -142,6 +144,16 @@ def test_a_codec_comes_from_a_plain_address(vamp: Vamp, hub: Hub, home: Path, mo
     assert json.loads(vamp("models", "info", "dac-44khz-8kbps", "--json").out)["licence"] == "MIT"
 
 
+def test_a_plain_file_that_no_model_can_be_made_of_is_fetched_afresh(
+    vamp: Vamp, hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.rotten.add("weights.pth")
+    assert vamp("models", "pull", "dac-44khz-8kbps", "-y").code == 4
+    hub.rotten.clear()
+    monkeypatch.setattr(convert, "import_dac", made_dac)
+    assert vamp("models", "pull", "dac-44khz-8kbps", "-y").code == 0
+
+
 def test_nothing_is_pulled_without_consent(vamp: Vamp, hub: Hub, home: Path) -> None:
     ran = vamp("models", "pull", "vampnet")
     assert (ran.code, ran.out) == (2, "")
@@ -188,15 +200,34 @@ def test_a_change_upstream_is_said_and_taken_only_when_asked_for(vamp: Vamp, hub
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_damaged_model_is_pulled_again(vamp: Vamp, hub: Hub, home: Path) -> None:
+@pytest.mark.parametrize(("end", "says"), [(b"", "is damaged"), (b"123456789", "is not the file that was written")])
+def test_a_damaged_model_is_pulled_again(vamp: Vamp, hub: Hub, home: Path, end: bytes, says: str) -> None:
     assert vamp("models", "pull", "vampnet", "-y").code == 0
     weights = home / "vampnet/fine.safetensors"
     before = hashes(home / "vampnet")["fine.safetensors"]
-    weights.write_bytes(weights.read_bytes()[:-9])
+    weights.write_bytes(weights.read_bytes()[:-9] + end)
+    assert "vamp models pull vampnet`" in vamp("models", "verify", "vampnet").err
     ran = vamp("models", "pull", "vampnet", "-y")
     assert ran.code == 0
-    assert "fine.safetensors is damaged" in ran.err
+    assert f"fine.safetensors {says}" in ran.err
     assert hashes(home / "vampnet")["fine.safetensors"] == before
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_damaged_record_is_written_anew_only_when_asked_for(vamp: Vamp, hub: Hub, home: Path) -> None:
+    assert vamp("models", "pull", "vampnet", "-y").code == 0
+    (home / "vampnet/origin.json").write_text("{")
+    refused = vamp("models", "pull", "vampnet", "-y")
+    assert refused.code == 4
+    assert "--update" in refused.err
+    assert vamp("models", "pull", "vampnet", "-y", "--update").code == 0
+    assert vamp("models", "verify", "vampnet").code == 0
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_model_that_is_here_in_another_precision_says_so(vamp: Vamp, hub: Hub, home: Path) -> None:
+    assert vamp("models", "pull", "vampnet", "-y", "--dtype", "bf16").code == 0
+    assert "in bf16: --update --dtype fp32" in vamp("models", "pull", "vampnet").err
 
 
 @pytest.mark.parametrize(
@@ -340,7 +371,7 @@ def test_info_of_what_is_not_here(vamp: Vamp, home: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("damage", ["flipped", "cut", "missing", "not a number", "config"])
+@pytest.mark.parametrize("damage", ["flipped", "cut", "missing", "folder", "not a number", "config"])
 def test_verify_finds_damage(vamp: Vamp, home: Path, damage: str) -> None:
     assert vamp("models", "import", OFFICIAL, "--name", "mine", "-q").code == 0
     assert vamp("models", "verify", "mine").code == 0
@@ -351,8 +382,10 @@ def test_verify_finds_damage(vamp: Vamp, home: Path, damage: str) -> None:
         weights.write_bytes(content)
     elif damage == "cut":
         weights.write_bytes(content[:-5])
-    elif damage == "missing":
+    elif damage in ("missing", "folder"):
         weights.unlink()
+        if damage == "folder":
+            weights.mkdir()
     elif damage == "config":
         (home / "mine/config.json").write_text((home / "mine/config.json").read_text() + " ")
     else:
@@ -372,6 +405,16 @@ def test_verify_of_all_goes_on_after_the_first_damage(vamp: Vamp, mine: Path) ->
     (mine.with_name("also") / "codec.safetensors").write_bytes(b"rubbish")
     ran = vamp("models", "verify", "also", "mine")
     assert (ran.code, ran.out) == (4, "mine\tintact\n")
+
+
+def test_verify_of_all_goes_on_after_a_damaged_adapter(vamp: Vamp, mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "homes", lambda: [mine.parent])
+    adapter_of(mine)
+    assert vamp("models", "verify").out == "mine\tintact\nmine+jazz\tintact\n"
+    (library.adapters_home() / "jazz" / lora.FILE).write_bytes(b"rubbish")
+    ran = vamp("models", "verify")
+    assert (ran.code, ran.out) == (4, "mine\tintact\n")
+    assert "jazz is damaged" in ran.err
 
 
 def test_import_takes_single_files_and_keeps_them_by_name(vamp: Vamp, home: Path, tmp_path: Path) -> None:
@@ -409,6 +452,16 @@ def test_import_refuses_what_it_cannot_use(vamp: Vamp, home: Path, arguments: li
     assert (ran.code, ran.out) == (code, ""), ran.err
     assert len(ran.err.strip().splitlines()) == 2
     assert library.installed().get("here") is None
+
+
+def test_import_of_a_file_that_cannot_be_read_is_said(vamp: Vamp, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(_: Path) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(shelf, "sha256", unreadable)
+    ran = vamp("models", "import", OFFICIAL, "--name", "here")
+    assert (ran.code, len(ran.err.splitlines())) == (3, 2)
+    assert "codec.pth: Permission denied" in ran.err
 
 
 def test_path_is_the_folder_or_the_adapters(vamp: Vamp, mine: Path) -> None:

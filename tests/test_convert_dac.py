@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from torch import Tensor
 
 from vampcli import checkpoint, convert
 from vampcli.codec.dac import DacCodec
+from vampcli.convert.codecs import open_dac
+from vampcli.convert.making import Making
 from vampcli.errors import ModelError
 
 SIZES = {"encoder_dim": 4, "decoder_dim": 32, "n_codebooks": 3, "codebook_size": 32, "codebook_dim": 4}
@@ -99,6 +102,21 @@ def test_a_torch_package_holds_the_same_weights(dac: Dac, tmp_path: Path, name: 
     assert codecs[0].config == codecs[1].config
     assert plain.keys() == packed.keys()
     assert all(torch.equal(tensor, packed[name]) for name, tensor in plain.items())
+
+
+def test_a_file_is_in_memory_once(dac: Dac, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(dac("16 kHz"), tmp_path / "weights.pth", package=True)
+    opened_before: list[weakref.ref[Making]] = []
+
+    def opened(weights: Path) -> tuple[DacCodec, Making]:
+        assert not any(making() for making in opened_before)
+        codec, making = open_dac(weights)
+        opened_before.append(weakref.ref(making))
+        return codec, making
+
+    monkeypatch.setattr("vampcli.convert.dac.open_dac", opened)
+    convert.import_dac(path, tmp_path / "out")
+    assert len(opened_before) > 1
 
 
 def test_every_tensor_must_be_there_and_no_other(dac: Dac, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import Tensor
 from published import FILES, OFFICIAL, Edit, coarse_tokens, edited, imported, ours
 from vampcli import convert
 from vampcli.convert import reading
+from vampcli.convert.published import open_transformer
 from vampcli.errors import ExitCode, ModelError
 
 NAMES = tuple(path.name for path in FILES.values())
@@ -179,6 +181,23 @@ def test_malformed_content_is_a_model_error(files: Path, tmp_path: Path, edit: E
     edited(files / "coarse.pth", edit)
     with pytest.raises(ModelError, match=r"coarse\.pth"):
         convert.import_published(files, tmp_path / "out")
+
+
+def test_absurd_numbers_build_nothing(files: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object) -> None:
+        raise AssertionError("built")
+
+    def endless(_: object) -> Iterator[tuple[str, str]]:
+        yield "quantizer.in_proj.14.weight", "quantizer.quantizers.14.in_proj.weight"
+        raise AssertionError("asked for more")
+
+    edited(files / "c2f.pth", lambda content: content["metadata"]["kwargs"].update(n_layers=10**9))
+    monkeypatch.setattr("vampcli.convert.published.VampNet", forbidden)
+    with pytest.raises(ModelError, match=r"c2f\.pth has no tensor transformer\.layers\.2\."):
+        open_transformer(files / "c2f.pth", None, torch.zeros(14, 128, 8), 173)
+    monkeypatch.setattr("vampcli.convert.names.quantizer", endless)
+    with pytest.raises(ModelError, match=r"codec\.pth has no tensor quantizer\.quantizers\.14\."):
+        convert.import_published(files, out)
 
 
 @pytest.mark.parametrize("damage", ["empty", "garbage", "truncated", "zeros inside"])

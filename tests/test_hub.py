@@ -7,13 +7,15 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hubserver import COMMIT, Hub, forbid_sockets, serving, small_disk, use
+from hubserver import COMMIT, Hub, _Handler, forbid_sockets, serving, small_disk, use
 from vampcli import origins
 from vampcli.errors import InputError, ModelError
 from vampcli.origins import Source
@@ -120,6 +122,57 @@ def test_a_plain_file_that_changed_between_two_halves_is_fetched_from_its_start(
             fetch(plain, tmp_path)
     hub.files[PLAIN] = bytes(200_000)
     assert_whole(fetch(plain, tmp_path), hub, plain)
+
+
+def test_a_plain_file_that_changed_is_not_pieced_together_after_a_kill(
+    hub: Hub, plain: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_ = Path.open
+
+    def killed(self: Path, mode: str = "r", *rest: Any, **named: Any) -> Any:
+        if mode == "wb":
+            raise KeyboardInterrupt
+        return open_(self, mode, *rest, **named)
+
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "downloads/0.0.1-weights.pth.part").write_bytes(bytes(100_000))
+    (tmp_path / "downloads/0.0.1-weights.pth.etag").write_text('"of something else"')
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fetch(plain, tmp_path)
+    assert_whole(fetch(plain, tmp_path), hub, plain)
+
+
+def test_a_server_that_begins_anew_after_each_cut_is_given_up(
+    hub: Hub, plain: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.cuts["weights.pth"] = [100_000] * 50
+    monkeypatch.setattr(_Handler, "send_header", without(_Handler.send_header, "ETag"))
+    with pytest.raises(ModelError, match=r"weights\.pth"):
+        fetch(plain, tmp_path)
+    assert hub.gets("weights.pth") == [""] * (1 + web.TRIES)
+
+
+def test_a_file_of_unknown_length_is_refused_since_a_cut_would_not_show(
+    hub: Hub, plain: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.cuts["weights.pth"] = [100_000]
+    monkeypatch.setattr(_Handler, "send_header", without(_Handler.send_header, "Content-Length"))
+    with pytest.raises(ModelError, match="how long"):
+        fetch(plain, tmp_path)
+    assert not list(tmp_path.rglob("*.pth"))
+
+
+def without(send: Callable[[Any, str, str], None], left_out: str) -> Callable[[Any, str, str], None]:
+    return lambda handler, name, value: None if name == left_out else send(handler, name, value)
+
+
+def test_of_two_who_want_a_plain_file_at_once_one_waits(hub: Hub, plain: Source, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        for got in pool.map(lambda _: fetch(plain, tmp_path), range(2)):
+            assert_whole(got, hub, plain)
+    assert len(hub.gets("weights.pth")) == 1
 
 
 @pytest.mark.parametrize("n_bytes", [300_000, 400_000])
@@ -236,6 +289,6 @@ def test_published_models_have_names(name: str) -> None:
     assert source.name == name
 
 
-@pytest.mark.parametrize("name", ["mini", "vampnet/", "vampnet/../x", "vampnet/a/b", "/vampnet", "dac"])
+@pytest.mark.parametrize("name", ["mini", "vampnet/", "vampnet/../x", "vampnet/a/b", "vampnet/a--b", "/vampnet", "dac"])
 def test_other_names_are_nobodys(name: str) -> None:
     assert origins.named(name) is None

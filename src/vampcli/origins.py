@@ -16,7 +16,10 @@ FORMAT = 1
 HUB = "https://huggingface.co"
 FINE_TUNES = ("birds", "choir", "machines", "n64", "nesquik", "opera", "orchestral", "percussion")
 """Names seen; any other is tried, too."""
+NAME = r"\w[\w.]*(-[\w.]+)*"
+"""What a model's name may look like, on either side of its slash; two dashes stand for that in a folder's name."""
 
+_CURE = "pull the model with --update, or import it with --overwrite"
 _TERMS = {
     "CC-BY-NC-SA-4.0": "not for commercial use; credit it, share alike",
     "MIT": "free to use; keep the notice",
@@ -92,7 +95,7 @@ def _fine_tune(name: str) -> Source:
 def named(name: str) -> Source | None:
     """The published model of that name, if there can be one: any `vampnet/NAME` may be."""
     base, _, fine_tune = name.partition("/")
-    if base == VAMPNET.name and re.fullmatch(r"\w[\w.-]*", fine_tune):
+    if base == VAMPNET.name and re.fullmatch(NAME, fine_tune):
         return _fine_tune(fine_tune)
     return next((source for source in known() if source.name == name), None)
 
@@ -138,9 +141,9 @@ def origin(folder: Path) -> Origin | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path} is damaged: {error}", "import or pull the model again") from error
+        raise ModelError(f"{path} is damaged: {error}", _CURE) from error
     if found.format != FORMAT:
         raise ModelError(f"{path} has format {found.format}, not {FORMAT}", "update vamp")
     if not all(isinstance(table, dict) for table in tables):
-        raise ModelError(f"{path} is damaged: it lacks a table", "import or pull the model again")
+        raise ModelError(f"{path} is damaged: it lacks a table", _CURE)
     return found

@@ -100,14 +100,16 @@ def verify(
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="All, if none.")] = None,
 ) -> None:
     """Read every weight and compare every file with the hashes of the pull or import."""
-    from vampcli import library
     from vampcli.store import catalogue, shelf
 
     console = Console()
-    adapters = [catalogue.of_adapter(folder).name for folder in library.adapters().values()] if not names else []
+    entries = () if names else catalogue.everything()
+    here = [e if isinstance(e, ModelError) else e.name for e in entries if isinstance(e, ModelError) or e.folder]
     first: ModelError | None = None
-    for name in names or [*library.installed(), *adapters]:
+    for name in names or here:
         try:
+            if isinstance(name, ModelError):
+                raise name
             shelf.verify(name)
             console.result(f"{name}\tintact")
         except ModelError as error:

@@ -44,7 +44,7 @@ def pull(
     _check_dtype(dtype)
     source, folder = origins.named(name), library.installed().get(name)
     if folder and not (source and update) and _is_whole(console, name, folder):
-        console.note(f"{name} is here already{_changed(source, folder, offline)}")
+        console.note(f"{name} is here already{_changed(source, folder, offline, dtype)}")
         console.result(str(folder))
         return
     if source is None:
@@ -58,23 +58,28 @@ def pull(
 
 
 def _is_whole(console: Console, name: str, folder: Path) -> bool:
-    from vampcli.store import catalogue
+    from vampcli.store import catalogue, shelf
 
     try:
         catalogue.of_model(name, folder)
+        shelf.compare(folder)
     except ModelError as error:
         console.note(error.message)
         return False
     return True
 
 
-def _changed(source: Source | None, folder: Path, offline: bool) -> str:
-    """Say what its publisher has changed since; nothing if nobody can be asked."""
+def _changed(source: Source | None, folder: Path, offline: bool, dtype: str) -> str:
+    """Say what is not as asked for, or as its publisher has it now; nothing if nobody can be asked."""
     from vampcli import origins
     from vampcli.store import hub, shelf
 
     origin = origins.origin(folder)
-    if source is None or origin is None or not origin.address or offline or hub.wants_offline():
+    if source is None or origin is None or not origin.address:
+        return ""
+    if origin.dtype != dtype:
+        return f", in {origin.dtype}: --update --dtype {dtype} stores it anew"
+    if offline or hub.wants_offline():
         return ""
     try:
         changed = shelf.news(source, origin)
@@ -142,7 +147,7 @@ def import_models(
     _check_dtype(dtype)
     if (out is None) == (name is None):
         raise UsageError("one of --name and -o is needed", "--name keeps it with your models, -o in a folder")
-    if name is not None and not re.fullmatch(r"\w[\w.]*(-[\w.]+)*(/\w[\w.]*(-[\w.]+)*)?", name):
+    if name is not None and not re.fullmatch(f"{origins.NAME}(/{origins.NAME})?", name):
         raise UsageError(
             f"{name!r} is no name", "letters, digits, dots and single dashes, such as opera or vampnet/opera"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -62,7 +63,7 @@ def _config(kind: type[Config], kwargs: dict[str, Any]) -> Config:
 def _makers(content: Content, config: LacConfig, decoder: names.Names, widths: Sequence[int] = ()) -> dict[str, Make]:
     """Take all tensors of a codec; `widths` are those of the codebooks' rows, if unequal."""
     source = Source(content)
-    pairs = (*names.encoder(config), *names.quantizer(config), *decoder)
+    pairs = chain(names.encoder(config), names.quantizer(config), decoder)  # as many as the file says: one by one
     makers = {ours: source.take(theirs) for ours, theirs in pairs}
     rows = [source.take(f"quantizer.quantizers.{i}.codebook.weight") for i in range(config.n_codebooks)]
     source.must_be_empty()

@@ -39,5 +39,5 @@ def import_dac(
         InputError: `out` is in the way or cannot be written.
     """
     with whole(out, overwrite) as folder:
-        codec, _ = open_dac(weights)
+        codec = open_dac(weights)[0]  # not its tensors: they would stay in memory
         checkpoint.save(folder, "dac", Parts(codec, None, None, provenance), dtype, lambda _: open_dac(weights)[1])

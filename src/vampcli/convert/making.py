@@ -67,7 +67,7 @@ class Source:
 
 def _folded(gain: Tensor, direction: Tensor) -> Tensor:
     norm = direction.flatten(1).square().sum(1).sqrt().view(-1, *[1] * (direction.dim() - 1))
-    return gain * direction / norm
+    return (gain * direction).div_(norm)  # in its place: it may be large
 
 
 class Making(Mapping[str, Tensor]):

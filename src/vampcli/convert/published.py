@@ -108,8 +108,6 @@ def open_transformer(path: Path, pairs: Path | None, codebooks: Tensor, context:
         content = replace(content, state=ChainMap(read_pairs(pairs), content.state))  # type: ignore[arg-type]
     with blaming(path):
         config = _config(content.kwargs, context)
-        with torch.device("meta"):
-            model = VampNet(config)
         source = Source(content)
         makers = {ours: source.take_merged(theirs) for ours, theirs in names.transformer(config.n_layers)}
         makers |= _classifier(source, config)
@@ -117,6 +115,8 @@ def open_transformer(path: Path, pairs: Path | None, codebooks: Tensor, context:
         makers["embed.weight"] = lambda: embed().flatten(1)
         makers["codebooks"] = lambda: codebooks[: config.n_codebooks]
         source.must_be_empty()
+        with torch.device("meta"):  # last: the tensors bear the number of layers out
+            model = VampNet(config)
     return model, Making(path, model, makers)
 
 

@@ -51,7 +51,11 @@ def pull(
     revision = next(iter(downloads.values())).revision
     credit = f"{source.credit}; {source.address}" + (f" at {revision}" if revision else "")
     provenance = Provenance(source.name, source.licence, credit)
-    _put(files, folder, dtype, origin, provenance)
+    try:
+        _put(files, folder, dtype, origin, provenance)
+    except ModelError:
+        hub.discard(source, downloads)  # no model can be made of it, so the next pull fetches it afresh
+        raise
     hub.discard(source, downloads)
     return folder
 
@@ -119,19 +123,32 @@ def verify(name: str) -> None:
         ModelError: a file is missing, damaged, or not what was pulled or imported.
     """
     found = library.locate(name)
-    origin = origins.origin(found.folder)
-    cure = f"`vamp models pull {name} --update` makes it again" if origin and origin.address else "import it again"
-    for file, recorded in (origin.files if origin else {}).items():
-        path = found.folder / file
-        if not path.is_file():
-            raise ModelError(f"{path} is missing", cure)
-        if sha256(path) != recorded:
-            raise ModelError(f"{path} is not the file that was written: its SHA-256 is another", cure)
+    compare(found.folder)
     parts = checkpoint.load_parts(found.folder, torch.device("cpu"), torch.float32, found.adapter)
     for module in (parts.codec, parts.coarse, parts.fine):
         for tensor, values in (module.state_dict() if module else {}).items():
             if values.is_floating_point() and not values.isfinite().all():
-                raise ModelError(f"{name} has values in {tensor} that are no numbers", cure)
+                raise ModelError(f"{name} has values in {tensor} that are no numbers", "get it from its source again")
+
+
+def compare(folder: Path) -> None:
+    """Compare the files of a model folder with its record, if it has one.
+
+    Raises:
+        ModelError: a file is missing, or not what was pulled or imported.
+    """
+    origin = origins.origin(folder)
+    if origin is None:
+        return
+    cure = f"`vamp models pull {origin.name}` makes it again" if origin.address else "import it with --overwrite"
+    for file, recorded in origin.files.items():
+        path = folder / file
+        try:
+            changed = sha256(path) != recorded
+        except OSError as error:
+            raise ModelError(f"cannot read {path}: {error.strerror}", cure) from error
+        if changed:
+            raise ModelError(f"{path} is not the file that was written: its SHA-256 is another", cure)
 
 
 def own(name: str) -> Path:
@@ -179,8 +196,8 @@ def remove(folder: Path) -> None:
 
 def _put(files: Mapping[str, Path], folder: Path, dtype: str, origin: Origin, provenance: Provenance) -> None:
     """Make published files into a model folder with a record, whole or not at all."""
-    with whole(folder, overwrite=True) as new, tempfile.TemporaryDirectory(dir=new.parent) as temp:
-        made = Path(temp) / "model"
+    with whole(folder, overwrite=True) as new:
+        made = new.with_name("made")  # goes with the folder around it
         if len(files) == 1:
             convert.import_dac(files["codec"], made, DTYPES[dtype], provenance=provenance)
         else:
@@ -196,7 +213,10 @@ def _entry(download: Download) -> dict[str, str | int]:
 
 
 def _on_disk(path: Path) -> dict[str, str | int]:
-    return {"n_bytes": path.stat().st_size, "sha256": sha256(path)}
+    try:
+        return {"n_bytes": path.stat().st_size, "sha256": sha256(path)}
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}", "is it readable?") from error
 
 
 def _refuse_changed(source: Source, before: Origin, fetched: Mapping[str, Mapping[str, str | int]]) -> None:

@@ -71,22 +71,20 @@ def fetch(url: str, folder: Path, offline: bool = False, progress: Progress | No
         InputError: the disk is full or not writable.
     """
     target = folder / "-".join(url.split("/")[-2:])
-    etag_file = target.with_name(f"{target.name}.etag")
+    etag_file = _beside(target, "etag")
     if not target.is_file():
         if offline:
             refuse_network(target.name, folder)
         with explaining(url):
             folder.mkdir(parents=True, exist_ok=True)
-            partial = target.with_name(f"{target.name}.part")
-            _download(url, partial, etag_file, progress)
-            partial.replace(target)
+            _download_alone(url, target, etag_file, progress)
     with explaining(url):
         return Download(target, url, "", _text(etag_file), target.stat().st_size, sha256(target))
 
 
 def discard(download: Download) -> None:
     """Remove what was fetched."""
-    for path in (download.path, download.path.with_name(f"{download.path.name}.etag")):
+    for path in (download.path, _beside(download.path, "etag"), _beside(download.path, "lock")):
         path.unlink(missing_ok=True)
 
 
@@ -166,13 +164,28 @@ def _explained(error: Exception, url: str) -> VampError:
     return Unreachable(f"cannot fetch {file} from {host} ({fact})", _AGAIN)
 
 
+def _beside(target: Path, what: str) -> Path:
+    return target.with_name(f"{target.name}.{what}")
+
+
+def _download_alone(url: str, target: Path, etag_file: Path, progress: Progress | None) -> None:
+    """Download, while others who want the same wait: two that write one file leave holes in it."""
+    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
+
+    with WeakFileLock(_beside(target, "lock")):
+        if not target.is_file():
+            partial = _beside(target, "part")
+            _download(url, partial, etag_file, progress)
+            partial.replace(target)
+
+
 def _download(url: str, partial: Path, etag_file: Path, progress: Progress | None) -> None:
     """Write an address to a file, again and again from where it was cut."""
     failures = 0
     while failures < TRIES:
-        before = partial.stat().st_size if partial.is_file() else 0
+        had = partial.stat().st_size if partial.is_file() else 0
         known = _text(etag_file)
-        resume = {"Range": f"bytes={before}-", "If-Range": known} if before and known else {}
+        resume = {"Range": f"bytes={had}-", "If-Range": known} if had and known else {}
         try:
             response = urllib.request.urlopen(urllib.request.Request(url, headers=resume), timeout=TIMEOUT_S)
         except urllib.error.HTTPError as error:
@@ -183,28 +196,32 @@ def _download(url: str, partial: Path, etag_file: Path, progress: Progress | Non
             failures += 1
             continue
         with response:
-            before = before if response.status == http.HTTPStatus.PARTIAL_CONTENT else 0
-            got, total = _write(response, partial, before, etag_file, progress)
+            start = had if response.status == http.HTTPStatus.PARTIAL_CONTENT else 0
+            got, total = _write(response, partial, start, etag_file, progress)
         if got == total:
             return
         log.info("cut after %d of %d bytes; going on", got, total)
-        failures = 0 if got > before else failures + 1
+        failures = 0 if got > had else failures + 1
         time.sleep(PAUSE_S)
     raise ConnectionError("cut off again and again")
 
 
-def _write(response: Any, partial: Path, before: int, etag_file: Path, progress: Progress | None) -> tuple[int, int]:
+def _write(response: Any, partial: Path, start: int, etag_file: Path, progress: Progress | None) -> tuple[int, int]:
     """Add what comes to a file, from a given byte on; return the bytes there are and should be."""
     length = response.headers.get("Content-Length")
-    total = before + int(length or 0)
-    make_room(partial.parent, total - before)
+    if length is None:
+        raise ConnectionError("it does not say how long the file is, so a cut would not show")
+    total = start + int(length)
+    make_room(partial.parent, total - start)
+    if not start:
+        partial.unlink(missing_ok=True)  # or a kill right now would leave it with the new one's tag
     etag_file.write_text(response.headers.get("ETag", ""), encoding="utf-8")
-    with partial.open("ab" if before else "wb") as file:
+    with partial.open("ab" if start else "wb") as file:
         for block in _blocks(response):
             file.write(block)
             if progress:
                 progress(file.tell(), total)
-        return file.tell(), total if length else file.tell()
+        return file.tell(), total
 
 
 def _blocks(response: Any) -> Iterator[bytes]:
