@@ -454,6 +454,12 @@ def test_import_refuses_what_it_cannot_use(vamp: Vamp, home: Path, arguments: li
     assert library.installed().get("here") is None
 
 
+def test_import_does_not_shadow_what_comes_with_vamp(vamp: Vamp, home: Path) -> None:
+    ran = vamp("models", "import", OFFICIAL, "--name", "mini")
+    assert (ran.code, ran.out) == (2, "")
+    assert "mini comes with vamp" in ran.err
+
+
 def test_import_of_a_file_that_cannot_be_read_is_said(vamp: Vamp, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unreadable(_: Path) -> str:
         raise PermissionError(errno.EACCES, "Permission denied")

@@ -151,6 +151,9 @@ def import_models(
         raise UsageError(
             f"{name!r} is no name", "letters, digits, dots and single dashes, such as opera or vampnet/opera"
         )
+    there = library.installed().get(str(name))
+    if there is not None and not library.is_own(there):
+        raise UsageError(f"{name} comes with vamp", "keep yours under another name")
     folder = out or library.folder_of(str(name))
     shelf.keep(shelf.parts_of(files), folder, dtype, overwrite)
     origin = origins.origin(folder)
