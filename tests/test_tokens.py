@@ -274,7 +274,7 @@ def test_a_forgery_that_changes_nothing_loads(path: Path) -> None:
 @pytest.mark.parametrize("version", [0, 1, 3, "2", None])
 def test_another_version_asks_for_an_update(path: Path, version: object) -> None:
     forged(path, lambda facts: facts.update(format=version))
-    assert refused(path, "another format than 2").hint == "update vamp"
+    assert refused(path, "another format than 2").hint.startswith("update vamp")
 
 
 @pytest.mark.parametrize(

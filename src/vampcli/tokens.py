@@ -158,7 +158,7 @@ def load(path: str | Path) -> TokenFile:
         raise InputError(f"{path} is a folder", "name a .vamp file")
     facts, payload = _opened(path)
     if facts.pop("format", None) != FORMAT:
-        raise InputError(f"{path} is of another format than {FORMAT}", "update vamp")
+        raise InputError(f"{path} is of another format than {FORMAT}", "update vamp, or make an old file again")
     try:
         file = _described(facts)
         n_bits = bits_per_token(file.codebook_size)
