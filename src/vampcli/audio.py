@@ -185,20 +185,20 @@ def output_format(path: str | Path, subtype: str) -> tuple[str, str]:
     return kind, "PCM_S8" if subtype == "PCM_U8" else "PCM_24"
 
 
-def check_output(path: str | Path, waveform: Waveform, asked: str | None = None) -> None:
+def check_output(path: str | Path, waveform: Waveform, asked: str = "") -> None:
     """Find out before any work whether a file of that name can hold a waveform.
 
     Args:
         path: the output.
         waveform: what it is to hold, or something of the same rate and channels.
-        asked: the sample format somebody insists on.
+        asked: the sample format somebody insists on; none if empty.
 
     Raises:
         UsageError: the suffix names no format we write, or not one with the format asked for.
         InputError: the format does not know the rate.
     """
     kind, stored = output_format(path, asked or waveform.subtype)
-    if asked not in (None, stored):
+    if asked and asked != stored:
         raise UsageError(f"{kind} holds no {asked} samples", "leave --int16, --int24 or --float32 out, or write .wav")
     try:
         sf.SoundFile(io.BytesIO(), "w", waveform.sample_rate, waveform.n_channels, stored, format=kind).close()
@@ -216,7 +216,7 @@ def most_comment(path: str | Path) -> int:
 def write(
     path: str | Path,
     waveform: Waveform,
-    subtype: str | None = None,
+    subtype: str = "",
     overwrite: bool = False,
     loop: tuple[int, int] | None = None,
     comment: str = "",
@@ -226,7 +226,7 @@ def write(
     Args:
         path: the suffix names the container (wav, flac, ogg, mp3, aiff).
         waveform: what to write.
-        subtype: sample format; the waveform's own by default.
+        subtype: sample format; empty = the waveform's own.
         overwrite: replace a file that exists.
         loop: samples [start, end) that a sampler is to repeat; only WAV files say so.
         comment: ASCII text for the file's metadata; left out with a warning if it is longer than `most_comment`.

@@ -22,7 +22,7 @@ from vampcli.level import level_gain
 from vampcli.library import Found
 from vampcli.plan import Plan, merged
 from vampcli.recipe import MadeBy, Ranges, Recipe, Source, audio_hash
-from vampcli.recipes import recipe_of
+from vampcli.recipes import source_of
 from vampcli.remake import Networks, Scene, listen
 from vampcli.resampling import resample
 from vampcli.sampling import Progress
@@ -113,7 +113,7 @@ class Maker(Networks):
             raise UsageError(f"stereo is {stereo!r}", "choose mid or channels")
         plan = plan or request.plan(clip, self.codec, self.coarse.config.context_frames)
         order = Order(seeds, self.suited(config or SamplingConfig()), stereo, progress)
-        source = source or source_of(audio, clip)
+        source = source or _source_of(audio, clip)
         earlier = request.moved(synthetic_before(source, clip), clip, self.codec)
         with torch.inference_mode():  # some verbs listen at once
             made = request.takes(self, clip, plan, order)
@@ -154,7 +154,7 @@ class Maker(Networks):
         plan = request.plan(clip, self.codec, self.coarse.config.context_frames)
         with torch.inference_mode():
             scene = listen(self, clip, plan, stereo)
-        recipe = self._recipe(request, config, stereo, seed, source or source_of(audio, clip), clip.n_samples)
+        recipe = self._recipe(request, config, stereo, seed, source or _source_of(audio, clip), clip.n_samples)
         return request.token_file(scene, self.grid, recipe)
 
     def expand(
@@ -210,19 +210,9 @@ class Maker(Networks):
         return Recipe(request.command, table, sampling, stereo, seed, source, self.made_by, n_samples, made)
 
 
-def source_of(audio: Audio, clip: Waveform) -> Source:
-    """What a recipe says of its input.
-
-    Args:
-        audio: the clip itself or its path.
-        clip: what was read from there.
-
-    Raises:
-        InputError: the file has a recipe that is damaged or was changed by hand.
-    """
-    if isinstance(audio, Waveform):
-        return Source("", audio_hash(clip))
-    return Source(str(audio), audio_hash(clip), recipe_of(Path(audio)))
+def _source_of(audio: Audio, clip: Waveform) -> Source:
+    """What a recipe says of a clip that somebody gave, or its path."""
+    return Source("", audio_hash(clip)) if isinstance(audio, Waveform) else source_of(clip, Path(audio))
 
 
 def synthetic_before(source: Source, clip: Waveform) -> Ranges:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vampcli.errors import InputError
 from vampcli.files import replacing
 from vampcli.formats import TOKENS
-from vampcli.recipe import Recipe, from_text, to_text
+from vampcli.recipe import Recipe, Source, audio_hash, from_text, to_text
+
+if TYPE_CHECKING:
+    from vampcli.audio import Waveform
 
 SIDECAR = ".json"
 
@@ -52,6 +56,20 @@ def recipe_of(path: Path, name: str = "") -> Recipe | None:
 
     own = from_text(audio.comment(path), named)
     return _from_json(beside(path), named) if own is None and os.path.isfile(beside(path)) else own
+
+
+def source_of(clip: Waveform, path: Path, name: str = "") -> Source:
+    """What a recipe says of its input.
+
+    Args:
+        clip: what was read from the file.
+        path: of the file.
+        name: of the file, if it has another one.
+
+    Raises:
+        InputError: the file has a recipe itself, which is damaged or was changed by hand.
+    """
+    return Source(name or str(path), audio_hash(clip), recipe_of(path, name))
 
 
 def _from_json(path: Path, name: str) -> Recipe:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vampcli.cli.console import Console
-from vampcli.cli.scheme import Job, Load, Opened, Results, Scheme, source_of
-from vampcli.cli.writing import Describe, made, nothing_more
+from vampcli.cli.scheme import Job, Load, Opened, Results, Scheme
+from vampcli.cli.writing import Describe, Writer, nothing_more
 
 if TYPE_CHECKING:
     from vampcli.outline import Outline
@@ -31,21 +31,22 @@ class AudioScheme(Scheme):
 
     def open(self, job: Job, outline: Outline) -> Opened:
         """See `Scheme.open`."""
-        from vampcli import audio
+        from vampcli import audio, recipes
 
         request = self.request()
         clip = audio.read(job.source)
         plan = request.plan(clip, outline.codec, outline.context_frames)
         for path in job.paths:
-            audio.check_output(path, clip, self.common.subtype or None)
+            audio.check_output(path, clip, self.common.subtype)
         rate = clip.sample_rate
         spans_s = [[start / rate, end / rate] for start, end in plan.spans]
         spans = ", ".join(f"{start:.2f}-{end:.2f} s" for start, end in spans_s[:4])
         more = f" and {len(spans_s) - 4} more" if len(spans_s) > 4 else ""
         facts = {"spans_s": spans_s, "n_frames": plan.n_hidden_frames}
         summary = f"{plan.n_hidden_frames} frames ({spans}{more})"
-        return Opened(job, request, clip, source_of(job, clip), plan, facts, summary)
+        source = recipes.source_of(clip, job.source, job.name)
+        return Opened(job, request, clip, source, plan, facts, summary)
 
     def make(self, load: Load, opened: Opened, console: Console) -> Results:
         """See `Scheme.make`."""
-        return made(load(), opened, self.common, console, self.describe, self.loops)
+        return Writer(opened, self.common, console, self.describe, self.loops).made(load())

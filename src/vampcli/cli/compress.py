@@ -17,8 +17,8 @@ from vampcli.cli.marks import Rivals, Typed
 from vampcli.cli.names import option_of
 from vampcli.cli.outputs import make_folder
 from vampcli.cli.pictures import draw_tokens
-from vampcli.cli.scheme import Brief, Facts, Job, Load, Opened, Results, Scheme, source_of
-from vampcli.cli.writing import made, written
+from vampcli.cli.scheme import Brief, Facts, Job, Load, Opened, Results, Scheme
+from vampcli.cli.writing import Writer
 from vampcli.config import SamplingConfig
 from vampcli.errors import InputError, ModelError, UsageError
 from vampcli.formats import TOKENS
@@ -133,7 +133,7 @@ class CompressScheme(Scheme):
         """See `Scheme.open`."""
         if job.source.suffix.lower() == TOKENS:
             return self._open_tokens(job, outline)
-        from vampcli import audio
+        from vampcli import audio, recipes
 
         clip, n_model_channels = audio.read(job.source), 1
         if self.common.channels == "channels":
@@ -141,8 +141,9 @@ class CompressScheme(Scheme):
         request = self._request(outline, n_model_channels)
         for path in job.paths:
             if path.suffix.lower() != TOKENS:
-                audio.check_output(path, clip, self.common.subtype or None)
-        return self._opened(job, request, clip, source_of(job, clip), outline, n_model_channels)
+                audio.check_output(path, clip, self.common.subtype)
+        source = recipes.source_of(clip, job.source, job.name)
+        return self._opened(job, request, clip, source, outline, n_model_channels)
 
     def _request(self, outline: Outline, n_model_channels: int) -> Compress:
         from vampcli import bitrate
@@ -166,7 +167,7 @@ class CompressScheme(Scheme):
             )
         clip = silent(file.n_channels, file.n_samples, file.sample_rate, file.subtype)
         for path in job.paths:
-            audio.check_output(path, clip, self.common.subtype or None)
+            audio.check_output(path, clip, self.common.subtype)
         request = Compress(max(1, file.n_kept_codebooks), file.period)
         source = Source(job.name, hashlib.sha256(job.source.read_bytes()).hexdigest(), file.recipe)
         opened = self._opened(job, request, clip, source, outline, len(file.tokens))
@@ -190,7 +191,7 @@ class CompressScheme(Scheme):
         elif opened.job.paths[0].suffix.lower() == TOKENS:
             yield self._squeeze(model, opened)
         else:
-            yield from made(model, opened, self.common, console)
+            yield from Writer(opened, self.common, console).made(model)
 
     @cached_property
     def _model_hash(self) -> str:
@@ -218,10 +219,10 @@ class CompressScheme(Scheme):
             draw_tokens(path, opened, file, model.grid.frame_s, common)
         return path, seed, {"n_bytes": path.stat().st_size}
 
-    def _bring_back(self, model: Model, opened: OpenedTokens, console: Console) -> Iterator[tuple[Path, int, Facts]]:
+    def _bring_back(self, model: Model, opened: OpenedTokens, console: Console) -> Results:
         with console.progress(opened.job.title) as progress:
 
             def draw(seeds: Sequence[int]) -> Iterator[Take]:
                 return model.expand(opened.file, seeds=seeds, progress=progress, source=opened.source)
 
-            yield from written(draw, opened, model.grid.frame_s, self.common, console)
+            yield from Writer(opened, self.common, console).written(draw, model.grid.frame_s)

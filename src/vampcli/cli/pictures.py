@@ -39,13 +39,12 @@ def pictured(result: Path, job: Job, common: Common) -> Path:
     return Path(plot)
 
 
-def draw_take(result: Path, opened: Opened, take: Take, scores: Scores | None, frame_s: float, common: Common) -> None:
-    """Draw a take beside what it would be if nothing had been made."""
-    path, mask = pictured(result, opened.job, common), take.mask
-    if opened.request.command == "loop":  # its takes were made turned by half a copy
-        mask = opened.plan.mask(len(mask))
+def draw_take(
+    result: Path, opened: Opened, take: Take, mask: Tensor, scores: Scores | None, frame_s: float, common: Common
+) -> None:
+    """Draw a take beside what it would be if nothing had been made; mask: bool (n_codebooks, n_frames of the plan)."""
     _save(
-        path,
+        pictured(result, opened.job, common),
         common,
         before=take.base if take.base.samples.any() else None,
         after=take.audio,

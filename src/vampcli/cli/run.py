@@ -41,7 +41,7 @@ def run(scheme: Scheme, inputs: list[str]) -> None:
         runner = _Runner(scheme, console, piped, many=found.several)
         if len(models := {job.wanted for job in jobs}) == 1:
             runner.outline(models.pop())  # a model that is not there is found before anything is read
-        todo = [wanted for job in jobs if (wanted := _wanted(job, common)) is not None]
+        todo = [left for job in jobs if (left := _left(job, common)) is not None]
         for job in todo:
             runner.run(job)
         runner.finish(len(jobs), len(jobs) - len(todo))
@@ -60,15 +60,15 @@ def _jobs(scheme: Scheme, found: Sources, piped: Pipes) -> list[Job]:
         seed = next(s for s in (common.seed, brief.seed, fallback) if s is not None)
         seeds = [seed + i for i in range(common.takes)]
         naming = Naming(
-            piped.template(brief.after),
-            out,
-            brief.template,
-            scheme.command,
-            brief.wanted.model,
-            one.below,
-            found.several,
-            piped.target,
-            scheme.ext,
+            source=piped.template(brief.after),
+            out=out,
+            template=brief.template,
+            command=scheme.command,
+            model=brief.wanted.model,
+            below=one.below,
+            several=found.several,
+            piped=piped.target,
+            ext=scheme.ext,
         )
         paths = scheme.paths(naming, seeds)
         for path in paths:
@@ -109,16 +109,15 @@ def _without_results(jobs: list[Job], overwrite: bool) -> list[Job]:
     return kept
 
 
-def _wanted(job: Job, common: Common) -> Job | None:
+def _left(job: Job, common: Common) -> Job | None:
     """The takes that are not there yet; None if all are."""
-    wanted = [i for i, path in enumerate(job.paths) if not (common.skip_existing and path.exists())]
-    if job.paths and not wanted:
-        return None
     if not job.paths:
         return job
-    if common.keep is not None:
-        return replace(job, paths=tuple(job.paths[i] for i in wanted))
-    return replace(job, paths=tuple(job.paths[i] for i in wanted), seeds=tuple(job.seeds[i] for i in wanted))
+    left = [i for i, path in enumerate(job.paths) if not (common.skip_existing and path.exists())]
+    paths, seeds = tuple(job.paths[i] for i in left), job.seeds
+    if common.keep is None:  # the best are found among all
+        seeds = tuple(seeds[i] for i in left)
+    return replace(job, paths=paths, seeds=seeds) if left else None
 
 
 def beside(job: Job, common: Common) -> list[Path]:

@@ -12,7 +12,7 @@ from vampcli.cli.options import Common
 from vampcli.cli.outputs import Naming
 from vampcli.errors import UsageError
 from vampcli.formats import container
-from vampcli.recipe import Source, audio_hash
+from vampcli.recipe import Source
 
 if TYPE_CHECKING:
     from vampcli.audio import Waveform
@@ -164,14 +164,3 @@ class Opened:
     plan: Plan
     facts: Facts
     summary: str
-
-
-def source_of(job: Job, clip: Waveform) -> Source:
-    """What a recipe says of a job's recording.
-
-    Raises:
-        InputError: the recording has a recipe itself, which is damaged or was changed by hand.
-    """
-    from vampcli.recipes import recipe_of
-
-    return Source(job.name, audio_hash(clip), recipe_of(job.source, job.name))

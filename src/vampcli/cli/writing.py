@@ -11,7 +11,7 @@ from vampcli.cli.console import Console
 from vampcli.cli.options import Common
 from vampcli.cli.outputs import make_folder
 from vampcli.cli.pictures import draw_take
-from vampcli.cli.scheme import Facts, Opened
+from vampcli.cli.scheme import Facts, Opened, Results
 from vampcli.recipe import Recipe, to_text
 
 if TYPE_CHECKING:
@@ -22,112 +22,13 @@ if TYPE_CHECKING:
 Describe = Callable[["Take"], tuple[Facts, str]]
 """Says more of a take, for machines and for people."""
 
+Draw = Callable[[Sequence[int]], Iterator["Take"]]
+"""Makes takes of seeds, one by one."""
+
 
 def nothing_more(_take: Take) -> tuple[Facts, str]:
     """Of most takes there is nothing more to say."""
     return {}, ""
-
-
-def made(
-    model: Model,
-    opened: Opened,
-    common: Common,
-    console: Console,
-    describe: Describe = nothing_more,
-    loops: bool = False,
-) -> Iterator[tuple[Path, int, Facts]]:
-    """Make and write the takes of a request."""
-    with console.progress(opened.job.title) as progress:
-
-        def draw(seeds: Sequence[int]) -> Iterator[Take]:
-            return model.takes(
-                opened.clip,
-                opened.request,
-                seeds=seeds,
-                plan=opened.plan,
-                config=common.sampling,
-                stereo=common.channels,
-                progress=progress,
-                source=opened.source,
-            )
-
-        yield from written(draw, opened, model.grid.frame_s, common, console, describe, loops)
-
-
-def written(
-    draw: Callable[[Sequence[int]], Iterator[Take]],
-    opened: Opened,
-    frame_s: float,
-    common: Common,
-    console: Console,
-    describe: Describe = nothing_more,
-    loops: bool = False,
-) -> Iterator[tuple[Path, int, Facts]]:
-    """Write takes as they come, or the best when all have come.
-
-    Args:
-        draw: makes takes of seeds, one by one.
-        opened: what they are made of.
-        frame_s: length of a frame, for pictures.
-        common: says how many, and what is written of them.
-        console: tells people.
-        describe: says more of each.
-        loops: they are loops: say so in the files.
-    """
-    writer = Writer(opened, frame_s, common, loops)
-    for path, take, scores in _chosen(draw, opened, common, console):
-        facts, words = describe(take)
-        writer.write(path, take, scores)
-        seed = take.seed
-        del take  # before the next is made: it may be long
-        if scores is not None:
-            facts["scores"] = asdict(scores)
-        if words:
-            console.note(f"{path.name}: {words}")
-        yield path, seed, facts
-
-
-def _chosen(
-    draw: Callable[[Sequence[int]], Iterator[Take]], opened: Opened, common: Common, console: Console
-) -> Iterator[tuple[Path, Take, Scores | None]]:
-    """Takes, where they go, and their scores if anybody wants to know."""
-    job = opened.job
-    if common.keep is None:
-        takes, score = draw(job.seeds), _Scorer(opened) if common.plot else None
-        for path in job.paths:
-            take = next(takes)
-            yield path, take, score(take) if score else None
-            del take
-        return
-    from vampcli.ranking.choosing import choose
-
-    choice = choose(draw, _Scorer(opened), job.seeds, common.keep)
-    again = ", ".join(f"{n} {why}" for why, n in choice.hopeless.items())
-    console.note(f"kept {len(choice.kept)} of {choice.n_drawn} takes" + (f"; hopeless were: {again}" if again else ""))
-    paths = job.naming.paths([take.seed for take, _ in choice.kept])
-    for path, (take, scores) in zip(paths, choice.kept, strict=True):
-        if not (common.skip_existing and path.exists()):
-            yield path, take, scores
-
-
-class _Scorer:
-    """Measures takes of one request; what depends on the recording alone is found once."""
-
-    def __init__(self, opened: Opened) -> None:
-        self._opened = opened
-        self._reference: Reference | None = None
-
-    def __call__(self, take: Take) -> Scores:
-        from vampcli.ranking import Reference
-        from vampcli.ranking.choosing import turned
-
-        request = self._opened.request
-        if request.command == "loop":
-            take = turned(take)
-        if self._reference is None:
-            places = getattr(request, "places", None)
-            self._reference = Reference.of(take.base, take.spans, places.tempo if places else None)
-        return self._reference.score(take)
 
 
 @dataclass(frozen=True)
@@ -135,18 +36,73 @@ class Writer:
     """Writes takes of one recording.
 
     Attributes:
-        opened: what they were made of.
-        frame_s: length of a frame, for pictures.
-        common: says what is written.
-        loops: they are loops.
+        opened: what they are made of.
+        common: says how many, and what is written of them.
+        console: tells people.
+        describe: says more of each.
+        loops: they are loops: the files say so, and their wrap counts like any other place.
     """
 
     opened: Opened
-    frame_s: float
     common: Common
+    console: Console
+    describe: Describe = nothing_more
     loops: bool = False
 
-    def write(self, path: Path, take: Take, scores: Scores | None) -> None:
+    def made(self, model: Model) -> Results:
+        """Make and write the takes of the request."""
+        opened, common = self.opened, self.common
+        with self.console.progress(opened.job.title) as progress:
+
+            def draw(seeds: Sequence[int]) -> Iterator[Take]:
+                return model.takes(
+                    opened.clip,
+                    opened.request,
+                    seeds=seeds,
+                    plan=opened.plan,
+                    config=common.sampling,
+                    stereo=common.channels,
+                    progress=progress,
+                    source=opened.source,
+                )
+
+            yield from self.written(draw, model.grid.frame_s)
+
+    def written(self, draw: Draw, frame_s: float) -> Results:
+        """Write takes as they come, or the best when all have come; a frame's seconds are for pictures."""
+        for path, take, scores in self._chosen(draw):
+            facts, words = self.describe(take)
+            self._write(path, take, scores, frame_s)
+            seed = take.seed
+            del take  # before the next is made: it may be long
+            if scores is not None:
+                facts["scores"] = asdict(scores)
+            if words:
+                self.console.note(f"{path.name}: {words}")
+            yield path, seed, facts
+
+    def _chosen(self, draw: Draw) -> Iterator[tuple[Path, Take, Scores | None]]:
+        """Takes, where they go, and their scores if anybody wants to know."""
+        job, common, score = self.opened.job, self.common, _Scorer(self.opened, self.loops)
+        if common.keep is None:
+            takes = draw(job.seeds)
+            for path in job.paths:
+                take = next(takes)
+                yield path, take, score(take) if common.plot else None
+                del take
+            return
+        from vampcli.ranking.choosing import choose
+
+        choice = choose(draw, score, job.seeds, common.keep)
+        again = ", ".join(f"{n} {why}" for why, n in choice.hopeless.items())
+        hopeless = f"; hopeless were: {again}" if again else ""
+        self.console.note(f"kept {len(choice.kept)} of {choice.n_drawn} takes{hopeless}")
+        paths = job.naming.paths([take.seed for take, _ in choice.kept])
+        for path, (take, scores) in zip(paths, choice.kept, strict=True):
+            if not (common.skip_existing and path.exists()):
+                yield path, take, scores
+
+    def _write(self, path: Path, take: Take, scores: Scores | None, frame_s: float) -> None:
         """Write a take, or the part of it that was asked for; then its picture and its recipe, if they were."""
         from vampcli import audio, pasting, recipes
 
@@ -159,11 +115,13 @@ class Writer:
         make_folder(path)
         loop = (0, whole.n_samples) if self.loops and not common.only_generated else None
         comment = to_text(recipe, audio.most_comment(path))
-        audio.write(path, whole, common.subtype or None, common.overwrite, loop, comment)
+        audio.write(path, whole, common.subtype, common.overwrite, loop, comment)
         if common.sidecar:
             recipes.write_beside(path, recipe, common.overwrite)
         if common.plot:
-            draw_take(path, self.opened, take, scores, self.frame_s, common)
+            # the mask of a loop is turned by half a copy, as its seams were made
+            mask = self.opened.plan.mask(len(take.mask)) if self.loops else take.mask
+            draw_take(path, self.opened, take, mask, scores, frame_s, common)
 
     def _recipe(self, take: Take, whole: Waveform) -> Recipe:
         """The recipe of a take, of which `whole` is what the file holds."""
@@ -173,3 +131,22 @@ class Writer:
             n_samples = whole.n_samples
             return replace(recipe, part="generated", n_samples=n_samples, synthetic=((0, n_samples),))
         return replace(recipe, part="difference") if self.common.difference else recipe
+
+
+class _Scorer:
+    """Measures takes of one request; what depends on the recording alone is found once."""
+
+    def __init__(self, opened: Opened, loops: bool) -> None:
+        self._opened, self._loops = opened, loops
+        self._reference: Reference | None = None
+
+    def __call__(self, take: Take) -> Scores:
+        from vampcli.ranking import Reference
+        from vampcli.ranking.choosing import turned
+
+        if self._loops:
+            take = turned(take)
+        if self._reference is None:
+            places = getattr(self._opened.request, "places", None)
+            self._reference = Reference.of(take.base, take.spans, places.tempo if places else None)
+        return self._reference.score(take)
