@@ -3,7 +3,7 @@ BIN := .venv/bin
 MODEL ?= mini
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test lint format picture free-music evaluate promote-mini help
+.PHONY: all demo test lint format picture free-music evaluate promote-mini bench help
 
 all: lint test
 
@@ -47,6 +47,9 @@ promote-mini: .venv/run.stamp  ## make NEW=folder the embedded model, if every c
 	$(BIN)/vamp train promote $(NEW) --into checkpoints/mini --codec configs/mini-codec.toml \
 	  --coarse configs/mini-coarse.toml --fine configs/mini-fine.toml $(ARGS)
 	git commit --message "Promote mini" -- checkpoints/mini
+
+bench: .venv/run.stamp  ## measure speed against a plain version and write docs/performance.md; ARGS=--quick for a try
+	$(BIN)/python -m benchmarks $(ARGS)
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' $(MAKEFILE_LIST)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vampcli.codec.lac import Snake
 from vampcli.config import PromptConfig, SamplingConfig
-from vampcli.noise import Stage, draw_noise, hide_noise
+from vampcli.noise import Stage, Stream
 
 
 def frames_touched(start: int, end: int, file_rate: int, codec_rate: int, hop: int) -> tuple[int, int]:
@@ -124,6 +124,23 @@ def lowbias32(x: int) -> int:
     return x ^ (x >> 16)
 
 
+def unit(*, seed: int, stage: Stage, stream: Stream, step: int, frame: int, codebook: int, cls: int | None) -> float:
+    """The uniform number of a place, hashed counter by counter; without a class, that of the token itself."""
+    word = 0
+    for part in (seed % 2**32, seed // 2**32 % 2**32, stage, stream, step):
+        word = lowbias32((word + part + 0x9E3779B9) % 2**32)
+    word = lowbias32((word + frame) % 2**32)
+    word = lowbias32(word ^ (codebook + 1) * 0x9E3779B1 % 2**32)
+    word = lowbias32(word if cls is None else word ^ lowbias32(cls + 1))
+    u = (np.float32(word // 2**8) + np.float32(0.5)) / np.float32(2**24)
+    return min(float(u), 1 - 2**-24)
+
+
+def gumbel(**place: Any) -> float:
+    """The Gumbel number of a place, see `unit`."""
+    return -math.log(-math.log(unit(**place)))
+
+
 def regions(hidden: Sequence[bool], context: int) -> list[tuple[int, int]]:
     """Join hidden frames over kept gaps under half a context, then cut what is too long into equal parts."""
     runs, start, gap = [], None, 0
@@ -228,6 +245,7 @@ def fill(
 
     `logits_of`: int64 (n_codebooks, n_frames) -> float (n_predicted, n_frames, classes).
     """
+    in_line = {"confidence": lambda codebook, frame: 0, "halton": halton}[config.sampler]
     parts = regions(mask.any(0).tolist(), context)
     n_at_start = [int(mask[:, start:end].sum()) for start, end in parts]
     tokens, hidden = tokens.clone(), {(int(c), int(f)) for c, f in mask.nonzero()}
@@ -241,20 +259,26 @@ def fill(
         for codebook, frame in hidden:
             p = distribution(logits[codebook - n_conditioning, frame].tolist(), config)
             log_p = np.array([math.log(q) if q > 0 else -math.inf for q in p])
-            noise = (seed, stage, step, torch.tensor([frame + first_frame]), torch.tensor([codebook]))
+            noise = {"seed": seed, "stage": stage, "step": step, "frame": frame + first_frame, "codebook": codebook}
             score = log_p
             if step / n_steps <= config.sample_cutoff and config.temperature > 0:
-                score = log_p + draw_noise(*noise, len(p))[0].numpy()
+                score = log_p + [gumbel(stream=Stream.DRAW, cls=k, **noise) for k in range(len(p))]
             tokens[codebook, frame] = drawn = int(score.argmax())
             chance = config.mask_temperature * (1 - (step + 1) / n_steps)
-            confidence[codebook, frame] = log_p[drawn] + chance * float(hide_noise(*noise)[0])
+            confidence[codebook, frame] = log_p[drawn] + chance * gumbel(stream=Stream.HIDE, cls=None, **noise)
         again: set[tuple[int, int]] = set()
         for (start, end), n in zip(parts, n_at_start, strict=True):
             inside = [place for place in hidden if start <= place[1] < end]
             k = max(1, min(len(inside) - 1, math.floor(gamma * np.float32(n)))) if step < n_steps - 1 else 0
-            again |= set(sorted(inside, key=confidence.__getitem__)[:k])
+            again |= set(sorted(inside, key=lambda place: (-in_line(*place), confidence[place]))[:k])
         hidden = again
     return tokens
+
+
+def halton(codebook: int, frame: int) -> float:
+    """Van der Corput's sequence: the frame's binary digits, first to last, behind the point; shifted by codebooks."""
+    digits = format(frame ^ codebook, "b")[::-1]
+    return sum(int(digit) / 2 ** (i + 1) for i, digit in enumerate(digits))
 
 
 def fake_model(n_codebooks: int, n_conditioning: int, n_classes: int, seed: int = 0) -> Callable[..., Tensor]:

@@ -58,6 +58,8 @@ SHARED: list[tuple[str, str, object]] = [
     ("-d cpu", "device", "cpu"),
     ("--device cpu", "device", "cpu"),
     ("--dtype fp32", "dtype", "fp32"),
+    ("--exact", "exact", True),
+    ("--compile", "compiled", True),
     ("--stereo channels", "stereo", "channels"),
     ("-n 3", "takes", 3),
     ("--takes 3", "takes", 3),
@@ -73,6 +75,7 @@ SHARED: list[tuple[str, str, object]] = [
     ("--typical-mass 0.25", "typical_mass", 0.25),
     ("--typical-min-tokens 5", "typical_min_tokens", 5),
     ("--sample-cutoff 0.25", "sample_cutoff", 0.25),
+    ("--sampler halton", "sampler", "halton"),
 ]
 
 LABELS = Path(__file__).parent / "data/labels/one_span.txt"
@@ -168,7 +171,7 @@ def test_no_shared_option_is_left_out() -> None:
 def test_common_reaches_the_sampler_and_its_defaults_are_the_samplers() -> None:
     assert Common().sampling == SamplingConfig()
     for i, field in enumerate(dataclasses.fields(SamplingConfig)):
-        value = i + 2 if field.type == "int" else 0.5 + i / 100
+        value = {"int": i + 2, "float": 0.5 + i / 100, "Sampler": "halton"}[str(field.type)]
         common = dataclasses.replace(Common(), **{field.name: value})
         assert common.sampling == dataclasses.replace(SamplingConfig(), **{field.name: value})
     assert [

@@ -16,6 +16,7 @@ import pytest
 
 from conftest import Ran
 from vampcli import read
+from vampcli.cli import main
 from vampcli.cli.console import Console
 from vampcli.cli.sources import sources
 from vampcli.errors import InputError
@@ -311,3 +312,16 @@ def test_ctrl_c_in_a_folder_keeps_what_is_done(song: Song, tiny_folder: Path, tm
     assert sorted(written) == sorted((tmp_path / "many").glob("*.inpaint.0.wav"))
     assert not list((tmp_path / "many").glob(".*"))
     assert all(read(path).n_samples == 44100 for path in written)
+
+
+@pytest.mark.parametrize(("before", "then"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_waiting_threads_sleep_unless_somebody_wants_them_awake(
+    monkeypatch: pytest.MonkeyPatch, before: str | None, then: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["vamp", "--version"])
+    monkeypatch.setenv("OMP_WAIT_POLICY", before or "")  # so that it is put back
+    if before is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    with pytest.raises(SystemExit):
+        main.main()
+    assert os.environ["OMP_WAIT_POLICY"] == then

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
-from vampcli.devices import pick_device, pick_dtype
+from vampcli.batches import Batches
+from vampcli.devices import pick_batches, pick_device, pick_dtype
 from vampcli.errors import DeviceError, ExitCode, UsageError
+from vampcli.model import VampNetConfig
 
 
 @pytest.fixture
@@ -95,3 +99,27 @@ def test_convolutions_stay_float32_on_cuda(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     pick_device("auto")
     assert not torch.backends.cudnn.allow_tf32
+
+
+CONFIG = VampNetConfig(4, 0, 20, 1280, 20, 575)
+
+
+def batches_on(monkeypatch: pytest.MonkeyPatch, gigabytes: int, exact: bool = False) -> Batches:
+    """What is chosen for a GPU with so much memory."""
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=gigabytes << 30))
+    return pick_batches(torch.device("cuda"), CONFIG, exact)
+
+
+def test_batches_suit_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = [batches_on(monkeypatch, gigabytes).size for gigabytes in (1, 4, 8, 16, 80)]
+    assert sizes == sorted(sizes)
+    assert sizes[0] >= 1
+    assert sizes[-1] == 64
+    assert batches_on(monkeypatch, 80, exact=True).size == 1
+    assert batches_on(monkeypatch, 80).n_lanes == 1
+
+
+def test_on_a_cpu_every_window_is_run_by_itself_beside_others() -> None:
+    batches = pick_batches(torch.device("cpu"), CONFIG)
+    assert (batches.size, batches.n_lanes) == (1, torch.get_num_threads())
+    assert pick_batches(torch.device("cpu"), CONFIG, compiled=True).n_lanes == 1

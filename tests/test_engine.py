@@ -152,7 +152,7 @@ def test_progress_counts_up_to_its_end(tiny: Model) -> None:
     tiny.inpaint(
         clip(n_channels=2), [(1, 2)], config=QUICK, stereo="channels", progress=lambda *step: told.append(step)
     )
-    assert told == [(i, 8) for i in range(1, 9)]
+    assert told == [(i, 4) for i in range(1, 5)]
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
     seen: dict[str, list[int]] = {"2": [], "5": [], "drawn": []}
     forward, draw = VampNet.forward, sampling._draw
 
-    def watched(self: VampNet, tokens: torch.Tensor, *rest: Any) -> torch.Tensor:
+    def watched(self: VampNet, tokens: torch.Tensor, *rest: Any, **more: Any) -> torch.Tensor:
         seen[str(tokens.shape[1])].append(tokens.shape[2])
-        return forward(self, tokens, *rest)
+        return forward(self, tokens, *rest, **more)
 
     def drawn(logits: torch.Tensor, *rest: Any) -> Any:
         seen["drawn"].append(len(logits))

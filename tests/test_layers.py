@@ -31,7 +31,7 @@ LAYERS = [
         "labels",
         "ownmask",
     },
-    {"model", "sampling", "windows", "stereo", "beats", "places", "clicks", "takes"},
+    {"model", "batches", "sampling", "windows", "unmasking", "stereo", "beats", "places", "clicks", "takes"},
     {"codec", "lora", "tokens"},
     {"checkpoint", "outline", "library", "recipes", "devices", "plan", "ranking", "picture", "forecast"},
     {"remake", "verbs"},

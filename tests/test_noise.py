@@ -10,7 +10,7 @@ import torch
 
 import oracles
 from vampcli import noise
-from vampcli.noise import Stage, draw_noise, hide_noise, white_noise
+from vampcli.noise import Stage, Stream, white_noise
 
 EDGES = [0, 1, 2, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF]
 
@@ -20,26 +20,69 @@ def places(n_frames: int, n_codebooks: int) -> tuple[torch.Tensor, torch.Tensor]
     return frames, torch.arange(n_codebooks).repeat(n_frames)
 
 
+def int32(words: list[int]) -> torch.Tensor:
+    """Words without a sign as int32."""
+    return torch.tensor(words, dtype=torch.int64).to(torch.int32)
+
+
+def words_of(
+    seed: int, stage: Stage, stream: Stream, step: int, frames: torch.Tensor, codebooks: torch.Tensor
+) -> torch.Tensor:
+    takes = noise.take_words([seed], stage, stream, step, frames.device)
+    return noise.token_words(takes.expand(len(frames)), frames, codebooks)
+
+
+def draw_noise(
+    seed: int, stage: Stage, step: int, frames: torch.Tensor, codebooks: torch.Tensor, n_classes: int
+) -> torch.Tensor:
+    return noise.draw_noise(words_of(seed, stage, Stream.DRAW, step, frames, codebooks), n_classes)
+
+
+def hide_noise(seed: int, stage: Stage, step: int, frames: torch.Tensor, codebooks: torch.Tensor) -> torch.Tensor:
+    return noise.hide_noise(words_of(seed, stage, Stream.HIDE, step, frames, codebooks))
+
+
 def test_the_hash_is_lowbias32() -> None:
     words = EDGES + np.random.default_rng(0).integers(0, 2**32, 2000).tolist()
-    assert noise._mix(torch.tensor(words)).tolist() == [oracles.lowbias32(word) for word in words]
+    expected = [oracles.lowbias32(word) for word in words]
+    assert torch.equal(noise._mix(int32(words)), int32(expected))
+    assert [noise._mix_int(word) for word in words] == expected
 
 
-def test_the_hash_leaves_its_argument_alone() -> None:
-    words = torch.tensor(EDGES)
-    noise._mix(words)
-    assert words.tolist() == EDGES
+@pytest.mark.parametrize("seed", [0, 7, -1, 2**40 + 3, 10**30])
+@pytest.mark.parametrize("frame", [0, 5, 2**31 - 1, 2**33 + 8, -3])
+def test_uniform_numbers_are_the_counters_hashed_one_after_another(seed: int, frame: int) -> None:
+    place = {"seed": seed, "stage": Stage.FINE, "step": 35, "frame": frame, "codebook": 13}
+    at = (torch.tensor([frame]), torch.tensor([13]))
+    drawing, hiding = (words_of(seed, Stage.FINE, stream, 35, *at) for stream in Stream)
+    by_class = [oracles.unit(stream=Stream.DRAW, cls=cls, **place) for cls in range(40)]
+    assert noise._unit(noise._class_words(drawing, 40))[0].tolist() == by_class
+    assert noise._unit(noise._mix(hiding)).tolist() == [oracles.unit(stream=Stream.HIDE, cls=None, **place)]
+
+
+def test_noise_is_what_old_recipes_were_made_with() -> None:
+    at = (torch.tensor([5, 1000]), torch.tensor([1, 3]))
+    drawn = [[-1.343901, 0.151465, 0.26467], [-0.488366, 0.056493, -1.008387]]
+    torch.testing.assert_close(draw_noise(7, Stage.COARSE, 2, *at, 3), torch.tensor(drawn), atol=2e-6, rtol=0)
+    torch.testing.assert_close(hide_noise(7, Stage.FINE, 2, *at), torch.tensor([5.228739, 0.92906]), atol=2e-6, rtol=0)
+
+
+def test_noise_leaves_its_argument_alone() -> None:
+    words = int32(EDGES)
+    noise.draw_noise(words, 5)
+    noise.hide_noise(words)
+    assert torch.equal(words, int32(EDGES))
 
 
 @pytest.mark.parametrize("word", EDGES)
 def test_every_word_gives_finite_noise(word: int) -> None:
-    u = noise._unit(torch.tensor([word]))
+    u = noise._unit(int32([word]))
     assert 0 < float(u) < 1
-    assert torch.isfinite(noise._gumbel(torch.tensor([word]))).all()
+    assert torch.isfinite(noise._gumbel(int32([word]))).all()
 
 
 def test_the_gumbel_of_a_word_is_minus_log_minus_log() -> None:
-    words = torch.tensor([0, 2**31, 3 * 2**30])
+    words = int32([0, 2**31, 3 * 2**30])
     expected = [-math.log(-math.log(u)) for u in (0.5 / 2**24, 0.5, 0.75)]
     assert noise._gumbel(words).tolist() == pytest.approx(expected, rel=1e-4)
 

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import Tensor
 
 import oracles
+from vampcli import sampling
+from vampcli.config import Sampler, SamplingConfig
 from vampcli.errors import UsageError
 from vampcli.noise import Stage
-from vampcli.sampling import (
-    SamplingConfig,
-    fill,
-    filtered,
-    n_hidden_after,
-    part_of,
-    top_p_classes,
-    typical_classes,
-)
-from vampcli.windows import windowed
+from vampcli.sampling import fill, filtered, part_of, top_p_classes, typical_classes
+from vampcli.windows import Piece, windowed
 
 N_CODEBOOKS, N_CLASSES, CONTEXT = 4, 12, 30
 CONFIG = SamplingConfig(mask_temperature=2.0)
@@ -54,36 +48,6 @@ def slow(tokens: Tensor, mask: Tensor, seed: int, config: SamplingConfig = CONFI
     return oracles.fill(lambda shown: model(shown[None])[0], tokens, mask, seed, config, **(arguments | changes))
 
 
-# --- schedule
-
-
-@pytest.mark.parametrize("n_steps", [1, 2, 12, 36, 128])
-@pytest.mark.parametrize("n_total", [1, 2, 7, 100, 2300])
-def test_the_schedule_falls_to_none(n_steps: int, n_total: int) -> None:
-    hidden = [n_total]
-    for step in range(n_steps):
-        hidden.append(n_hidden_after(step, n_steps, n_total, hidden[-1]))
-    assert hidden[-1] == 0
-    assert all(after <= before for before, after in pairwise(hidden))
-    assert all(after >= 1 for after in hidden[:-1])
-
-
-@pytest.mark.parametrize("step", range(11))
-def test_the_schedule_is_a_cosine(step: int) -> None:
-    expected = math.cos(math.pi / 2 * (step + 1) / 12) * 1000
-    assert n_hidden_after(step, 12, 1000, 1000) == pytest.approx(expected - 0.5, abs=0.501)
-
-
-def test_every_step_reveals_a_token_while_there_are_enough() -> None:
-    assert n_hidden_after(0, 1000, 50, 50) == 49
-
-
-@pytest.mark.parametrize(("n_total", "n_hidden"), [(1, 1), (100, 1), (100, 2), (100, 60)])
-def test_never_more_are_hidden_than_were(n_total: int, n_hidden: int) -> None:
-    for step in range(36):
-        assert n_hidden_after(step, 36, n_total, n_hidden) <= n_hidden
-
-
 # --- fill against the pseudo code
 
 
@@ -102,6 +66,8 @@ def test_never_more_are_hidden_than_were(n_total: int, n_hidden: int) -> None:
         replace(CONFIG, top_p=0.7),
         replace(CONFIG, typical_mass=0.3, typical_min_tokens=2),
         replace(CONFIG, typical_mass=0.6, typical_min_tokens=2, top_p=0.8, temperature=0.7),
+        replace(CONFIG, sampler="halton"),
+        replace(CONFIG, sampler="halton", temperature=0),
     ],
 )
 def test_fill_follows_the_pseudo_code(config: SamplingConfig) -> None:
@@ -109,10 +75,13 @@ def test_fill_follows_the_pseudo_code(config: SamplingConfig) -> None:
     assert torch.equal(run(tokens, mask, [7], config)[0], slow(tokens, mask, 7, config))
 
 
+@pytest.mark.parametrize("sampler", get_args(Sampler))
 @pytest.mark.parametrize("n_steps", [1, 2, 12, 40])
-def test_fill_follows_the_pseudo_code_in_any_number_of_steps(n_steps: int) -> None:
-    tokens, mask = prompt(10, 0.8)
-    assert torch.equal(run(tokens, mask, [1], n_steps=n_steps)[0], slow(tokens, mask, 1, n_steps=n_steps))
+def test_fill_follows_the_pseudo_code_in_any_number_of_steps(n_steps: int, sampler: Sampler) -> None:
+    (tokens, mask), config = prompt(10, 0.8), replace(CONFIG, sampler=sampler)
+    assert torch.equal(
+        run(tokens, mask, [1], config, n_steps=n_steps)[0], slow(tokens, mask, 1, config, n_steps=n_steps)
+    )
 
 
 def test_fill_follows_the_pseudo_code_with_conditioning() -> None:
@@ -121,11 +90,46 @@ def test_fill_follows_the_pseudo_code_with_conditioning() -> None:
     assert torch.equal(run(tokens, mask, [7], **changes)[0], slow(tokens, mask, 7, **changes))
 
 
-def test_regions_far_apart_have_schedules_of_their_own() -> None:
-    tokens, mask = prompt(30, 1.0)
+@pytest.mark.parametrize("sampler", get_args(Sampler))
+def test_regions_far_apart_have_schedules_of_their_own(sampler: Sampler) -> None:
+    (tokens, mask), config = prompt(30, 1.0), replace(CONFIG, sampler=sampler)
     mask[:, 2:28] = False
     mask[:, 20] = True
-    assert torch.equal(run(tokens, mask, [7])[0], slow(tokens, mask, 7))
+    assert torch.equal(run(tokens, mask, [7], config)[0], slow(tokens, mask, 7, config))
+
+
+def test_takes_with_masks_of_their_own_are_those_of_one_take() -> None:
+    tokens, masks = (
+        prompt(30, 0.7)[0],
+        torch.stack([prompt(30, share, seed=i)[1] for i, share in enumerate((0.2, 0, 1))]),
+    )
+    for take, mask, seed in zip(run(tokens, masks, [4, 5, 6]), masks, [4, 5, 6], strict=True):
+        assert torch.equal(take, slow(tokens, mask, seed))
+
+
+def test_tokens_are_drawn_the_same_in_any_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens, mask = prompt(70, 0.6)
+    whole = run(tokens, mask, [1, 2])
+    monkeypatch.setattr(sampling, "_DRAWN_TOGETHER", (5 * N_CLASSES, 1))
+    assert torch.equal(run(tokens, mask, [1, 2]), whole)
+
+
+def test_pieces_of_several_rows_and_some_frames_are_put_where_they_belong() -> None:
+    """Logits say for each row, frame and codebook which token is meant."""
+    tokens, mask = prompt(40, 0.5)[0], torch.stack([prompt(40, 0.5, 1, seed)[1] for seed in range(4)])
+    meant = torch.randint(N_CLASSES, (4, N_CODEBOOKS, 40), generator=torch.Generator().manual_seed(9))
+
+    def predict(shown: Tensor, hidden: Tensor) -> Iterator[Piece]:
+        assert torch.equal(shown == N_CLASSES, mask)
+        assert torch.equal(hidden, mask.any(1))
+        for rows in (slice(0, 1), slice(1, 4)):
+            for start, stop in ((0, 13), (13, 40)):
+                logits = torch.nn.functional.one_hot(meant[rows, 1:, start:stop], N_CLASSES).float()
+                yield Piece(rows, start, 50 * logits)
+
+    arguments = {"stage": Stage.FINE, "n_steps": 1, "n_conditioning": 1, "context": CONTEXT, "mask_id": N_CLASSES}
+    filled = fill(predict, tokens, mask, [1, 2, 3, 4], CONFIG, **arguments)
+    assert torch.equal(filled, torch.where(mask, meant, tokens))
 
 
 # --- properties
@@ -145,12 +149,13 @@ def test_what_lies_under_the_mask_does_not_matter() -> None:
     assert torch.equal(run(tokens, mask, [3]), run(tokens.masked_fill(mask, 0), mask, [3]))
 
 
+@pytest.mark.parametrize("sampler", get_args(Sampler))
 @pytest.mark.parametrize("n_frames", [25, 75])
-def test_a_take_is_the_same_alone_and_among_eight(n_frames: int) -> None:
-    tokens, mask = prompt(n_frames, 0.4)
-    together = run(tokens, mask, list(range(5, 13)))
+def test_a_take_is_the_same_alone_and_among_eight(n_frames: int, sampler: Sampler) -> None:
+    (tokens, mask), config = prompt(n_frames, 0.4), replace(CONFIG, sampler=sampler)
+    together = run(tokens, mask, list(range(5, 13)), config)
     for i in (0, 3, 7):
-        assert torch.equal(run(tokens, mask, [5 + i])[0], together[i])
+        assert torch.equal(run(tokens, mask, [5 + i], config)[0], together[i])
 
 
 def test_takes_differ() -> None:
@@ -277,6 +282,12 @@ def test_a_setting_out_of_range_is_a_usage_error_that_names_it(bad: dict[str, fl
     ((name, value),) = bad.items()
     with pytest.raises(UsageError, match=rf"{name} is {value}"):
         SamplingConfig(**bad)  # type: ignore[arg-type]
+
+
+def test_an_unknown_sampler_is_a_usage_error_that_names_those_there_are() -> None:
+    with pytest.raises(UsageError, match="sampler is sobol") as caught:
+        SamplingConfig(sampler="sobol")  # type: ignore[arg-type]
+    assert caught.value.hint == "it must be confidence or halton"
 
 
 def test_settings_at_the_ends_of_their_ranges_are_fine() -> None:

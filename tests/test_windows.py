@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 import oracles
+from vampcli.batches import Batches
 from vampcli.windows import regions, window_starts, windowed
 
 LENGTHS = [1, 2, 7, 8, 9, 11, 12, 13, 16, 20, 37]
@@ -25,14 +26,18 @@ def random_tokens(n_takes: int, n_frames: int, seed: int = 0) -> Tensor:
     return torch.randint(11, (n_takes, 3, n_frames), generator=torch.Generator().manual_seed(seed))
 
 
-def predicted(tokens: Tensor, hidden: Tensor, context: int) -> dict[int, Tensor]:
-    """Frame -> logits (n_takes, n_predicted, classes); fails where a frame is in two pieces."""
-    found: dict[int, Tensor] = {}
-    for first, logits in windowed(MODEL, context)(tokens, hidden):
-        assert first >= max(found, default=-1)
-        for i in range(logits.shape[2]):
-            assert first + i not in found
-            found[first + i] = logits[:, :, i]
+Found = dict[int, dict[int, Tensor]]
+
+
+def predicted(tokens: Tensor, hidden: Tensor, context: int, batches: Batches | None = None) -> Found:
+    """Frame -> row -> logits (n_predicted, classes); fails where a frame of a row is in two pieces."""
+    found: Found = {}
+    for rows, first, logits in windowed(MODEL, context, batches)(tokens, hidden):
+        for row, own in zip(range(rows.start, rows.stop), logits, strict=True):
+            assert first >= max((frame for frame in found if row in found[frame]), default=-1)
+            for i in range(own.shape[1]):
+                assert row not in found.setdefault(first + i, {})
+                found[first + i][row] = own[:, i]
     return found
 
 
@@ -79,22 +84,57 @@ def test_every_hidden_frame_is_in_one_region_no_longer_than_a_context() -> None:
 def test_fusion_is_the_triangular_mean_of_all_windows(n_frames: int, context: int) -> None:
     tokens, hidden = random_tokens(2, n_frames), random_mask(2, n_frames, 0.4, n_frames)
     found = predicted(tokens, hidden, context)
-    for take, frame in hidden.nonzero().tolist():
-        expected = oracles.fused(MODEL, tokens[take], context, frame)
-        torch.testing.assert_close(found[frame][take].log_softmax(-1).double(), expected, atol=1e-5, rtol=0)
+    for row, frame in hidden.nonzero().tolist():
+        expected = oracles.fused(MODEL, tokens[row], context, frame)
+        torch.testing.assert_close(found[frame][row].log_softmax(-1).double(), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 64])
+@pytest.mark.parametrize("n_frames", LENGTHS)
+def test_batches_of_any_size_predict_the_same(n_frames: int, size: int) -> None:
+    tokens, hidden = random_tokens(3, n_frames), random_mask(3, n_frames, 0.2, n_frames)
+    alone, batched = (predicted(tokens, hidden, 8, batches) for batches in (Batches(), Batches(size)))
+    for row, frame in hidden.nonzero().tolist():
+        torch.testing.assert_close(batched[frame][row], alone[frame][row], atol=1e-5, rtol=0)
+
+
+def test_a_batch_is_never_larger_than_asked_for() -> None:
+    calls: list[Tensor] = []
+    hidden = torch.ones(5, 37, dtype=torch.bool)
+    list(windowed(counting(calls), 8, Batches(3))(random_tokens(5, 37), hidden))
+    n_windows = len(oracles.starts(37, 8))
+    assert [len(call) for call in calls] == [3] * n_windows + [2] * n_windows
+    calls.clear()
+    list(windowed(counting(calls), 8, Batches(6))(random_tokens(2, 37), hidden[:2]))
+    assert [len(call) for call in calls] == [6] * (n_windows // 3) + [2 * (n_windows % 3)] * (n_windows % 3 > 0)
+
+
+def test_a_window_has_one_shape_however_much_of_it_is_done() -> None:
+    widths: set[int] = set()
+
+    def forward(tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
+        widths.add(wanted.stop - wanted.start)
+        return MODEL(tokens, wanted)
+
+    ever = random_mask(1, 8, 0.6, 0)
+    for share in (1.0, 0.5, 0.2):
+        hidden = ever & random_mask(1, 8, share, 1)
+        for _, first, logits in windowed(forward, 8, ever=ever)(random_tokens(1, 8), hidden):
+            assert hidden[0, first : first + logits.shape[2]].any()
+    assert len(widths) == 1
 
 
 @pytest.mark.parametrize("n_frames", [1, 5, 8])
 def test_a_clip_within_one_context_is_a_single_pass(n_frames: int) -> None:
     tokens, hidden = random_tokens(1, n_frames), torch.ones(1, n_frames, dtype=torch.bool)
     pieces = list(windowed(MODEL, 8)(tokens, hidden))
-    assert [first for first, _ in pieces] == [0]
-    torch.testing.assert_close(pieces[0][1].softmax(-1), MODEL(tokens).softmax(-1))
+    assert [(piece.rows, piece.first_frame) for piece in pieces] == [(slice(0, 1), 0)]
+    torch.testing.assert_close(pieces[0].logits.softmax(-1), MODEL(tokens).softmax(-1))
 
 
 def test_fused_probabilities_sum_to_one() -> None:
-    for logits in predicted(random_tokens(1, 37), torch.ones(1, 37, dtype=torch.bool), 8).values():
-        torch.testing.assert_close(logits.exp().sum(-1), torch.ones(1, 2), atol=1e-5, rtol=0)
+    for rows in predicted(random_tokens(1, 37), torch.ones(1, 37, dtype=torch.bool), 8).values():
+        torch.testing.assert_close(rows[0].exp().sum(-1), torch.ones(2), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("n_frames", LENGTHS)
@@ -102,7 +142,7 @@ def test_every_hidden_frame_is_in_exactly_one_piece(n_frames: int) -> None:
     for seed in range(10):
         hidden = random_mask(3, n_frames, 0.2, seed)
         found = predicted(random_tokens(3, n_frames), hidden, 8)
-        assert set(hidden.any(0).nonzero()[:, 0].tolist()) <= set(found)
+        assert all(row in found[frame] for row, frame in hidden.nonzero().tolist())
 
 
 def test_nothing_hidden_runs_nothing() -> None:
@@ -123,8 +163,8 @@ def test_only_windows_that_hide_something_run_and_only_for_that_take() -> None:
     list(windowed(counting(calls), 8)(tokens, hidden))
     due = [
         tokens[take : take + 1, :, start : start + 8]
-        for start in oracles.starts(37, 8)
         for take in range(3)
+        for start in oracles.starts(37, 8)
         if hidden[take, start : start + 8].any()
     ]
     assert 0 < len(due) < 3 * len(oracles.starts(37, 8))
@@ -148,4 +188,4 @@ def test_far_tokens_do_not_matter_beyond_the_windows() -> None:
     hidden[0, 3] = True
     other = tokens.clone()
     other[..., 8:] = 0
-    assert torch.equal(predicted(tokens, hidden, 8)[3], predicted(other, hidden, 8)[3])
+    assert torch.equal(predicted(tokens, hidden, 8)[3][0], predicted(other, hidden, 8)[3][0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from vampcli.errors import UsageError
 
@@ -13,6 +13,10 @@ class _Checked:
     def _require(self, name: str, holds: bool, wanted: str) -> None:
         if not holds:
             raise UsageError(f"{name} is {getattr(self, name)}", f"it must be {wanted}")
+
+
+Sampler = Literal["confidence", "halton"]
+"""In which order tokens are made: the surest first, or evenly over time; see `vampcli.unmasking`."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class SamplingConfig(_Checked):
         typical_mass: draw only from the classes nearest the expected surprise; 1 = from all.
         typical_min_tokens: at least that many classes stay after the typical filter.
         sample_cutoff: draw up to this share of the steps, then take the likeliest; negative = always that.
+        sampler: in which order tokens are made.
     """
 
     n_steps: int = 36
@@ -39,6 +44,7 @@ class SamplingConfig(_Checked):
     typical_mass: float = 1.0
     typical_min_tokens: int = 64
     sample_cutoff: float = 1.0
+    sampler: Sampler = "confidence"
 
     def __post_init__(self) -> None:
         for name in ("n_steps", "n_fine_steps", "typical_min_tokens"):
@@ -50,6 +56,7 @@ class SamplingConfig(_Checked):
         for name in ("top_p", "typical_mass"):
             self._require(name, 0 < getattr(self, name) <= 1, "above 0 and at most 1")
         self._require("sample_cutoff", not math.isnan(self.sample_cutoff), "a number")
+        self._require("sampler", self.sampler in get_args(Sampler), " or ".join(get_args(Sampler)))
 
 
 @dataclass(frozen=True)

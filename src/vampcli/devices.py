@@ -6,8 +6,14 @@ import re
 
 import torch
 
+from vampcli.batches import Batches
 from vampcli.checkpoint import DTYPES
 from vampcli.errors import DeviceError, UsageError
+from vampcli.model import VampNetConfig
+
+_MOST_WINDOWS = 64  # far more frames than keep a GPU busy
+_NUMBERS_PER_LOGIT = 10  # logits, their softmax, noise and its words
+_NUMBERS_PER_CHANNEL = 16
 
 
 def pick_device(name: str) -> torch.device:
@@ -42,6 +48,29 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     if name not in DTYPES:
         raise UsageError(f"unknown dtype: {name!r}", f"use auto, {', '.join(DTYPES)}")
     return DTYPES[name]
+
+
+def pick_batches(device: torch.device, config: VampNetConfig, exact: bool = False, compiled: bool = False) -> Batches:
+    """Say how windows are run: on a CPU one by one on each core, on a GPU as many at once as suit its memory.
+
+    What is free at the moment does not matter: the same request is to be made in the same batches every time.
+
+    Args:
+        device: where the networks run.
+        config: of the larger network.
+        exact: every window by itself.
+        compiled: the networks are; then one thread runs them.
+    """
+    if device.type == "cpu":
+        return Batches(1, 1 if compiled else torch.get_num_threads())
+    if exact:
+        return Batches(1)
+    if device.type == "mps":
+        return Batches(_MOST_WINDOWS // 8)
+    total = torch.cuda.get_device_properties(device).total_memory
+    numbers = config.n_predicted * config.codebook_size * _NUMBERS_PER_LOGIT + config.width * _NUMBERS_PER_CHANNEL
+    n_fitting = total // (2 * 4 * config.context_frames * numbers)  # half of the memory, in float32
+    return Batches(max(1, min(_MOST_WINDOWS, 1 << (int(n_fitting).bit_length() - 1))))
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:

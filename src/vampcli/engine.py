@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vampcli import checkpoint, library
 from vampcli.config import PromptConfig, SamplingConfig, Span
-from vampcli.devices import pick_device, pick_dtype
+from vampcli.devices import pick_batches, pick_device, pick_dtype
 from vampcli.errors import ModelError, UsageError
 from vampcli.maker import Audio, Maker
 from vampcli.places import Places
@@ -146,13 +146,21 @@ class Model(Maker):
         return list(self.takes(audio, request, seeds=seeds, config=config, stereo=stereo, progress=progress))
 
 
-def load(name_or_folder: str | Path = "mini", device: str = "auto", dtype: str = "auto") -> Model:
+def load(
+    name_or_folder: str | Path = "mini",
+    device: str = "auto",
+    dtype: str = "auto",
+    exact: bool = False,
+    compiled: bool = False,
+) -> Model:
     """Load a model by name or folder.
 
     Args:
         name_or_folder: such as `mini`, `mini+NAME` with an adapter, or a folder of either.
         device: auto, cpu, cuda, cuda:N or mps.
         dtype: auto, fp32, bf16 or fp16, for the transformers.
+        exact: on a GPU, too, run every window by itself, so that a take depends on nothing else; on a CPU it always is.
+        compiled: let `torch.compile` make kernels of the transformers, in their first passes.
 
     Raises:
         ModelError: it is missing or damaged.
@@ -165,6 +173,9 @@ def load(name_or_folder: str | Path = "mini", device: str = "auto", dtype: str =
     log.info("%s on %s in %s", name_or_folder, place, precision)
     if parts.coarse is None or parts.fine is None:
         raise ModelError(f"{name_or_folder} holds a codec only", "it needs coarse.safetensors and fine.safetensors")
+    if compiled:
+        for network in (parts.coarse, parts.fine):
+            network.compile(dynamic=False, mode="reduce-overhead" if place.type == "cuda" else "default")
     return Model(
         parts.codec,
         parts.coarse,
@@ -175,4 +186,6 @@ def load(name_or_folder: str | Path = "mini", device: str = "auto", dtype: str =
         found,
         precision,
         parts.temperature,
+        compiled,
+        batches=pick_batches(place, parts.coarse.config, exact, compiled),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -47,6 +48,7 @@ class Maker(Networks):
         found: their files.
         dtype: of the transformers.
         temperature: what suits the transformers; that of a `SamplingConfig` is multiplied with it.
+        compiled: whether `torch.compile` made their kernels.
     """
 
     provenance: Provenance
@@ -54,19 +56,31 @@ class Maker(Networks):
     found: Found
     dtype: torch.dtype
     temperature: float = 1.0
+    compiled: bool = False
 
     @cached_property
     def made_by(self) -> MadeBy:
         """What recipes say of this model and the machine."""
         return MadeBy(
             self.name,
-            library.model_hash(self.found),
+            self._hash.result(),
             self.provenance.licence,
             __version__,
             torch.__version__,
             self.device.type,
             next(name for name, dtype in DTYPES.items() if dtype == self.dtype),
+            exact=self.batches.size == 1,
+            compiled=self.compiled,
         )
+
+    @cached_property
+    def _hash(self) -> Future[str]:
+        """Of the files, read and summed on a thread of its own: gigabytes take longer than a GPU needs for a take."""
+        pool = ThreadPoolExecutor(1)
+        try:
+            return pool.submit(library.model_hash, self.found)
+        finally:
+            pool.shutdown(wait=False)
 
     def encode(self, audio: Audio) -> Tensor:
         """Audio -> tokens, resampled, mixed to mono and brought to -24 LUFS: int64 (n_codebooks, n_frames)."""
@@ -108,6 +122,7 @@ class Maker(Networks):
             progress: told after each step.
             source: where the clip is from, if somebody knows already.
         """
+        self._hash  # noqa: B018 (it begins)
         clip = audio if isinstance(audio, Waveform) else read(audio)
         if stereo not in ("mid", "channels"):
             raise UsageError(f"stereo is {stereo!r}", "choose mid or channels")

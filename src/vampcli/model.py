@@ -65,24 +65,25 @@ class VampNet(nn.Module):
         self.classifier = nn.Linear(config.width, config.n_predicted * config.codebook_size)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
+    def forward(self, tokens: Tensor, wanted: slice = slice(None), bias: Tensor | None = None) -> Tensor:
         """Predict every token from all that are not hidden.
 
         Args:
             tokens: int64 (batch, n_codebooks, n_frames); the id `codebook_size` hides a token.
             wanted: the frames to give logits of; all by default.
+            bias: what `attention_bias` gives for so many frames, if somebody has it already.
 
         Returns:
             float32 logits (batch, n_predicted, n_frames wanted, codebook_size).
         """
-        logits: Tensor = self.classifier(self.features(tokens, wanted))
+        logits: Tensor = self.classifier(self.features(tokens, wanted, bias))
         shape = (len(tokens), -1, self.config.n_predicted, self.config.codebook_size)
         return logits.float().view(shape).transpose(1, 2)
 
-    def features(self, tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
+    def features(self, tokens: Tensor, wanted: slice = slice(None), bias: Tensor | None = None) -> Tensor:
         """What the classifier reads: (batch, n_codebooks, n_frames) -> (batch, n_frames wanted, width)."""
         x: Tensor = self.dropout(self.embed(self.look_up(tokens).to(self.embed.weight.dtype)))
-        bias = self.attention_bias(tokens.shape[-1]).to(x.dtype)
+        bias = (self.attention_bias(tokens.shape[-1]) if bias is None else bias).to(x.dtype)
         *first_layers, last_layer = self.layers
         for layer in first_layers:
             x = layer(x, bias)
@@ -103,8 +104,11 @@ class VampNet(nn.Module):
         return table[levels, tokens].transpose(1, 2).flatten(2)
 
     def attention_bias(self, n_frames: int) -> Tensor:
-        """The learned bias of every pair of frames: (n_heads, n_frames queries, n_frames keys)."""
-        return self.position_bias[_buckets_of_pairs(n_frames, self.position_bias.device)].permute(2, 0, 1)
+        """The learned bias of every pair of frames: (n_heads, n_frames queries, n_frames keys).
+
+        Contiguous: attention is up to twice as fast for it.
+        """
+        return self.position_bias.t()[:, _buckets_of_pairs(n_frames, self.position_bias.device)]
 
 
 @lru_cache(maxsize=8)

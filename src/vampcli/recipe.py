@@ -62,6 +62,8 @@ class MadeBy:
         torch: its version.
         device: its kind: cpu, cuda, mps.
         dtype: of the transformers: fp32, bf16, fp16.
+        exact: every window was run by itself, so that nothing else had a part in it.
+        compiled: `torch.compile` had made the transformers' kernels.
     """
 
     model: str
@@ -71,6 +73,8 @@ class MadeBy:
     torch: str
     device: str
     dtype: str
+    exact: bool = True
+    compiled: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from dataclasses import dataclass, field
+from functools import cache, lru_cache, partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vampcli.audio import Samples, Waveform
+from vampcli.batches import Batches
 from vampcli.codec import Codec
 from vampcli.codec.ranges import decode_long, encode_ranges
 from vampcli.config import SamplingConfig
@@ -41,12 +42,14 @@ class Networks:
         coarse: int64 (batch, n_coarse, n_frames) -> float32 logits (batch, n_coarse, n_frames, classes).
         fine: int64 (batch, n_codebooks, n_frames) -> logits of the codebooks after the coarse ones.
         device: where they run.
+        batches: how many windows a transformer is given at once.
     """
 
     codec: Codec
     coarse: VampNet
     fine: VampNet
     device: torch.device
+    batches: Batches = field(default_factory=Batches, kw_only=True)
 
     @property
     def grid(self) -> TokenGrid:
@@ -117,7 +120,7 @@ def refill(
     config: SamplingConfig,
     progress: Progress | None = None,
 ) -> Tensor:
-    """Fill hidden tokens turn by turn, and channel by channel with the same noise.
+    """Fill hidden tokens turn by turn; all channels of a take get the same noise.
 
     Args:
         networks: to fill with.
@@ -131,16 +134,14 @@ def refill(
     Returns:
         int64 (n_takes, n_model_channels, n_codebooks, n_frames).
     """
-    tokens = tokens.expand(len(seeds), -1, -1, -1).clone()
-    mask = mask.to(tokens.device).expand(len(seeds), -1, -1)
-    n_channels, n_turns = tokens.shape[1], len(plan.turns)
+    n_takes, n_channels = len(seeds), tokens.shape[1]
+    rows = tokens.expand(n_takes, -1, -1, -1).flatten(0, 1).clone()
+    mask = mask.to(rows.device).expand(n_takes, -1, -1).repeat_interleave(n_channels, dim=0)
+    row_seeds = [seed for seed in seeds for _ in range(n_channels)]
     for i, (seen, now) in enumerate(plan.in_turns(mask)):
-        first = plan.first_frame + seen.start
-        for channel in range(n_channels):
-            told = progress and part_of(progress, i * n_channels + channel, n_turns * n_channels)
-            given = tokens[:, channel, :, seen]
-            tokens[:, channel, :, seen] = generate(networks, given, now, seeds, config, first, told)
-    return tokens
+        first, told = plan.first_frame + seen.start, progress and part_of(progress, i, len(plan.turns))
+        rows[..., seen] = generate(networks, rows[..., seen], now, row_seeds, config, first, told)
+    return rows.view(n_takes, n_channels, *rows.shape[1:])
 
 
 def generate(
@@ -156,32 +157,37 @@ def generate(
 
     Args:
         networks: both transformers.
-        tokens: int64 (n_takes, n_codebooks, n_frames).
-        mask: bool (n_takes, n_codebooks, n_frames), True = generate.
-        seeds: one for each take.
+        tokens: int64 (n_rows, n_codebooks, n_frames); a row is a channel of a take.
+        mask: bool (n_rows, n_codebooks, n_frames), True = generate.
+        seeds: one for each row.
         config: how to draw.
         first_frame: of the clip's place in a longer recording.
         progress: told after each step of either model.
 
     Returns:
-        int64 (n_takes, n_codebooks, n_frames).
+        int64 (n_rows, n_codebooks, n_frames).
     """
     n_coarse, total = networks.coarse.config.n_codebooks, config.n_steps + config.n_fine_steps
 
     def run(network: VampNet, stage: Stage, n_steps: int, n_done: int, tokens: Tensor, mask: Tensor) -> Tensor:
-        return fill(
-            windowed(network, network.config.context_frames),
-            tokens,
-            mask,
-            seeds,
-            config,
-            stage=stage,
-            n_steps=n_steps,
-            n_conditioning=network.config.n_conditioning,
-            context=network.config.context_frames,
-            mask_id=networks.grid.mask_id,
-            first_frame=first_frame,
-            progress=progress and (lambda step, _: progress(n_done + step, total)),
+        context = network.config.context_frames
+        forward = partial(network, bias=network.attention_bias(min(context, tokens.shape[-1])))
+        return _with_less(
+            networks.batches,
+            lambda: fill(
+                windowed(forward, context, networks.batches, mask.any(1)),
+                tokens,
+                mask,
+                seeds,
+                config,
+                stage=stage,
+                n_steps=n_steps,
+                n_conditioning=network.config.n_conditioning,
+                context=context,
+                mask_id=networks.grid.mask_id,
+                first_frame=first_frame,
+                progress=progress and (lambda step, _: progress(n_done + step, total)),
+            ),
         )
 
     coarse = run(networks.coarse, Stage.COARSE, config.n_steps, 0, tokens[:, :n_coarse], mask[:, :n_coarse])
@@ -189,6 +195,18 @@ def generate(
     fine_mask = mask.clone()
     fine_mask[:, :n_coarse] = False
     return run(networks.fine, Stage.FINE, config.n_fine_steps, config.n_steps, given, fine_mask)
+
+
+def _with_less(batches: Batches, fill: Callable[[], Tensor]) -> Tensor:
+    """Fill; when memory runs out, from the beginning in smaller batches, so that one size makes all of a result."""
+    while True:
+        try:
+            return fill()
+        except torch.cuda.OutOfMemoryError:
+            if not batches.halve():
+                raise
+        # not in the handler: there, the failed attempt would still hold its memory
+        log.warning("out of memory: going on with %d windows at once", batches.size)
 
 
 def around(scene: Scene) -> ImageOf:
@@ -255,7 +273,7 @@ def _decoder(networks: Networks, scene: Scene, tokens: Tensor) -> Render:
 
 def remade(networks: Networks, scene: Scene, mask: Tensor, image_of: ImageOf, order: Order) -> Iterator[Take]:
     """Takes of a scene one by one, all with the same mask: bool (n_codebooks, n_frames), True = generate."""
-    for part in order.batches(networks.device):
+    for part in order.batches(networks.batches.n_takes):
         filled = refill(networks, scene.plan, scene.tokens[None], mask[None], part.seeds, part.config, part.progress)
         for seed, tokens in zip(part.seeds, filled, strict=True):
             yield taken(networks, scene, tokens, mask, seed, image_of)

@@ -1,42 +1,28 @@
-"""The sampler: fills hidden tokens in parallel over a few steps, the surest first."""
+"""The sampler: fills hidden tokens in parallel over a few steps; `vampcli.unmasking` says in which order."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from vampcli.config import SamplingConfig
-from vampcli.noise import Stage, draw_noise, hide_noise
-from vampcli.windows import Predict, regions
+from vampcli.noise import Stage, Stream, draw_noise, hide_noise, take_words, token_words
+from vampcli.unmasking import ORDERS, Hidden, due, hidden_tokens, schedule, stay_hidden
+from vampcli.unmasking import n_hidden_after as n_hidden_after
+from vampcli.windows import Predict
 
 Progress = Callable[[int, int], None]
 """Called with steps done and steps in all."""
+
+_DRAWN_TOGETHER = 2**18, 2**25  # logits on a CPU, whose caches hold them, and elsewhere
 
 
 def part_of(progress: Progress, i: int, n: int) -> Progress:
     """Turn the progress of part i of n equal parts into that of the whole."""
     return lambda step, total: progress(i * total + step, n * total)
-
-
-def n_hidden_after(step: int, n_steps: int, n_total: int, n_hidden: int) -> int:
-    """How many tokens are hidden again after a step: a cosine from all to none.
-
-    Args:
-        step: from 0.
-        n_steps: in all.
-        n_total: tokens hidden at the start.
-        n_hidden: tokens hidden in this step.
-
-    Source: Garcia et al., "VampNet" (arXiv 2307.04686), section 3.2; float32 as in the official code.
-    """
-    if step == n_steps - 1:
-        return 0
-    r = torch.tensor((step + 1) / n_steps, dtype=torch.float32)
-    gamma = torch.cos(r * math.pi / 2).clamp(1e-10, 1)
-    return max(1, min(n_hidden - 1, int(torch.floor(gamma * n_total))))
 
 
 def fill(
@@ -77,33 +63,50 @@ def fill(
     Returns:
         int64 (n_takes, n_codebooks, n_frames), nothing hidden.
     """
-    mask_now = mask.expand(len(seeds), -1, -1).clone()
-    open_frames = [regions(own.any(0), context) for own in mask_now]
-    totals = [[int(own[:, a:b].sum()) for a, b in parts] for own, parts in zip(mask_now, open_frames, strict=True)]
-    filled = tokens.expand(len(seeds), -1, -1).clone()
-    for step in range(n_steps):
-        confidence = torch.zeros(mask_now.shape, device=tokens.device)
-        hidden_tokens = filled.masked_fill(mask_now, mask_id)
-        for start, logits in predict(hidden_tokens, mask_now.any(1)):
-            for take, seed in enumerate(seeds):
-                inside = mask_now[take, n_conditioning:, start : start + logits.shape[2]]
-                frames, levels = torch.nonzero(inside.T, as_tuple=True)
-                noise = (seed, stage, step, frames + start + first_frame, levels + n_conditioning)
-                ids, sure = _draw(logits[take, levels, frames], noise, step, n_steps, config)
-                filled[take, levels + n_conditioning, frames + start] = ids
-                confidence[take, levels + n_conditioning, frames + start] = sure
-        for take in range(len(seeds)):
-            for (start, end), n_total in zip(open_frames[take], totals[take], strict=True):
-                part = (take, slice(None), slice(start, end))
-                mask_now[part] = _least_sure(mask_now[part], confidence[part], step, n_steps, n_total)
+    mask = mask.expand(len(seeds), -1, -1)
+    shown = tokens.expand(len(seeds), -1, -1).masked_fill(mask, mask_id)
+    hidden, sizes = hidden_tokens(mask, context, ORDERS[config.sampler])
+    for step, (n_now, n_after) in enumerate(pairwise(schedule(sizes, n_steps))):
+        drawn = due(hidden, sizes, n_now, n_after)
+        drawing, hiding = (
+            token_words(of_takes[hidden.takes], hidden.frames + first_frame, hidden.levels)
+            for of_takes in (take_words(seeds, stage, stream, step, tokens.device) for stream in Stream)
+        )
+        ids, sure = torch.zeros_like(hidden.takes), torch.zeros(len(hidden), device=tokens.device)
+        for piece, logits in _pieces(predict, shown, hidden, drawn, n_conditioning):
+            ids[piece], sure[piece] = _draw(logits, drawing[piece], hiding[piece], step, n_steps, config)
+        shown[hidden.takes, hidden.levels, hidden.frames] = ids
+        hidden = hidden[stay_hidden(hidden, sure, n_now, n_after)]
+        shown[hidden.takes, hidden.levels, hidden.frames] = mask_id
         if progress is not None:
             progress(step + 1, n_steps)
-    return filled
+    return shown
+
+
+def _pieces(
+    predict: Predict, shown: Tensor, hidden: Hidden, drawn: Tensor, n_conditioning: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Indices of hidden tokens, those that are drawn, some at a time, and their logits (n_tokens, classes)."""
+    n_takes, _, n_frames = shown.shape
+    place = hidden.takes[drawn] * n_frames + hidden.frames[drawn]
+    counts = torch.bincount(place, minlength=n_takes * n_frames).cpu().view(n_takes, n_frames)
+    ends = counts.flatten().cumsum(0).view_as(counts)
+    for rows, start, logits in predict(shown, counts > 0):
+        n, n_levels, n_classes = logits.shape[2], logits.shape[1], logits.shape[3]
+        flat = logits.transpose(1, 2).flatten(0, 2)
+        first, last = ends[rows, start] - counts[rows, start], ends[rows, start + n - 1]
+        inside = torch.cat([drawn[a:b] for a, b in zip(first.tolist(), last.tolist(), strict=True)])
+        nth_frame = (hidden.takes[inside] - rows.start) * n + hidden.frames[inside] - start
+        nth = nth_frame * n_levels + hidden.levels[inside] - n_conditioning
+        size = max(1, _DRAWN_TOGETHER[logits.device.type != "cpu"] // n_classes)
+        for i in range(0, len(inside), size):
+            yield inside[i : i + size], flat.index_select(0, nth[i : i + size])
 
 
 def _draw(
     logits: Tensor,
-    noise: tuple[int, Stage, int, Tensor, Tensor],
+    draw_words: Tensor,
+    hide_words: Tensor,
     step: int,
     n_steps: int,
     config: SamplingConfig,
@@ -111,26 +114,25 @@ def _draw(
     """Draw a class and its confidence for each token: (n_tokens, classes) -> (n_tokens,), (n_tokens,)."""
     log_p = filtered(logits.float(), config).log_softmax(-1)
     if step / n_steps <= config.sample_cutoff and config.temperature > 0:
-        ids = (log_p + draw_noise(*noise, logits.shape[-1])).argmax(-1)
+        ids = draw_noise(draw_words, logits.shape[-1]).add_(log_p).argmax(-1)
     else:
         ids = log_p.argmax(-1)
     sure = log_p.gather(-1, ids[:, None])[:, 0]
     chance = config.mask_temperature * (1 - (step + 1) / n_steps)
     if chance > 0:
-        sure = sure + chance * hide_noise(*noise)
+        sure = sure + chance * hide_noise(hide_words)
     return ids, sure
 
 
 def filtered(logits: Tensor, config: SamplingConfig) -> Tensor:
     """Typical filter, then top-p, both on the raw distribution, then temperature: (..., classes) -> same."""
-    p = logits.softmax(-1)
-    keep = torch.ones_like(logits, dtype=torch.bool)
+    kept = logits
     if config.typical_mass < 1:
-        keep &= typical_classes(p, config.typical_mass, config.typical_min_tokens)
+        keep = typical_classes(logits.softmax(-1), config.typical_mass, config.typical_min_tokens)
+        kept = kept.masked_fill(~keep, -torch.inf)
     if config.top_p < 1:
-        keep &= top_p_classes(logits.masked_fill(~keep, -torch.inf).softmax(-1), config.top_p)
-    temperature = config.temperature if config.temperature > 0 else 1.0
-    return (logits / temperature).masked_fill(~keep, -torch.inf)
+        kept = kept.masked_fill(~top_p_classes(kept.softmax(-1), config.top_p), -torch.inf)
+    return kept if config.temperature in (0, 1) else kept / config.temperature
 
 
 def typical_classes(p: Tensor, mass: float, min_tokens: int) -> Tensor:
@@ -162,18 +164,3 @@ def top_p_classes(p: Tensor, mass: float) -> Tensor:
     order = p.argsort(dim=-1, descending=True, stable=True)
     before = p.gather(-1, order).cumsum(-1) - p.gather(-1, order)
     return torch.zeros_like(p, dtype=torch.bool).scatter(-1, order, before < mass)
-
-
-def _least_sure(mask: Tensor, confidence: Tensor, step: int, n_steps: int, n_total: int) -> Tensor:
-    """Which of the tokens hidden in this step to hide again: bool (n_codebooks, n_frames) -> same.
-
-    Ties are broken by place, frame by frame.
-    """
-    hidden = torch.nonzero(mask.T)
-    again = torch.zeros_like(mask)
-    if len(hidden) == 0:
-        return again
-    order = confidence.T[mask.T].argsort(stable=True)
-    chosen = hidden[order[: n_hidden_after(step, n_steps, n_total, len(hidden))]]
-    again[chosen[:, 1], chosen[:, 0]] = True
-    return again

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from vampcli.audio import Waveform, most_comment, write
@@ -38,9 +37,9 @@ class Order:
         told = self.progress and part_of(self.progress, i, n)
         return replace(self, seeds=self.seeds if seeds is None else seeds, progress=told)
 
-    def batches(self, device: torch.device) -> list[Order]:
-        """Parts whose takes are made at once: on the CPU each alone, elsewhere all."""
-        groups = [[seed] for seed in self.seeds] if device.type == "cpu" else [list(self.seeds)]
+    def batches(self, size: int) -> list[Order]:
+        """Parts of so many takes at most, which are made at once."""
+        groups = [self.seeds[i : i + size] for i in range(0, len(self.seeds), size)]
         return [self.part(i, len(groups), group) for i, group in enumerate(groups)]
 
 

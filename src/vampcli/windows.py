@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-Predict = Callable[[Tensor, Tensor], Iterator[tuple[int, Tensor]]]
-"""Tokens (n_takes, n_codebooks, n_frames) and which frames hide something, bool (n_takes, n_frames), to
-pieces from left to right: first frame and logits (n_takes, n_predicted, n, classes). All frames that hide
-something are in exactly one piece; logits of other frames mean nothing."""
+from vampcli.batches import Batches, Forward
 
 
-class Forward(Protocol):
-    """One pass of a model over one context."""
+class Piece(NamedTuple):
+    """Logits of some rows and some frames."""
 
-    def __call__(self, tokens: Tensor, wanted: slice = ...) -> Tensor:
-        """Tokens (batch, n_codebooks, n_frames) -> logits (batch, n_predicted, n_frames wanted, classes)."""
+    rows: slice
+    first_frame: int
+    logits: Tensor
+    """float (n_rows of the piece, n_predicted, n_frames of the piece, classes)."""
+
+
+Predict = Callable[[Tensor, Tensor], Iterator[Piece]]
+"""Tokens (n_rows, n_codebooks, n_frames) and which frames hide something, bool (n_rows, n_frames), to pieces, those of
+a row from left to right. All frames that hide something are in exactly one piece; logits of others mean nothing."""
 
 
 def window_starts(n_frames: int, context: int) -> list[int]:
@@ -56,56 +60,77 @@ def regions(hidden: Tensor, context: int) -> list[tuple[int, int]]:
     return cut
 
 
-def windowed(model: Forward, context: int) -> Predict:
+def windowed(model: Forward, context: int, batches: Batches | None = None, ever: Tensor | None = None) -> Predict:
     """Make a model of one context predict clips of any length.
 
     Log-probabilities of overlapping windows are averaged with triangular weights, flat at the ends of
     the clip, and normalised again; an average of log-probabilities does not sum to one. A clip within
-    one context is a single pass. Windows that hide nothing in a take are not run for it, and only
-    the frames between the first and the last hidden one get logits.
-
-    On the CPU every window of every take is a forward of its own, which makes the result independent
-    of its neighbours to the bit; elsewhere the takes of a window are one batch.
+    one context is a single pass. Windows that hide nothing are not run, and only the frames between
+    the first and the last that ever hide something get logits, in every step the same: a pass over a
+    window has one shape, however much of it is done.
 
     Args:
         model: one pass over at most a context.
         context: frames in a window.
+        batches: how many windows it is given at once; by default one by one.
+        ever: bool (n_rows, n_frames), frames that may hide something in any step; by default those of each call.
     """
+    batches = batches or Batches()
+    always = None if ever is None else ever.cpu()
 
-    def predict(tokens: Tensor, hidden: Tensor) -> Iterator[tuple[int, Tensor]]:
+    def predict(tokens: Tensor, hidden: Tensor) -> Iterator[Piece]:
         n_frames = tokens.shape[-1]
-        starts = window_starts(n_frames, context)
-        fused = _Fusion(min(context, n_frames), n_frames)
-        for start, following in zip(starts, [*starts[1:], n_frames], strict=True):
-            window = slice(start, start + fused.length)
-            if hidden[:, window].any():
-                wanted = _extent(hidden[:, window].any(0))
-                fused.add(start, wanted, _run(model, tokens[:, :, window], hidden[:, window], wanted))
-            yield from fused.finished(following)
+        length = min(context, n_frames)
+        now = hidden.cpu()
+        jobs = list(_jobs(now, now if always is None else always, context, batches.size))
+        inputs = (
+            (torch.cat([tokens[job.rows, :, start : start + length] for start in job.starts]), job.wanted)
+            for job in jobs
+        )
+        fused = _Fusion(length, n_frames)
+        for i, (job, logits) in enumerate(zip(jobs, batches.run(model, inputs, len(jobs)), strict=True)):
+            following = [later.starts[0] for later in jobs[i + 1 : i + 2] if later.rows == job.rows]
+            ends = [*job.starts[1:], *(following or [n_frames])]
+            for start, end, part in zip(job.starts, ends, logits.chunk(len(job.starts)), strict=True):
+                fused.add(start, job.wanted, part)
+                yield from (Piece(job.rows, first, made) for first, made in fused.finished(end))
 
     return predict
+
+
+class _Job(NamedTuple):
+    """Windows of some rows that are run at once, and the frames in them that get logits."""
+
+    rows: slice
+    starts: tuple[int, ...]
+    wanted: slice
+
+
+def _jobs(hidden: Tensor, ever: Tensor, context: int, size: int) -> Iterator[_Job]:
+    """Row by row or group by group, the windows that hide something, from left to right.
+
+    Args:
+        hidden: bool (n_rows, n_frames), on the CPU, as is `ever`.
+        ever: frames that may hide something in any step.
+        context: frames in a window.
+        size: how many windows of single rows may be run at once.
+    """
+    n_rows, n_frames = hidden.shape
+    for first in range(0, n_rows, size):
+        rows = slice(first, min(n_rows, first + size))
+        now, always = hidden[rows].any(0), ever[rows].any(0)
+        busy = [start for start in window_starts(n_frames, context) if now[start : start + context].any()]
+        n_together = max(1, size // (rows.stop - first))
+        for i in range(0, len(busy), n_together):
+            starts = tuple(busy[i : i + n_together])
+            extents = [_extent(always[start : start + context]) for start in starts]
+            yield _Job(rows, starts, slice(min(e.start for e in extents), max(e.stop for e in extents)))
 
 
 def _extent(hidden: Tensor) -> slice:
     """From the first hidden frame to the last: bool (n_frames,)."""
     frames = torch.nonzero(hidden)[:, 0]
     return slice(int(frames[0]), int(frames[-1]) + 1)
-
-
-def _run(model: Forward, tokens: Tensor, hidden: Tensor, wanted: slice) -> Tensor:
-    """Logits of the wanted frames, where a take hides something; zeros elsewhere."""
-    busy = torch.nonzero(hidden.any(1))[:, 0].tolist()
-    if tokens.device.type != "cpu":
-        made = {tuple(busy): (wanted, model(tokens[busy], wanted))}
-    else:
-        extents = {(take,): _extent(hidden[take]) for take in busy}
-        made = {take: (own, model(tokens[list(take)], own)) for take, own in extents.items()}
-    like = next(iter(made.values()))[1]
-    shape = (len(tokens), like.shape[1], wanted.stop - wanted.start, like.shape[3])
-    logits = like.new_zeros(shape)
-    for takes, (own, part) in made.items():
-        logits[list(takes), :, own.start - wanted.start : own.stop - wanted.start] = part
-    return logits
 
 
 class _Fusion:
@@ -117,7 +142,8 @@ class _Fusion:
 
     def add(self, start: int, wanted: slice, logits: Tensor) -> None:
         weight = self._window_weight(start)[wanted].to(logits.device)
-        self.pending.append((start + wanted.start, logits.log_softmax(-1), weight))
+        log_p = logits if self.length == self.n_frames else logits.log_softmax(-1)
+        self.pending.append((start + wanted.start, log_p, weight))
 
     def finished(self, end: int) -> Iterator[tuple[int, Tensor]]:
         """What no window from frame `end` on will change; it is given out once and forgotten."""
@@ -127,7 +153,7 @@ class _Fusion:
             (max(first, end), p[:, :, max(0, end - first) :], w[max(0, end - first) :]) for first, p, w in self.pending
         ]
         self.pending = [part for part in rest if part[1].shape[2]]
-        if ready and self.length == self.n_frames:  # one window; counting parts would make takes depend on others
+        if ready and self.length == self.n_frames:  # one window
             yield ready[0][0], ready[0][1]
         elif ready:
             yield self._mean(ready)

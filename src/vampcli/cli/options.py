@@ -76,6 +76,13 @@ ModelName = Annotated[
 ]
 Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=_MODEL)]
 Dtype = Annotated[str, typer.Option("--dtype", help="auto, fp32, bf16 or fp16.", rich_help_panel=_MODEL)]
+Exact = Annotated[
+    bool, flag("On a GPU, too, let a take depend on nothing but its seed; slower for many.", panel=_MODEL)
+]
+Compile = Annotated[
+    bool,
+    flag("Compile the model first (torch.compile): for long work on a GPU.", "--compile/--no-compile", panel=_MODEL),
+]
 StereoName = Annotated[
     str,
     typer.Option(
@@ -110,6 +117,14 @@ TypicalMass = Annotated[
 ]
 TypicalMinTokens = Annotated[int, typer.Option(help="At least that many typical classes.", rich_help_panel=_HOW)]
 SampleCutoff = Annotated[float, typer.Option(help="Draw up to this share of the steps.", rich_help_panel=_HOW)]
+SamplerName = Annotated[
+    str,
+    typer.Option(
+        "--sampler",
+        help="Order of making: confidence, the surest first, or halton, evenly over time, which needs fewer steps.",
+        rich_help_panel=_HOW,
+    ),
+]
 
 Start = Annotated[
     Optional[str],  # noqa: UP045
@@ -180,6 +195,8 @@ class Common:
     model: ModelName = "mini"
     device: Device = "auto"
     dtype: Dtype = "auto"
+    exact: Exact = False
+    compiled: Compile = False
     stereo: StereoName = "mid"
     takes: Takes = 1
     keep: Keep = None
@@ -192,6 +209,7 @@ class Common:
     typical_mass: TypicalMass = 1.0
     typical_min_tokens: TypicalMinTokens = 64
     sample_cutoff: SampleCutoff = 1.0
+    sampler: SamplerName = "confidence"
 
     def __post_init__(self) -> None:
         if self.takes < 1:

@@ -158,7 +158,8 @@ class ReplayScheme(Scheme):
                 device = str(pick_device(made_by.device))
             except DeviceError:
                 device = "auto"
-        return Wanted(self.other_model or made_by.model, device, made_by.dtype if dtype == "auto" else dtype)
+        dtype = made_by.dtype if dtype == "auto" else dtype
+        return Wanted(self.other_model or made_by.model, device, dtype, made_by.exact, made_by.compiled)
 
     def check(self, source: Path, path: Path) -> None:
         """See `Scheme.check`."""
@@ -270,11 +271,12 @@ def _common(recipe: Recipe, common: Common, model: str) -> Common:
 def differences(then: MadeBy, now: MadeBy) -> list[str]:
     """What was another when a result was made, in words."""
     words = {"model_sha256": "another version of the model", "version": "another version of vamp"}
-    return [
-        f"{words.get(f.name, f.name)}: {getattr(then, f.name):.20} then, {getattr(now, f.name):.20} now"
+    found = [
+        f"{words.get(f.name, f.name)}: {getattr(then, f.name)!s:.20} then, {getattr(now, f.name)!s:.20} now"
         for f in fields(MadeBy)
         if f.name not in ("model", "licence") and getattr(then, f.name) != getattr(now, f.name)
     ]
+    return found or ([] if now.exact else ["made in batches, without --exact"])
 
 
 def compared(result: Path, again: Path) -> tuple[bool, str]:

@@ -31,11 +31,13 @@ Load = Callable[[], "Model"]
 
 
 class Wanted(NamedTuple):
-    """A model by name or folder, the device it runs on, and its precision."""
+    """A model by name or folder, and how it runs: what `vampcli.load` takes."""
 
     model: str
     device: str
     dtype: str
+    exact: bool
+    compiled: bool
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,9 @@ class Scheme:
 
     def brief(self, source: Path) -> Brief:
         """Say what decides the names of a file's results."""
-        wanted = Wanted(self.common.model, self.common.device, self.common.dtype)
-        return Brief(wanted, None, source, self.common.name)
+        common = self.common
+        wanted = Wanted(common.model, common.device, common.dtype, common.exact, common.compiled)
+        return Brief(wanted, None, source, common.name)
 
     def paths(self, naming: Naming, seeds: list[int]) -> list[Path]:
         """Where the takes go; where the best are chosen, all places that these may get."""

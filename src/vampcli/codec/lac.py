@@ -55,7 +55,8 @@ class Snake(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Float (batch, width, n) -> the same shape."""
-        return x + (self.alpha + 1e-9).reciprocal() * torch.sin(self.alpha * x).square()
+        waves = (self.alpha * x).sin_().square_()  # in place: what it costs is memory
+        return waves.mul_((self.alpha + 1e-9).reciprocal()).add_(x)
 
 
 def _conv(width: int, kernel: int, dilation: int = 1) -> nn.Conv1d:
@@ -89,7 +90,11 @@ class Mean(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Float (batch, width, n) -> the same shape."""
-        return torch.stack([stack(x) for stack in self.stacks]).mean(0)
+        first, *others = self.stacks
+        total: Tensor = first(x)
+        for stack in others:
+            total = total + stack(x)
+        return total / len(self.stacks)
 
 
 def convolutional_encoder(width: int, rates: tuple[int, ...], latent_dim: int) -> nn.Sequential:

@@ -221,9 +221,9 @@ class MagnitudeCodec(QuantizedCodec):
         c = self.config
         window = _window(c.n_fft, spectrum.device)
         pieces = torch.fft.irfft(spectrum, n=c.n_fft) * window
-        squares = window.square().expand(1, pieces.shape[1], -1)
         inside = slice(self._overhang, -self._overhang)
-        return _overlap_add(pieces, c.stft_hop)[:, inside] / _overlap_add(squares, c.stft_hop)[:, inside]
+        weight = _weight(pieces.shape[1], c.n_fft, c.stft_hop, spectrum.device)
+        return _overlap_add(pieces, c.stft_hop)[:, inside] / weight[:, inside]
 
     def log_magnitude(self, samples: Tensor) -> Tensor:
         """What is to be re-made, log10: float32 (batch, n_samples) -> (batch, n_subframes * n_frames, n_bins)."""
@@ -253,7 +253,7 @@ class MagnitudeCodec(QuantizedCodec):
             previous = torch.zeros_like(direction)
             for _ in range(self.config.n_phase_steps):
                 consistent = self.spectrum(self.waveform(magnitude * direction))
-                direction = torch.sgn(consistent - _MOMENTUM / (1 + _MOMENTUM) * previous)
+                direction = torch.sgn(torch.sub(consistent, previous, alpha=_MOMENTUM / (1 + _MOMENTUM)))
                 previous = consistent
         return self.waveform(magnitude * direction)
 
@@ -272,6 +272,13 @@ class MagnitudeCodec(QuantizedCodec):
 def _window(n: int, device: torch.device) -> Tensor:
     with torch.inference_mode(False):  # what is kept must serve training, too
         return torch.hann_window(n, device=device)
+
+
+@lru_cache(maxsize=2)
+def _weight(n: int, n_fft: int, hop: int, device: torch.device) -> Tensor:
+    """The sum of the squares of `n` overlapping windows: float32 (1, (n - 1) * hop + n_fft)."""
+    with torch.inference_mode(False):  # as above
+        return _overlap_add(_window(n_fft, device).square().expand(1, n, -1), hop)
 
 
 def _overlap_add(pieces: Tensor, hop: int) -> Tensor:

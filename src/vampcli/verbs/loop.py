@@ -121,7 +121,7 @@ class Loop:
         """Vary all copies but the first, of `n` samples each, and then make the junctions."""
         context = networks.coarse.config.context_frames
         plan = _copies(linear, n, networks.codec, context)
-        for batch in order.batches(networks.device):
+        for batch in order.batches(networks.batches.n_takes):
             varied, closing = self._vary.takes(networks, linear, plan, batch.part(0, 2)), batch.part(1, 2)
             for j, seed in enumerate(batch.seeds):
                 own = closing.part(j, len(batch.seeds), [seed])

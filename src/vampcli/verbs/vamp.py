@@ -120,7 +120,7 @@ class Vamp:
             return
         scene, mask_of = self._scene(networks, clip, plan, order.stereo), self._masks(clip, plan, networks.grid)
         image = self._image(clip)
-        for batch in order.batches(networks.device):
+        for batch in order.batches(networks.batches.n_takes):
             filled, masks = self._vary(networks, scene, mask_of, batch)
             for seed, tokens, mask in zip(batch.seeds, filled, masks, strict=True):
                 yield taken(networks, scene, tokens, mask, seed, lambda _span: image)

@@ -1,0 +1,1 @@
+"""How fast `vamp` is, against a plain version of the official program in the same run: `python -m benchmarks`."""

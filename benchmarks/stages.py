@@ -1,0 +1,112 @@
+"""The stages of a take, on one thread: load, encode, a coarse step, a fine step, decode, write.
+
+    python -m benchmarks.stages --model mini
+
+`vamp` and the plain version take turns; beside their times stands the least that this machine could take.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from benchmarks import bench
+from benchmarks.bench import PUBLISHED, Bench
+from benchmarks.limits import Need, count_flops, measure_rates
+from benchmarks.measuring import FAST, PLAIN, Measurement, interleaved
+from benchmarks.once import STAGES, STEPS, Stage, do, peak_mb
+from benchmarks.ways import VERBS, FastWay, PlainWay, Task, Verb
+from vampcli import forecast
+from vampcli.codec import Codec
+from vampcli.places import Places
+from vampcli.verbs.inpaint import Inpaint
+from vampcli.verbs.vamp import Vamp
+
+_BYTES_PER_SAMPLE, _BYTES_IN_FILE = 4, 2
+
+
+def measure(own: Bench, model: str) -> list[Measurement]:
+    """All stages of a model, done both ways."""
+    task = task_of(own, model)
+    wanted = [(stage, verb) for stage, verb in product(STAGES, VERBS) if stage in STEPS or verb == VERBS[0]]
+    # first, while this process holds no model itself
+    peaks = {(*one, side): peak_mb(task, side, *one) for one in wanted for side in (FAST, PLAIN)}
+    fast, plain = FastWay(task), PlainWay(task)
+    rates = measure_rates(own.device, fast.model.dtype)
+    found = []
+    for stage, verb in wanted:
+        ways = {FAST: partial(do, fast, stage, verb), PLAIN: partial(do, plain, stage, verb)}
+        interleaved(ways, 1)  # the first time takes longer
+        runs = interleaved(ways, task.n_runs)
+        limit_s = need(fast, plain, stage, verb).limit_s(rates)
+        for side, seconds in runs.items():
+            what, audio_s = _title(task, stage, verb)
+            peak = peaks[stage, verb, side]
+            found.append(Measurement(task.subject.name, what, side, tuple(seconds), audio_s, (), peak, limit_s))
+    return found
+
+
+def task_of(own: Bench, model: str) -> Task:
+    """What is worked on: less, where a second of sound takes ten."""
+    subject = bench.subject(model, own.cache)
+    if own.quick:
+        return Task(subject, own, clip_s=2, codec_s=1, n_runs=own.n_runs)
+    if model == PUBLISHED and own.device == "cpu":
+        return Task(subject, own, clip_s=10, codec_s=3, n_runs=min(3, own.n_runs))
+    return Task(subject, own, clip_s=10, codec_s=10, n_steps=3, n_runs=own.n_runs)
+
+
+def _title(task: Task, stage: Stage, verb: Verb) -> tuple[str, float]:
+    """What a table says, and the seconds of sound that it is about."""
+    if stage in STEPS:
+        return f"{stage} step, {task.title(verb)}", 0.0
+    return (stage, 0.0) if stage == "load" else (f"{stage} {task.codec_s:g} s", task.codec_s)
+
+
+def need(fast: FastWay, plain: PlainWay, stage: Stage, verb: Verb) -> Need:
+    """What a stage takes at least, whichever way it is done."""
+    model, clip = fast.model, fast.task.codec_clip
+    n_sound = clip.n_samples * _BYTES_PER_SAMPLE
+    match stage:
+        case "load":
+            return Need(
+                0,
+                _n_bytes(model.codec, model.coarse, model.fine)
+                + sum(f.stat().st_size for f in model.found.folder.glob("*.safetensors")),
+            )
+        case "write":
+            return Need(0, clip.n_channels * clip.n_samples * (_BYTES_PER_SAMPLE + _BYTES_IN_FILE))
+        case "encode":
+            return Need(count_flops(plain.encode), n_sound + _n_bytes(model.codec))
+        case "decode":
+            return Need(count_flops(plain.decode), n_sound + _n_bytes(model.codec))
+    network = model.coarse if stage == "coarse" else model.fine
+    request = Vamp() if verb == "vamp" else Inpaint(Places((fast.task.span_s,)))
+    clip, context = fast.task.clip, model.coarse.config.context_frames
+    plan = request.plan(clip, model.codec, context)
+    passes = request.passes(clip, plan, model.codec, model.coarse.config, seed=0)
+    work = forecast.work(passes, network.config, n_steps=1)
+    return Need(work.flops, _n_bytes(network) + work.n_classes * _BYTES_PER_SAMPLE)
+
+
+def _n_bytes(*parts: Codec | nn.Module) -> int:
+    """Of all weights."""
+    return sum(tensor.nbytes for part in parts for tensor in part.state_dict().values())
+
+
+def main() -> None:
+    """Measure, and keep the raw results."""
+    parser = bench.options("The stages of a take, on one thread.")
+    parser.add_argument("--model", default="mini")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    own = bench.from_options(asked)
+    own.save("stages", Path(asked.model).name, measure(own, asked.model))
+
+
+if __name__ == "__main__":
+    main()

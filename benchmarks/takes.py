@@ -1,0 +1,50 @@
+"""Whole takes by models that are loaded already, on all cores: encode, all steps, decode, paste.
+
+python -m benchmarks.takes --model mini
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+from benchmarks import bench
+from benchmarks.bench import PUBLISHED, Bench
+from benchmarks.measuring import FAST, PLAIN, Measurement, interleaved
+from benchmarks.ways import VERBS, FastWay, PlainWay, Task, Verb
+from vampcli import SamplingConfig
+
+
+def measure(own: Bench, model: str) -> list[Measurement]:
+    """One take, and on a GPU, which makes many at once, several, too."""
+    slow = model == PUBLISHED and own.device == "cpu"
+    few = slow or own.quick
+    config = SamplingConfig(n_steps=1, n_fine_steps=1) if few else SamplingConfig()
+    clip_s = 2 if own.quick else 10
+    task = Task(bench.subject(model, own.cache), own, clip_s, clip_s)
+    fast, plain = FastWay(task), PlainWay(task)
+    found = []
+    verbs: tuple[Verb, ...] = ("inpaint",) if slow else VERBS
+    for verb, n_takes in product(verbs, (1, 4, 16) if own.device == "cuda" else (1,)):
+        ways = {side: partial(way.takes, verb, n_takes, config) for side, way in ((FAST, fast), (PLAIN, plain))}
+        interleaved(ways, 1)  # the first time takes longer
+        what = f"{task.title(verb)}, {n_takes} take{'s' if n_takes > 1 else ''}"
+        note = f"{config.n_steps} + {config.n_fine_steps} steps"
+        for side, seconds in interleaved(ways, 1 if few else own.n_runs).items():
+            audio_s = float(n_takes * clip_s)
+            found.append(Measurement(task.subject.name, what, side, tuple(seconds), audio_s, note=note))
+    return found
+
+
+def main() -> None:
+    """Measure, and keep the raw results."""
+    parser = bench.options("Whole takes by loaded models.")
+    parser.add_argument("--model", default="mini")
+    asked = parser.parse_args()
+    own = bench.from_options(asked)
+    own.save("takes", Path(asked.model).name, measure(own, asked.model))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""How a network is given its windows: on a CPU one by one, side by side on its cores; elsewhere many at once."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Forward(Protocol):
+    """One pass of a model over one context."""
+
+    def __call__(self, tokens: Tensor, wanted: slice = ...) -> Tensor:
+        """Tokens (batch, n_codebooks, n_frames) -> logits (batch, n_predicted, n_frames wanted, classes)."""
+
+
+Input = tuple[Tensor, slice]
+"""Tokens (batch, n_codebooks, n_frames), and the frames that get logits."""
+
+
+class Batches:
+    """How many windows a network is given at once, and how many of these batches run at the same time.
+
+    Matrix products are not equal to the bit across batch sizes, so on a CPU, which gains little by them, every window
+    is a batch of its own. Windows run side by side there, each on one core, which is faster than one after the other
+    on all: but a sum may depend on how many threads share it, and a take must not depend on others. So the first pass
+    of each shape is made both ways, and if a bit differs, that shape is never run side by side.
+
+    Attributes:
+        size: windows in a batch, at most; it falls when memory runs out.
+        n_lanes: batches that run at the same time, at most.
+    """
+
+    def __init__(self, size: int = 1, n_lanes: int = 1) -> None:
+        self.size, self.n_lanes = size, n_lanes
+        self._same: dict[tuple[int, ...], bool] = {}
+
+    @property
+    def n_takes(self) -> int:
+        """How many takes are worth being made at once."""
+        return max(self.size, self.n_lanes)
+
+    def halve(self) -> bool:
+        """Make batches smaller; False if they hold one window each already."""
+        if self.size == 1:
+            return False
+        self.size //= 2
+        return True
+
+    def run(self, forward: Forward, inputs: Iterator[Input], n_inputs: int) -> Iterator[Tensor]:
+        """Give the logits of each batch, in order.
+
+        Args:
+            forward: one pass.
+            inputs: asked for one after another, a few ahead of what is given.
+            n_inputs: how many there are.
+        """
+        if self.n_lanes == 1 or n_inputs == 1:
+            return (forward(tokens, wanted) for tokens, wanted in inputs)
+        return self._side_by_side(forward, inputs)
+
+    def _side_by_side(self, forward: Forward, inputs: Iterator[Input]) -> Iterator[Tensor]:
+        waiting: deque[Future[Tensor]] = deque()
+        with _threads(1) as n_threads:  # the caller works on what it is given while the lanes run
+            for tokens, wanted in inputs:
+                if self._is_same(forward, tokens, wanted, n_threads):
+                    waiting.append(self._pool.submit(_pass, forward, tokens, wanted))
+                    if len(waiting) > self.n_lanes:
+                        yield waiting.popleft().result()
+                else:
+                    while waiting:
+                        yield waiting.popleft().result()
+                    with _threads(n_threads):
+                        logits = forward(tokens, wanted)
+                    yield logits
+            while waiting:
+                yield waiting.popleft().result()
+
+    def _is_same(self, forward: Forward, tokens: Tensor, wanted: slice, n_threads: int) -> bool:
+        """Whether a pass of this shape gives the same bits on one core as on all."""
+        shape = (*tokens.shape, wanted.start, wanted.stop)
+        if shape not in self._same:
+            alone = self._pool.submit(_pass, forward, tokens, wanted).result()
+            with _threads(n_threads):
+                self._same[shape] = torch.equal(alone, forward(tokens, wanted))
+        return self._same[shape]
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.n_lanes, "lane", torch.set_num_threads, (1,))
+
+
+def _pass(forward: Forward, tokens: Tensor, wanted: slice) -> Tensor:
+    with torch.inference_mode():  # every thread starts without
+        return forward(tokens, wanted)
+
+
+@contextmanager
+def _threads(n: int) -> Iterator[int]:
+    """Let torch use so many threads for a while; gives how many it had."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield before
+    finally:
+        torch.set_num_threads(before)
