@@ -35,7 +35,12 @@ from vampcli.windows import windowed
 
 STEPS = (1, 4, 8, 12, 24, 36)
 SETTINGS = {  # sampler, temperature and numbers of steps of takes
-    "vamp": [("confidence", 1.0, (1, 4, 8, 12, 36)), ("halton", 0.7, (1, 4, 8, 12, 36)), ("halton", 1.0, (12,))],
+    "vamp": [
+        ("confidence", 1.0, (1, 4, 8, 12, 36)),
+        ("confidence", 0.7, (4, 12)),
+        ("halton", 0.7, (1, 4, 8, 12, 36)),
+        ("halton", 1.0, (12,)),
+    ],
     "inpaint": [("confidence", 1.0, (1, 4, 12, 36)), ("halton", 0.7, (1, 4, 12, 36))],
 }
 MANY_STEPS = 72  # of variations with the first sampler and seed alone
@@ -145,7 +150,7 @@ def made(task: str, model: vampcli.Model, clips: list[vampcli.Waveform], seeds: 
     for seed in seeds:
         for i, clip in enumerate(clips):
             for sampler, heat, all_steps in SETTINGS[task]:
-                more = [MANY_STEPS] if (task, sampler, seed) == ("vamp", "confidence", 0) else []
+                more = [MANY_STEPS] if (task, sampler, heat, seed) == ("vamp", "confidence", 1.0, 0) else []
                 for n_steps in [*all_steps, *more]:
                     config = vampcli.SamplingConfig(n_steps=n_steps, sampler=sampler, temperature=heat)
                     key = {"sampler": sampler, "temperature": heat, "steps": n_steps, "excerpt": i, "seed": seed}

@@ -276,9 +276,12 @@ def fill(
 
 
 def halton(codebook: int, frame: int) -> float:
-    """Van der Corput's sequence: the frame's binary digits, first to last, behind the point; shifted by codebooks."""
+    """Van der Corput's sequence: the frame's binary digits, first to last, behind the point; shifted by codebooks.
+
+    Of equals, the coarser is first.
+    """
     digits = format(frame ^ codebook, "b")[::-1]
-    return sum(int(digit) / 2 ** (i + 1) for i, digit in enumerate(digits))
+    return sum(int(digit) / 2 ** (i + 1) for i, digit in enumerate(digits)) + codebook / 2**48
 
 
 def fake_model(n_codebooks: int, n_conditioning: int, n_classes: int, seed: int = 0) -> Callable[..., Tensor]:

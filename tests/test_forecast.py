@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from clips import clip
 from test_verbs import every_verb
 from vampcli import SamplingConfig, forecast, sampling
-from vampcli.config import PromptConfig
+from vampcli.config import PromptConfig, Sampler
 from vampcli.engine import Model
 from vampcli.model import Layer, VampNet, VampNetConfig
 from vampcli.places import Places
@@ -27,7 +27,8 @@ def foretold(tiny: Model, verb: Verb, config: SamplingConfig, seconds: float = L
     source, coarse, fine = clip(seconds), tiny.coarse.config, tiny.fine.config
     plan = verb.plan(source, tiny.codec, coarse.context_frames)
     passes = verb.passes(source, plan, tiny.codec, coarse, 3)
-    return [forecast.work(passes, coarse, config.n_steps), forecast.work(passes, fine, config.n_fine_steps)]
+    steps = (coarse, config.n_steps), (fine, config.n_fine_steps)
+    return [forecast.work(passes, network, n_steps, config.sampler) for network, n_steps in steps]
 
 
 @pytest.fixture
@@ -62,9 +63,10 @@ def test_windows_are_those_that_run(tiny: Model, verb: Verb, calls: dict[str, li
 MANY = [Vamp(), Vamp(PromptConfig(0), Places([(0.1, 0.5), (2.4, 3.9)])), Inpaint(Places([(1, 1.5)]))]
 
 
+@pytest.mark.parametrize("sampler", ["confidence", "halton"])
 @pytest.mark.parametrize("verb", MANY)
-def test_draws_are_those_of_all_steps(tiny: Model, verb: Verb, calls: dict[str, list[int]]) -> None:
-    config = SamplingConfig(n_steps=5, n_fine_steps=3)
+def test_draws_are_those_of_all_steps(tiny: Model, verb: Verb, sampler: Sampler, calls: dict[str, list[int]]) -> None:
+    config = SamplingConfig(n_steps=5, n_fine_steps=3, sampler=sampler)
     works = foretold(tiny, verb, config)
     list(tiny.takes(clip(LONG), verb, seeds=[3], config=config))
     assert sum(part.n_classes for part in works) == 32 * sum(calls["drawn"])

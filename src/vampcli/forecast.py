@@ -11,6 +11,7 @@ from itertools import chain
 import torch
 from torch import Tensor
 
+from vampcli.config import Sampler
 from vampcli.model import Layer, VampNetConfig
 from vampcli.plan import Pass
 from vampcli.sampling import n_hidden_after
@@ -38,13 +39,14 @@ class Work:
     n_classes: int
 
 
-def work(passes: Sequence[Pass], config: VampNetConfig, n_steps: int) -> Work:
+def work(passes: Sequence[Pass], config: VampNetConfig, n_steps: int, sampler: Sampler = "confidence") -> Work:
     """Count what a model does for a take.
 
     Args:
         passes: of the take.
         config: sizes of the model.
         n_steps: of the sampler.
+        sampler: `halton` draws every token once, `confidence` all that are hidden in every step.
     """
     n_windows, flops, n_drawn = 0, 0.0, 0
     for _, mask in chain.from_iterable(one.plan.in_turns(one.mask) for one in passes):
@@ -53,7 +55,8 @@ def work(passes: Sequence[Pass], config: VampNetConfig, n_steps: int) -> Work:
             n_windows += 1
             flops += forward_flops(config, n_frames, n_wanted)
         for start, end in regions(own.any(0), config.context_frames):
-            n_drawn += sum(_hidden_in_steps(int(own[:, start:end].sum()), n_steps))
+            n_tokens = int(own[:, start:end].sum())
+            n_drawn += n_tokens if sampler == "halton" else sum(_hidden_in_steps(n_tokens, n_steps))
     return Work(n_windows, n_windows * n_steps, flops * n_steps, n_drawn * config.codebook_size)
 
 

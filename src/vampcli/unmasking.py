@@ -7,7 +7,8 @@ made the surest first.
 - `halton`: at any moment what is made lies evenly in time, and codebooks take turns. Source: Besnier et al., "Halton
   Scheduler for Masked Generative Image Transformer" (arXiv 2503.17076), for images. In one dimension, time, Halton's
   sequence is van der Corput's: frames in the order of their radical inverses. Each codebook has it shifted digit by
-  digit, so that four of them begin with four different quarters of the frames.
+  digit, so that four of them begin with four different quarters of the frames. No two tokens share a place, so each is
+  drawn once, in the step that makes it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ Order = Callable[[Tensor, Tensor], Tensor]
 
 ORDERS: dict[str, Order] = {
     "confidence": lambda frames, levels: torch.zeros_like(frames),
-    "halton": lambda frames, levels: _bits_reversed(frames ^ levels),
+    "halton": lambda frames, levels: (_bits_reversed(frames ^ levels) << 16) + levels,
 }
 
 
@@ -162,20 +163,3 @@ def stay_hidden(hidden: Hidden, confidence: Tensor, n_now: Sequence[int], n_afte
     skipped = (n - kept).cumsum(0) - (n - kept)
     stay = torch.arange(sum(n_after)) + skipped.repeat_interleave(kept)
     return order[stay.to(order.device, non_blocking=True)].sort().values
-
-
-def n_drawn(hidden: Hidden, sizes: Sequence[int], n_steps: int) -> int:
-    """How many tokens are due, over all steps: what drawing costs.
-
-    Args:
-        hidden: all tokens, before the first step.
-        sizes: of their regions.
-        n_steps: in all.
-    """
-    n_made = torch.tensor(sizes, dtype=torch.int64) - torch.tensor(schedule(sizes, n_steps), dtype=torch.int64)
-    before, after = n_made[:-1].T.contiguous(), n_made[1:].T.contiguous()  # of each region, in each step
-    total = 0
-    for places, was, will_be in zip(hidden.places.cpu().split_with_sizes(list(sizes)), before, after, strict=True):
-        reached = torch.searchsorted(places.sort().values, will_be)
-        total += int(((reached - was) * (will_be > was)).sum())
-    return total
