@@ -30,7 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"{part} of {Path(model).name} … ")
         sys.stderr.flush()
         threads = {"OMP_NUM_THREADS": "1"} if part in _ON_ONE_THREAD else {}
-        subprocess.run(command(part, model, own), check=True, env={**os.environ, "PYTHONPATH": str(ROOT), **threads})
+        subprocess.run(
+            command(part, model, own),
+            check=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE", **threads},
+        )
         sys.stderr.write(f"{time.monotonic() - began:.0f} s\n")
     page = report.write(own.raw_folder, asked.out or (own.cache if own.quick else ROOT / "docs"))
     sys.stdout.write(f"{page}\n")

@@ -105,10 +105,41 @@ def test_what_goes_wrong_in_a_lane_is_raised_and_threads_are_what_they_were() ->
     assert torch.get_num_threads() == 2
 
 
+@pytest.mark.usefixtures("two_threads")
+def test_who_breaks_off_gets_the_threads_back() -> None:
+    n_run = 0
+
+    def forward(tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
+        nonlocal n_run
+        n_run += 1
+        return MODEL(tokens, wanted)
+
+    made = Batches(1, 2).run(forward, iter(windows(50)), 50)
+    next(made)
+    assert torch.get_num_threads() == 1
+    made.close()  # type: ignore[attr-defined]
+    assert torch.get_num_threads() == 2
+    assert n_run < 10
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_fewer_windows_than_lanes_get_all_cores_one_after_another() -> None:
+    names: set[str] = set()
+
+    def forward(tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
+        names.add(threading.current_thread().name)
+        return MODEL(tokens, wanted)
+
+    logits(Batches(1, 4), windows(3), forward)
+    assert names == {threading.current_thread().name}
+
+
 def test_batches_halve_down_to_one() -> None:
     batches = Batches(8)
     assert [batches.halve() for _ in range(4)] == [True, True, True, False]
     assert batches.size == 1
+    assert not batches.exact
+    assert Batches(1).exact
 
 
 def short_of_memory(model: Model, most: int) -> Model:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,11 @@ import pytest
 import soundfile as sf
 
 from conftest import Ran
+from recipes import MADE_BY
 from vampcli import audio, read
+from vampcli.cli.options import Common
+from vampcli.cli.replay import ReplayScheme, differences
+from vampcli.cli.scheme import Wanted
 from vampcli.recipe import Recipe, from_text, to_text
 from vampcli.recipes import beside, recipe_of
 
@@ -328,3 +333,13 @@ def test_what_goes_to_stdout_is_the_file_it_would_be(quick: Quick, song: Song) -
     recipe = from_text(text, "x.wav")
     assert recipe is not None
     assert to_text(recipe) == text
+
+
+def test_what_was_made_in_batches_or_compiled_is_said() -> None:
+    batched, compiled = replace(MADE_BY, exact=False), replace(MADE_BY, compiled=True)
+    assert differences(MADE_BY, MADE_BY) == []
+    assert differences(batched, batched) == ["made in batches, without --exact"]
+    assert differences(compiled, MADE_BY) == ["compiled: True then, False now"]
+    assert ReplayScheme("replay", Common(), (), None, None)._wanted(compiled) == Wanted(
+        MADE_BY.model, "cpu", "fp32", exact=True, compiled=True
+    )

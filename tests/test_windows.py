@@ -124,6 +124,19 @@ def test_a_window_has_one_shape_however_much_of_it_is_done() -> None:
     assert len(widths) == 1
 
 
+def test_a_compiled_model_is_asked_for_whole_windows() -> None:
+    hidden = torch.zeros(1, 37, dtype=torch.bool)
+    hidden[0, 20] = True
+    widths: set[tuple[int, int]] = set()
+
+    def forward(tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
+        widths.add((wanted.start, wanted.stop))
+        return MODEL(tokens, wanted)
+
+    list(windowed(forward, 8, Batches(whole=True), ever=hidden)(random_tokens(1, 37), hidden))
+    assert widths == {(0, 8)}
+
+
 @pytest.mark.parametrize("n_frames", [1, 5, 8])
 def test_a_clip_within_one_context_is_a_single_pass(n_frames: int) -> None:
     tokens, hidden = random_tokens(1, n_frames), torch.ones(1, n_frames, dtype=torch.bool)

@@ -35,10 +35,12 @@ class Batches:
     Attributes:
         size: windows in a batch, at most; it falls when memory runs out.
         n_lanes: batches that run at the same time, at most.
+        whole: all frames of a window get logits, so that passes have few shapes, which a compiled network needs.
+        exact: every window is a batch of its own, and was from the beginning.
     """
 
-    def __init__(self, size: int = 1, n_lanes: int = 1) -> None:
-        self.size, self.n_lanes = size, n_lanes
+    def __init__(self, size: int = 1, n_lanes: int = 1, whole: bool = False) -> None:
+        self.size, self.n_lanes, self.whole, self.exact = size, n_lanes, whole, size == 1
         self._same: dict[tuple[int, ...], bool] = {}
 
     @property
@@ -61,13 +63,13 @@ class Batches:
             inputs: asked for one after another, a few ahead of what is given.
             n_inputs: how many there are.
         """
-        if self.n_lanes == 1 or n_inputs == 1:
+        if self.n_lanes == 1 or n_inputs < self.n_lanes:  # then all cores on one after another leave fewer idle
             return (forward(tokens, wanted) for tokens, wanted in inputs)
         return self._side_by_side(forward, inputs)
 
     def _side_by_side(self, forward: Forward, inputs: Iterator[Input]) -> Iterator[Tensor]:
         waiting: deque[Future[Tensor]] = deque()
-        with _threads(1) as n_threads:  # the caller works on what it is given while the lanes run
+        with _threads(1) as n_threads, _cancelled(waiting):  # the caller works on what it is given while the lanes run
             for tokens, wanted in inputs:
                 if self._is_same(forward, tokens, wanted, n_threads):
                     waiting.append(self._pool.submit(_pass, forward, tokens, wanted))
@@ -84,7 +86,7 @@ class Batches:
 
     def _is_same(self, forward: Forward, tokens: Tensor, wanted: slice, n_threads: int) -> bool:
         """Whether a pass of this shape gives the same bits on one core as on all."""
-        shape = (*tokens.shape, wanted.start, wanted.stop)
+        shape = (*tokens.shape, wanted.stop - wanted.start, n_threads)
         if shape not in self._same:
             alone = self._pool.submit(_pass, forward, tokens, wanted).result()
             with _threads(n_threads):
@@ -93,7 +95,12 @@ class Batches:
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self.n_lanes, "lane", torch.set_num_threads, (1,))
+        return ThreadPoolExecutor(self.n_lanes, "lane", _use_one_thread)
+
+
+def _use_one_thread() -> None:
+    torch.get_num_threads()  # in a new thread this takes over the number of the others, and must come first
+    torch.set_num_threads(1)
 
 
 def _pass(forward: Forward, tokens: Tensor, wanted: slice) -> Tensor:
@@ -110,3 +117,13 @@ def _threads(n: int) -> Iterator[int]:
         yield before
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def _cancelled(waiting: deque[Future[Tensor]]) -> Iterator[None]:
+    """In the end, whatever ends it, call off what nobody will ask for."""
+    try:
+        yield
+    finally:
+        for future in waiting:
+            future.cancel()

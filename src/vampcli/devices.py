@@ -62,15 +62,16 @@ def pick_batches(device: torch.device, config: VampNetConfig, exact: bool = Fals
         compiled: the networks are; then one thread runs them.
     """
     if device.type == "cpu":
-        return Batches(1, 1 if compiled else torch.get_num_threads())
+        return Batches(1, 1 if compiled else torch.get_num_threads(), compiled)
     if exact:
-        return Batches(1)
+        return Batches(1, whole=compiled)
     if device.type == "mps":
-        return Batches(_MOST_WINDOWS // 8)
+        return Batches(_MOST_WINDOWS // 8, whole=compiled)
     total = torch.cuda.get_device_properties(device).total_memory
     numbers = config.n_predicted * config.codebook_size * _NUMBERS_PER_LOGIT + config.width * _NUMBERS_PER_CHANNEL
     n_fitting = total // (2 * 4 * config.context_frames * numbers)  # half of the memory, in float32
-    return Batches(max(1, min(_MOST_WINDOWS, 1 << (int(n_fitting).bit_length() - 1))))
+    power_of_two = 1 << max(1, n_fitting).bit_length() - 1
+    return Batches(min(_MOST_WINDOWS, power_of_two), whole=compiled)
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import torch
@@ -69,18 +70,23 @@ class Maker(Networks):
             torch.__version__,
             self.device.type,
             next(name for name, dtype in DTYPES.items() if dtype == self.dtype),
-            exact=self.batches.size == 1,
+            exact=self.batches.exact,
             compiled=self.compiled,
         )
 
     @cached_property
     def _hash(self) -> Future[str]:
         """Of the files, read and summed on a thread of its own: gigabytes take longer than a GPU needs for a take."""
-        pool = ThreadPoolExecutor(1)
-        try:
-            return pool.submit(library.model_hash, self.found)
-        finally:
-            pool.shutdown(wait=False)
+        future: Future[str] = Future()
+
+        def work() -> None:
+            try:
+                future.set_result(library.model_hash(self.found))
+            except Exception as error:
+                future.set_exception(error)
+
+        Thread(target=work, daemon=True).start()  # who breaks off does not wait for it
+        return future
 
     def encode(self, audio: Audio) -> Tensor:
         """Audio -> tokens, resampled, mixed to mono and brought to -24 LUFS: int64 (n_codebooks, n_frames)."""
@@ -110,7 +116,7 @@ class Maker(Networks):
     ) -> Iterator[Take]:
         """Give the takes of a request one by one, each as soon as it is made.
 
-        The clip is listened to once. On the CPU takes are made one after another, elsewhere in one batch.
+        The clip is listened to once. As many takes are made at once as the CPU has cores, or a batch on a GPU.
 
         Args:
             audio: the clip or its path.

@@ -198,7 +198,7 @@ def generate(
 
 
 def _with_less(batches: Batches, fill: Callable[[], Tensor]) -> Tensor:
-    """Fill; when memory runs out, from the beginning in smaller batches, so that one size makes all of a result."""
+    """Fill; when memory runs out, from the beginning in smaller batches, so that all of it is made in one size."""
     while True:
         try:
             return fill()

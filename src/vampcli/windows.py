@@ -82,7 +82,8 @@ def windowed(model: Forward, context: int, batches: Batches | None = None, ever:
         n_frames = tokens.shape[-1]
         length = min(context, n_frames)
         now = hidden.cpu()
-        jobs = list(_jobs(now, now if always is None else always, context, batches.size))
+        extents = torch.ones_like(now) if batches.whole else now if always is None else always
+        jobs = list(_jobs(now, extents, context, batches.size))
         inputs = (
             (torch.cat([tokens[job.rows, :, start : start + length] for start in job.starts]), job.wanted)
             for job in jobs

@@ -121,7 +121,7 @@ SamplerName = Annotated[
     str,
     typer.Option(
         "--sampler",
-        help="Order of making: confidence, the surest first, or halton, evenly over time, which needs fewer steps.",
+        help="Order of making: confidence, the surest first; halton, evenly: 12 steps do, at --temperature 0.7.",
         rich_help_panel=_HOW,
     ),
 ]

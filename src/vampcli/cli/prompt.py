@@ -52,7 +52,7 @@ class Forecaster:
         outline, common, rate = self.outline, self.common, opened.clip.sample_rate
         sampling, n_channels = _made_with(opened, common)
         models = ((outline.coarse, sampling.n_steps), (outline.fine, sampling.n_fine_steps))
-        works = [[forecast.work([one], *model) for model in models] for one in passes]
+        works = [[forecast.work([one], *model, sampling.sampler) for model in models] for one in passes]
         each = [part for pair in works for part in pair]
         n, device = common.takes * n_channels, pick_device(common.device)
         seconds, per_second = None, None
