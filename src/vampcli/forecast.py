@@ -17,7 +17,7 @@ from vampcli.plan import Pass
 from vampcli.sampling import n_hidden_after
 from vampcli.windows import regions, window_starts
 
-_FLOPS_PER_CLASS = 3000  # what it costs to draw, in the time of a layer; fits `mini`, see `seconds`
+_FLOPS_PER_CLASS = 500  # what it costs to draw, in the time of a layer; fits `mini`, see `seconds`
 _MEASURED_S = 0.2
 _MEASURED_FRAMES = 256  # enough to fill a CPU; a whole window of the largest model would take too long
 
@@ -124,8 +124,8 @@ def layer_rate(config: VampNetConfig, dtype: torch.dtype) -> float:
 def seconds(parts: Sequence[Work], rate: float) -> float:
     """About how long the sampler takes on a CPU; loading, encoding and decoding come on top.
 
-    With `mini` on one thread it says 94 to 104 % of the processor time of a variation of 10 s, of 2 s re-made in 10 s,
-    and of the fine model alone; the wall clock adds what other programs take.
+    With `mini` on one thread it says 97 to 140 % of the processor time of variations of 10 s, of 2 s re-made in 10 s, and of
+    the fine model alone: least for the fine model, most for `halton`. Windows that run side by side take less wall clock.
 
     Args:
         parts: of the work.
