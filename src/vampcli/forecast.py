@@ -124,8 +124,9 @@ def layer_rate(config: VampNetConfig, dtype: torch.dtype) -> float:
 def seconds(parts: Sequence[Work], rate: float) -> float:
     """About how long the sampler takes on a CPU; loading, encoding and decoding come on top.
 
-    With `mini` on one thread it says 97 to 140 % of the processor time of variations of 10 s, of 2 s re-made in 10 s, and of
-    the fine model alone: least for the fine model, most for `halton`. Windows that run side by side take less wall clock.
+    With `mini` on one thread it says 97 to 140 % of the processor time of variations of 10 s, of 2 s re-made in 10 s,
+    and of the fine model alone: least for the fine model, most for `halton`. Windows that run side by side take less
+    wall clock.
 
     Args:
         parts: of the work.
