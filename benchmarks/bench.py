@@ -7,7 +7,7 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,3 +148,18 @@ def options(description: str) -> argparse.ArgumentParser:
 def from_options(asked: argparse.Namespace) -> Bench:
     """What was asked for."""
     return Bench(asked.cache.resolve(), asked.device, asked.runs, asked.quick, tuple(shlex.split(asked.fast)))
+
+
+def measure_part(part: str, description: str, measure: Callable[[Bench, str], Sequence[Any]]) -> None:
+    """Be the command `python -m benchmarks.PART`: measure a model, and keep the raw results.
+
+    Args:
+        part: its name.
+        description: for `--help`.
+        measure: gives frozen dataclasses, of a model by name or folder.
+    """
+    parser = options(description)
+    parser.add_argument("--model", default="mini")
+    asked = parser.parse_args()
+    own = from_options(asked)
+    own.save(part, Path(asked.model).name, measure(own, asked.model))

@@ -148,14 +148,5 @@ def _folder(shell: Shell, clips: Sequence[Path], n_steps: int) -> list[Measureme
     return measured(shell.subject.name, what, interleaved(ways, 1), 2.0 * len(clips), _steps(n_steps))
 
 
-def main() -> None:
-    """Measure, and keep the raw results."""
-    parser = bench.options("Whole commands as processes.")
-    parser.add_argument("--model", default="mini")
-    asked = parser.parse_args()
-    own = bench.from_options(asked)
-    own.save("commands", Path(asked.model).name, measure(own, asked.model))
-
-
 if __name__ == "__main__":
-    main()
+    bench.measure_part("commands", "Whole commands as processes.", measure)

@@ -107,14 +107,5 @@ def plot(points: Sequence[Point], path: Path) -> None:
     figure.savefig(path, dpi=100, metadata={"Software": None})
 
 
-def main() -> None:
-    """Measure, and keep the raw results."""
-    parser = bench.options("Growth of time and memory.")
-    parser.add_argument("--model", default="mini")
-    asked = parser.parse_args()
-    own = bench.from_options(asked)
-    own.save("growth", Path(asked.model).name, measure(own, asked.model))
-
-
 if __name__ == "__main__":
-    main()
+    bench.measure_part("growth", "Growth of time and memory.", measure)

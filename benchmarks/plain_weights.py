@@ -14,10 +14,11 @@ from benchmarks.plain_transformer import PlainTransformer, State
 from vampcli import lora
 from vampcli.codec.lac import LacConfig
 from vampcli.convert import names
-from vampcli.model import VampNet, VampNetConfig
+from vampcli.convert.published import COARSE_CONTEXT, FINE_CONTEXT, config_of
+from vampcli.model import VampNet
 
 CODEC = "codec.pth"
-_CONTEXTS = {"coarse.pth": 575, "c2f.pth": 173}
+_CONTEXTS = {"coarse.pth": COARSE_CONTEXT, "c2f.pth": FINE_CONTEXT}
 
 
 def are_published(where: str | Path) -> bool:
@@ -39,16 +40,7 @@ def published(folder: Path, device: str) -> tuple[PlainLac, PlainTransformer, Pl
 
 def _transformer(path: Path, device: str, codebooks: Tensor, context: int) -> PlainTransformer:
     state, kwargs = _read(path, device)
-    config = VampNetConfig(
-        n_codebooks=kwargs["n_codebooks"],
-        n_conditioning=kwargs["n_conditioning_codebooks"],
-        n_layers=kwargs["n_layers"],
-        width=kwargs["embedding_dim"],
-        n_heads=kwargs["n_heads"],
-        context_frames=context,
-        codebook_size=kwargs["vocab_size"],
-        codebook_dim=kwargs["latent_dim"],
-    )
+    config = config_of(kwargs, context)
     return PlainTransformer(state, config, codebooks[: config.n_codebooks])
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -93,14 +92,5 @@ def _above(wanted: Tensor, other: Tensor) -> float | None:
     return float(10 * torch.log10(wanted.square().mean() / difference)) if difference else None
 
 
-def main() -> None:
-    """Compare, and keep the raw results."""
-    parser = bench.options("Fast against plain: the same tokens.")
-    parser.add_argument("--model", default="mini")
-    asked = parser.parse_args()
-    own = bench.from_options(asked)
-    own.save("same", Path(asked.model).name, measure(own, asked.model))
-
-
 if __name__ == "__main__":
-    main()
+    bench.measure_part("same", "Fast against plain: the same tokens.", measure)

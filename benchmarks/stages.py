@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import product
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -98,15 +97,6 @@ def _n_bytes(*parts: Codec | nn.Module) -> int:
     return sum(tensor.nbytes for part in parts for tensor in part.state_dict().values())
 
 
-def main() -> None:
-    """Measure, and keep the raw results."""
-    parser = bench.options("The stages of a take, on one thread.")
-    parser.add_argument("--model", default="mini")
-    asked = parser.parse_args()
-    torch.set_num_threads(1)
-    own = bench.from_options(asked)
-    own.save("stages", Path(asked.model).name, measure(own, asked.model))
-
-
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(1)
+    bench.measure_part("stages", "The stages of a take, on one thread.", measure)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import product
-from pathlib import Path
 
 from benchmarks import bench
 from benchmarks.bench import PUBLISHED, Bench
@@ -37,14 +36,5 @@ def measure(own: Bench, model: str) -> list[Measurement]:
     return found
 
 
-def main() -> None:
-    """Measure, and keep the raw results."""
-    parser = bench.options("Whole takes by loaded models.")
-    parser.add_argument("--model", default="mini")
-    asked = parser.parse_args()
-    own = bench.from_options(asked)
-    own.save("takes", Path(asked.model).name, measure(own, asked.model))
-
-
 if __name__ == "__main__":
-    main()
+    bench.measure_part("takes", "Whole takes by loaded models.", measure)

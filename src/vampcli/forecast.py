@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, pairwise
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from torch import Tensor
 from vampcli.config import Sampler
 from vampcli.model import Layer, VampNetConfig
 from vampcli.plan import Pass
-from vampcli.sampling import n_hidden_after
+from vampcli.unmasking import schedule
 from vampcli.windows import regions, window_starts
 
 _FLOPS_PER_CLASS = 500  # what it costs to draw, in the time of a layer; fits `mini`, see `seconds`
@@ -56,7 +56,7 @@ def work(passes: Sequence[Pass], config: VampNetConfig, n_steps: int, sampler: S
             flops += forward_flops(config, n_frames, n_wanted)
         for start, end in regions(own.any(0), config.context_frames):
             n_tokens = int(own[:, start:end].sum())
-            n_drawn += n_tokens if sampler == "halton" else sum(_hidden_in_steps(n_tokens, n_steps))
+            n_drawn += n_tokens if sampler == "halton" else _n_drawn(n_tokens, n_steps)
     return Work(n_windows, n_windows * n_steps, flops * n_steps, n_drawn * config.codebook_size)
 
 
@@ -75,11 +75,10 @@ def _windows(hidden: Tensor, context: int) -> Iterator[tuple[int, int]]:
             yield len(window), frames[-1] - frames[0] + 1
 
 
-def _hidden_in_steps(n_total: int, n_steps: int) -> Iterator[int]:
-    n_hidden = n_total
-    for step in range(n_steps):
-        yield n_hidden
-        n_hidden = n_hidden_after(step, n_steps, n_total, n_hidden)
+def _n_drawn(n_tokens: int, n_steps: int) -> int:
+    """Draws of a region where all that is hidden is drawn in every step that makes something."""
+    hidden = [n for (n,) in schedule([n_tokens], n_steps)]
+    return sum(now for now, after in pairwise(hidden) if after < now)
 
 
 def forward_flops(config: VampNetConfig, n_frames: int, n_wanted: int) -> float:

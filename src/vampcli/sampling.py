@@ -11,7 +11,6 @@ from torch import Tensor
 from vampcli.config import SamplingConfig
 from vampcli.noise import Stage, Stream, draw_noise, hide_noise, take_words, token_words
 from vampcli.unmasking import ORDERS, Hidden, due, hidden_tokens, schedule, stay_hidden
-from vampcli.unmasking import n_hidden_after as n_hidden_after
 from vampcli.windows import Predict
 
 Progress = Callable[[int, int], None]

@@ -107,7 +107,7 @@ def open_transformer(path: Path, pairs: Path | None, codebooks: Tensor, context:
     if pairs:
         content = replace(content, state=ChainMap(read_pairs(pairs), content.state))  # type: ignore[arg-type]
     with blaming(path):
-        config = _config(content.kwargs, context)
+        config = config_of(content.kwargs, context)
         source = Source(content)
         makers = {ours: source.take_merged(theirs) for ours, theirs in names.transformer(config.n_layers)}
         makers |= _classifier(source, config)
@@ -120,7 +120,8 @@ def open_transformer(path: Path, pairs: Path | None, codebooks: Tensor, context:
     return model, Making(path, model, makers)
 
 
-def _config(kwargs: Mapping[str, Any], context: int) -> VampNetConfig:
+def config_of(kwargs: Mapping[str, Any], context: int) -> VampNetConfig:
+    """Sizes of a published transformer: the arguments of its constructor, and a context, which no file holds."""
     return VampNetConfig(
         n_codebooks=kwargs["n_codebooks"],
         n_conditioning=kwargs["n_conditioning_codebooks"],
