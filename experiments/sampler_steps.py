@@ -81,7 +81,8 @@ def surprise(model: vampcli.Model, tokens: Tensor, mask: Tensor, order: str, n_s
     """
     generator = torch.Generator().manual_seed(0)
     network, context = model.coarse, model.coarse.config.context_frames
-    predict = windowed(partial(network, bias=network.attention_bias(min(context, tokens.shape[1]))), context)
+    forward = partial(network, bias=network.attention_bias(min(context, tokens.shape[1])))
+    predict = windowed(forward, context, mask.any(0)[None])
     hidden, sizes = unmasking.hidden_tokens(mask[None], context, ORDERS[order])
     shown, total, counts = tokens[None].masked_fill(mask, model.grid.mask_id), 0.0, unmasking.schedule(sizes, n_steps)
     for step in range(n_steps):

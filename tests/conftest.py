@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +74,14 @@ def no_configuration(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     for variable in set(os.environ) - {"VAMP_HOME"}:
         if variable.startswith("VAMP_"):
             monkeypatch.delenv(variable)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

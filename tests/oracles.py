@@ -163,20 +163,34 @@ def regions(hidden: Sequence[bool], context: int) -> list[tuple[int, int]]:
     return parts
 
 
-def starts(n_frames: int, context: int) -> list[int]:
-    """Step half a context at a time; where the next window would pass the end, end with the clip."""
-    found = [0]
-    while found[-1] + context < n_frames:
-        found.append(min(found[-1] + max(1, context // 2), n_frames - context))
-    return found
+def places_that_see_enough(frames: Sequence[int], n_frames: int, context: int) -> list[int]:
+    """First frames of windows in which all of these see an eighth of a context on either side, or all there is."""
+    reach = context // 8
+    return [
+        start
+        for start in range(max(1, n_frames - context + 1))
+        if all(start <= max(0, f - reach) and min(n_frames, f + 1 + reach) <= start + context for f in frames)
+    ]
 
 
-def fused(model: Callable[..., Tensor], tokens: Tensor, context: int, frame: int) -> Tensor:
+def starts(hidden: Sequence[bool], context: int) -> list[int]:
+    """Give a window hidden frame after hidden frame while it can hold them all; then lay it around what it got."""
+    n_frames, shares = len(hidden), list[list[int]]()
+    for frame in (i for i, is_hidden in enumerate(hidden) if is_hidden):
+        if shares and places_that_see_enough([*shares[-1], frame], n_frames, context):
+            shares[-1].append(frame)
+        else:
+            shares.append([frame])
+    middles = [(own[0] + own[-1] + 1 - context) // 2 for own in shares]
+    return [min(max(0, middle), max(0, n_frames - context)) for middle in middles]
+
+
+def fused(model: Callable[..., Tensor], tokens: Tensor, context: int, frame: int, hidden: Sequence[bool]) -> Tensor:
     """Log-probabilities at one frame of one take: (n_codebooks, n_frames) -> (n_predicted, classes)."""
     n_frames = tokens.shape[1]
     length = min(context, n_frames)
     total, weights = 0.0, 0.0
-    for start in starts(n_frames, context):
+    for start in starts(hidden, context):
         if not start <= frame < start + length:
             continue
         logits = model(tokens[None, :, start : start + length])[0, :, frame - start]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,21 +15,13 @@ from torch import Tensor, nn
 
 import oracles
 from clips import QUICK, clip
-from vampcli.batches import Batches, Forward, Input
+from vampcli.batches import Batches, Forward, Input, use_one_core
 from vampcli.config import PromptConfig
 from vampcli.engine import Model, load
 from vampcli.remake import generate
 from vampcli.takes import Stereo
 
 MODEL = oracles.fake_model(3, 1, 10)
-
-
-@pytest.fixture
-def two_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
 
 
 def windows(n: int, n_frames: int = 8) -> list[Input]:
@@ -75,6 +68,25 @@ def test_a_shape_whose_sums_depend_on_the_threads_never_runs_side_by_side() -> N
     inputs = [*windows(2), *windows(2, 7), *windows(3)]
     alone = [forward(*given) for given in inputs]
     assert all(torch.equal(a, b) for a, b in zip(logits(Batches(1, 2), inputs, forward), alone, strict=True))
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_thread_of_one_core_gives_what_all_cores_give() -> None:
+    seen = []
+
+    def forward(tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
+        seen.append(torch.get_num_threads())
+        return tokens[:, :, wanted, None] + tokens.shape[-1] % 2 * torch.get_num_threads()
+
+    inputs = [*windows(3), *windows(2, 7)]
+    alone = [forward(*given) for given in inputs]
+    batches = Batches(1, 2)
+    with ThreadPoolExecutor(1, initializer=use_one_core) as pool:
+        assert torch.equal(torch.cat(pool.submit(logits, batches, inputs[:3], forward).result()), torch.cat(alone[:3]))
+        assert torch.equal(torch.cat(pool.submit(logits, batches, inputs[3:], forward).result()), torch.cat(alone[3:]))
+        seen.clear()
+        pool.submit(logits, batches, inputs, forward).result()
+    assert seen == [1, 1, 1, 2, 2]  # shapes are known by now
 
 
 @pytest.mark.usefixtures("two_threads")

@@ -38,7 +38,8 @@ def run(tokens: Tensor, mask: Tensor, seeds: list[int], config: SamplingConfig =
     model = oracles.fake_model(N_CODEBOOKS, n_conditioning, N_CLASSES)
     arguments = {"stage": Stage.COARSE, "n_steps": 6, "n_conditioning": 0, "context": CONTEXT, "mask_id": N_CLASSES}
     arguments |= changes
-    return fill(windowed(model, arguments["context"]), tokens, mask, seeds, config, **arguments)
+    ever = mask.expand(len(seeds), -1, -1).any(1)
+    return fill(windowed(model, arguments["context"], ever), tokens, mask, seeds, config, **arguments)
 
 
 def slow(tokens: Tensor, mask: Tensor, seed: int, config: SamplingConfig = CONFIG, **changes: Any) -> Tensor:

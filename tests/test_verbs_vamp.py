@@ -286,7 +286,7 @@ def test_no_window_edge_clicks(tiny: Model) -> None:
     source = clip(4.5)
     take = made(tiny, source, Vamp())
     n_frames = take.mask.shape[1]
-    starts = window_starts(n_frames, 80)
+    starts = window_starts(take.mask.any(0), 80)
     assert len(starts) > 3
     places = sorted({frame * HOP for start in starts for frame in (start, start + 80)} - {0, n_frames * HOP})
     figures = [junction_figure(take.audio.samples, 44100, place) for place in places]

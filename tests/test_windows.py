@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations
 
 import pytest
 import torch
@@ -32,7 +33,7 @@ Found = dict[int, dict[int, Tensor]]
 def predicted(tokens: Tensor, hidden: Tensor, context: int, batches: Batches | None = None) -> Found:
     """Frame -> row -> logits (n_predicted, classes); fails where a frame of a row is in two pieces."""
     found: Found = {}
-    for rows, first, logits in windowed(MODEL, context, batches)(tokens, hidden):
+    for rows, first, logits in windowed(MODEL, context, hidden, batches)(tokens, hidden):
         for row, own in zip(range(rows.start, rows.stop), logits, strict=True):
             assert first >= max((frame for frame in found if row in found[frame]), default=-1)
             for i in range(own.shape[1]):
@@ -41,14 +42,36 @@ def predicted(tokens: Tensor, hidden: Tensor, context: int, batches: Batches | N
     return found
 
 
-@pytest.mark.parametrize("context", [1, 2, 5, 8])
-@pytest.mark.parametrize("n_frames", LENGTHS)
-def test_windows_step_by_half_a_context_and_end_with_the_clip(n_frames: int, context: int) -> None:
-    starts = window_starts(n_frames, context)
-    assert starts == oracles.starts(n_frames, context)
-    covered = {frame for start in starts for frame in range(start, min(start + context, n_frames))}
-    assert covered == set(range(n_frames))
-    assert starts[-1] == max(0, n_frames - context)
+@pytest.mark.parametrize("share", [0.02, 0.1, 1.0])
+@pytest.mark.parametrize("context", [1, 2, 5, 8, 17, 24])
+@pytest.mark.parametrize("n_frames", [*LENGTHS, 90])
+def test_windows_lie_around_what_is_hidden(n_frames: int, context: int, share: float) -> None:
+    for seed in range(5):
+        hidden = random_mask(1, n_frames, share, seed)[0]
+        starts = window_starts(hidden, context)
+        assert starts == oracles.starts(hidden.tolist(), context)
+        for frame in hidden.nonzero()[:, 0].tolist():
+            assert set(starts) & set(oracles.places_that_see_enough([frame], n_frames, context))
+
+
+def test_no_fewer_windows_would_do() -> None:
+    n_frames, context, counts = 26, 8, set()
+    for seed in range(30):
+        hidden = random_mask(1, n_frames, 0.15, seed)[0]
+        wanted = [oracles.places_that_see_enough([f], n_frames, context) for f in hidden.nonzero()[:, 0].tolist()]
+        starts = window_starts(hidden, context)
+        counts.add(len(starts))
+        fewer = combinations(range(n_frames - context + 1), max(0, len(starts) - 1))
+        assert not starts or not any(all(set(own) & set(chosen) for own in wanted) for chosen in fewer)
+    assert counts >= {1, 2, 3}
+
+
+def test_a_span_that_leaves_room_is_one_window_with_the_span_in_its_middle() -> None:
+    hidden = torch.zeros(100, dtype=torch.bool)
+    hidden[50:62] = True
+    assert window_starts(hidden, 16) == [48]
+    hidden[62] = True
+    assert len(window_starts(hidden, 16)) == 2
 
 
 @pytest.mark.parametrize("share", [0.03, 0.1, 0.3, 0.9])
@@ -85,7 +108,7 @@ def test_fusion_is_the_triangular_mean_of_all_windows(n_frames: int, context: in
     tokens, hidden = random_tokens(2, n_frames), random_mask(2, n_frames, 0.4, n_frames)
     found = predicted(tokens, hidden, context)
     for row, frame in hidden.nonzero().tolist():
-        expected = oracles.fused(MODEL, tokens[row], context, frame)
+        expected = oracles.fused(MODEL, tokens[row], context, frame, hidden[row].tolist())
         torch.testing.assert_close(found[frame][row].log_softmax(-1).double(), expected, atol=1e-5, rtol=0)
 
 
@@ -101,11 +124,11 @@ def test_batches_of_any_size_predict_the_same(n_frames: int, size: int) -> None:
 def test_a_batch_is_never_larger_than_asked_for() -> None:
     calls: list[Tensor] = []
     hidden = torch.ones(5, 37, dtype=torch.bool)
-    list(windowed(counting(calls), 8, Batches(3))(random_tokens(5, 37), hidden))
-    n_windows = len(oracles.starts(37, 8))
+    list(windowed(counting(calls), 8, hidden, Batches(3))(random_tokens(5, 37), hidden))
+    n_windows = len(oracles.starts([True] * 37, 8))
     assert [len(call) for call in calls] == [3] * n_windows + [2] * n_windows
     calls.clear()
-    list(windowed(counting(calls), 8, Batches(6))(random_tokens(2, 37), hidden[:2]))
+    list(windowed(counting(calls), 8, hidden[:2], Batches(6))(random_tokens(2, 37), hidden[:2]))
     assert [len(call) for call in calls] == [6] * (n_windows // 3) + [2 * (n_windows % 3)] * (n_windows % 3 > 0)
 
 
@@ -119,7 +142,7 @@ def test_a_window_has_one_shape_however_much_of_it_is_done() -> None:
     ever = random_mask(1, 8, 0.6, 0)
     for share in (1.0, 0.5, 0.2):
         hidden = ever & random_mask(1, 8, share, 1)
-        for _, first, logits in windowed(forward, 8, ever=ever)(random_tokens(1, 8), hidden):
+        for _, first, logits in windowed(forward, 8, ever)(random_tokens(1, 8), hidden):
             assert hidden[0, first : first + logits.shape[2]].any()
     assert len(widths) == 1
 
@@ -133,14 +156,14 @@ def test_a_compiled_model_is_asked_for_whole_windows() -> None:
         widths.add((wanted.start, wanted.stop))
         return MODEL(tokens, wanted)
 
-    list(windowed(forward, 8, Batches(whole=True), ever=hidden)(random_tokens(1, 37), hidden))
+    list(windowed(forward, 8, hidden, Batches(whole=True))(random_tokens(1, 37), hidden))
     assert widths == {(0, 8)}
 
 
 @pytest.mark.parametrize("n_frames", [1, 5, 8])
 def test_a_clip_within_one_context_is_a_single_pass(n_frames: int) -> None:
     tokens, hidden = random_tokens(1, n_frames), torch.ones(1, n_frames, dtype=torch.bool)
-    pieces = list(windowed(MODEL, 8)(tokens, hidden))
+    pieces = list(windowed(MODEL, 8, hidden)(tokens, hidden))
     assert [(piece.rows, piece.first_frame) for piece in pieces] == [(slice(0, 1), 0)]
     torch.testing.assert_close(pieces[0].logits.softmax(-1), MODEL(tokens).softmax(-1))
 
@@ -171,18 +194,23 @@ def counting(calls: list[Tensor]) -> Callable[..., Tensor]:
 
 
 def test_only_windows_that_hide_something_run_and_only_for_that_take() -> None:
-    tokens, hidden = random_tokens(3, 37), random_mask(3, 37, 0.05, 5)
-    calls: list[Tensor] = []
-    list(windowed(counting(calls), 8)(tokens, hidden))
-    due = [
-        tokens[take : take + 1, :, start : start + 8]
-        for take in range(3)
-        for start in oracles.starts(37, 8)
-        if hidden[take, start : start + 8].any()
-    ]
-    assert 0 < len(due) < 3 * len(oracles.starts(37, 8))
+    tokens, ever, calls = random_tokens(3, 37), random_mask(3, 37, 0.4, 5), list[Tensor]()
+    hidden = ever & random_mask(3, 37, 0.1, 6)
+    list(windowed(counting(calls), 8, ever)(tokens, hidden))
+    placed = [(take, start) for take in range(3) for start in oracles.starts(ever[take].tolist(), 8)]
+    due = [(take, start) for take, start in placed if hidden[take, start : start + 8].any()]
+    assert 0 < len(due) < len(placed)
     assert len(calls) == len(due)
-    assert all(torch.equal(call, window) for call, window in zip(calls, due, strict=True))
+    for call, (take, start) in zip(calls, due, strict=True):
+        assert torch.equal(call, tokens[take : take + 1, :, start : start + 8])
+
+
+def test_rows_whose_windows_differ_are_not_run_together() -> None:
+    """So that the windows of a take depend on that take alone."""
+    hidden, calls = torch.zeros(4, 37, dtype=torch.bool), list[Tensor]()
+    hidden[[0, 1], 10], hidden[2, 30], hidden[3, 10] = True, True, True
+    list(windowed(counting(calls), 8, hidden, Batches(64))(random_tokens(4, 37), hidden))
+    assert [len(call) for call in calls] == [2, 1, 1]
 
 
 @pytest.mark.parametrize("n_frames", LENGTHS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -63,9 +64,19 @@ class Batches:
             inputs: asked for one after another, a few ahead of what is given.
             n_inputs: how many there are.
         """
+        if _here.one_core:
+            return self._on_one_core(forward, inputs)
         if self.n_lanes == 1 or n_inputs < self.n_lanes:  # then all cores on one after another leave fewer idle
             return (forward(tokens, wanted) for tokens, wanted in inputs)
         return self._side_by_side(forward, inputs)
+
+    def _on_one_core(self, forward: Forward, inputs: Iterator[Input]) -> Iterator[Tensor]:
+        for tokens, wanted in inputs:
+            with _threads(1) as n_threads:
+                n_right = 1 if self._is_same(forward, tokens, wanted, n_threads) else n_threads
+                with _threads(n_right):
+                    logits = forward(tokens, wanted)
+            yield logits
 
     def _side_by_side(self, forward: Forward, inputs: Iterator[Input]) -> Iterator[Tensor]:
         waiting: deque[Future[Tensor]] = deque()
@@ -96,6 +107,18 @@ class Batches:
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self.n_lanes, "lane", _use_one_thread)
+
+
+class _Here(threading.local):
+    one_core = False
+
+
+_here = _Here()
+
+
+def use_one_core() -> None:
+    """Let this thread run windows on one core, since others like it use the others; with the same result to the bit."""
+    _here.one_core = True
 
 
 def _use_one_thread() -> None:

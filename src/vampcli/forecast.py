@@ -68,11 +68,10 @@ def sampled_regions(one: Pass, context: int) -> list[tuple[int, int]]:
 
 def _windows(hidden: Tensor, context: int) -> Iterator[tuple[int, int]]:
     """Frames of each window that hides something, and how many of them get logits."""
-    for start in window_starts(len(hidden), context):
+    for start in window_starts(hidden, context):
         window = hidden[start : start + context]
         frames = torch.nonzero(window)[:, 0].tolist()
-        if frames:
-            yield len(window), frames[-1] - frames[0] + 1
+        yield len(window), frames[-1] - frames[0] + 1
 
 
 def _n_drawn(n_tokens: int, n_steps: int) -> int:

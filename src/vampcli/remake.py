@@ -175,7 +175,7 @@ def generate(
         return _with_less(
             networks.batches,
             lambda: fill(
-                windowed(forward, context, networks.batches, mask.any(1)),
+                windowed(forward, context, mask.any(1), networks.batches),
                 tokens,
                 mask,
                 seeds,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -26,11 +27,26 @@ Predict = Callable[[Tensor, Tensor], Iterator[Piece]]
 a row from left to right. All frames that hide something are in exactly one piece; logits of others mean nothing."""
 
 
-def window_starts(n_frames: int, context: int) -> list[int]:
-    """First frames of the windows: hop half a context, the last one shifted to end with the clip."""
-    if n_frames <= context:
-        return [0]
-    return [*range(0, n_frames - context, max(1, context // 2)), n_frames - context]
+def window_starts(hidden: Tensor, context: int) -> list[int]:
+    """Place as few windows as let every hidden frame see an eighth of a context on either side, where the clip has it.
+
+    Each lies around what it is there for, so windows of a long run overlap by a quarter of a context.
+
+    Args:
+        hidden: bool (n_frames,), on the CPU.
+        context: frames in a window.
+
+    Returns:
+        First frames, ascending; [0] in a clip within one context; none where nothing is hidden.
+    """
+    reach, last = context // 8, max(0, len(hidden) - context)
+    frames, starts = torch.nonzero(hidden)[:, 0].tolist(), []
+    while frames:
+        end = min(max(0, frames[0] - reach), last) + context
+        n_own = bisect_left(frames, end if end >= len(hidden) else end - reach)
+        starts.append(min(max(0, (frames[0] + frames[n_own - 1] + 1 - context) // 2), last))
+        frames = frames[n_own:]
+    return starts
 
 
 def regions(hidden: Tensor, context: int) -> list[tuple[int, int]]:
@@ -60,30 +76,31 @@ def regions(hidden: Tensor, context: int) -> list[tuple[int, int]]:
     return cut
 
 
-def windowed(model: Forward, context: int, batches: Batches | None = None, ever: Tensor | None = None) -> Predict:
+def windowed(model: Forward, context: int, ever: Tensor, batches: Batches | None = None) -> Predict:
     """Make a model of one context predict clips of any length.
 
-    Log-probabilities of overlapping windows are averaged with triangular weights, flat at the ends of
-    the clip, and normalised again; an average of log-probabilities does not sum to one. A clip within
-    one context is a single pass. Windows that hide nothing are not run, and only the frames between
-    the first and the last that ever hide something get logits, in every step the same: a pass over a
-    window has one shape, however much of it is done.
+    Windows lie around what is hidden at first and stay there; those that hide nothing any more are not run. Of each
+    only the frames between the first and the last that ever hide something get logits: a pass over a window has one
+    shape, however much of it is done. Log-probabilities of overlapping windows are averaged with triangular weights,
+    flat at the ends of the clip, and normalised again; an average of log-probabilities does not sum to one. A clip
+    within one context is a single pass.
 
     Args:
         model: one pass over at most a context.
         context: frames in a window.
+        ever: bool (n_rows, n_frames), frames that may hide something in any step.
         batches: how many windows it is given at once; by default one by one.
-        ever: bool (n_rows, n_frames), frames that may hide something in any step; by default those of each call.
     """
-    batches = batches or Batches()
-    always = None if ever is None else ever.cpu()
+    batches, ever = batches or Batches(), ever.cpu()
+    placed = [window_starts(row, context) for row in ever]
+    extents = torch.ones_like(ever) if batches.whole else ever
 
     def predict(tokens: Tensor, hidden: Tensor) -> Iterator[Piece]:
         n_frames = tokens.shape[-1]
+        if hidden.shape != ever.shape:
+            raise ValueError(f"windows were placed for {tuple(ever.shape)} rows and frames, not {tuple(hidden.shape)}")
         length = min(context, n_frames)
-        now = hidden.cpu()
-        extents = torch.ones_like(now) if batches.whole else now if always is None else always
-        jobs = list(_jobs(now, extents, context, batches.size))
+        jobs = list(_jobs(hidden.cpu(), extents, placed, length, batches.size))
         inputs = (
             (torch.cat([tokens[job.rows, :, start : start + length] for start in job.starts]), job.wanted)
             for job in jobs
@@ -107,25 +124,33 @@ class _Job(NamedTuple):
     wanted: slice
 
 
-def _jobs(hidden: Tensor, ever: Tensor, context: int, size: int) -> Iterator[_Job]:
+def _jobs(hidden: Tensor, ever: Tensor, placed: Sequence[list[int]], length: int, size: int) -> Iterator[_Job]:
     """Row by row or group by group, the windows that hide something, from left to right.
 
     Args:
         hidden: bool (n_rows, n_frames), on the CPU, as is `ever`.
         ever: frames that may hide something in any step.
-        context: frames in a window.
+        placed: first frames of the windows of each row; rows that have the same are run together.
+        length: frames in a window.
         size: how many windows of single rows may be run at once.
     """
-    n_rows, n_frames = hidden.shape
-    for first in range(0, n_rows, size):
-        rows = slice(first, min(n_rows, first + size))
+    for rows in _alike(placed, size):
         now, always = hidden[rows].any(0), ever[rows].any(0)
-        busy = [start for start in window_starts(n_frames, context) if now[start : start + context].any()]
-        n_together = max(1, size // (rows.stop - first))
+        busy = [start for start in placed[rows.start] if now[start : start + length].any()]
+        n_together = max(1, size // (rows.stop - rows.start))
         for i in range(0, len(busy), n_together):
             starts = tuple(busy[i : i + n_together])
-            extents = [_extent(always[start : start + context]) for start in starts]
-            yield _Job(rows, starts, slice(min(e.start for e in extents), max(e.stop for e in extents)))
+            wanted = [_extent(always[start : start + length]) for start in starts]
+            yield _Job(rows, starts, slice(min(w.start for w in wanted), max(w.stop for w in wanted)))
+
+
+def _alike(placed: Sequence[list[int]], longest: int) -> Iterator[slice]:
+    """Runs of equal items, up to a length."""
+    first = 0
+    for i in range(1, len(placed) + 1):
+        if i == len(placed) or placed[i] != placed[first] or i - first == longest:
+            yield slice(first, i)
+            first = i
 
 
 def _extent(hidden: Tensor) -> slice:

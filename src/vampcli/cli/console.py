@@ -9,13 +9,17 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 from vampcli.errors import DeviceError, ExitCode, VampError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Progress = Callable[[int, int], None]
+"""Called with steps done and steps in all."""
+Bar = Callable[[str], AbstractContextManager[Progress | None]]
+"""Shows how far a recording is, by its title."""
 
 
 class Console:
@@ -56,19 +60,36 @@ class Console:
             drop_stdout()
 
     @contextmanager
-    def progress(self, title: str) -> Iterator[Callable[[int, int], None] | None]:
+    def progress(self, title: str) -> Iterator[Progress | None]:
         """A bar on a terminal, nothing anywhere else."""
+        with self.bars() as bar, bar(title) as progress:
+            yield progress
+
+    @contextmanager
+    def bars(self) -> Iterator[Bar]:
+        """The same for several recordings at once."""
         if self.quiet or not sys.stderr.isatty():
-            yield None
+            yield _no_bar
             return
         from rich.console import Console as RichConsole
         from rich.markup import escape
-        from rich.progress import Progress
+        from rich.progress import Progress as RichProgress
 
         # Results go to the real stdout: left to itself, rich would print them on its own console.
-        with Progress(console=RichConsole(stderr=True), transient=True, redirect_stdout=False) as bar:
-            task = bar.add_task(escape(title))
-            yield lambda step, total: bar.update(task, completed=step, total=total)
+        with RichProgress(console=RichConsole(stderr=True), transient=True, redirect_stdout=False) as drawn:
+
+            @contextmanager
+            def bar(title: str) -> Iterator[Progress | None]:
+                task = drawn.add_task(escape(title))
+                yield lambda step, total: drawn.update(task, completed=step, total=total)
+                drawn.remove_task(task)
+
+            yield bar
+
+
+@contextmanager
+def _no_bar(_title: str) -> Iterator[Progress | None]:
+    yield None
 
 
 def drop_stdout() -> None:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vampcli.cli.console import Console, report
+from vampcli.cli.lanes import LONGEST_S, Lanes
 from vampcli.cli.options import Common
 from vampcli.cli.outputs import Naming, check_outputs
 from vampcli.cli.pictures import pictured
 from vampcli.cli.pipes import PIPE, Pipes, pipes
-from vampcli.cli.scheme import Facts, Job, Opened, Scheme, Wanted
+from vampcli.cli.scheme import Facts, Job, Opened, Results, Scheme, Wanted
 from vampcli.cli.sources import Sources, sources
 from vampcli.errors import InputError, ModelError, UsageError, VampError
 
@@ -42,8 +43,7 @@ def run(scheme: Scheme, inputs: list[str]) -> None:
         if len(models := {job.wanted for job in jobs}) == 1:
             runner.outline(models.pop())  # a model that is not there is found before anything is read
         todo = [left for job in jobs if (left := _left(job, common)) is not None]
-        for job in todo:
-            runner.run(job)
+        runner.run(todo)
         runner.finish(len(jobs), len(jobs) - len(todo))
 
 
@@ -140,30 +140,58 @@ class _Runner:
         self.n_done = 0
         self.failures: list[VampError] = []
 
-    def run(self, job: Job) -> None:
-        began, common = time.monotonic(), self.scheme.common
+    def run(self, jobs: list[Job]) -> None:
+        with Lanes(self.console) as lanes:
+            for job in jobs:
+                opened = self._opened(job, lanes)
+                if opened is None:
+                    continue
+                make, tell = partial(self._made, opened), partial(self._told, opened)
+                if len(jobs) > 1 and (n := self._n_beside(opened)) > 1:
+                    lanes.start(n, make, tell)
+                else:
+                    lanes.finish()
+                    tell(make(self.console))
+
+    def _opened(self, job: Job, lanes: Lanes) -> Opened | None:
+        """Read a recording; None if that is all, or has failed."""
+        common = self.scheme.common
         try:
             check_outputs([*job.paths, *beside(job, common)], job.source, common.overwrite)
             self.piped.take_in(job.source)
             opened = self.scheme.open(job, self.outline(job.wanted))
         except (InputError, ModelError) as error:  # a token file may be of another model
+            lanes.finish()
             self._failed(job, error)
-            return
+            return None
         if common.dry_run:
             self._foretell(opened)
-            return
+            return None
+        return opened
+
+    def _n_beside(self, opened: Opened) -> int:
+        """How many recordings like this are made at once, a core each."""
+        length_s = opened.plan.n_canvas_samples / opened.clip.sample_rate
+        if not self.scheme.sounds or length_s > LONGEST_S or self.scheme.common.plot:  # matplotlib has one thread
+            return 1
+        return self._loaded(opened.job.wanted).batches.n_lanes
+
+    def _made(self, opened: Opened, console: Console) -> Results:
+        """Make and write the takes, then say so."""
+        began, job = time.monotonic(), opened.job
+        yield from self.scheme.make(partial(self._loaded, job.wanted), opened, console)
+        if opened.summary:
+            seeds = f"seed {job.seeds[0]}" if len(job.seeds) == 1 else f"seeds {job.seeds[0]} to {job.seeds[-1]}"
+            self._note(job, f"{opened.summary} made in {time.monotonic() - began:.1f} s, {seeds}", console)
+
+    def _told(self, opened: Opened, results: Results) -> None:
         try:
-            load = partial(self._loaded, job.wanted)
-            for path, seed, facts in self.scheme.make(load, opened, self.console):
+            for path, seed, facts in results:
                 self._tell(opened, path, seed, facts)
         except InputError as error:
-            self._failed(job, error)
-            return
-        self.n_done += 1
-        if not opened.summary:
-            return
-        seeds = f"seed {job.seeds[0]}" if len(job.seeds) == 1 else f"seeds {job.seeds[0]} to {job.seeds[-1]}"
-        self._note(job, f"{opened.summary} made in {time.monotonic() - began:.1f} s, {seeds}")
+            self._failed(opened.job, error)
+        else:
+            self.n_done += 1
 
     def _failed(self, job: Job, error: VampError) -> None:
         """Note a failure for the end, or stop with it."""
@@ -187,10 +215,10 @@ class _Runner:
                 self._tell(opened, path, seed, {"dry_run": True})
         n, model = len(job.seeds), job.wanted.model
         best = f", the best {keep} kept" if keep else ""
-        self._note(job, f"would make {opened.summary} with {model}: {n} take{'s' * (n != 1)}{best}")
+        self._note(job, f"would make {opened.summary} with {model}: {n} take{'s' * (n != 1)}{best}", self.console)
 
-    def _note(self, job: Job, text: str) -> None:
-        self.console.note(f"{job.title}: {text}" if self.many else text)
+    def _note(self, job: Job, text: str, console: Console) -> None:
+        console.note(f"{job.title}: {text}" if self.many else text)
 
     def _tell(self, opened: Opened, path: Path | None, seed: int, more: Facts) -> None:
         common = self.scheme.common

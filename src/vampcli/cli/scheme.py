@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 Facts = dict[str, Any]
 
-Results = Iterator[tuple[Path | None, int, Facts]]
+Result = tuple["Path | None", int, Facts]
 """What has been made: the file if there is one, the seed, and what there is to say of it."""
+
+Results = Iterator[Result]
 
 Load = Callable[[], "Model"]
 """Gives the model, which is loaded if it is not yet."""

@@ -62,7 +62,7 @@ def _filled(model: VampNet, clip: Tensor, mask: Tensor, seed: int) -> Tensor:
     config, device = model.config, model.codebooks.device
     stage = Stage.FINE if config.n_conditioning else Stage.COARSE
     made = fill(
-        windowed(model, config.context_frames),
+        windowed(model, config.context_frames, mask.any(0)[None]),
         clip.to(device),
         mask.to(device),
         [seed],
