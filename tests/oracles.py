@@ -174,7 +174,10 @@ def places_that_see_enough(frames: Sequence[int], n_frames: int, context: int) -
 
 
 def starts(hidden: Sequence[bool], context: int) -> list[int]:
-    """Give a window hidden frame after hidden frame while it can hold them all; then lay it around what it got."""
+    """Give a window hidden frame after hidden frame while it can hold them all; then lay it around what it got.
+
+    Nothing is rounded, as in contexts below 32.
+    """
     n_frames, shares = len(hidden), list[list[int]]()
     for frame in (i for i, is_hidden in enumerate(hidden) if is_hidden):
         if shares and places_that_see_enough([*shares[-1], frame], n_frames, context):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 
 import oracles
 from clips import QUICK, clip
-from vampcli.batches import Batches, Forward, Input, use_one_core
+from vampcli.batches import Batches, Forward, Input, _threads, one_core_threads
 from vampcli.config import PromptConfig
 from vampcli.engine import Model, load
 from vampcli.remake import generate
@@ -81,12 +80,18 @@ def test_a_thread_of_one_core_gives_what_all_cores_give() -> None:
     inputs = [*windows(3), *windows(2, 7)]
     alone = [forward(*given) for given in inputs]
     batches = Batches(1, 2)
-    with ThreadPoolExecutor(1, initializer=use_one_core) as pool:
+    with one_core_threads(1, "recording") as pool:
         assert torch.equal(torch.cat(pool.submit(logits, batches, inputs[:3], forward).result()), torch.cat(alone[:3]))
         assert torch.equal(torch.cat(pool.submit(logits, batches, inputs[3:], forward).result()), torch.cat(alone[3:]))
         seen.clear()
         pool.submit(logits, batches, inputs, forward).result()
     assert seen == [1, 1, 1, 2, 2]  # shapes are known by now
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_thread_of_one_core_knows_all_cores_whatever_others_do_when_it_starts() -> None:
+    with one_core_threads(1, "recording") as pool, _threads(1):
+        assert pool.submit(torch.get_num_threads).result() == 2
 
 
 @pytest.mark.usefixtures("two_threads")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -50,9 +51,9 @@ class Told:
 def test_who_is_slow_is_waited_for_and_errors_come_in_their_place(capsys: pytest.CaptureFixture[str]) -> None:
     told = Told()
     with Lanes(Console()) as lanes:
-        lanes.start(2, making("a", 0.2), told)
-        lanes.start(2, making("b", fails=True), told)
-        lanes.start(2, making("c"), told)
+        lanes.start(2, 1.0, making("a", 0.2), told)
+        lanes.start(2, 1.0, making("b", fails=True), told)
+        lanes.start(2, 1.0, making("c"), told)
     assert told.words == ["a0", "a1", "b0", "b1", "b is broken", "c0", "c1"]
     notes = [f"note {name}{i}" for name in "abc" for i in range(2)]
     assert capsys.readouterr().err.splitlines() == notes
@@ -74,7 +75,7 @@ def test_as_many_are_made_at_once_as_asked_for_and_few_wait() -> None:
 
     with Lanes(Console()) as lanes:
         for _ in range(12):
-            lanes.start(3, make, told)
+            lanes.start(3, 1.0, make, told)
             assert len(lanes.waiting) <= 6
     assert (most, len(told.words)) == (3, 12)
 
@@ -102,8 +103,8 @@ def test_who_breaks_off_calls_off_what_is_being_made() -> None:
 
     def broken_off() -> None:
         with Lanes(Console()) as lanes:
-            lanes.start(1, written, told)
-            lanes.start(1, making("waits"), told)
+            lanes.start(1, 1.0, written, told)
+            lanes.start(1, 1.0, making("waits"), told)
             time.sleep(0.05)
             raise KeyboardInterrupt
 
@@ -120,24 +121,108 @@ def test_what_is_no_input_error_ends_it() -> None:
         yield
 
     with pytest.raises(MemoryError), Lanes(Console()) as lanes:
-        lanes.start(2, make, Told())
+        lanes.start(2, 1.0, make, Told())
+
+
+def test_only_so_much_sound_is_made_at_once() -> None:
+    told = Told()
+    with Lanes(Console()) as lanes:
+        for name in "abcd":
+            lanes.start(4, 100.0, making(name, 0.05), told)
+            assert len(lanes.waiting) <= 2
+    assert len(told.words) == 8
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds of the recordings that are made beside others."""
+    seconds: list[float] = []
+    start = Lanes.start
+    monkeypatch.setattr(Lanes, "start", lambda *args: (seconds.append(args[2]), start(*args)))
+    return seconds
+
+
+@pytest.fixture
+def folder(song: Callable[..., Path], tmp_path: Path) -> Path:
+    """Five recordings of 1 to 2.3 s, and one that is none."""
+    folder = tmp_path / "songs"
+    folder.mkdir()
+    for i, name in enumerate("abdef"):
+        song(f"songs/{name}.wav", seconds=1 + i / 3, seed=i)
+    (folder / "c.wav").write_text("no sound")
+    return folder
+
+
+HOW = ("--span", "0.3-0.6", "--steps", 2, "--fine-steps", 1, "--seed", 3, "-n", 2)
 
 
 @pytest.mark.usefixtures("two_threads")
 def test_a_folder_is_what_its_files_are_one_by_one(
-    vamp: Callable[..., Ran], song: Callable[..., Path], tiny_folder: Path, tmp_path: Path
+    vamp: Callable[..., Ran], folder: Path, tiny_folder: Path, tmp_path: Path, started: list[float]
 ) -> None:
-    folder = tmp_path / "songs"
-    folder.mkdir()
-    paths = [song(f"songs/{name}.wav", seconds=1 + i / 3, seed=i) for i, name in enumerate("abcde")]
-    (folder / "bad.wav").write_text("no sound")
-    how = ("inpaint", "-m", tiny_folder, "--span", "0.3-0.6", "--steps", 2, "--fine-steps", 1, "--seed", 3, "-n", 2)
+    how = ("inpaint", "-m", tiny_folder, *HOW)
     together = vamp(*how, folder, "-o", tmp_path / "together")
     assert together.code == 3
     assert "5 of 6 done, 1 failed" in together.err
-    for path in paths:
+    assert len(started) == 5
+    for path in sorted(folder.glob("[!c].wav")):
         assert vamp(*how, path, "-o", tmp_path / "alone/").code == 0
+    assert len(started) == 5
     made = [Path(line) for line in together.out.splitlines()]
-    assert [path.name for path in made] == [f"{name}.inpaint.{seed}.wav" for name in "abcde" for seed in (3, 4)]
+    assert [path.name for path in made] == [f"{name}.inpaint.{seed}.wav" for name in "abdef" for seed in (3, 4)]
     for path in made:
         assert np.array_equal(sf.read(path)[0], sf.read(tmp_path / "alone" / path.name)[0])
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_long_ones_wait_and_all_is_told_in_order(
+    vamp: Callable[..., Ran],
+    folder: Path,
+    tiny_folder: Path,
+    tmp_path: Path,
+    started: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vampcli.cli.run.LONGEST_S", 1.9)
+    ran = vamp("inpaint", "-m", tiny_folder, *HOW, "--json", folder, "-o", tmp_path / "made")
+    told = [json.loads(line) for line in ran.out.splitlines()]
+    assert [Path(one["input"]).stem for one in told] == ["a", "a", "b", "b", "c", "d", "d", "e", "e", "f", "f"]
+    assert "error" in told[4]
+    assert [round(seconds, 1) for seconds in started] == [1.0, 1.3, 1.7]
+
+
+@pytest.mark.usefixtures("two_threads", "started")
+def test_fail_fast_stops_and_what_is_written_is_told(
+    vamp: Callable[..., Ran], folder: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    ran = vamp("inpaint", "-m", tiny_folder, *HOW, "--fail-fast", folder, "-o", tmp_path / "made")
+    assert ran.code == 3
+    assert "c.wav" in ran.err
+    assert sorted(map(Path, ran.out.splitlines())) == sorted((tmp_path / "made").iterdir())
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("how", [("--keep", 1), ("--skip-existing",), ("--sidecar",)])
+def test_options_that_concern_files_hold_beside_others(
+    vamp: Callable[..., Ran], folder: Path, tiny_folder: Path, tmp_path: Path, how: tuple[object, ...]
+) -> None:
+    (folder / "c.wav").unlink()
+    ran = vamp("inpaint", "-m", tiny_folder, *HOW, *how, folder, "-o", tmp_path / "made")
+    assert ran.code == 0, ran.err
+    written = [Path(line) for line in ran.out.splitlines()]
+    assert len(written) == (5 if "--keep" in how else 10)
+    assert all(path.is_file() for path in written)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_token_files_are_brought_back_beside_each_other(
+    vamp: Callable[..., Ran], folder: Path, tiny_folder: Path, tmp_path: Path, started: list[float]
+) -> None:
+    (folder / "c.wav").unlink()
+    small = ("compress", "-m", tiny_folder, "-o", tmp_path / "small", "--name", "{stem}.vamp")
+    assert vamp(*small, folder).code == 0
+    back = vamp("compress", "-m", tiny_folder, tmp_path / "small", "-o", tmp_path / "back")
+    assert back.code == 0, back.err
+    assert len(started) == 10
+    again = vamp("replay", *back.out.split(), "-o", tmp_path / "again")
+    assert again.code == 0, again.err

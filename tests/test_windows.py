@@ -54,6 +54,36 @@ def test_windows_lie_around_what_is_hidden(n_frames: int, context: int, share: f
             assert set(starts) & set(oracles.places_that_see_enough([frame], n_frames, context))
 
 
+@pytest.mark.parametrize("share", [0.01, 0.1, 1.0])
+@pytest.mark.parametrize(("n_frames", "context"), [(700, 173), (900, 64), (1722, 575), (80, 96)])
+def test_long_windows_let_all_see_enough_and_are_hardly_more(n_frames: int, context: int, share: float) -> None:
+    for seed in range(5):
+        hidden = random_mask(1, n_frames, share, seed)[0]
+        starts, fewest = window_starts(hidden, context), oracles.starts(hidden.tolist(), context)
+        for frame in hidden.nonzero()[:, 0].tolist():
+            assert set(starts) & set(oracles.places_that_see_enough([frame], n_frames, context))
+        assert len(fewest) <= len(starts) <= 1.15 * len(fewest) + 1
+
+
+def test_prompts_that_differ_a_little_have_the_same_windows() -> None:
+    """Periods of 16 frames, each take with an offset of its own."""
+    placed = []
+    for offset in range(16):
+        hidden = torch.ones(1722, dtype=torch.bool)
+        hidden[offset::16] = False
+        placed.append(window_starts(hidden, 575))
+    assert len({tuple(starts) for starts in placed}) <= 2
+
+
+def test_what_was_not_to_be_hidden_must_not_be() -> None:
+    ever = torch.zeros(1, 20, dtype=torch.bool)
+    ever[:, 3:6] = True
+    tokens, now = torch.zeros(1, 3, 20, dtype=torch.int64), torch.zeros(1, 20, dtype=torch.bool)
+    now[:, 6] = True
+    with pytest.raises(ValueError, match="was not when windows were placed"):
+        list(windowed(MODEL, 8, ever)(tokens, now))
+
+
 def test_no_fewer_windows_would_do() -> None:
     n_frames, context, counts = 26, 8, set()
     for seed in range(30):

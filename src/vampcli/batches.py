@@ -71,42 +71,46 @@ class Batches:
         return self._side_by_side(forward, inputs)
 
     def _on_one_core(self, forward: Forward, inputs: Iterator[Input]) -> Iterator[Tensor]:
-        for tokens, wanted in inputs:
-            with _threads(1) as n_threads:
-                n_right = 1 if self._is_same(forward, tokens, wanted, n_threads) else n_threads
-                with _threads(n_right):
-                    logits = forward(tokens, wanted)
-            yield logits
+        with _threads(1) as n_threads:
+            for tokens, wanted in inputs:
+                is_same, logits = self._compared(forward, tokens, wanted, n_threads)
+                if logits is None:
+                    with _threads(1 if is_same else n_threads):
+                        logits = forward(tokens, wanted)
+                yield logits
 
     def _side_by_side(self, forward: Forward, inputs: Iterator[Input]) -> Iterator[Tensor]:
         waiting: deque[Future[Tensor]] = deque()
         with _threads(1) as n_threads, _cancelled(waiting):  # the caller works on what it is given while the lanes run
             for tokens, wanted in inputs:
-                if self._is_same(forward, tokens, wanted, n_threads):
+                is_same, logits = self._compared(forward, tokens, wanted, n_threads)
+                if is_same and logits is None:
                     waiting.append(self._pool.submit(_pass, forward, tokens, wanted))
                     if len(waiting) > self.n_lanes:
                         yield waiting.popleft().result()
-                else:
-                    while waiting:
-                        yield waiting.popleft().result()
+                    continue
+                while waiting:
+                    yield waiting.popleft().result()
+                if logits is None:
                     with _threads(n_threads):
                         logits = forward(tokens, wanted)
-                    yield logits
+                yield logits
             while waiting:
                 yield waiting.popleft().result()
 
-    def _is_same(self, forward: Forward, tokens: Tensor, wanted: slice, n_threads: int) -> bool:
-        """Whether a pass of this shape gives the same bits on one core as on all."""
-        shape = (*tokens.shape, wanted.stop - wanted.start, n_threads)
+    def _compared(self, forward: Forward, tokens: Tensor, wanted: slice, n_threads: int) -> tuple[bool, Tensor | None]:
+        """Whether a pass of this shape gives the same bits on one core as on all; the first one's logits."""
+        shape, logits = (*tokens.shape, wanted.stop - wanted.start, n_threads), None
         if shape not in self._same:
             alone = self._pool.submit(_pass, forward, tokens, wanted).result()
             with _threads(n_threads):
-                self._same[shape] = torch.equal(alone, forward(tokens, wanted))
-        return self._same[shape]
+                logits = forward(tokens, wanted)
+            self._same[shape] = torch.equal(alone, logits)
+        return self._same[shape], logits
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self.n_lanes, "lane", _use_one_thread)
+        return ThreadPoolExecutor(self.n_lanes, "lane", _set_threads, (1,))
 
 
 class _Here(threading.local):
@@ -116,14 +120,19 @@ class _Here(threading.local):
 _here = _Here()
 
 
-def use_one_core() -> None:
-    """Let this thread run windows on one core, since others like it use the others; with the same result to the bit."""
+def one_core_threads(n: int, name: str) -> ThreadPoolExecutor:
+    """Threads that run windows on one core each, since the others use the others; with the same results to the bit."""
+    return ThreadPoolExecutor(n, name, _use_one_core, (torch.get_num_threads(),))
+
+
+def _use_one_core(n_threads: int) -> None:
+    _set_threads(n_threads)  # for all that is no window
     _here.one_core = True
 
 
-def _use_one_thread() -> None:
-    torch.get_num_threads()  # in a new thread this takes over the number of the others, and must come first
-    torch.set_num_threads(1)
+def _set_threads(n: int) -> None:
+    torch.get_num_threads()  # a new thread takes over what any other set last, and not before it is asked
+    torch.set_num_threads(n)
 
 
 def _pass(forward: Forward, tokens: Tensor, wanted: slice) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,19 +26,18 @@ def replacing(path: Path, overwrite: bool = False) -> Iterator[Path]:
         raise InputError(f"{path} exists", "replace it with overwrite, or name another file")
     temp = None
     try:
-        descriptor, temp = tempfile.mkstemp(prefix=f".{path.stem[:40]}.", suffix=path.suffix, dir=path.parent)
-        os.close(descriptor)
-        os.chmod(temp, 0o666 & ~_umask())
-        yield Path(temp)
+        temp = _new_file(path)
+        yield temp
         os.replace(temp, path)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error}", "is the disk full, the folder there and writable?") from error
     finally:
-        if temp is not None and os.path.exists(temp):
-            os.unlink(temp)
+        if temp is not None and temp.exists():
+            temp.unlink()
 
 
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+def _new_file(path: Path) -> Path:
+    """An empty file beside a path, with the rights that any new file gets (as those of `tempfile` do not)."""
+    temp = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(8)}{path.suffix}")
+    os.close(os.open(temp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    return temp

@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ParamSpec, TypeVar
 
@@ -25,6 +25,8 @@ Bar = Callable[[str], AbstractContextManager[Progress | None]]
 class Console:
     """Prints notes to stderr and results to stdout, as loudly as asked."""
 
+    _drawn: Any = None  # rich's bars, while there are any
+
     def __init__(self, quiet: bool = False, verbose: bool = False) -> None:
         self.quiet = quiet
         level = logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING
@@ -37,6 +39,19 @@ class Console:
         """Tell people something, unless they asked for quiet."""
         if not self.quiet:
             sys.stderr.write(text + "\n")
+
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Show people a table, unless they asked for quiet."""
+        if self.quiet:
+            return
+        from rich.console import Console as RichConsole
+        from rich.table import Table
+
+        shown = Table(*heads, box=None)
+        for row in rows:
+            shown.add_row(*row)
+        width = None if sys.stderr.isatty() else 10_000  # a file has no edge to wrap at
+        RichConsole(stderr=True, markup=False, width=width).print(shown)
 
     def result(self, value: str | dict[str, Any]) -> None:
         """Give a path or a JSON object to machines, at once.
@@ -52,12 +67,26 @@ class Console:
             content = line.encode(sys.stdout.encoding, "backslashreplace")
         try:
             sys.stdout.flush()
-            sys.stdout.buffer.write(content)
-            sys.stdout.buffer.flush()
+            with self._bars_away():
+                sys.stdout.buffer.write(content)
+                sys.stdout.buffer.flush()
         except OSError as error:
             if not isinstance(error, BrokenPipeError):
                 self.note(f"vamp: nothing more is printed: {error.strerror}")
             drop_stdout()
+
+    @contextmanager
+    def _bars_away(self) -> Iterator[None]:
+        """Bars on the same terminal would be drawn over what is printed among them."""
+        drawn = self._drawn if sys.stdout.isatty() else None
+        if drawn is None:
+            yield
+            return
+        drawn.stop()
+        try:
+            yield
+        finally:
+            drawn.start()
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Progress | None]:
@@ -81,10 +110,16 @@ class Console:
             @contextmanager
             def bar(title: str) -> Iterator[Progress | None]:
                 task = drawn.add_task(escape(title))
-                yield lambda step, total: drawn.update(task, completed=step, total=total)
-                drawn.remove_task(task)
+                try:
+                    yield lambda step, total: drawn.update(task, completed=step, total=total)
+                finally:
+                    drawn.remove_task(task)
 
-            yield bar
+            self._drawn = drawn
+            try:
+                yield bar
+            finally:
+                self._drawn = None
 
 
 @contextmanager

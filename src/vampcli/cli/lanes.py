@@ -16,6 +16,8 @@ from vampcli.cli.scheme import Result, Results
 LONGEST_S = 60.0
 """Longer recordings keep all cores busy by themselves, and side by side they would need much memory."""
 
+_MOST_S = 240.0  # of sound at once
+
 Make = Callable[[Console], Results]
 """Makes a recording's takes, and says to a console what there is to say."""
 
@@ -41,14 +43,23 @@ class Lanes(AbstractContextManager["Lanes"]):
         self._stop, self._open = Event(), ExitStack()
         self._pool: ThreadPoolExecutor | None = None
 
-    def start(self, n: int, make: Make, tell: Tell) -> None:
-        """Make a recording beside others, `n` at a time, and tell of what has been made."""
+    def start(self, n: int, seconds: float, make: Make, tell: Tell) -> None:
+        """Make a recording beside others, `n` at a time, and tell of what has been made.
+
+        Args:
+            n: cores to use.
+            seconds: of sound, as long as which it needs memory.
+            make: makes it, on another thread.
+            tell: tells of it, on this one.
+        """
         if self._pool is None:
-            from vampcli.batches import use_one_core
+            from vampcli.batches import one_core_threads
 
             self._bar = self._open.enter_context(self.console.bars())
-            self._pool = self._open.enter_context(ThreadPoolExecutor(n, "recording", use_one_core))
-        recording = _Recording(tell, _Held(self.console, self._bar, self._stop))
+            self._pool = self._open.enter_context(one_core_threads(n, "recording"))
+        while self.waiting and sum(other.seconds for other in self.waiting) + seconds > _MOST_S:
+            self._tell_first()
+        recording = _Recording(seconds, tell, _Held(self.console, self._bar, self._stop))
         recording.done = self._pool.submit(recording.make, make, self._stop)
         self.waiting.append(recording)
         while self.waiting and (len(self.waiting) > 2 * n or self.waiting[0].done.done()):
@@ -73,9 +84,11 @@ class Lanes(AbstractContextManager["Lanes"]):
             self._stop.set()
             for recording in self.waiting:
                 recording.done.cancel()
-            self._open.close()
-            for recording in self.waiting:  # files that are there are named
-                recording.told(whole=False)
+            try:
+                self._open.close()
+            finally:  # somebody may be in a hurry; files that are there are named
+                for recording in self.waiting:
+                    recording.told(whole=False)
 
 
 class _Recording:
@@ -83,8 +96,8 @@ class _Recording:
 
     done: Future[None]
 
-    def __init__(self, tell: Tell, console: _Held) -> None:
-        self._tell, self._console = tell, console
+    def __init__(self, seconds: float, tell: Tell, console: _Held) -> None:
+        self.seconds, self._tell, self._console = seconds, tell, console
         self._results: deque[Result] = deque()
 
     def make(self, make: Make, stop: Event) -> None:

@@ -167,7 +167,9 @@ MarginFrames = Annotated[
 ]
 Context = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option(help="How much the models see on each side.", show_default="all they can", rich_help_panel=WHERE),
+    typer.Option(
+        help="How much the models see on each side, at most.", show_default="all they can", rich_help_panel=WHERE
+    ),
 ]
 
 

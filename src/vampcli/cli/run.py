@@ -146,9 +146,9 @@ class _Runner:
                 opened = self._opened(job, lanes)
                 if opened is None:
                     continue
-                make, tell = partial(self._made, opened), partial(self._told, opened)
-                if len(jobs) > 1 and (n := self._n_beside(opened)) > 1:
-                    lanes.start(n, make, tell)
+                make, tell, seconds = partial(self._made, opened), partial(self._told, opened), _seconds(opened)
+                if (n := self._n_cores(opened.job, seconds)) > 1 and len(jobs) >= n:  # fewer would leave cores idle
+                    lanes.start(n, seconds, make, tell)
                 else:
                     lanes.finish()
                     tell(make(self.console))
@@ -169,12 +169,11 @@ class _Runner:
             return None
         return opened
 
-    def _n_beside(self, opened: Opened) -> int:
-        """How many recordings like this are made at once, a core each."""
-        length_s = opened.plan.n_canvas_samples / opened.clip.sample_rate
-        if not self.scheme.sounds or length_s > LONGEST_S or self.scheme.common.plot:  # matplotlib has one thread
+    def _n_cores(self, job: Job, seconds: float) -> int:
+        """How many recordings like this may be made at once, a core each."""
+        if not self.scheme.sounds or self.scheme.common.plot or seconds > LONGEST_S:  # matplotlib has one thread
             return 1
-        return self._loaded(opened.job.wanted).batches.n_lanes
+        return self._loaded(job.wanted).batches.n_lanes
 
     def _made(self, opened: Opened, console: Console) -> Results:
         """Make and write the takes, then say so."""
@@ -272,3 +271,8 @@ class _Runner:
             report(error)
         if self.failures:
             raise SystemExit(int(self.failures[0].exit_code))
+
+
+def _seconds(opened: Opened) -> float:
+    """Of the recording, or of what becomes of it if that is longer."""
+    return max(opened.plan.n_canvas_samples, opened.clip.n_samples) / opened.clip.sample_rate

@@ -23,7 +23,7 @@ class Inpaint:
     Attributes:
         places: the spans.
         margin: frames hidden around a span, since their tokens have heard it.
-        context_s: how much the models see on each side, at most their context, which is the default.
+        context_s: how much the models see on each side, at most; by default what their windows hold beside the span.
     """
 
     places: Places
