@@ -41,9 +41,10 @@ free-music: .venv/run.stamp  ## fetch free music (Debian packages, gigabytes) an
 evaluate: .venv/run.stamp  ## measure a model on the held-out pieces (after free-music); MODEL=mini, a name or folder
 	$(BIN)/pip install --quiet --no-deps musicnn
 	for what in codec tokens inpaint; do \
-	  $(BIN)/vamp evaluate $$what -m $(MODEL) --table configs/free-music.tsv --root data/root || exit; done
+	  $(BIN)/vamp eval $$what -m $(MODEL) --table configs/free-music.tsv --root data/root || exit; done
 
 promote-mini: .venv/run.stamp  ## make NEW=folder the embedded model, if every changed part is better on validation
+	$(BIN)/vamp eval self-check -m $(NEW) --table configs/free-music.tsv --root data/root
 	$(BIN)/vamp train promote $(NEW) --into checkpoints/mini --codec configs/mini-codec.toml \
 	  --coarse configs/mini-coarse.toml --fine configs/mini-fine.toml $(ARGS)
 	git commit --message "Promote mini" -- checkpoints/mini

@@ -1,4 +1,4 @@
-"""`vamp evaluate`: one JSON object, and what is wrong said first."""
+"""`vamp eval`: one JSON object, and what is wrong said first."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Song = Callable[..., Path]
 def test_codec_of_a_folder(vamp: Vamp, song: Song, tiny_folder: Path) -> None:
     song("a.wav", seconds=1)
     folder = song("b.wav", seconds=2, rate=22050, n_channels=2).parent
-    ran = vamp("evaluate", "codec", "-m", tiny_folder, "--codebooks", "5", "--opus", "", "--limit-s", 1, folder)
+    ran = vamp("eval", "codec", "-m", tiny_folder, "--codebooks", "5", "--opus", "", "--limit-s", 1, folder)
     assert ran.code == 0, ran.err
     figures = json.loads(ran.out)
     assert [piece["name"] for piece in figures["pieces"]] == ["a.wav", "b.wav"]
@@ -34,15 +34,15 @@ def test_tokens_of_a_table(vamp: Vamp, song: Song, tiny_folder: Path, tmp_path: 
     table = tmp_path / "music.tsv"
     rows = [f"p\t{name}\tCC0-1.0\t{split}\tme" for name, split in (("a.wav", "test"), ("missing.wav", "train"))]
     table.write_text("\n".join(["package\tpath\tlicence\tsplit\tauthor", *rows]))
-    ran = vamp("evaluate", "tokens", "-m", tiny_folder, "--table", table, "-d", "cpu")
+    ran = vamp("eval", "tokens", "-m", tiny_folder, "--table", table, "-d", "cpu")
     assert ran.code == 0, ran.err
     figures = json.loads(ran.out)
     assert figures["coarse"]["n_windows"] == 1
     assert [row["ratio"] for row in figures["fine"]["by_ratio"]] == [0.1, 0.3, 0.5, 0.7, 0.9]
-    ran = vamp("evaluate", "tokens", "-m", tiny_folder, "--table", table, "--split", "train")
+    ran = vamp("eval", "tokens", "-m", tiny_folder, "--table", table, "--split", "train")
     assert (ran.code, ran.out) == (3, "")
     assert "1 of 1 files are missing" in ran.err
-    assert vamp("evaluate", "tokens", "--table", table, "--split", "val").code == 3
+    assert vamp("eval", "tokens", "--table", table, "--split", "val").code == 3
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,13 @@ def test_tokens_of_a_table(vamp: Vamp, song: Song, tiny_folder: Path, tmp_path: 
     ],
 )
 def test_options_that_contradict_each_other(vamp: Vamp, options: list[str], fact: str) -> None:
-    ran = vamp("evaluate", "codec", *options)
+    ran = vamp("eval", "codec", *options)
     assert (ran.code, ran.out) == (2, "")
     assert fact in ran.err
 
 
 def test_more_codebooks_than_there_are(vamp: Vamp, song: Song, tiny_folder: Path) -> None:
-    ran = vamp("evaluate", "codec", "-m", tiny_folder, "--codebooks", "1,6", song())
+    ran = vamp("eval", "codec", "-m", tiny_folder, "--codebooks", "1,6", song())
     assert ran.code == 2
     assert "1 to 5" in ran.err
 
@@ -71,7 +71,7 @@ def test_inpaint_names_the_package_before_any_work(
 ) -> None:
     path = song()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    ran = vamp("evaluate", "inpaint", "-m", tiny_folder, path)
+    ran = vamp("eval", "inpaint", "-m", tiny_folder, path)
     assert (ran.code, ran.out) == (4, "")
     assert "pip install --no-deps musicnn" in ran.err
 
@@ -80,7 +80,7 @@ def test_recordings_too_short_for_excerpts(
     vamp: Vamp, song: Song, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vampcli.evaluate.musicnn.load_weights", dict)
-    ran = vamp("evaluate", "inpaint", "-m", tiny_folder, song(seconds=3))
+    ran = vamp("eval", "inpaint", "-m", tiny_folder, song(seconds=3))
     assert (ran.code, ran.out) == (3, "")
     assert "0 excerpts of 15 s are in 1 recordings" in ran.err
 

@@ -45,7 +45,7 @@ BESIDE = {"train": {"engine", "cli"}, "evaluate": {"cli", "train"}}  # beside th
 # Who alone may import what.
 OUTSIDE = {
     "soundfile": {"audio"},
-    "librosa": {"beats"},
+    "librosa": {"beats", "evaluate"},
     "dac": {"codec", "train"},
     "safetensors": {"checkpoint", "tokens", "lora", "train"},
     "pickle": {"convert"},

@@ -32,6 +32,7 @@ SHELL = f'vamp() {{ {shlex.quote(sys.executable)} -m vampcli "$@"; }}\n'
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of what the README talks about, as the working folder."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
     (tmp_path / "tests/data").mkdir(parents=True)
     (tmp_path / "tests/data/official").symlink_to(ROOT / "tests/data/official")
     monkeypatch.chdir(tmp_path)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from vampcli.errors import UsageError
+from vampcli.errors import InputError, UsageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 T = TypeVar("T")
 
@@ -20,6 +27,22 @@ _WANTED = {
     tuple: "a list",
     dict: "a table",
 }
+
+
+def read(path: Path, cls: type[T], kind_of: Callable[[type], str] | None = None) -> T:
+    """Read a TOML file into a dataclass, as `built` does.
+
+    Raises:
+        InputError: the file cannot be read.
+        UsageError: it is not TOML, holds an unknown key or lacks one; the message names it.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not TOML: {error}") from error
+    return built(cls, table, str(path), kind_of)
 
 
 def built(cls: type[T], table: Mapping[str, Any], where: str, kind_of: Callable[[type], str] | None = None) -> T:

@@ -1,4 +1,4 @@
-"""`vamp evaluate`: the figures of a model card, on recordings that the model has not seen."""
+"""`vamp eval`: the figures of a model card, on recordings that the model has not seen."""
 
 from __future__ import annotations
 
@@ -8,28 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from vampcli.cli import experiment, selfcheck
 from vampcli.cli import options as o
 from vampcli.cli.console import Console, guarded
+from vampcli.cli.recordings import Audio, Root, Split, Table, files_of
 from vampcli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from vampcli.evaluate.clips import Clip
 
 app = typer.Typer(help="Measure a model on recordings; one JSON object on stdout.", no_args_is_help=True)
+app.command()(experiment.run)
+app.command()(selfcheck.self_check)
 
-Audio = Annotated[
-    Optional[list[Path]],  # noqa: UP045
-    typer.Argument(metavar="[AUDIO]...", help="Sound files and folders of them."),
-]
-Table = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option(help="Music table (TSV with path and split) instead of AUDIO."),
-]
-Root = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option(help="Folder that the table's paths start from.", show_default="the table's"),
-]
-Split = Annotated[str, typer.Option(help="Which rows of the table.")]
 Limit = Annotated[
     Optional[float],  # noqa: UP045
     typer.Option("--limit-s", min=1.0, help="Only the first seconds of each recording.", show_default="all"),
@@ -56,11 +47,11 @@ def codec(
 ) -> None:
     """Mel error, SI-SDR, use of the codes, speed on one thread and clicks of a codec, beside Opus and itself untrained.
 
-    Example: vamp evaluate codec -m mini --limit-s 60 held-out/
+    Example: vamp eval codec -m mini --limit-s 60 held-out/
     """
     console = Console(quiet, verbose)
     kept, rates = _numbers("--codebooks", codebooks, int), _numbers("--opus", opus, float)
-    files = _files(audio or [], table, root, split)
+    files = files_of(audio or [], table, root, split)
     from vampcli import library
     from vampcli.evaluate.codec import evaluate_codec, load_codec, untrained
     from vampcli.evaluate.opus import is_installed
@@ -94,10 +85,10 @@ def tokens(
 ) -> None:
     """Cross entropy and accuracy of coarse and fine by share of hidden tokens, beside guesses that need no learning.
 
-    Example: vamp evaluate tokens -m mini held-out/
+    Example: vamp eval tokens -m mini held-out/
     """
     console = Console(quiet, verbose)
-    files = _files(audio or [], table, root, split)
+    files = files_of(audio or [], table, root, split)
     import torch
 
     from vampcli.codec.ranges import encode_long
@@ -132,10 +123,10 @@ def inpaint(
 
     Needs the weights in the package musicnn: pip install --no-deps musicnn
 
-    Example: vamp evaluate inpaint -m mini -n 16 held-out/
+    Example: vamp eval inpaint -m mini -n 16 held-out/
     """
     console = Console(quiet, verbose)
-    files = _files(audio or [], table, root, split)
+    files = files_of(audio or [], table, root, split)
     from vampcli.config import SamplingConfig
     from vampcli.engine import load
     from vampcli.evaluate import inpaint as inpainting
@@ -150,25 +141,6 @@ def inpaint(
     with console.progress("re-making") as progress:
         figures = inpainting.evaluate_inpaint(loaded, cuts, weights, config, seed, progress)
     console.result({"model": model, "steps": steps, "seed": seed, **_rounded(figures)})
-
-
-def _files(audio: list[Path], table: Path | None, root: Path | None, split: str) -> list[Path]:
-    """The recordings somebody named, all of which exist."""
-    if bool(audio) == (table is not None):
-        raise UsageError("nothing to measure on" if not audio else "both AUDIO and --table", "name files, or one table")
-    if table is None and root is not None:
-        raise UsageError("--root without --table", "leave it out, or name the table")
-    from vampcli.evaluate.clips import require_files
-    from vampcli.recordings import expand, pieces_of_table
-
-    if table is None:
-        files = expand([str(path) for path in audio])
-    else:
-        files = [piece.path for piece in pieces_of_table(table, root or table.parent, split)]
-        if not files:
-            raise InputError(f"{table} has no row of the split {split!r}", "choose another --split")
-    require_files(files)
-    return files
 
 
 def _clips(console: Console, files: list[Path], sample_rate: int, limit_s: float | None) -> Iterator[Clip]:

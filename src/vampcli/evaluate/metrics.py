@@ -15,6 +15,8 @@ Scales = tuple[tuple[int, int], ...]
 MEL_SCALES: Scales = ((64, 10), (128, 20), (256, 40), (512, 80), (1024, 160), (2048, 320))
 """Windows in samples and bands of the mel error that model cards state."""
 
+SPECTRAL_SCALES = (512, 1024, 2048, 4096)
+
 _BLOCK = 2**17  # how many samples of a whole piece are looked at together
 
 
@@ -108,6 +110,26 @@ def _magnitudes(made: Tensor, target: Tensor, n_fft: int) -> Iterator[tuple[Tens
     for first in range(0, n_frames, step):
         place = slice(first * hop, (min(first + step, n_frames) - 1) * hop + n_fft)
         yield stft(made[None, place], n_fft, False).abs(), stft(target[None, place], n_fft, False).abs()
+
+
+def spectral_distance(made: Tensor, target: Tensor) -> float:
+    """Mean absolute difference of log magnitude spectra of the full band, mean over windows of 512 to 4096 samples.
+
+    Args:
+        made: float32 (n_samples,), brought to the target's RMS first.
+        target: the same.
+
+    Returns:
+        In units of 20 dB; magnitudes are floored at 1e-5.
+    """
+    made, errors = level_matched(made, target), []
+    for n_fft in SPECTRAL_SCALES:
+        total, count = 0.0, 0
+        for a, b in _magnitudes(made, target, n_fft):
+            difference = (a.clamp(min=1e-5).log10() - b.clamp(min=1e-5).log10()).abs()
+            total, count = total + float(difference.sum(dtype=torch.float64)), count + difference.numel()
+        errors.append(total / count)
+    return sum(errors) / len(errors)
 
 
 def piece_spectral_convergence(made: Tensor, target: Tensor, n_fft: int = 4096) -> float:

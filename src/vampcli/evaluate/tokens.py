@@ -17,16 +17,22 @@ RATIOS = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
 def evaluate_tokens(
-    model: VampNet, pieces: Sequence[Tensor], n_windows: int = 4, ratios: Sequence[float] = RATIOS, seed: int = 0
+    model: VampNet,
+    pieces: Sequence[Tensor],
+    n_windows: int = 4,
+    ratios: Sequence[float] = RATIOS,
+    seed: int = 0,
+    n_frames: int | None = None,
 ) -> dict[str, Any]:
     """Hide tokens at random, and see what a model makes of them.
 
     Args:
         model: coarse or fine.
-        pieces: int64 (n_codebooks or more, n_frames) each; those shorter than the model's context are left out.
-        n_windows: how many contexts of each piece, spread evenly.
+        pieces: int64 (n_codebooks or more, n_frames) each; those shorter than a window are left out.
+        n_windows: how many of each piece, spread evenly.
         ratios: shares of the predicted codebooks' tokens to hide.
         seed: of the masks, the same for every ratio.
+        n_frames: of a window; the model's context by default.
 
     Returns:
         For each ratio the model's cross entropy in nats and accuracies; the same for guessing by how often each
@@ -34,18 +40,18 @@ def evaluate_tokens(
         kept token of the same codebook is right, the earlier of two equally near.
     """
     config = model.config
+    n_frames = n_frames or config.context_frames
     counts = torch.stack([_counts(piece[config.n_conditioning : config.n_codebooks], config) for piece in pieces])
     windows, unigrams = [], []
     for piece, own in zip(pieces, counts, strict=True):
-        found = spread(piece[: config.n_codebooks], config.context_frames, n_windows)
+        found = spread(piece[: config.n_codebooks], n_frames, n_windows)
         others = counts.sum(0) - own + 1
         windows += found
         unigrams += [(others / others.sum(1, keepdim=True)).log()] * len(found)
-    n_frames = config.context_frames * len(windows)
     if not windows:
         return {"n_windows": 0, "n_frames": 0, "by_ratio": []}
     rows = [{"ratio": ratio, **_at_ratio(model, windows, unigrams, ratio, seed)} for ratio in ratios]
-    return {"n_windows": len(windows), "n_frames": n_frames, "by_ratio": rows}
+    return {"n_windows": len(windows), "n_frames": n_frames * len(windows), "by_ratio": rows}
 
 
 def spread(tokens: Tensor, length: int, n: int) -> list[Tensor]:

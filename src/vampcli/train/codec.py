@@ -202,7 +202,7 @@ class CodecTask(Task):
         """Mel error, tonal figures and code use of whole-quantiser reconstructions of 2 s clips.
 
         The mel error is that of model cards, each clip brought to the original's RMS, but of excerpts: whole pieces
-        take minutes, and `vamp evaluate codec` measures them.
+        take minutes, and `vamp eval codec` measures them.
         """
         clips = self.validation_clips.to(self.device).float() / 32768
         codes = [self.codec.encode(clip) for clip in clips]

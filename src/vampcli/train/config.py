@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -10,15 +9,10 @@ from typing import TypeVar
 from vampcli import codec as codecs
 from vampcli.codec.dac import DacConfig
 from vampcli.codec.magnitude import MagnitudeConfig
-from vampcli.errors import InputError, UsageError
+from vampcli.errors import UsageError
 from vampcli.model import VampNetConfig
-from vampcli.tables import built
+from vampcli.tables import read
 from vampcli.train.discriminators import DiscriminatorConfig
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 T = TypeVar("T")
 
@@ -187,10 +181,4 @@ def load_run(path: Path, run_type: type[T]) -> T:
         InputError: the file cannot be read.
         UsageError: it is not TOML, holds an unknown key or lacks one; the message names it.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not TOML: {error}") from error
-    return built(run_type, table, str(path), codecs.kind_of)
+    return read(path, run_type, codecs.kind_of)

@@ -40,7 +40,7 @@ def validate(run: CodecRun | TokenRun, folder: Path, device: torch.device | None
 def _codec_task(run: CodecRun, folder: Path) -> Task:
     codec = checkpoint.load_parts(folder, torch.device("cpu"), torch.float32).codec
     if not isinstance(codec, MagnitudeCodec | DacCodec):
-        raise ModelError(f"{folder} has a kind of codec that no run trains", "vamp evaluate codec measures any kind")
+        raise ModelError(f"{folder} has a kind of codec that no run trains", "vamp eval codec measures any kind")
     task = CodecTask(replace(run, codec=codec.config, start=""))
     task.get_submodule("codec").load_state_dict(codec.state_dict())
     return task

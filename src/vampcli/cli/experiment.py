@@ -1,0 +1,150 @@
+"""`vamp eval run`: excerpts made anew under many conditions, measured, as a table and plots."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from vampcli.cli import options as o
+from vampcli.cli.console import Console, Progress, guarded
+from vampcli.cli.recordings import Audio, Root, Split, Table, files_of
+from vampcli.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from vampcli.engine import Model
+    from vampcli.evaluate.excerpts import Place
+    from vampcli.evaluate.experiment import Experiment
+    from vampcli.evaluate.summary import Row
+    from vampcli.evaluate.trial import Record
+
+
+@guarded
+def run(
+    experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="TOML file that names conditions.")],
+    audio: Audio = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of records, table and plots.")] = Path("eval"),
+    model: o.ModelName = "mini",
+    table: Table = None,
+    root: Root = None,
+    split: Split = "test",
+    reference: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option(help="Other real music, that distances are measured to: a file or folder, or several."),
+    ] = None,
+    reference_split: Annotated[str, typer.Option(help="The same: rows of the table.")] = "",
+    n_excerpts: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("-n", "--excerpts", min=1, help="How many, of all recordings.", show_default="the file's"),
+    ] = None,
+    device: o.Device = "auto",
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Make excerpts anew under the conditions of a TOML file, and measure what came of it.
+
+    Goes on where an earlier run stopped. Prints the paths of table and plots.
+
+    Example: vamp eval run configs/eval/quick.toml held-out/ -o runs/quick
+    """
+    console = Console(quiet, verbose)
+    from vampcli.evaluate.experiment import read_experiment
+
+    wanted = read_experiment(experiment, {} if n_excerpts is None else {"n_excerpts": n_excerpts})
+    files = files_of(audio or [], table, root, split)
+    if reference and reference_split:
+        raise UsageError("both --reference and --reference-split", "name one of them")
+    others = files_of([], table, root, reference_split) if reference_split else []
+    others = files_of(reference, None, None, "") if reference else others
+
+    from vampcli.engine import load
+    from vampcli.evaluate.excerpts import spread_over
+
+    places, other_places = (
+        spread_over(some, wanted.excerpt_s, wanted.n_excerpts) if some else [] for some in (files, others)
+    )
+    loaded = load(model, device)
+    about = {"model": model, **_identity(loaded, wanted, places, other_places)}
+    records = _recorded(console, out, about, loaded, wanted, places, other_places)
+    _finish(console, out, about, records, wanted)
+
+
+def _identity(model: Model, wanted: Experiment, places: list[Place], others: list[Place]) -> dict[str, Any]:
+    """What records of one folder have in common."""
+
+    def listed(some: list[Place]) -> list[str]:
+        return [f"{place.path.name}@{place.start_s:.3f}" for place in some]
+
+    shared = {name: value for name, value in asdict(wanted).items() if name not in ("conditions", "figures", "over")}
+    made_by = {name: value for name, value in asdict(model.made_by).items() if name != "model"}
+    figures = list(wanted.figures)
+    return {**made_by, **shared, "figures": figures, "excerpts": listed(places), "reference": listed(others)}
+
+
+def _recorded(
+    console: Console,
+    out: Path,
+    about: dict[str, Any],
+    model: Model,
+    wanted: Experiment,
+    places: list[Place],
+    others: list[Place],
+) -> list[Record]:
+    """Records of earlier runs, and those that were lacking, each written as soon as it is made."""
+    from vampcli.evaluate.trial import Trial, read_records, reference_records
+
+    setup, path = out / "setup.json", out / "records.jsonl"
+    out.mkdir(parents=True, exist_ok=True)
+    if setup.exists():
+        _same_setup(json.loads(setup.read_text(encoding="utf-8")), about, out)
+    setup.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    records = read_records(path)
+    done = {(record["condition"], record["excerpt"]) for record in records}
+    trial = Trial(model, wanted, places)
+    made = (trial.records(done), reference_records(others, model.grid.sample_rate, done))
+    total = trial.n_records + len(others)
+    with console.progress("measuring") as progress, path.open("a", encoding="utf-8") as file:
+        if path.stat().st_size and not path.read_text(encoding="utf-8").endswith("\n"):
+            file.write("\n")  # a run was cut off
+        for new in made:
+            records += _written(new, file, progress, len(records), total)
+    return records
+
+
+def _written(records: Iterable[Record], file: Any, progress: Progress | None, n_done: int, total: int) -> list[Record]:
+    kept = []
+    for record in records:
+        file.write(json.dumps(record) + "\n")
+        file.flush()
+        kept.append(record)
+        if progress is not None:
+            progress(n_done + len(kept), total)
+    return kept
+
+
+def _same_setup(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:
+    for name, value in now.items():
+        if before.get(name) != value:
+            shown = "other ones" if isinstance(value, list) else f"{before.get(name)!r}, not {value!r}"
+            raise InputError(f"{out} holds records of another run: {name} is {shown}", "name another folder with -o")
+
+
+def _finish(console: Console, out: Path, about: dict[str, Any], records: list[Record], wanted: Experiment) -> None:
+    from vampcli.evaluate import plots
+    from vampcli.evaluate.summary import summarised, write_tables
+
+    rows = summarised(records, wanted.conditions)
+    paths = write_tables(rows, out, about) + plots.draw(rows, out, wanted.over)
+    console.table(*_table(rows))
+    for path in paths:
+        console.result(str(path))
+
+
+def _table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
+    names = list(dict.fromkeys(name for row in rows for name in row.figures))
+    cells = [[row.label, *(str(row.figures.get(name, "")) for name in names)] for row in rows]
+    return ["condition", *(name.replace("_", " ") for name in names)], cells

@@ -1,0 +1,167 @@
+"""An experiment carried out: every excerpt under every condition, a record each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from vampcli.audio import Waveform
+from vampcli.batches import one_core_threads
+from vampcli.engine import Model
+from vampcli.evaluate.excerpts import Place, cut
+from vampcli.evaluate.experiment import Condition, Experiment
+from vampcli.evaluate.figures import EMBEDDING, FIGURES, Figures, Original, diversity, embedded
+from vampcli.evaluate.inpaint import untrained
+from vampcli.takes import Take
+
+Record = dict[str, Any]
+"""`condition` (its key, or ORIGINAL), `excerpt`, `piece`, and `takes`: the figures of each; `diversity` of several."""
+
+ORIGINAL = "original"
+"""The condition of what was not made: embeddings of the excerpts themselves."""
+
+REFERENCE = "reference"
+"""The same of other recordings, which distances are measured to."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A model, and what is asked of it.
+
+    Attributes:
+        model: that makes takes.
+        experiment: what is compared.
+        places: of the excerpts.
+    """
+
+    model: Model
+    experiment: Experiment
+    places: Sequence[Place]
+
+    def records(self, done: set[tuple[str, int]]) -> Iterator[Record]:
+        """Make and measure what is not done yet, by condition and excerpt; recording by recording, in order.
+
+        On a CPU excerpts are made side by side, a core each.
+        """
+        missing = {
+            place.index: [c for c in self._distinct() if (_key(c), place.index) not in done] for place in self.places
+        }
+        wanted = {index for index, left in missing.items() if left}
+        untaught = untrained(self.model) if any(c.untrained for c in self.experiment.conditions) else self.model
+
+        def work() -> Iterator[Callable[[], Record]]:
+            for place, audio in cut(self.places, self.model.grid.sample_rate, wanted):
+                original = self._original(audio)
+                for condition in missing[place.index]:
+                    model = untaught if condition and condition.untrained else self.model
+                    yield partial(self._record, model, condition, place, original)
+
+        return _side_by_side(work(), self.model.batches.n_lanes)
+
+    @property
+    def n_records(self) -> int:
+        """How many there are in the end."""
+        return len(self.places) * len(self._distinct())
+
+    def _distinct(self) -> list[Condition | None]:
+        """Conditions, of which several names may have the same; None: the originals themselves."""
+        distinct = {condition.key: condition for condition in self.experiment.conditions}
+        return [*distinct.values(), *([None] if EMBEDDING in self.experiment.figures else [])]
+
+    def _original(self, audio: Waveform) -> Original:
+        return Original(audio, self.model.encode(audio).cpu(), self.model.grid.codebook_size)
+
+    @torch.inference_mode()
+    def _record(self, model: Model, condition: Condition | None, place: Place, original: Original) -> Record:
+        head = {"condition": _key(condition), "excerpt": place.index, "piece": place.path.name}
+        if condition is None:
+            whole = ((0, original.audio.n_samples),)
+            return {**head, "takes": [{EMBEDDING: embedded(original.audio, whole)}]}
+        takes = self._takes(model, condition, original, self.experiment.seeds(place.index))
+        measured = [self._measured(take, original) for take in takes]
+        return {**head, "takes": measured, "diversity": diversity(takes)}
+
+    def _measured(self, take: Take, original: Original) -> Figures:
+        found: Figures = {}
+        for name in self.experiment.figures:
+            found |= FIGURES[name](take, original)
+        return {name: _short(value) for name, value in found.items()}
+
+    def _takes(self, model: Model, condition: Condition, original: Original, seeds: Sequence[int]) -> list[Take]:
+        audio, request = original.audio, condition.verb
+        if request is None:
+            return [_through_codec(model, original)]
+        plan = request.plan(audio, model.codec, model.coarse.config.context_frames)
+        heard = _silenced(audio, plan.spans) if condition.silenced else audio
+        return list(model.takes(heard, request, seeds=seeds, config=condition.config))
+
+
+def reference_records(places: Sequence[Place], sample_rate: int, done: set[tuple[str, int]]) -> Iterator[Record]:
+    """Embed excerpts of other recordings, those that are not done yet."""
+    wanted = {place.index for place in places if (REFERENCE, place.index) not in done}
+    for place, audio in cut(places, sample_rate, wanted):
+        heard = embedded(audio, ((0, audio.n_samples),))
+        piece = {"excerpt": place.index, "piece": place.path.name}
+        yield {"condition": REFERENCE, **piece, "takes": [{EMBEDDING: heard}]}
+
+
+def _key(condition: Condition | None) -> str:
+    return ORIGINAL if condition is None else condition.key
+
+
+def _through_codec(model: Model, original: Original) -> Take:
+    """What the codec alone makes of an excerpt, at the excerpt's level."""
+    audio, n = original.audio, original.audio.n_samples
+    sound = model.decode(original.tokens).samples[:, :n]
+    gain = np.sqrt(np.mean(np.square(audio.samples)) / max(1e-12, float(np.mean(np.square(sound)))))
+    made = replace(audio, samples=(sound * np.float32(gain)).astype(np.float32))
+    mask = torch.zeros_like(original.tokens, dtype=torch.bool)
+    return Take(made, original.tokens[None], mask, 0, ((0, n),), audio)
+
+
+def _silenced(audio: Waveform, spans: Sequence[tuple[int, int]]) -> Waveform:
+    samples = audio.samples.copy()
+    for start, end in spans:
+        samples[:, start:end] = 0
+    return replace(audio, samples=samples)
+
+
+def _short(value: Any) -> Any:
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
+def _side_by_side(work: Iterable[Callable[[], Record]], n: int) -> Iterator[Record]:
+    """Do the work, n pieces at a time, and give what comes of it in order."""
+    if n == 1:
+        yield from (piece() for piece in work)
+        return
+    with ExitStack() as stack:
+        pool = stack.enter_context(one_core_threads(n, "excerpt"))
+        stack.callback(pool.shutdown, cancel_futures=True)
+        pieces, waiting = iter(work), list[Future[Record]]()
+        while True:
+            waiting += [pool.submit(piece) for piece in islice(pieces, 2 * n - len(waiting))]
+            if not waiting:
+                return
+            yield waiting.pop(0).result()
+
+
+def read_records(path: Path) -> list[Record]:
+    """Records of earlier runs; a line that was cut off is left out."""
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return found

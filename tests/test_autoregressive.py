@@ -1,0 +1,48 @@
+"""The autoregressive model of the experiments: it sees the past alone, and its cache changes nothing."""
+
+from __future__ import annotations
+
+import torch
+from experiments.autoregressive import Cached, causal, continued, delayed, undelayed
+
+from vampcli.engine import Model
+
+
+def tokens(n_frames: int, seed: int = 0) -> torch.Tensor:
+    return torch.randint(32, (2, n_frames), generator=torch.Generator().manual_seed(seed))
+
+
+def test_delays_are_undone() -> None:
+    late = delayed(tokens(7)[None], 32)
+    assert late.shape == (1, 2, 8)
+    assert late[0, 1, 0] == 32
+    assert torch.equal(late[0, 1, 1:], tokens(7)[1])
+    assert torch.equal(undelayed(late)[0], tokens(7))
+
+
+def test_what_comes_later_is_out_of_sight(tiny: Model) -> None:
+    early, late = tokens(9)[None], tokens(9)[None].clone()
+    late[..., 5:] = tokens(4, 1)
+    a, b = (tiny.coarse(x, bias=causal(tiny.coarse, 9)) for x in (early, late))
+    assert torch.allclose(a[:, :, :5], b[:, :, :5], atol=1e-5)
+    assert not torch.allclose(a[:, :, 5:], b[:, :, 5:], atol=1e-3)
+
+
+def test_a_cache_changes_nothing(tiny: Model) -> None:
+    frames, cached = tokens(9), Cached(tiny.coarse, 9)
+    whole = tiny.coarse(frames[None], bias=causal(tiny.coarse, 9))[0]
+    first = cached(frames[:, :4])
+    assert torch.allclose(first, whole[:, 3], atol=1e-4)
+    for t in range(4, 9):
+        assert torch.allclose(cached(frames[:, t : t + 1]), whole[:, t], atol=1e-4)
+
+
+def test_what_is_kept_stays_and_all_else_is_made(tiny: Model) -> None:
+    kept = tokens(4)
+    made = continued(tiny.coarse, kept, 10, 1.0, torch.Generator().manual_seed(0))
+    assert made.shape == (2, 10)
+    assert torch.equal(made[:, :4], kept)
+    assert int(made.max()) < 32
+    again, other = (continued(tiny.coarse, kept, 10, 1.0, torch.Generator().manual_seed(s)) for s in (0, 1))
+    assert torch.equal(made, again)
+    assert not torch.equal(made, other)
