@@ -121,7 +121,7 @@ def _resampled(
 def _embeddings(records: Sequence[Record]) -> npt.NDArray[np.float64]:
     """Of all patches of all takes: (n_patches, n_dims)."""
     found = [patch for record in records for take in record["takes"] for patch in take.get(EMBEDDING, [])]
-    return np.array(found, dtype=np.float64).reshape(len(found), -1)
+    return np.array(found, dtype=np.float64).reshape(len(found), -1 if found else 0)
 
 
 def write_tables(rows: Sequence[Row], folder: Path, about: dict[str, Any]) -> list[Path]:
