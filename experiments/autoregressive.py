@@ -18,7 +18,7 @@ import json
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -167,6 +167,7 @@ def compare(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
         mask = torch.ones_like(tokens, dtype=torch.bool)
         mask[:, :n_kept] = False
         span = ((n_kept * model.grid.hop_length, audio.n_samples),)
+        level = at_level_of(audio, model.decode(tokens))
         yield {"way": "original", "steps": 0, "seconds": 0, **heard(audio, span)}
         for way in ("autoregressive", *STEPS):
             config = SamplingConfig(n_steps=way if isinstance(way, int) else 1)
@@ -178,13 +179,19 @@ def compare(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
             with torch.inference_mode():
                 made = generate(ours, given[None], left[None], [place.index], config)[0]
             seconds = time.process_time() - began
-            sound = model.decode(made)
+            sound = level(model.decode(made))
             figures = heard(sound, span)
             a, b = (torch.from_numpy(x.samples[0, span[0][0] : span[0][1]]) for x in (sound, audio))
             error = metrics.piece_mel_error(a[: len(b)], b, rate)
             name = "masked" if isinstance(way, int) else way
             steps = way if isinstance(way, int) else tokens.shape[1] - n_kept
             yield {"way": name, "steps": steps, "seconds": seconds, "mel_error": error, **figures}
+
+
+def at_level_of(audio: vampcli.Waveform, decoded: vampcli.Waveform) -> Callable[[vampcli.Waveform], vampcli.Waveform]:
+    """Undo what models hear louder: by as much as all of the excerpt has been, through the codec."""
+    gain = np.sqrt(np.square(audio.samples).mean() / max(1e-12, np.square(decoded.samples).mean()))
+    return lambda sound: replace(sound, samples=sound.samples * np.float32(gain))
 
 
 def heard(audio: vampcli.Waveform, span: tuple[tuple[int, int], ...]) -> dict[str, Any]:

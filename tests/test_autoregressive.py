@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import torch
-from experiments.autoregressive import Cached, causal, continued, delayed, undelayed
+from experiments.autoregressive import AutoregressiveTask, Cached, causal, continued, delayed, undelayed
 
 from vampcli.engine import Model
 
@@ -26,6 +28,18 @@ def test_what_comes_later_is_out_of_sight(tiny: Model) -> None:
     a, b = (tiny.coarse(x, bias=causal(tiny.coarse, 9)) for x in (early, late))
     assert torch.allclose(a[:, :, :5], b[:, :, :5], atol=1e-5)
     assert not torch.allclose(a[:, :, 5:], b[:, :, 5:], atol=1e-3)
+
+
+def test_a_token_is_guessed_without_itself(tiny: Model) -> None:
+    """Changing the last frame changes what is to be guessed, and no guess."""
+    task = SimpleNamespace(model=tiny.coarse, run=SimpleNamespace(model=tiny.coarse.config))
+    early, late = tokens(9)[None], tokens(9)[None].clone()
+    late[..., 8] = (late[..., 8] + 1) % 32
+    a, b = (list(AutoregressiveTask._targets_and_logits(task, x, x)) for x in (early, late))  # type: ignore[arg-type]
+    assert [len(target) for target, _ in a] == [9, 9]
+    assert all(not torch.equal(x[0], y[0]) for x, y in zip(a, b, strict=True))
+    assert torch.allclose(a[0][1], b[0][1], atol=1e-5)
+    assert not torch.allclose(a[1][1], b[1][1], atol=1e-3)  # the second codebook comes later, and has seen the first
 
 
 def test_a_cache_changes_nothing(tiny: Model) -> None:

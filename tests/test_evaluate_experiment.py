@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile as sf
+import torch
 
 from conftest import Ran
 from test_evaluate_musicnn import small_weights
@@ -18,8 +20,9 @@ from vampcli.evaluate import figures
 from vampcli.evaluate.excerpts import cut, spread_over
 from vampcli.evaluate.experiment import Condition, read_experiment
 from vampcli.evaluate.musicnn import frechet_distance
-from vampcli.evaluate.summary import DISTANCE, summarised
-from vampcli.evaluate.trial import ORIGINAL, REFERENCE, Record, Trial, read_records, reference_records
+from vampcli.evaluate.plots import draw
+from vampcli.evaluate.summary import DISTANCE, FLOOR, Estimate, Row, summarised
+from vampcli.evaluate.trial import REFERENCE, Record, Trial, read_records, reference_records
 
 Vamp = Callable[..., Ran]
 Song = Callable[..., Path]
@@ -45,7 +48,9 @@ command = "codec"
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small network in the place of musicnn's."""
     monkeypatch.setattr(figures, "_weights", lambda: small_weights(96))
+    monkeypatch.setattr(figures, "_NEEDS", {})
 
 
 @pytest.fixture
@@ -89,6 +94,7 @@ def test_our_experiments_can_be_read(path: Path) -> None:
         (('"sampling.n_steps"', '"steps"'), "begin with request. or sampling."),
         (('["sound"', '["smell"'), "no figure 'smell'"),
         (("n_takes = 2", "n_takes = 0"), "n_takes is 0"),
+        (('command = "codec"', "silenced = true"), "only spans of inpaint"),
     ],
 )
 def test_what_makes_no_sense_is_refused(toml: Path, change: tuple[str, str], fact: str) -> None:
@@ -116,7 +122,8 @@ def test_a_trial_gives_the_same_records_in_parts_and_at_once(tiny: Model, toml: 
     places = spread_over(sorted(songs.iterdir()), 1.0, 3)
     trial = Trial(tiny, read_experiment(toml), places)
     records = list(trial.records(set()))
-    assert len(records) == trial.n_records == 3 * 4
+    assert len(records) == trial.n_records == 3 * 3
+    assert all(len(record["original"]) == len(record["takes"][0]["embedding"]) for record in records)
     assert [record["excerpt"] for record in records] == sorted(record["excerpt"] for record in records)
     keys = [(record["condition"], record["excerpt"]) for record in records]
     again = list(trial.records(set(keys[:5])))
@@ -128,50 +135,82 @@ def test_a_trial_gives_the_same_records_in_parts_and_at_once(tiny: Model, toml: 
     assert codec["takes"][0]["level_db"] == pytest.approx(0, abs=0.01)
 
 
-@pytest.mark.usefixtures("small")
-def test_silenced_spans_are_not_heard(tiny: Model, songs: Path, tmp_path: Path) -> None:
-    """The same tokens come of two excerpts that differ in the span alone."""
-    condition = Condition("x", "inpaint", {"places": {"spans": [[0.4, 0.6]]}}, {"n_steps": 1}, silenced=True)
+@pytest.mark.parametrize("silenced", [True, False])
+def test_silenced_spans_are_not_heard(tiny: Model, songs: Path, tmp_path: Path, silenced: bool) -> None:
+    """Whether tokens beside a span have heard it: two excerpts that differ in the span alone."""
+    request = {"places": {"spans": [[0.4, 0.6]]}, "margin": 0}
+    condition = Condition("x", "inpaint", request, {"n_steps": 1}, silenced=silenced)
     path = tmp_path / "e.toml"
     path.write_text('excerpt_s = 1.0\nfigures = ["tokens"]\n[[conditions]]\nname = "x"\n')
     trial = Trial(tiny, read_experiment(path), spread_over([songs / "0.wav"], 1.0, 1))
     (_, audio), *_ = cut(trial.places, 44100, {0})
     changed = audio.samples.copy()
-    changed[:, 20000:24000] *= -0.3
+    changed[:, round(0.4 * 44100) : round(0.6 * 44100)] = np.random.default_rng(0).uniform(-0.9, 0.9, 8820)
     takes = [
         trial._takes(tiny, condition, trial._original(type(audio)(samples, 44100)), range(1))[0]
         for samples in (audio.samples, changed)
     ]
-    assert np.array_equal(takes[0].audio.samples[:, 18000:26000], takes[1].audio.samples[:, 18000:26000])
+    kept = ~takes[0].mask
+    assert torch.equal(takes[0].tokens[0][kept], takes[1].tokens[0][kept]) == silenced
+    assert all(np.abs(take.base.samples[:, 20000:24000]).max() > 0 for take in takes)
 
 
-def record(condition: str, piece: str, value: float, embeddings: list[list[float]]) -> Record:
-    return {
-        "condition": condition,
-        "excerpt": 0,
-        "piece": piece,
-        "takes": [{"mel_error": value, "embedding": embeddings}],
-        "diversity": None,
-    }
+def record(piece: str, value: float, made: np.ndarray, real: np.ndarray) -> Record:
+    """Of an excerpt with as many takes as `made` has rows, one patch each."""
+    takes = [{"mel_error": value, "embedding": [list(map(float, patch))]} for patch in made]
+    head = {"condition": Condition("a").key, "excerpt": 0, "piece": piece}
+    return {**head, "takes": takes, "original": [list(map(float, real))], "diversity": None}
 
 
-def test_means_and_distances_have_intervals_over_recordings() -> None:
-    rng, condition = np.random.default_rng(0), Condition("a")
-    patches = {name: rng.normal(shift, 1, (40, 3)) for name, shift in (("made", 1), ("real", 0), ("other", 0))}
-    names = {"made": condition.key, "real": ORIGINAL, "other": REFERENCE}
-    records = [
-        record(names[kind], f"piece {i % 4}", float(i), [list(map(float, patch))])
-        for kind, stack in patches.items()
-        for i, patch in enumerate(stack)
-    ]
-    floor, made = summarised(records, [condition])
-    assert (floor.label, made.label) == (ORIGINAL, "a")
-    assert made.figures["mel_error"].value == pytest.approx(19.5)
+@pytest.mark.parametrize("n_takes", [1, 3])
+def test_means_and_distances_have_intervals_over_recordings(n_takes: int) -> None:
+    rng = np.random.default_rng(0)
+    made, real, other = rng.normal(1, 1, (40, n_takes, 3)), rng.normal(0, 1, (40, 3)), rng.normal(0, 1, (50, 3))
+    records = [record(f"piece {i % 4}", float(i), made[i], real[i]) for i in range(40)]
+    reference = [{"condition": REFERENCE, "takes": [{"embedding": [list(map(float, patch))]}]} for patch in other]
+    failed = {"condition": Condition("a").key, "excerpt": 40, "piece": "piece 9", "takes": [], "failed": "no beat"}
+    (row,) = summarised([*records, *reference, failed], [Condition("a"), Condition("b", "codec")])
+    assert (row.label, row.n_excerpts, row.n_failed) == ("a", 40, 1)
+    assert row.figures["mel_error"].value == pytest.approx(19.5)
     means = [float(np.mean(range(i, 40, 4))) for i in range(4)]
-    assert made.figures["mel_error"].error == pytest.approx(1.96 * np.std(means) / 2, rel=0.25)
-    assert made.figures[DISTANCE].value == pytest.approx(frechet_distance(patches["other"], patches["made"]))
-    assert floor.figures[DISTANCE].value < 1 < made.figures[DISTANCE].value
-    assert "diversity" not in made.figures
+    assert row.figures["mel_error"].error == pytest.approx(1.96 * np.std(means) / 2, rel=0.25)
+    distances = [frechet_distance(other, made[:, i]) for i in range(n_takes)]
+    assert row.figures[DISTANCE].value == pytest.approx(np.mean(distances))
+    assert row.figures[FLOOR].value == pytest.approx(frechet_distance(other, real))
+    assert "diversity" not in row.figures
+
+
+def test_a_single_patch_has_no_distance() -> None:
+    reference = [{"condition": REFERENCE, "takes": [{"embedding": [[0.0, 1.0], [1.0, 0.0]]}]}]
+    (row,) = summarised([record("a", 1.0, np.ones((1, 2)), np.ones(2)), *reference], [Condition("a")])
+    assert set(row.figures) == {"mel_error"}
+
+
+def test_plots_of_odd_tables(tmp_path: Path) -> None:
+    figure = {"mel_error": Estimate(1.0, None)}
+    rows = [
+        Row("a b", "a b: n 1", {"n": 1}, 3, 0, figure),
+        Row("a b", "a b", {}, 3, 0, figure),  # one is swept, one is not
+        Row("a-b", "a-b", {}, 3, 0, figure),  # the same file name
+        Row("empty", "empty"),
+        Row("x" * 300, "x", {}, 3, 0, {**figure, DISTANCE: Estimate(2.0, 0.1), FLOOR: Estimate(1.0, 0.1)}),
+    ]
+    paths = draw(rows, tmp_path, over="no such figure")
+    assert len(set(paths)) == len(paths) == 6
+    assert all(path.stat().st_size for path in paths)
+
+
+@pytest.mark.usefixtures("small")
+def test_what_cannot_be_made_is_counted_and_the_rest_goes_on(tiny: Model, songs: Path, tmp_path: Path) -> None:
+    path = tmp_path / "e.toml"
+    path.write_text(
+        'excerpt_s = 1.0\nfigures = ["tokens"]\n[[conditions]]\nname = "beats"\nrequest.prompt.beats = true\n'
+    )
+    silence = songs / "3.wav"
+    sf.write(silence, np.zeros(44100), 44100)
+    trial = Trial(tiny, read_experiment(path), spread_over([silence], 1.0, 1))
+    (found,) = trial.records(set())
+    assert "no beat" in found["failed"]
 
 
 def test_a_line_that_was_cut_off_is_made_again(tmp_path: Path) -> None:
@@ -197,12 +236,13 @@ def test_run_writes_tables_and_plots_and_goes_on(
     ran = vamp(*how, "--reference", songs / "1.wav", "--reference", songs / "2.wav")
     assert ran.code == 0, ran.err
     written = [Path(line).name for line in ran.out.splitlines()]
+    assert "steps: n_steps 2" in ran.err
     assert written == ["table.csv", "table.json", "steps.png", "steps.svg", "codec.png", "codec.svg"]
     assert all((out / name).stat().st_size > 0 for name in written)
     with (out / "table.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["condition"] for row in rows] == [ORIGINAL, "steps: n_steps 1", "steps: n_steps 2", "codec"]
-    assert "steps: n_steps 2" in ran.err
+    assert [row["condition"] for row in rows] == ["steps: n_steps 1", "steps: n_steps 2", "codec"]
+    assert all(float(row["frechet_floor"]) > 0 for row in rows)
     records = (out / "records.jsonl").read_text()
     (out / "records.jsonl").write_text(records[: len(records) // 2])
     again = vamp(*how, "--reference", songs / "1.wav", "--reference", songs / "2.wav")
@@ -212,6 +252,9 @@ def test_run_writes_tables_and_plots_and_goes_on(
         for line in sorted((out / "records.jsonl").read_text().splitlines())
         if line.endswith("}") and line in records
     ]
-    other = vamp(*how, "-n", 2)
+    none = vamp(*how)
+    assert none.code == 2
+    assert "distances are measured to other real music" in none.err
+    other = vamp(*how, "--reference", songs / "1.wav", "--reference", songs / "2.wav", "-n", 2)
     assert other.code == 3
     assert "holds records of another run" in other.err

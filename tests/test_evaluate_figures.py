@@ -148,6 +148,26 @@ def test_patches_lie_over_what_was_made(monkeypatch: pytest.MonkeyPatch, seconds
         assert np.allclose(found, again, atol=1e-3)
 
 
+def test_takes_of_another_length_are_not_compared_place_by_place() -> None:
+    longer = take(np.concatenate([SONG, NOISE]), ((len(SONG), 2 * len(SONG)),))
+    for group in ("sound", "rhythm", "harmony", "notes"):
+        assert FIGURES[group](longer, original()) == {}
+
+
+def test_what_lies_between_spans_does_not_count() -> None:
+    a, b = len(SONG) // 4, len(SONG) // 2
+    changed = SONG.copy()
+    changed[a:b] = NOISE[a:b]
+    assert FIGURES["sound"](take(changed, ((0, a), (b, len(SONG)))), original())["mel_error"] == 0
+
+
+def test_a_missing_package_is_named_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "_NEEDS", {"notes": ("no_such_package",)})
+    figures.check_packages(["sound"])
+    with pytest.raises(UsageError, match="notes needs the package no_such_package"):
+        figures.check_packages(["sound", "notes"])
+
+
 def test_a_missing_package_is_named() -> None:
     with pytest.raises(UsageError, match="no_such_package is not installed"):
         needed("no_such_package")

@@ -17,7 +17,7 @@ from vampcli.errors import InputError, UsageError
 if TYPE_CHECKING:
     from vampcli.evaluate.clips import Clip
 
-app = typer.Typer(help="Measure a model on recordings; one JSON object on stdout.", no_args_is_help=True)
+app = typer.Typer(help="Measure a model on recordings.", no_args_is_help=True)
 app.command()(experiment.run)
 app.command()(selfcheck.self_check)
 

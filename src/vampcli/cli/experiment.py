@@ -53,6 +53,7 @@ def run(
     """
     console = Console(quiet, verbose)
     from vampcli.evaluate.experiment import read_experiment
+    from vampcli.evaluate.figures import EMBEDDING, check_packages
 
     wanted = read_experiment(experiment, {} if n_excerpts is None else {"n_excerpts": n_excerpts})
     files = files_of(audio or [], table, root, split)
@@ -60,6 +61,17 @@ def run(
         raise UsageError("both --reference and --reference-split", "name one of them")
     others = files_of([], table, root, reference_split) if reference_split else []
     others = files_of(reference, None, None, "") if reference else others
+
+    check_packages(wanted.figures)
+    if EMBEDDING in wanted.figures and not others:
+        raise UsageError(
+            "distances are measured to other real music, and none is named",
+            "name it with --reference or --reference-split, or leave embedding out of the figures",
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {out}: {error.strerror}", "name another one with -o") from error
 
     from vampcli.engine import load
     from vampcli.evaluate.excerpts import spread_over
@@ -77,7 +89,7 @@ def _identity(model: Model, wanted: Experiment, places: list[Place], others: lis
     """What records of one folder have in common."""
 
     def listed(some: list[Place]) -> list[str]:
-        return [f"{place.path.name}@{place.start_s:.3f}" for place in some]
+        return [f"{place.path}@{place.start_s:.3f}" for place in some]
 
     shared = {name: value for name, value in asdict(wanted).items() if name not in ("conditions", "figures", "over")}
     made_by = {name: value for name, value in asdict(model.made_by).items() if name != "model"}
@@ -98,7 +110,6 @@ def _recorded(
     from vampcli.evaluate.trial import Trial, read_records, reference_records
 
     setup, path = out / "setup.json", out / "records.jsonl"
-    out.mkdir(parents=True, exist_ok=True)
     if setup.exists():
         _same_setup(json.loads(setup.read_text(encoding="utf-8")), about, out)
     setup.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
@@ -140,6 +151,9 @@ def _finish(console: Console, out: Path, about: dict[str, Any], records: list[Re
     rows = summarised(records, wanted.conditions)
     paths = write_tables(rows, out, about) + plots.draw(rows, out, wanted.over)
     console.table(*_table(rows))
+    for row in rows:
+        if row.n_failed:
+            console.note(f"{row.label}: {row.n_failed} of {row.n_failed + row.n_excerpts} excerpts could not be made")
     for path in paths:
         console.result(str(path))
 

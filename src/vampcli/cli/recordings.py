@@ -31,12 +31,13 @@ def files_of(audio: list[Path], table: Path | None, root: Path | None, split: st
     if table is None and root is not None:
         raise UsageError("--root without --table", "leave it out, or name the table")
     from vampcli.evaluate.clips import require_files
-    from vampcli.recordings import expand, pieces_of_table
+    from vampcli.recordings import SOUNDS, expand, pieces_of_table
 
     if table is None:
         files = expand([str(path) for path in audio])
     else:
-        files = [piece.path for piece in pieces_of_table(table, root or table.parent, split)]
+        pieces = pieces_of_table(table, root or table.parent, split)
+        files = [piece.path for piece in pieces if piece.path.suffix.lower() in SOUNDS]  # no modules, no stems
         if not files:
             raise InputError(f"{table} has no row of the split {split!r}", "choose another --split")
     require_files(files)

@@ -59,4 +59,6 @@ def cut(places: Sequence[Place], sample_rate: int, wanted: Collection[int]) -> I
         for place in here:
             start, n = round(place.start_s * sample_rate), round(place.length_s * sample_rate)
             start = min(start, len(clip.samples) - n)
+            if start < 0:
+                raise InputError(f"{path} is shorter than it says", "leave it out")
             yield place, Waveform(clip.samples[None, start : start + n].numpy(), sample_rate)

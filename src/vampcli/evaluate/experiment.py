@@ -15,6 +15,7 @@ from vampcli.errors import UsageError
 from vampcli.evaluate.figures import FIGURES
 from vampcli.tables import built, read
 from vampcli.verbs import Verb
+from vampcli.verbs.inpaint import Inpaint
 from vampcli.verbs.request import VERBS
 
 CODEC = "codec"
@@ -30,7 +31,7 @@ class Condition:
         command: inpaint, outpaint, loop, vamp, compress, or codec.
         request: the fields of the command's request, as recipes have them.
         sampling: fields of a `SamplingConfig`.
-        silenced: what is made is silence before the models listen, so that no token has heard what stood there.
+        silenced: spans are silence before the models listen, so that no token has heard what stood there.
         untrained: by transformers that have learned nothing.
         sweep: lists of values, by the dotted names of what they are for; each choice of them is a condition.
         swept: what was chosen.
@@ -147,14 +148,16 @@ def read_experiment(path: Path, changes: Mapping[str, Any] | None = None) -> Exp
     """
     found = read(path, Experiment)
     conditions = tuple(choice for condition in found.conditions for choice in condition.choices())
-    seen: dict[tuple[str, str], Condition] = {}
+    seen: set[str] = set()
     for condition in conditions:
         if condition.command not in (*VERBS, CODEC):
             raise UsageError(f"{path}: there is no command {condition.command!r}", f"known: {', '.join(VERBS)}, codec")
         condition.verb, condition.config  # noqa: B018 (both may refuse)
-        if (condition.name, condition.key) in seen:
+        if condition.silenced and condition.command != Inpaint.command:
+            raise UsageError(f"{path}: {condition.label} is silenced", "only spans of inpaint can be")
+        if condition.label in seen:
             raise UsageError(f"{path}: {condition.label} is there twice", "give one another name, or leave it out")
-        seen[condition.name, condition.key] = condition
+        seen.add(condition.label)
     if not conditions:
         raise UsageError(f"{path} has no conditions", "write at least one [[conditions]]")
     return replace(found, conditions=conditions, **(changes or {}))

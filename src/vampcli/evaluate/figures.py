@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,10 +17,10 @@ from torch import Tensor
 from vampcli import beats
 from vampcli.audio import Waveform
 from vampcli.config import TempoConfig
-from vampcli.errors import InputError
+from vampcli.errors import InputError, UsageError
 from vampcli.evaluate import metrics, musicnn
 from vampcli.evaluate.notes import note_f1
-from vampcli.evaluate.packages import needed
+from vampcli.evaluate.packages import INSTALL, needed
 from vampcli.ranking import Reference
 from vampcli.resampling import resample, resample_range
 from vampcli.takes import Take
@@ -45,9 +46,16 @@ class Original:
     tokens: Tensor
     codebook_size: int
 
+    @property
+    def whole(self) -> tuple[tuple[int, int], ...]:
+        """All of it, as a take's spans."""
+        return ((0, self.audio.n_samples),)
+
 
 def sound(take: Take, original: Original) -> Figures:
-    """How far the sound of what was made is from what stood there."""
+    """How far the sound of what was made is from what stood there; nothing of takes of another length."""
+    if _moved(take, original):
+        return {}
     made, target = (torch.from_numpy(_made(x, take.spans)) for x in (take.audio, original.audio))
     return {
         "mel_error": metrics.piece_mel_error(made, target, original.audio.sample_rate),
@@ -57,7 +65,7 @@ def sound(take: Take, original: Original) -> Figures:
 
 
 def seams(take: Take, _original: Original) -> Figures:
-    """What ranks takes: clicks and jumps of the spectrum at the edges, level, colour, silence, liveliness."""
+    """What ranks takes: clicks and jumps of the spectrum at the edges, colour, silence, liveliness."""
     scores = Reference.of(take.base, take.spans).score(take)
     names = ("click", "jump", "colour_db", "silence", "motion")
     return {name: getattr(scores, name) for name in names} | {"hopeless": float(bool(scores.hopeless))}
@@ -83,10 +91,12 @@ def tokens(take: Take, original: Original) -> Figures:
 
 
 def rhythm(take: Take, original: Original) -> Figures:
-    """F1 of attacks (within 50 ms) and of beats (70 ms) against the original's, inside what was made.
+    """F1 of attacks (within 50 ms) and of beats (70 ms) against the original's, inside what was made, as in `sound`.
 
     Source: mir_eval (Raffel et al., ISMIR 2014).
     """
+    if _moved(take, original):
+        return {}
     mir_eval = needed("mir_eval")
     made, target = (_events(x, take.spans) for x in (take.audio, original.audio))
     agree = {"onset_f1": mir_eval.onset.f_measure, "beat_f1": mir_eval.beat.f_measure}
@@ -97,7 +107,9 @@ def rhythm(take: Take, original: Original) -> Figures:
 
 
 def harmony(take: Take, original: Original) -> Figures:
-    """Correlation of the pitch classes with the original's, over time."""
+    """Correlation of the pitch classes with the original's, over time, as in `sound`."""
+    if _moved(take, original):
+        return {}
     made, target = (_chroma(_made(x, take.spans), x.sample_rate) for x in (take.audio, original.audio))
     if made.std() == 0 or target.std() == 0:
         return {"chroma_correlation": None}
@@ -105,7 +117,9 @@ def harmony(take: Take, original: Original) -> Figures:
 
 
 def notes(take: Take, original: Original) -> Figures:
-    """F1 of transcribed notes against the original's."""
+    """F1 of transcribed notes against the original's, as in `sound`."""
+    if _moved(take, original):
+        return {}
     made, target = (_made(x, take.spans) for x in (take.audio, original.audio))
     return {"note_f1": note_f1(made, target, original.audio.sample_rate)}
 
@@ -113,6 +127,11 @@ def notes(take: Take, original: Original) -> Figures:
 def embedding(take: Take, _original: Original) -> Figures:
     """What a tagging network hears in patches of 3 s around what was made, for Fréchet distances."""
     return {EMBEDDING: embedded(take.audio, take.spans)}
+
+
+def _moved(take: Take, original: Original) -> bool:
+    """Whether places of a take are not those of the original: it is longer, say."""
+    return take.audio.n_samples != original.audio.n_samples
 
 
 FIGURES: dict[str, Callable[[Take, Original], Figures]] = {
@@ -142,14 +161,29 @@ def embedded(audio: Waveform, spans: Sequence[tuple[int, int]]) -> list[list[flo
     return [[round(value, 4) for value in row] for row in found.tolist()]
 
 
+_NEEDS = {"rhythm": ("mir_eval",), "notes": ("mir_eval", "basic_pitch", "onnxruntime"), "embedding": ("musicnn",)}
+
+
+def check_packages(groups: Sequence[str]) -> None:
+    """Find out before any work whether what figures need is installed.
+
+    Raises:
+        UsageError: it is not.
+    """
+    for group in groups:
+        for name in _NEEDS.get(group, ()):
+            if importlib.util.find_spec(name) is None:
+                raise UsageError(f"{group} needs the package {name}, which is not installed", INSTALL)
+
+
 @lru_cache
 def _weights() -> dict[str, Tensor]:
     return musicnn.load_weights()
 
 
 def _made(audio: Waveform, spans: Sequence[tuple[int, int]]) -> Any:
-    """What was made, from its beginning to its end: float32 (n_samples,)."""
-    return audio.samples[0, spans[0][0] : spans[-1][1]].astype(np.float32)
+    """What was made, one span after another: float32 (n_samples,)."""
+    return np.concatenate([audio.samples[0, start:end] for start, end in spans]).astype(np.float32)
 
 
 def _mean(same: Tensor) -> float | None:

@@ -9,6 +9,7 @@ import contextlib
 import io
 import logging
 import tempfile
+import threading
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 from vampcli.audio import Samples, Waveform, write
 from vampcli.evaluate.packages import needed
 
+_ALONE = threading.Lock()  # stdout is that of all threads
 _LEAST_S = 0.5  # of sound; the network listens to 2 s at a time
 
 
@@ -45,11 +47,12 @@ def transcribed(samples: Samples, sample_rate: int) -> tuple[Any, Any]:
     """Transcribe: float32 (n_samples,) -> seconds, float64 (n_notes, 2), from attack to end; and Hz, (n_notes,)."""
     if len(samples) < _LEAST_S * sample_rate:
         return np.zeros((0, 2)), np.zeros(0)
-    inference, network = _network()
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):  # it prints
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "clip.wav")
         write(path, Waveform(samples[None], sample_rate), "FLOAT")
-        _, _, found = inference.predict(path, network)
+        with _ALONE, contextlib.redirect_stdout(io.StringIO()):  # it prints
+            inference, network = _network()
+            _, _, found = inference.predict(path, network)
     found = sorted(found)
     times = np.array([[start, max(end, start + 1e-3)] for start, end, *_ in found]).reshape(-1, 2)
     hz = 440.0 * 2.0 ** ((np.array([pitch for _, _, pitch, *_ in found], dtype=float) - 69) / 12)

@@ -18,7 +18,7 @@ from vampcli.evaluate.figures import EMBEDDING
 from vampcli.evaluate.musicnn import frechet_distance
 from vampcli.evaluate.trial import ORIGINAL, REFERENCE, Record
 
-DISTANCE = "frechet"
+DISTANCE, FLOOR = "frechet", "frechet_floor"
 _N_RESAMPLED = 100
 
 
@@ -47,6 +47,7 @@ class Row:
         label: with what was chosen.
         swept: what was chosen.
         n_excerpts: how many were made.
+        n_failed: how many could not be.
         figures: by name.
     """
 
@@ -54,30 +55,30 @@ class Row:
     label: str
     swept: dict[str, Any] = field(default_factory=dict)
     n_excerpts: int = 0
+    n_failed: int = 0
     figures: dict[str, Estimate] = field(default_factory=dict)
 
 
 def summarised(records: Sequence[Record], conditions: Sequence[Condition]) -> list[Row]:
-    """One row a condition, those without records left out; first the originals, whose distance is the floor.
+    """One row a condition, those without records left out.
 
-    Distances are to the reference where there is one, else to the originals. They fall as sets grow: only those of as
-    many patches can be compared, so the floor is that of the originals, cut like the takes.
+    Distances are to the reference, of one take of each excerpt, and the mean over takes; beside each its floor, that of
+    the excerpts themselves, cut in the same places. Both fall as sets grow: they can be compared only with each other,
+    and with those of as many patches. The reference stays as it is while recordings are drawn again for their errors.
     """
     by_condition: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         by_condition[record["condition"]].append(record)
-    target = _embeddings(by_condition[REFERENCE] or by_condition[ORIGINAL])
+    target = _stacked([take[EMBEDDING] for record in by_condition[REFERENCE] for take in record["takes"]])
     rows = []
-    if by_condition[REFERENCE] and by_condition[ORIGINAL]:
-        floor = {DISTANCE: _distance(by_condition[ORIGINAL], target)}
-        rows.append(Row(ORIGINAL, ORIGINAL, {}, len(by_condition[ORIGINAL]), floor))
     for condition in conditions:
-        own = by_condition[condition.key]
-        if own:
-            figures = dict(_figures(own))
-            if len(target) > 1 and len(_embeddings(own)) > 1:
-                figures[DISTANCE] = _distance(own, target)
-            rows.append(Row(condition.name, condition.label, condition.swept, len(own), figures))
+        own = [record for record in by_condition[condition.key] if "failed" not in record]
+        figures = dict(_figures(own)) if own else {}
+        if own and len(target) > 1:
+            figures |= _distances(own, target)
+        n_failed = len(by_condition[condition.key]) - len(own)
+        if own or n_failed:
+            rows.append(Row(condition.name, condition.label, condition.swept, len(own), n_failed, figures))
     return rows
 
 
@@ -97,11 +98,23 @@ def _estimated(name: str, records: Sequence[Record], values: Sequence[list[float
         yield name, _resampled(pieces, np.array(means), lambda chosen: float(chosen.mean()))
 
 
-def _distance(records: Sequence[Record], target: npt.NDArray[np.float64]) -> Estimate:
-    parts = [(record["piece"], _embeddings([record])) for record in records]
-    pieces = [piece for piece, part in parts for _ in part]
-    stacked = np.concatenate([part for _, part in parts])
-    return _resampled(pieces, stacked, lambda chosen: frechet_distance(target, chosen))
+def _distances(records: Sequence[Record], target: npt.NDArray[np.float64]) -> dict[str, Estimate]:
+    """The distance of takes and its floor; none of a single patch."""
+    n_takes = min(len(record["takes"]) for record in records)
+    made = [[record["takes"][i][EMBEDDING] for record in records] for i in range(n_takes)]
+    real = [record[ORIGINAL] for record in records]
+    pieces = [record["piece"] for record, patches in zip(records, real, strict=True) for _ in patches]
+    if len(pieces) < 2 or any(len(a) != len(b) for take in made for a, b in zip(take, real, strict=True)):
+        return {}
+    stacks = np.stack([_stacked(take) for take in made], axis=1)  # (n_patches, n_takes, n_dims)
+
+    def distance(chosen: npt.NDArray[np.float64]) -> float:
+        return float(np.mean([frechet_distance(target, chosen[:, i]) for i in range(chosen.shape[1])]))
+
+    return {
+        DISTANCE: _resampled(pieces, stacks, distance),
+        FLOOR: _resampled(pieces, _stacked(real)[:, None], distance),
+    }
 
 
 def _resampled(
@@ -118,9 +131,9 @@ def _resampled(
     return Estimate(figure(values), 1.96 * float(np.std(drawn)))
 
 
-def _embeddings(records: Sequence[Record]) -> npt.NDArray[np.float64]:
-    """Of all patches of all takes: (n_patches, n_dims)."""
-    found = [patch for record in records for take in record["takes"] for patch in take.get(EMBEDDING, [])]
+def _stacked(parts: Sequence[Sequence[Sequence[float]]]) -> npt.NDArray[np.float64]:
+    """Patches of all parts: (n_patches, n_dims)."""
+    found = [patch for part in parts for patch in part]
     return np.array(found, dtype=np.float64).reshape(len(found), -1 if found else 0)
 
 
@@ -130,15 +143,16 @@ def write_tables(rows: Sequence[Row], folder: Path, about: dict[str, Any]) -> li
     paths = [folder / "table.csv", folder / "table.json"]
     with paths[0].open("w", encoding="utf-8", newline="") as file:
         out = csv.writer(file)
-        out.writerow(["condition", "excerpts", *(head for name in names for head in (name, f"{name}_error"))])
+        out.writerow(["condition", "excerpts", "failed", *(head for name in names for head in (name, f"{name}_error"))])
         for row in rows:
             cells = [row.figures.get(name, (None, None)) for name in names]
-            out.writerow([row.label, row.n_excerpts, *(value for cell in cells for value in cell)])
+            out.writerow([row.label, row.n_excerpts, row.n_failed, *(value for cell in cells for value in cell)])
     table = [
         {
             "condition": row.label,
             "swept": row.swept,
             "n_excerpts": row.n_excerpts,
+            "n_failed": row.n_failed,
             "figures": {name: estimate._asdict() for name, estimate in row.figures.items()},
         }
         for row in rows

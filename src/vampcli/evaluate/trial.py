@@ -18,6 +18,7 @@ import torch
 from vampcli.audio import Waveform
 from vampcli.batches import one_core_threads
 from vampcli.engine import Model
+from vampcli.errors import InputError
 from vampcli.evaluate.excerpts import Place, cut
 from vampcli.evaluate.experiment import Condition, Experiment
 from vampcli.evaluate.figures import EMBEDDING, FIGURES, Figures, Original, diversity, embedded
@@ -25,13 +26,13 @@ from vampcli.evaluate.inpaint import untrained
 from vampcli.takes import Take
 
 Record = dict[str, Any]
-"""`condition` (its key, or ORIGINAL), `excerpt`, `piece`, and `takes`: the figures of each; `diversity` of several."""
+"""`condition` (its key, or REFERENCE), `excerpt`, `piece`, and `takes`: the figures of each; `diversity` of several;
+`original`: embeddings of the excerpt, cut where the takes are; `failed`: why there are no takes."""
 
 ORIGINAL = "original"
-"""The condition of what was not made: embeddings of the excerpts themselves."""
 
 REFERENCE = "reference"
-"""The same of other recordings, which distances are measured to."""
+"""The condition of other recordings, which distances are measured to: embeddings alone."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Trial:
         On a CPU excerpts are made side by side, a core each.
         """
         missing = {
-            place.index: [c for c in self._distinct() if (_key(c), place.index) not in done] for place in self.places
+            place.index: [c for c in self._distinct() if (c.key, place.index) not in done] for place in self.places
         }
         wanted = {index for index, left in missing.items() if left}
         untaught = untrained(self.model) if any(c.untrained for c in self.experiment.conditions) else self.model
@@ -63,7 +64,7 @@ class Trial:
             for place, audio in cut(self.places, self.model.grid.sample_rate, wanted):
                 original = self._original(audio)
                 for condition in missing[place.index]:
-                    model = untaught if condition and condition.untrained else self.model
+                    model = untaught if condition.untrained else self.model
                     yield partial(self._record, model, condition, place, original)
 
         return _side_by_side(work(), self.model.batches.n_lanes)
@@ -73,23 +74,25 @@ class Trial:
         """How many there are in the end."""
         return len(self.places) * len(self._distinct())
 
-    def _distinct(self) -> list[Condition | None]:
-        """Conditions, of which several names may have the same; None: the originals themselves."""
-        distinct = {condition.key: condition for condition in self.experiment.conditions}
-        return [*distinct.values(), *([None] if EMBEDDING in self.experiment.figures else [])]
+    def _distinct(self) -> list[Condition]:
+        """Conditions, of which several names may have the same."""
+        return list({condition.key: condition for condition in self.experiment.conditions}.values())
 
     def _original(self, audio: Waveform) -> Original:
         return Original(audio, self.model.encode(audio).cpu(), self.model.grid.codebook_size)
 
     @torch.inference_mode()
-    def _record(self, model: Model, condition: Condition | None, place: Place, original: Original) -> Record:
-        head = {"condition": _key(condition), "excerpt": place.index, "piece": place.path.name}
-        if condition is None:
-            whole = ((0, original.audio.n_samples),)
-            return {**head, "takes": [{EMBEDDING: embedded(original.audio, whole)}]}
-        takes = self._takes(model, condition, original, self.experiment.seeds(place.index))
-        measured = [self._measured(take, original) for take in takes]
-        return {**head, "takes": measured, "diversity": diversity(takes)}
+    def _record(self, model: Model, condition: Condition, place: Place, original: Original) -> Record:
+        head: Record = {"condition": condition.key, "excerpt": place.index, "piece": str(place.path)}
+        try:
+            takes = self._takes(model, condition, original, self.experiment.seeds(place.index))
+        except InputError as error:  # it has no beat, say
+            return {**head, "takes": [], "failed": error.message}
+        record = {**head, "takes": [self._measured(take, original) for take in takes], "diversity": diversity(takes)}
+        if EMBEDDING in self.experiment.figures:
+            same = takes[0].audio.n_samples == original.audio.n_samples
+            record[ORIGINAL] = embedded(original.audio, takes[0].spans if same else original.whole)
+        return record
 
     def _measured(self, take: Take, original: Original) -> Figures:
         found: Figures = {}
@@ -103,7 +106,8 @@ class Trial:
             return [_through_codec(model, original)]
         plan = request.plan(audio, model.codec, model.coarse.config.context_frames)
         heard = _silenced(audio, plan.spans) if condition.silenced else audio
-        return list(model.takes(heard, request, seeds=seeds, config=condition.config))
+        takes = model.takes(heard, request, seeds=seeds, plan=plan, config=condition.config)
+        return [replace(take, base=audio) if condition.silenced else take for take in takes]
 
 
 def reference_records(places: Sequence[Place], sample_rate: int, done: set[tuple[str, int]]) -> Iterator[Record]:
@@ -111,12 +115,8 @@ def reference_records(places: Sequence[Place], sample_rate: int, done: set[tuple
     wanted = {place.index for place in places if (REFERENCE, place.index) not in done}
     for place, audio in cut(places, sample_rate, wanted):
         heard = embedded(audio, ((0, audio.n_samples),))
-        piece = {"excerpt": place.index, "piece": place.path.name}
+        piece = {"excerpt": place.index, "piece": str(place.path)}
         yield {"condition": REFERENCE, **piece, "takes": [{EMBEDDING: heard}]}
-
-
-def _key(condition: Condition | None) -> str:
-    return ORIGINAL if condition is None else condition.key
 
 
 def _through_codec(model: Model, original: Original) -> Take:
@@ -126,7 +126,7 @@ def _through_codec(model: Model, original: Original) -> Take:
     gain = np.sqrt(np.mean(np.square(audio.samples)) / max(1e-12, float(np.mean(np.square(sound)))))
     made = replace(audio, samples=(sound * np.float32(gain)).astype(np.float32))
     mask = torch.zeros_like(original.tokens, dtype=torch.bool)
-    return Take(made, original.tokens[None], mask, 0, ((0, n),), audio)
+    return Take(made, original.tokens[None], mask, 0, original.whole, audio)
 
 
 def _silenced(audio: Waveform, spans: Sequence[tuple[int, int]]) -> Waveform:
