@@ -183,7 +183,7 @@ def test_long_ones_wait_and_all_is_told_in_order(
     started: list[float],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("vampcli.cli.run.LONGEST_S", 1.9)
+    monkeypatch.setattr("vampcli.cli.lanes.LONGEST_S", 1.9)
     ran = vamp("inpaint", "-m", tiny_folder, *HOW, "--json", folder, "-o", tmp_path / "made")
     told = [json.loads(line) for line in ran.out.splitlines()]
     assert [Path(one["input"]).stem for one in told] == ["a", "a", "b", "b", "c", "d", "d", "e", "e", "f", "f"]

@@ -106,6 +106,21 @@ def test_embedding_of_the_real_weights() -> None:
     assert found[:5].tolist() == pytest.approx([-0.17718, -0.12703, -0.28483, -0.27512, 0.46843], abs=1e-3)
 
 
+def test_tags_are_logistic_in_the_embedding() -> None:
+    weights = {"dense_1/kernel": torch.eye(3), "dense_1/bias": torch.tensor([0.0, 1.0, -1.0])}
+    assert musicnn.tags(weights, torch.zeros(1, 3))[0].tolist() == pytest.approx([0.5, 0.7311, 0.2689], abs=1e-4)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("musicnn") is None, reason="needs the package musicnn")
+def test_tags_of_the_real_weights() -> None:
+    """A rising tone alone is electronic rather than an opera."""
+    weights, names = musicnn.load_weights("MTT_musicnn"), musicnn.load_tag_names("MTT_musicnn")
+    (found,) = musicnn.tags(weights, musicnn.embed(weights, chirp().repeat(4)[None]))
+    assert len(names) == len(found) == 50
+    likely = dict(zip(names, found.tolist(), strict=True))
+    assert likely["electronic"] > 5 * likely["opera"]
+
+
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ModelError) as caught:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vampcli.cli.console import Console, report
-from vampcli.cli.lanes import LONGEST_S, Lanes
 from vampcli.cli.options import Common
 from vampcli.cli.outputs import Naming, check_outputs
 from vampcli.cli.pictures import pictured
@@ -21,6 +20,7 @@ from vampcli.cli.sources import Sources, sources
 from vampcli.errors import InputError, ModelError, UsageError, VampError
 
 if TYPE_CHECKING:
+    from vampcli.cli.lanes import Lanes
     from vampcli.engine import Model
     from vampcli.outline import Outline
 
@@ -141,6 +141,8 @@ class _Runner:
         self.failures: list[VampError] = []
 
     def run(self, jobs: list[Job]) -> None:
+        from vampcli.cli.lanes import Lanes
+
         with Lanes(self.console) as lanes:
             for job in jobs:
                 opened = self._opened(job, lanes)
@@ -171,7 +173,9 @@ class _Runner:
 
     def _n_cores(self, job: Job, seconds: float) -> int:
         """How many recordings like this may be made at once, a core each."""
-        if not self.scheme.sounds or self.scheme.common.plot or seconds > LONGEST_S:  # matplotlib has one thread
+        from vampcli.cli import lanes
+
+        if not self.scheme.sounds or self.scheme.common.plot or seconds > lanes.LONGEST_S:  # matplotlib has one thread
             return 1
         return self._loaded(job.wanted).batches.n_lanes
 

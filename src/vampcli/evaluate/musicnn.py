@@ -7,6 +7,7 @@ Source: Pons and Serra, "musicnn" (arXiv 1909.06654); the graph is that of the p
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +28,7 @@ _N_FFT, _HOP, _N_MELS = 512, 256, 96
 PATCH = PATCH_FRAMES * _HOP
 """Samples at 16 kHz of one patch, 2.99 s."""
 
+_INSTALL = "pip install --no-deps musicnn==0.1.0"
 _TIMBRAL, _TEMPORAL = (0, 1), (2, 3, 4)  # convolutions over time and frequency, and over time alone
 
 
@@ -39,15 +41,20 @@ def load_weights(name: str = "MSD_musicnn") -> dict[str, Tensor]:
     Raises:
         ModelError: the package is missing or other than expected.
     """
-    spec = importlib.util.find_spec("musicnn")
-    if spec is None or not spec.submodule_search_locations:
-        raise ModelError("the package musicnn is not installed", "pip install --no-deps musicnn")
-    folder = Path(spec.submodule_search_locations[0]) / name
+    folder = _package() / name
     try:
         tensors = read_bundle(f"{folder}/")
     except (OSError, ValueError, IndexError) as error:
-        raise ModelError(f"cannot read {folder}: {error}", "pip install --no-deps musicnn==0.1.0") from error
+        raise ModelError(f"cannot read {folder}: {error}", _INSTALL) from error
     return {key: torch.from_numpy(value.copy()) for key, value in tensors.items() if "Adam" not in key}
+
+
+def _package() -> Path:
+    """The folder of the installed package."""
+    spec = importlib.util.find_spec("musicnn")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError("the package musicnn is not installed", "pip install --no-deps musicnn")
+    return Path(spec.submodule_search_locations[0])
 
 
 def log_mel(samples: Tensor) -> Tensor:
@@ -117,6 +124,31 @@ def embed(weights: Mapping[str, Tensor], samples: Tensor) -> Tensor:
     """
     with torch.no_grad():
         return torch.cat([penultimate(weights, log_mel(clip[None])[:, :PATCH_FRAMES]) for clip in samples])
+
+
+def tags(weights: Mapping[str, Tensor], embeddings: Tensor) -> Tensor:
+    """How likely each tag is: what `embed` gives, float32 (n_clips, 200) -> (n_clips, n_tags), 0 to 1."""
+    return (embeddings @ weights["dense_1/kernel"] + weights["dense_1/bias"]).sigmoid()
+
+
+def load_tag_names(name: str = "MTT_musicnn") -> list[str]:
+    """The names of the tags, from the installed package, which is read and not imported.
+
+    Args:
+        name: as in `load_weights`.
+
+    Raises:
+        ModelError: the package is missing or other than expected.
+    """
+    wanted = f"{name.partition('_')[0]}_LABELS"
+    path = _package() / "configuration.py"
+    try:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == wanted:
+                return list(ast.literal_eval(node.value))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ModelError(f"cannot read {path}: {error}", _INSTALL) from error
+    raise ModelError(f"{path} has no {wanted}", _INSTALL)
 
 
 def frechet_distance(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
