@@ -47,7 +47,7 @@ promote-mini: .venv/run.stamp  ## make NEW=folder the embedded model, if every c
 	$(BIN)/vamp train promote $(NEW) --into checkpoints/mini --codec configs/mini-codec.toml \
 	  --coarse configs/mini-coarse.toml --fine configs/mini-fine.toml $(ARGS)
 	$(BIN)/vamp eval self-check -m checkpoints/mini --table configs/free-music.tsv --root data/root \
-	  || { git checkout -- checkpoints/mini; exit 1; }
+	  || { git checkout -- 'checkpoints/mini/*.safetensors' checkpoints/mini/config.json; exit 1; }
 	git commit --message "Promote mini" -- checkpoints/mini
 
 bench: .venv/run.stamp  ## measure speed against a plain version and write docs/performance.md; ARGS=--quick for a try

@@ -8,7 +8,7 @@ python experiments/autoregressive.py table -o runs/ar.jsonl
 Both have the coarse model's sizes and start from the same informed weights. The autoregressive one sees each codebook a
 frame later than the one before ("MusicGen", Copet et al., arXiv 2306.05284), so that one pass gives a token of each; it
 attends to the past alone, and keeps keys and values. Both go on after two seconds of held-out music for three more; the
-fine model and the codec are those of `mini` on both sides. `docs/experiments.md` has the results.
+fine model and the codec are those of `mini` on both sides. No results yet: it has not been run for an hour.
 """
 
 from __future__ import annotations

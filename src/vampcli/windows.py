@@ -104,13 +104,13 @@ def windowed(model: Forward, context: int, ever: Tensor, batches: Batches | None
     extents = torch.ones_like(ever) if batches.whole else ever
 
     def predict(tokens: Tensor, hidden: Tensor) -> Iterator[Piece]:
-        n_frames = tokens.shape[-1]
+        n_frames, now = tokens.shape[-1], hidden.cpu()
         if hidden.shape != ever.shape:
             raise ValueError(f"windows were placed for {tuple(ever.shape)} rows and frames, not {tuple(hidden.shape)}")
-        if (hidden.cpu() & ~ever).any():
+        if (now & ~ever).any():
             raise ValueError("what is hidden now was not when windows were placed")
         length = min(context, n_frames)
-        jobs = list(_jobs(hidden.cpu(), extents, placed, length, batches.size))
+        jobs = list(_jobs(now, extents, placed, length, batches.size))
         inputs = (
             (torch.cat([tokens[job.rows, :, start : start + length] for start in job.starts]), job.wanted)
             for job in jobs

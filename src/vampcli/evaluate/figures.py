@@ -19,7 +19,7 @@ from vampcli.audio import Waveform
 from vampcli.config import TempoConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.evaluate import metrics, musicnn
-from vampcli.evaluate.notes import note_f1
+from vampcli.evaluate import notes as notes_package
 from vampcli.evaluate.packages import INSTALL, needed
 from vampcli.ranking import Reference
 from vampcli.resampling import resample, resample_range
@@ -121,7 +121,7 @@ def notes(take: Take, original: Original) -> Figures:
     if _moved(take, original):
         return {}
     made, target = (_made(x, take.spans) for x in (take.audio, original.audio))
-    return {"note_f1": note_f1(made, target, original.audio.sample_rate)}
+    return {"note_f1": notes_package.note_f1(made, target, original.audio.sample_rate)}
 
 
 def embedding(take: Take, _original: Original) -> Figures:
@@ -161,7 +161,7 @@ def embedded(audio: Waveform, spans: Sequence[tuple[int, int]]) -> list[list[flo
     return [[round(value, 4) for value in row] for row in found.tolist()]
 
 
-_NEEDS = {"rhythm": ("mir_eval",), "notes": ("mir_eval", "basic_pitch", "onnxruntime"), "embedding": ("musicnn",)}
+_NEEDS = {"rhythm": ("mir_eval",), "notes": ("mir_eval", *notes_package.NEEDS), "embedding": ("musicnn",)}
 
 
 def check_packages(groups: Sequence[str]) -> None:

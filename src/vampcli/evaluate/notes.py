@@ -19,6 +19,9 @@ import numpy as np
 from vampcli.audio import Samples, Waveform, write
 from vampcli.evaluate.packages import needed
 
+NEEDS = ("basic_pitch", "onnxruntime", "pretty_midi", "resampy")
+"""Packages that it takes; the last two are only imported by the first."""
+
 _ALONE = threading.Lock()  # stdout is that of all threads
 _LEAST_S = 0.5  # of sound; the network listens to 2 s at a time
 
@@ -61,7 +64,6 @@ def transcribed(samples: Samples, sample_rate: int) -> tuple[Any, Any]:
 
 @lru_cache
 def _network() -> tuple[Any, Any]:
-    needed("onnxruntime"), needed("pretty_midi")
     level = logging.root.level
     logging.root.setLevel(logging.ERROR)  # it warns of every other way to run its network
     try:

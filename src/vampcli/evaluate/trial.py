@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -145,15 +145,16 @@ def _side_by_side(work: Iterable[Callable[[], Record]], n: int) -> Iterator[Reco
     if n == 1:
         yield from (piece() for piece in work)
         return
-    with ExitStack() as stack:
-        pool = stack.enter_context(one_core_threads(n, "excerpt"))
-        stack.callback(pool.shutdown, cancel_futures=True)
-        pieces, waiting = iter(work), list[Future[Record]]()
-        while True:
-            waiting += [pool.submit(piece) for piece in islice(pieces, 2 * n - len(waiting))]
-            if not waiting:
-                return
-            yield waiting.pop(0).result()
+    pieces, waiting = iter(work), deque[Future[Record]]()
+    with one_core_threads(n, "excerpt") as pool:
+        try:
+            while True:
+                waiting.extend(pool.submit(piece) for piece in islice(pieces, 2 * n - len(waiting)))
+                if not waiting:
+                    return
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def read_records(path: Path) -> list[Record]:
