@@ -137,6 +137,14 @@ def test_every_command_draws(quick: Vamp, song: Song, tmp_path: Path, command: s
     assert (tmp_path / f"plots/song.{command}.3.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
+def test_the_picture_of_one_file_lies_in_a_folder_under_its_name(vamp: Vamp, song: Song, tiny_folder: Path) -> None:
+    source = song(seconds=1)
+    out, plots = source.with_name("made.wav"), source.parent / "plots"
+    ran = vamp("inpaint", source, *SPAN, "-m", tiny_folder, "-o", out, "--plot", f"{plots}/")
+    assert ran.code == 0, ran.err
+    assert [path.name for path in plots.iterdir()] == ["made.png"]
+
+
 def test_pictures_of_one_name_are_refused_before_work(vamp: Vamp, song: Song, tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()

@@ -54,7 +54,8 @@ class Naming:
 
     def in_folder(self, result: Path) -> Path:
         """A result seen from there."""
-        return result.relative_to(self.folder) if result.is_relative_to(self.folder) else Path(result.name)
+        inside = self.one_file is None and result.is_relative_to(self.folder)
+        return result.relative_to(self.folder) if inside else Path(result.name)
 
     @property
     def one_file(self) -> Path | None:
