@@ -111,7 +111,8 @@ class _Recording:
 
     def _rest(self) -> Results:
         while self._results:
-            yield self._results.popleft()
+            yield self._results[0]
+            self._results.popleft()  # not before it is told: while that goes on, somebody may break off
 
     def _given(self) -> Results:
         error = self.done.exception()
