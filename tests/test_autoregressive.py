@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from types import SimpleNamespace
 
 import torch
@@ -49,6 +50,20 @@ def test_a_cache_changes_nothing(tiny: Model) -> None:
     assert torch.allclose(first, whole[:, 3], atol=1e-4)
     for t in range(4, 9):
         assert torch.allclose(cached(frames[:, t : t + 1]), whole[:, t], atol=1e-4)
+
+
+def test_a_cache_in_bfloat16_is_near(tiny: Model) -> None:
+    network = copy.deepcopy(tiny.coarse)
+    whole = network(tokens(9)[None])[0]
+    for layer in (network.layers, network.embed, network.classifier, network.norm):
+        layer.to(torch.bfloat16)
+    cached = Cached(network, 9)
+    cached(tokens(9)[:, :8])
+    found = cached(tokens(9)[:, 8:])
+    wanted = Cached(tiny.coarse, 9)
+    wanted(tokens(9)[:, :8])
+    assert found.dtype == torch.float32
+    assert torch.allclose(found, wanted(tokens(9)[:, 8:]), atol=0.05 * float(whole.std()))
 
 
 def test_what_is_kept_stays_and_all_else_is_made(tiny: Model) -> None:

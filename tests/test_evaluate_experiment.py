@@ -25,6 +25,7 @@ from vampcli.evaluate.musicnn import frechet_distance
 from vampcli.evaluate.plots import draw
 from vampcli.evaluate.summary import DISTANCE, FLOOR, Estimate, Row, summarised
 from vampcli.evaluate.trial import REFERENCE, Record, Trial, read_records, reference_records
+from vampcli.evaluate.written import write_tables
 
 Vamp = Callable[..., Ran]
 Song = Callable[..., Path]
@@ -96,6 +97,7 @@ def test_our_experiments_can_be_read(path: Path) -> None:
         (('"sampling.n_steps"', '"steps"'), "begin with request. or sampling."),
         (('["sound"', '["smell"'), "no figure 'smell'"),
         (("n_takes = 2", "n_takes = 0"), "n_takes is 0"),
+        (("n_takes = 2", 'baseline = "step"'), "'step' is no condition"),
         (('command = "codec"', "silenced = true"), "only spans of inpaint"),
     ],
 )
@@ -183,6 +185,46 @@ def test_means_and_distances_have_intervals_over_recordings(n_takes: int) -> Non
     assert "diversity" not in row.figures
 
 
+def test_differences_are_surer_than_what_differs() -> None:
+    """Two conditions share how hard a recording is; b is 1 above a everywhere, and c as far as chance has it."""
+    rng = np.random.default_rng(0)
+    a, b, c = Condition("a"), Condition("b", "codec"), Condition("c", "loop")
+    records = []
+    for i in range(60):
+        hard = float(10 * (i % 6))
+        for condition, value in ((a, hard), (b, hard + 1), (c, hard + rng.normal())):
+            head = {"condition": condition.key, "excerpt": i, "piece": f"piece {i % 6}"}
+            records.append({**head, "takes": [{"mel_error": value}], "diversity": None})
+    rows = {row.label: row for row in summarised(records, [a, b, c], "a")}
+    assert not rows["a"].above
+    assert rows["b"].above["mel_error"] == (pytest.approx(1), pytest.approx(0, abs=1e-9))
+    assert rows["b"].figures["mel_error"].error == pytest.approx(rows["a"].figures["mel_error"].error)
+    error = rows["c"].above["mel_error"].error
+    assert error == pytest.approx(1.96 / np.sqrt(60), rel=0.6)
+    other = [{**record, "piece": f"{record['piece']}!"} for record in records if record["condition"] == b.key]
+    elsewhere = [record for record in records if record["condition"] != b.key] + other
+    rows = {row.label: row for row in summarised(elsewhere, [a, b], "a")}
+    assert rows["b"].above["mel_error"].error is None  # other recordings
+
+
+def test_tables_as_files(tmp_path: Path) -> None:
+    both = {"mel_error": Estimate(1.25, None), "x_y": Estimate(7, 1)}
+    rows = [
+        Row("a", "a", {}, 3, 0, {"mel_error": Estimate(1.0, 0.5)}),
+        Row("b", "b", {}, 2, 1, both, {"mel_error": Estimate(0.25, 0.125)}),
+    ]
+    paths = write_tables(rows, tmp_path, {"model": "m"})
+    assert [path.name for path in paths] == ["table.csv", "table.json", "table.md"]
+    lines = (tmp_path / "table.md").read_text().splitlines()
+    assert lines[0] == "| condition | n | mel error | x y |"
+    assert lines[2:] == ["| a | 3 | 1 ± 0.5 |  |", "| b | 2 | 1.25 (+0.25 ± 0.12) | 7 ± 1 |"]
+    with (tmp_path / "table.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert table[1]["mel_error_above"] == "0.25"
+    assert (table[0]["mel_error_above"], table[0]["x_y"]) == ("", "")
+    assert json.loads((tmp_path / "table.json").read_text())["rows"][1]["above_baseline"]["mel_error"]["value"] == 0.25
+
+
 def test_a_single_patch_has_no_distance() -> None:
     reference = [{"condition": REFERENCE, "takes": [{"embedding": [[0.0, 1.0], [1.0, 0.0]]}]}]
     (row,) = summarised([record("a", 1.0, np.ones((1, 2)), np.ones(2)), *reference], [Condition("a")])
@@ -240,7 +282,7 @@ def test_run_writes_tables_and_plots_and_goes_on(
     assert ran.code == 0, ran.err
     written = [Path(line).name for line in ran.out.splitlines()]
     assert "steps: n_steps 2" in ran.err
-    assert written == ["table.csv", "table.json", "steps.png", "steps.svg", "codec.png", "codec.svg"]
+    assert written == ["table.csv", "table.json", "table.md", "steps.png", "steps.svg", "codec.png", "codec.svg"]
     assert all((out / name).stat().st_size > 0 for name in written)
     with (out / "table.csv").open() as file:
         rows = list(csv.DictReader(file))

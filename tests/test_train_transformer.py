@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from vampcli import checkpoint, read
 from vampcli.errors import ModelError
 from vampcli.model import VampNet
 from vampcli.train.loop import Trainer
-from vampcli.train.masking import draw_masks, spread
+from vampcli.train.masking import HIDDEN_SHARES, draw_masks, spread
 from vampcli.train.samples import sample_spans
 from vampcli.train.transformer import TokenTask
 from vampcli.train.validate import validate
@@ -39,8 +41,8 @@ def test_the_loss_is_that_of_hidden_predicted_tokens(packed: Path, tiny_folder: 
     loss, figures = task.loss(3, np.random.default_rng(5))
     rng = np.random.default_rng(5)
     clips = task.pool.draw(rng, LOOP.batch_size, 30)[:, : run.model.n_codebooks].long()
-    r = spread(LOOP.seed, 3 * LOOP.batch_size, LOOP.batch_size)
-    hidden = draw_masks(clips.shape, n_conditioning, r, rng)
+    shares = HIDDEN_SHARES["cosine"](spread(LOOP.seed, 3 * LOOP.batch_size, LOOP.batch_size))
+    hidden = draw_masks(clips.shape, n_conditioning, shares, rng)
     target = clips[hidden]
     guess = task.model(clips.masked_fill(hidden, 32))[hidden[:, n_conditioning:]]
     plain = torch.nn.functional.cross_entropy(guess, target, label_smoothing=run.label_smoothing)
@@ -50,23 +52,33 @@ def test_the_loss_is_that_of_hidden_predicted_tokens(packed: Path, tiny_folder: 
     assert torch.allclose(grown, torch.autograd.grad(plain, task.model.classifier.weight)[0], atol=1e-6)
 
 
-def test_hidden_share_follows_the_cosine_of_a_uniform_draw() -> None:
+@pytest.mark.parametrize(
+    ("masking", "quantile"),
+    [
+        ("cosine", lambda u: np.sin(np.pi * u / 2)),
+        ("uniform", lambda u: u),
+        ("half", lambda u: np.full_like(u, 0.5)),
+        ("beta", lambda u: np.sort(np.random.default_rng(1).beta(4, 2, len(u)))),
+    ],
+)
+def test_hidden_shares_are_distributed_as_named(masking: str, quantile: Callable[[Any], Any]) -> None:
     rng, n = np.random.default_rng(0), 1600
-    hidden = draw_masks((n, 4, 400), 0, spread(0, 0, n), rng)
-    shares = np.sort(hidden.float().mean((1, 2)).numpy())
-    expected = np.cos(np.pi * (1 - (np.arange(n) + 0.5) / n) / 2)
-    assert np.abs(shares - expected).max() < 0.06
-    assert hidden.float().mean() == pytest.approx(2 / math.pi, abs=0.003)
+    drawn = HIDDEN_SHARES[masking](spread(0, 0, n))
+    hidden = draw_masks((n, 4, 400), 0, drawn, rng)
+    expected = quantile((np.arange(n) + 0.5) / n)
+    assert np.abs(np.sort(drawn) - expected).max() < 0.06
+    assert hidden.float().mean((1, 2)).numpy() == pytest.approx(drawn, abs=0.06)
+    assert float(hidden.float().mean()) == pytest.approx(expected.mean(), abs=0.01)
 
 
 def test_conditioning_codebooks_are_never_hidden() -> None:
-    hidden = draw_masks((16, 9, 100), 4, spread(0, 0, 16), np.random.default_rng(0))
+    hidden = draw_masks((16, 9, 100), 4, HIDDEN_SHARES["cosine"](spread(0, 0, 16)), np.random.default_rng(0))
     assert not hidden[:, :4].any()
     assert hidden.flatten(1).any(1).all()
 
 
 def test_every_clip_hides_something() -> None:
-    hidden = draw_masks((50, 3, 2), 2, np.full(50, 0.9999), np.random.default_rng(0))
+    hidden = draw_masks((50, 3, 2), 2, np.full(50, 1e-4), np.random.default_rng(0))
     assert hidden[:, 2].any(1).all()
 
 

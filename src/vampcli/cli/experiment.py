@@ -91,7 +91,11 @@ def _identity(model: Model, wanted: Experiment, places: list[Place], others: lis
     def listed(some: list[Place]) -> list[str]:
         return [f"{place.path}@{place.start_s:.3f}" for place in some]
 
-    shared = {name: value for name, value in asdict(wanted).items() if name not in ("conditions", "figures", "over")}
+    shared = {
+        name: value
+        for name, value in asdict(wanted).items()
+        if name not in ("conditions", "figures", "over", "baseline")
+    }
     made_by = {name: value for name, value in asdict(model.made_by).items() if name != "model"}
     figures = list(wanted.figures)
     return {**made_by, **shared, "figures": figures, "excerpts": listed(places), "reference": listed(others)}
@@ -146,9 +150,10 @@ def _same_setup(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:
 
 def _finish(console: Console, out: Path, about: dict[str, Any], records: list[Record], wanted: Experiment) -> None:
     from vampcli.evaluate import plots
-    from vampcli.evaluate.summary import summarised, write_tables
+    from vampcli.evaluate.summary import summarised
+    from vampcli.evaluate.written import write_tables
 
-    rows = summarised(records, wanted.conditions)
+    rows = summarised(records, wanted.conditions, wanted.baseline)
     paths = write_tables(rows, out, about) + plots.draw(rows, out, wanted.over)
     console.table(*_table(rows))
     for row in rows:
@@ -159,6 +164,8 @@ def _finish(console: Console, out: Path, about: dict[str, Any], records: list[Re
 
 
 def _table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
-    names = list(dict.fromkeys(name for row in rows for name in row.figures))
+    from vampcli.evaluate.written import names_of
+
+    names = names_of(rows)
     cells = [[row.label, *(str(row.figures.get(name, "")) for name in names)] for row in rows]
     return ["condition", *(name.replace("_", " ") for name in names)], cells

@@ -109,6 +109,7 @@ class Experiment:
         seed: take t of excerpt i is made with seed + 1000 i + t.
         figures: what is measured, groups of `vampcli.evaluate.figures.FIGURES`.
         over: the figure that plots have on their horizontal axis; what is swept by default.
+        baseline: label of the condition that the others are compared with, excerpt by excerpt.
     """
 
     conditions: tuple[Condition, ...]
@@ -118,6 +119,7 @@ class Experiment:
     seed: int = 0
     figures: tuple[str, ...] = ("sound", "tokens", "embedding")
     over: str = ""
+    baseline: str = ""
 
     def __post_init__(self) -> None:
         for name, value in (("n_excerpts", self.n_excerpts), ("n_takes", self.n_takes)):
@@ -158,6 +160,8 @@ def read_experiment(path: Path, changes: Mapping[str, Any] | None = None) -> Exp
         if condition.label in seen:
             raise UsageError(f"{path}: {condition.label} is there twice", "give one another name, or leave it out")
         seen.add(condition.label)
+    if found.baseline and found.baseline not in seen:
+        raise UsageError(f"{path}: the baseline {found.baseline!r} is no condition", f"there are {', '.join(seen)}")
     if not conditions:
         raise UsageError(f"{path} has no conditions", "write at least one [[conditions]]")
     return replace(found, conditions=conditions, **(changes or {}))

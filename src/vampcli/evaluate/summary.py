@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +36,28 @@ class Estimate(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """A figure, and what it is when recordings are drawn again; two of the same recordings have the same draws.
+
+    Attributes:
+        value: over all excerpts.
+        pieces: the recordings.
+        again: float64 (n_draws,), empty for a single recording.
+    """
+
+    value: float
+    pieces: tuple[str, ...]
+    again: npt.NDArray[np.float64]
+
+    def estimate(self, other: Drawn | None = None) -> Estimate:
+        """The figure, or by how much it is above another's, draw by draw; of other recordings there is no error."""
+        if other is None:
+            return Estimate(self.value, 1.96 * float(self.again.std()) if len(self.again) else None)
+        same = self.pieces == other.pieces and len(self.again)
+        return Estimate(self.value - other.value, 1.96 * float((self.again - other.again).std()) if same else None)
+
+
+@dataclass(frozen=True)
 class Row:
     """What was found of a condition.
 
@@ -49,6 +68,7 @@ class Row:
         n_excerpts: how many were made.
         n_failed: how many could not be.
         figures: by name.
+        above: by how much they are above those of the baseline.
     """
 
     name: str
@@ -57,32 +77,49 @@ class Row:
     n_excerpts: int = 0
     n_failed: int = 0
     figures: dict[str, Estimate] = field(default_factory=dict)
+    above: dict[str, Estimate] = field(default_factory=dict)
 
 
-def summarised(records: Sequence[Record], conditions: Sequence[Condition]) -> list[Row]:
+def summarised(records: Sequence[Record], conditions: Sequence[Condition], baseline: str = "") -> list[Row]:
     """One row a condition, those without records left out.
 
     Distances are to the reference, of one take of each excerpt, and the mean over takes; beside each its floor, that of
     the excerpts themselves, cut in the same places. Both fall as sets grow: they can be compared only with each other,
     and with those of as many patches. The reference stays as it is while recordings are drawn again for their errors.
+    Two conditions share what is hard about a recording: their difference is surer than either, see `Row.above`.
+
+    Args:
+        records: of all conditions.
+        conditions: in the order of the table.
+        baseline: label of the condition that others are compared with; empty: they are not.
     """
     by_condition: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         by_condition[record["condition"]].append(record)
     target = _stacked([take[EMBEDDING] for record in by_condition[REFERENCE] for take in record["takes"]])
-    rows = []
+    found: dict[str, dict[str, Drawn]] = {}
     for condition in conditions:
-        own = [record for record in by_condition[condition.key] if "failed" not in record]
-        figures = dict(_figures(own)) if own else {}
+        own = _made(by_condition[condition.key])
+        found[condition.label] = dict(_figures(own)) if own else {}
         if own and len(target) > 1:
-            figures |= _distances(own, target)
-        n_failed = len(by_condition[condition.key]) - len(own)
-        if own or n_failed:
-            rows.append(Row(condition.name, condition.label, condition.swept, len(own), n_failed, figures))
+            found[condition.label] |= _distances(own, target)
+    base, rows = found.get(baseline, {}), []
+    for condition in conditions:
+        figures, n = found[condition.label], len(by_condition[condition.key])
+        n_made = len(_made(by_condition[condition.key]))
+        estimates = {name: figure.estimate() for name, figure in figures.items()}
+        compared = figures.keys() & base.keys() - {FLOOR} if condition.label != baseline else ()
+        above = {name: figures[name].estimate(base[name]) for name in compared}
+        if n:
+            rows.append(Row(condition.name, condition.label, condition.swept, n_made, n - n_made, estimates, above))
     return rows
 
 
-def _figures(records: Sequence[Record]) -> Iterator[tuple[str, Estimate]]:
+def _made(records: Sequence[Record]) -> list[Record]:
+    return [record for record in records if "failed" not in record]
+
+
+def _figures(records: Sequence[Record]) -> Iterator[tuple[str, Drawn]]:
     takes = [take for record in records for take in record["takes"]]
     for name in dict.fromkeys(name for take in takes for name in take if name != EMBEDDING):
         values = [[take[name] for take in record["takes"] if take.get(name) is not None] for record in records]
@@ -90,7 +127,7 @@ def _figures(records: Sequence[Record]) -> Iterator[tuple[str, Estimate]]:
     yield from _estimated("diversity", records, [[v] if (v := r.get("diversity")) is not None else [] for r in records])
 
 
-def _estimated(name: str, records: Sequence[Record], values: Sequence[list[float]]) -> Iterator[tuple[str, Estimate]]:
+def _estimated(name: str, records: Sequence[Record], values: Sequence[list[float]]) -> Iterator[tuple[str, Drawn]]:
     """The mean over excerpts of means over takes; nothing where nothing was measured."""
     kept = [(record["piece"], float(np.mean(own))) for record, own in zip(records, values, strict=True) if own]
     if kept:
@@ -98,7 +135,7 @@ def _estimated(name: str, records: Sequence[Record], values: Sequence[list[float
         yield name, _resampled(pieces, np.array(means), lambda chosen: float(chosen.mean()))
 
 
-def _distances(records: Sequence[Record], target: npt.NDArray[np.float64]) -> dict[str, Estimate]:
+def _distances(records: Sequence[Record], target: npt.NDArray[np.float64]) -> dict[str, Drawn]:
     """The distance of takes and its floor; none of a single patch."""
     n_takes = min(len(record["takes"]) for record in records)
     made = [[record["takes"][i][EMBEDDING] for record in records] for i in range(n_takes)]
@@ -119,43 +156,19 @@ def _distances(records: Sequence[Record], target: npt.NDArray[np.float64]) -> di
 
 def _resampled(
     pieces: Sequence[str], values: npt.NDArray[np.float64], figure: Callable[[npt.NDArray[np.float64]], float]
-) -> Estimate:
-    """A figure of values, the first axis of which belongs to recordings, and its error."""
+) -> Drawn:
+    """A figure of values, the first axis of which belongs to recordings, and what it is when these are drawn again."""
     names = sorted(set(pieces))
     groups = [np.flatnonzero(np.array(pieces) == name) for name in names]
     if len(names) < 2:
-        return Estimate(figure(values), None)
+        return Drawn(figure(values), tuple(names), np.zeros(0))
     generator = np.random.default_rng(0)
     draws = generator.integers(len(names), size=(_N_RESAMPLED, len(names)))
     drawn = [figure(values[np.concatenate([groups[i] for i in draw])]) for draw in draws]
-    return Estimate(figure(values), 1.96 * float(np.std(drawn)))
+    return Drawn(figure(values), tuple(names), np.array(drawn))
 
 
 def _stacked(parts: Sequence[Sequence[Sequence[float]]]) -> npt.NDArray[np.float64]:
     """Patches of all parts: (n_patches, n_dims)."""
     found = [patch for part in parts for patch in part]
     return np.array(found, dtype=np.float64).reshape(len(found), -1 if found else 0)
-
-
-def write_tables(rows: Sequence[Row], folder: Path, about: dict[str, Any]) -> list[Path]:
-    """Write table.csv and table.json."""
-    names = list(dict.fromkeys(name for row in rows for name in row.figures))
-    paths = [folder / "table.csv", folder / "table.json"]
-    with paths[0].open("w", encoding="utf-8", newline="") as file:
-        out = csv.writer(file)
-        out.writerow(["condition", "excerpts", "failed", *(head for name in names for head in (name, f"{name}_error"))])
-        for row in rows:
-            cells = [row.figures.get(name, (None, None)) for name in names]
-            out.writerow([row.label, row.n_excerpts, row.n_failed, *(value for cell in cells for value in cell)])
-    table = [
-        {
-            "condition": row.label,
-            "swept": row.swept,
-            "n_excerpts": row.n_excerpts,
-            "n_failed": row.n_failed,
-            "figures": {name: estimate._asdict() for name, estimate in row.figures.items()},
-        }
-        for row in rows
-    ]
-    paths[1].write_text(json.dumps({**about, "rows": table}, indent=1) + "\n", encoding="utf-8")
-    return paths

@@ -13,6 +13,7 @@ from vampcli.errors import UsageError
 from vampcli.model import VampNetConfig
 from vampcli.tables import read
 from vampcli.train.discriminators import DiscriminatorConfig
+from vampcli.train.masking import HIDDEN_SHARES
 
 T = TypeVar("T")
 
@@ -155,6 +156,8 @@ class TokenRun:
         model: sizes of the transformer.
         n_frames: length of the excerpts, at most the model's context.
         label_smoothing: share of the target spread evenly over all classes.
+        masking: how large a share of an excerpt is hidden: cosine, uniform, half or beta; see
+            `vampcli.train.masking.HIDDEN_SHARES`.
         start: model folder of the same codec whose coarse or fine weights to start from.
     """
 
@@ -163,10 +166,13 @@ class TokenRun:
     n_frames: int
     loop: LoopConfig = field(default_factory=LoopConfig)
     label_smoothing: float = 0.1
+    masking: str = "cosine"
     start: str = ""
 
     def __post_init__(self) -> None:
         _at_least_one(self, "n_frames")
+        if self.masking not in HIDDEN_SHARES:
+            raise UsageError(f"masking is {self.masking!r}", f"choose {', '.join(HIDDEN_SHARES)}")
         if self.n_frames > self.model.context_frames:
             raise UsageError(
                 f"n_frames is {self.n_frames}, but the model's context_frames {self.model.context_frames}",

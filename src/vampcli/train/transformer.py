@@ -19,7 +19,7 @@ from vampcli.train.config import TokenRun
 from vampcli.train.data import Pool, training_pool
 from vampcli.train.initial import informed
 from vampcli.train.loop import Task
-from vampcli.train.masking import draw_masks, spread
+from vampcli.train.masking import HIDDEN_SHARES, draw_masks, spread
 from vampcli.train.samples import sample_spans
 from vampcli.train.schedule import autocast_dtype
 from vampcli.train.tokens import token_codec_hash
@@ -75,8 +75,8 @@ class TokenTask(Task):
         """Smoothed cross entropy of hidden, predicted tokens."""
         n, loop = self.run.loop.batch_size, self.run.loop
         clips = self.pool.draw(rng, n, self.run.n_frames)[:, : self.run.model.n_codebooks].long()
-        r = spread(loop.seed, (step * self.n_processes + self.rank) * n, n)
-        hidden = draw_masks(clips.shape, self.run.model.n_conditioning, r, rng)
+        shares = HIDDEN_SHARES[self.run.masking](spread(loop.seed, (step * self.n_processes + self.rank) * n, n))
+        hidden = draw_masks(clips.shape, self.run.model.n_conditioning, shares, rng)
         total, hits, n_hidden = torch.zeros((), device=self.device), torch.zeros((), device=self.device), 0
         for target, guess in self._targets_and_logits(clips.to(self.device), hidden.to(self.device)):
             total = total + F.cross_entropy(guess, target, label_smoothing=self.run.label_smoothing, reduction="sum")

@@ -1,0 +1,83 @@
+"""The experiments that train, whole and small: ways of learning become model folders, which go on after kept music."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from experiments import going_on
+from experiments.equal_time import learn
+
+from test_evaluate_musicnn import small_weights
+from training import LOOP
+from vampcli.engine import load
+from vampcli.evaluate import figures
+from vampcli.evaluate.summary import summarised
+
+WAYS = ("autoregressive", "half", "cosine")
+
+
+@pytest.fixture(scope="module")
+def learned(packed: Path, tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tokens = tmp_path_factory.mktemp("tokens")
+    for split in ("train", "val"):
+        (tokens / split).symlink_to(packed)
+    for way in WAYS:
+        learn(way, tiny_folder, tokens, tokens / way, 1.0, replace(LOOP, n_steps=8), n_frames=30)
+    return tokens
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_way_of_learning_becomes_a_model(learned: Path, tiny_folder: Path, way: str) -> None:
+    made, base = (load(folder, "cpu", "fp32") for folder in (learned / way, tiny_folder))
+    assert made.provenance.training.startswith(f"{way}, 8 steps")
+    assert torch.equal(made.fine.classifier.weight, base.fine.classifier.weight)
+    assert not torch.equal(made.coarse.classifier.weight, base.coarse.classifier.weight)
+
+
+def test_ways_of_learning_differ(learned: Path) -> None:
+    weights = [load(learned / way, "cpu", "fp32").coarse.classifier.weight for way in WAYS]
+    assert not any(torch.equal(a, b) for a, b in pairwise(weights))
+
+
+@pytest.fixture
+def pair(learned: Path) -> going_on.Pair:
+    return going_on.Pair(*(load(learned / way, "cpu", "fp32") for way in ("autoregressive", "cosine")))
+
+
+@pytest.mark.parametrize("condition", going_on.CONDITIONS, ids=lambda condition: condition.label)
+def test_what_is_kept_stays_when_going_on(pair: going_on.Pair, condition: going_on.Condition) -> None:
+    tokens = torch.randint(32, (5, 60), generator=torch.Generator().manual_seed(0))
+    made, other = (pair.go_on(tokens, 20, seed, condition) for seed in (0, 1))
+    assert made.shape == tokens.shape
+    assert torch.equal(made[:, :20], tokens[:, :20])
+    assert int(made.max()) < 32
+    assert not torch.equal(made[:2], other[:2])
+    changed = torch.cat([tokens[:, :20], torch.zeros_like(tokens[:, 20:])], 1)  # what was there is not seen
+    assert torch.equal(made, pair.go_on(changed, 20, 0, condition))
+
+
+def test_going_on_as_a_whole(
+    learned: Path, song: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(figures, "_weights", lambda: small_weights(96))
+    root = song("test.wav", seconds=6.0).parent
+    song("ood.wav", seconds=6.0, seed=1)
+    columns = ("package", "path", "licence", "split", "author")
+    rows = [columns, *(("a", f"{split}.wav", "CC0-1.0", split, "b") for split in ("test", "ood"))]
+    (root / "table.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
+    models = ["--autoregressive", str(learned / "autoregressive"), "--masked", str(learned / "cosine")]
+    monkeypatch.setattr(going_on, "EXCERPT_S", 3.0)
+    going_on.main([*models, "--table", str(root / "table.tsv"), "--root", str(root), "-o", str(root / "out")])
+    found = [json.loads(line) for line in (root / "out/records.jsonl").read_text().splitlines()]
+    row, *_ = summarised(found, going_on.CONDITIONS)
+    assert row.n_excerpts == 2
+    assert {"mel_error", "frechet", "frechet_floor", "seconds", "token_accuracy"} <= row.figures.keys()
+    assert all(np.isfinite(estimate.value) for estimate in row.figures.values())
+    assert capsys.readouterr().out == (root / "out/table.md").read_text()
