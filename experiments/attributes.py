@@ -1,10 +1,10 @@
-"""Does a re-made span keep what its piece is like: tags, instruments, pitch classes?
+"""Does a re-made span keep what its piece is like: tags, instruments, pitch classes, tempo?
 
 python experiments/attributes.py make --table configs/free-music.tsv --root data/root -o runs/attributes.jsonl
 python experiments/attributes.py table -o runs/attributes.jsonl
 
-Three seconds of excerpts of held-out pieces are re-made, and described by tags (musicnn, learned from MagnaTagATune)
-and mean pitch classes, which are compared with those of three seconds before and after, in the same piece and others.
+Six seconds of excerpts of held-out pieces are re-made, and described by tags (musicnn, learned from MagnaTagATune),
+mean pitch classes and tempo, which are compared with those of six seconds before and after, in its piece and in others.
 Baselines: the original, a copy of what came before, the untrained model, and a patch of another piece.
 `docs/experiments.md` has the results.
 """
@@ -25,14 +25,17 @@ import numpy as np
 import torch
 
 import vampcli
+from vampcli import beats
+from vampcli.config import TempoConfig
+from vampcli.errors import InputError
 from vampcli.evaluate import musicnn
 from vampcli.evaluate.excerpts import cut, spread_over
 from vampcli.evaluate.inpaint import untrained
 from vampcli.recordings import SOUNDS, pieces_of_table
 from vampcli.resampling import resample
 
-EXCERPT_S, SPAN_S = 10.0, (3.5, 6.5)
-BESIDE_S = ((0.3, 3.3), (6.7, 9.7))
+EXCERPT_S, SPAN_S = 18.0, (6.0, 12.0)
+BESIDE_S = ((0.0, 6.0), (12.0, 18.0))
 TAGGER = "MTT_musicnn"
 INSTRUMENTS = ("guitar", "strings", "drums", "piano", "violin", "synth", "harpsichord", "flute", "sitar", "choir")
 INSTRUMENTS += ("harp", "cello", "vocals", "male vocal", "female vocal")
@@ -42,14 +45,20 @@ Record = dict[str, Any]
 
 
 def described(audio: vampcli.Waveform, span_s: tuple[float, float], weights: dict[str, torch.Tensor]) -> dict[str, Any]:
-    """Tags and mean pitch classes of three seconds."""
+    """Tags of two patches in the mean, mean pitch classes, and tempo in beats a minute, None where there is none."""
     part = audio.samples[:, round(span_s[0] * audio.sample_rate) : round(span_s[1] * audio.sample_rate)]
-    samples = torch.from_numpy(resample(part, audio.sample_rate, musicnn.RATE))
-    found = musicnn.tags(weights, musicnn.embed(weights, samples))[0]
+    samples = torch.from_numpy(resample(part, audio.sample_rate, musicnn.RATE))[0]
+    patches = torch.stack([samples[: musicnn.PATCH], samples[-musicnn.PATCH :]])
+    found = musicnn.tags(weights, musicnn.embed(weights, patches)).mean(0)
     chroma = librosa.feature.chroma_stft(
         y=resample(part, audio.sample_rate, 22050)[0], sr=22050, n_fft=4096, tuning=0.0
     )
-    return {"tags": [round(x, 4) for x in found.tolist()], "chroma": [round(float(x), 4) for x in chroma.mean(1)]}
+    try:
+        tempo = beats.track(part, audio.sample_rate, TempoConfig()).bpm
+    except InputError:
+        tempo = None
+    classes = [round(float(x), 4) for x in chroma.mean(1)]
+    return {"tags": [round(x, 4) for x in found.tolist()], "chroma": classes, "tempo": tempo}
 
 
 def make(arguments: argparse.Namespace) -> Iterator[Record]:
@@ -92,11 +101,14 @@ def spaces(records: Sequence[Record], names: Sequence[str]) -> dict[str, np.ndar
     logits = np.log(tags / (1 - tags))
     logits -= logits.mean(0)
     chroma = np.array([record["chroma"] for record in records])
+    octaves = np.array([np.nan if record["tempo"] is None else np.log2(record["tempo"]) for record in records])
+    turns = np.stack([np.cos(2 * np.pi * octaves), np.sin(2 * np.pi * octaves)], 1)  # twice as fast is as fast
     instruments = [i for i, name in enumerate(names) if name in INSTRUMENTS]
     return {
         "tags": logits,
         "instruments": logits[:, instruments],
         "pitch classes": chroma - chroma.mean(1, keepdims=True),
+        "tempo": np.nan_to_num(turns),
     }
 
 

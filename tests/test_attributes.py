@@ -12,12 +12,13 @@ def records(noise: float, seed: int = 0) -> list[dict[str, object]]:
     rng = np.random.default_rng(seed)
     found = []
     for piece in range(6):
-        tags, chroma = rng.uniform(0.05, 0.95, 50), rng.uniform(0, 1, 12)
+        tags, chroma, tempo = rng.uniform(0.05, 0.95, 50), rng.uniform(0, 1, 12), 60 * 2 ** (piece / 6)
         for excerpt in (2 * piece, 2 * piece + 1):
             for way in ("beside", "beside", "original", "copy", "model", "untrained"):
                 own = rng.uniform(0.05, 0.95, 50) if way == "untrained" else tags + noise * rng.normal(size=50)
                 key = rng.uniform(0, 1, 12) if way == "untrained" else chroma + noise * rng.normal(size=12)
-                record = {"tags": own.clip(0, 1).tolist(), "chroma": key.tolist()}
+                pulse = rng.uniform(60, 120) if way == "untrained" else tempo * (1 + noise) * rng.choice([0.5, 1, 2])
+                record = {"tags": own.clip(0, 1).tolist(), "chroma": key.tolist(), "tempo": pulse}
                 found.append({"excerpt": excerpt, "piece": str(piece), "way": way, **record})
     return found
 
@@ -41,6 +42,15 @@ def test_all_alike_is_chance() -> None:
         record["chroma"] = [1.0, *([0.0] * 11)]
     found = agreements(some, spaces(some, NAMES)["pitch classes"])
     assert found["model"]["3"] == pytest.approx([0.5, 0.5])
+
+
+def test_no_tempo_is_chance() -> None:
+    some = records(0.004)
+    for record in some:
+        record["tempo"] = None if record["way"] == "model" else record["tempo"]
+    found = agreements(some, spaces(some, NAMES)["tempo"])
+    assert found["model"]["3"] == pytest.approx([0.5, 0.5])
+    assert found["copy"]["3"] == pytest.approx([1, 1])
 
 
 def test_the_table_has_a_row_for_each_way() -> None:
