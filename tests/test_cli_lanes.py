@@ -6,8 +6,10 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,6 +115,19 @@ def test_who_breaks_off_calls_off_what_is_being_made() -> None:
     assert stopped.is_set()
     assert steps < 100
     assert told.words == ["written"]
+
+
+def test_who_breaks_off_while_one_is_begun_is_told_of_what_it_has_made() -> None:
+    class Hasty(ThreadPoolExecutor):
+        def submit(self, *given: Any, **named: Any) -> Any:
+            super().submit(*given, **named).result()
+            raise KeyboardInterrupt
+
+    told, lanes = Told(), Lanes(Console())
+    lanes._pool, lanes._bar = Hasty(1), lambda title: nullcontext(None)
+    with pytest.raises(KeyboardInterrupt), lanes:
+        lanes.start(1, 1.0, making("a"), told)
+    assert told.words == ["a0", "a1"]
 
 
 def test_what_is_no_input_error_ends_it() -> None:

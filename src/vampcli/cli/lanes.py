@@ -60,8 +60,8 @@ class Lanes(AbstractContextManager["Lanes"]):
         while self.waiting and sum(other.seconds for other in self.waiting) + seconds > _MOST_S:
             self._tell_first()
         recording = _Recording(seconds, tell, _Held(self.console, self._bar, self._stop))
+        self.waiting.append(recording)  # first: whoever breaks off from now on is told of what it has made
         recording.done = self._pool.submit(recording.make, make, self._stop)
-        self.waiting.append(recording)
         while self.waiting and (len(self.waiting) > 2 * n or self.waiting[0].done.done()):
             self._tell_first()
 
@@ -94,10 +94,9 @@ class Lanes(AbstractContextManager["Lanes"]):
 class _Recording:
     """One that is being made."""
 
-    done: Future[None]
-
     def __init__(self, seconds: float, tell: Tell, console: _Held) -> None:
         self.seconds, self._tell, self._console = seconds, tell, console
+        self.done: Future[None] = Future()  # until it is begun
         self._results: deque[Result] = deque()
 
     def make(self, make: Make, stop: Event) -> None:
