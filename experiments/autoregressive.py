@@ -6,12 +6,14 @@ gives a token of each. It attends to the past alone. `experiments/equal_time.py`
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vampcli.evaluate.metrics import guess_sums
 from vampcli.model import VampNet
 from vampcli.train.schedule import autocast_dtype
 from vampcli.train.transformer import TokenTask
@@ -50,6 +52,15 @@ class AutoregressiveTask(TokenTask):
         for k in range(config.n_codebooks):
             there = late[:, k] < config.codebook_size
             yield late[:, k][there], logits[:, :, k][there].float()
+
+    def validate(self) -> dict[str, float]:
+        """Cross entropy of all tokens of the validation clips, each after those before it."""
+        sums, n = Counter[str](), 0
+        for clips in torch.split(self.validation_clips, 4):
+            for target, guess in self._targets_and_logits(clips, clips):
+                sums.update(guess_sums(guess, target))
+                n += len(target)
+        return {f"{name}_of_the_next": value / n for name, value in sums.items()}
 
 
 class Cached:

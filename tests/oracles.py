@@ -92,7 +92,7 @@ def drawn_prompt(
             if chance[codebook, frame] >= config.intensity or pulses[frame] or in_event:
                 hidden[codebook][frame] = False
     keeping = [frame for frame in drops.permutation(n_frames) if not all(row[frame] for row in hidden)]
-    for frame in keeping[: round(config.dropout * len(keeping))]:
+    for frame in keeping[: int(config.dropout * len(keeping) + drops.random())]:
         for codebook in range(n_codebooks):
             hidden[codebook][frame] = True
     for codebook in range(n_codebooks):

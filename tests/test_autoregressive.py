@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from types import SimpleNamespace
 
 import torch
 from experiments.autoregressive import AutoregressiveTask, Cached, causal, continued, delayed, undelayed
 
+from training import LOOP
 from vampcli.engine import Model
 
 
@@ -33,7 +35,9 @@ def test_what_comes_later_is_out_of_sight(tiny: Model) -> None:
 
 def test_a_token_is_guessed_without_itself(tiny: Model) -> None:
     """Changing the last frame changes what is to be guessed, and no guess."""
-    task = SimpleNamespace(model=tiny.coarse, run=SimpleNamespace(model=tiny.coarse.config))
+    task = SimpleNamespace(
+        model=tiny.coarse, run=SimpleNamespace(model=tiny.coarse.config, loop=replace(LOOP, dtype="fp32"))
+    )
     early, late = tokens(9)[None], tokens(9)[None].clone()
     late[..., 8] = (late[..., 8] + 1) % 32
     a, b = (list(AutoregressiveTask._targets_and_logits(task, x, x)) for x in (early, late))  # type: ignore[arg-type]
@@ -64,6 +68,16 @@ def test_a_cache_in_bfloat16_is_near(tiny: Model) -> None:
     wanted(tokens(9)[:, :8])
     assert found.dtype == torch.float32
     assert torch.allclose(found, wanted(tokens(9)[:, 8:]), atol=0.05 * float(whole.std()))
+
+
+def test_what_is_made_is_what_was_learned(tiny: Model) -> None:
+    """All but cold, every token is the likeliest one by the logits that training compares with what comes next."""
+    made = continued(tiny.coarse, tokens(4), 10, 1e-4, torch.Generator().manual_seed(0))
+    task = SimpleNamespace(
+        model=tiny.coarse, run=SimpleNamespace(model=tiny.coarse.config, loop=replace(LOOP, dtype="fp32"))
+    )
+    for target, logits in AutoregressiveTask._targets_and_logits(task, made[None], made[None]):  # type: ignore[arg-type]
+        assert torch.equal(logits.argmax(-1)[4:], target[4:])
 
 
 def test_what_is_kept_stays_and_all_else_is_made(tiny: Model) -> None:

@@ -163,7 +163,7 @@ def test_silenced_spans_are_not_heard(tiny: Model, songs: Path, tmp_path: Path, 
 def record(piece: str, value: float, made: np.ndarray, real: np.ndarray) -> Record:
     """Of an excerpt with as many takes as `made` has rows, one patch each."""
     takes = [{"mel_error": value, "embedding": [list(map(float, patch))]} for patch in made]
-    head = {"condition": Condition("a").key, "excerpt": 0, "piece": piece}
+    head = {"condition": Condition("a").key, "excerpt": int(value), "piece": piece}
     return {**head, "takes": takes, "original": [list(map(float, real))], "diversity": None}
 
 
@@ -185,26 +185,56 @@ def test_means_and_distances_have_intervals_over_recordings(n_takes: int) -> Non
     assert "diversity" not in row.figures
 
 
+def measured(condition: Condition, i: int, value: float, patch: float | None = None) -> Record:
+    """Of excerpt i, of six recordings."""
+    head = {"condition": condition.key, "excerpt": i, "piece": f"piece {i % 6}", "diversity": None}
+    if patch is None:
+        return {**head, "takes": [{"mel_error": value}]}
+    return {**head, "takes": [{"mel_error": value, "embedding": [[patch, value]]}], "original": [[float(i), 0.0]]}
+
+
 def test_differences_are_surer_than_what_differs() -> None:
-    """Two conditions share how hard a recording is; b is 1 above a everywhere, and c as far as chance has it."""
+    """Conditions share how hard a recording is; b is 1 above a everywhere, and c as far as chance has it."""
     rng = np.random.default_rng(0)
     a, b, c = Condition("a"), Condition("b", "codec"), Condition("c", "loop")
     records = []
     for i in range(60):
         hard = float(10 * (i % 6))
-        for condition, value in ((a, hard), (b, hard + 1), (c, hard + rng.normal())):
-            head = {"condition": condition.key, "excerpt": i, "piece": f"piece {i % 6}"}
-            records.append({**head, "takes": [{"mel_error": value}], "diversity": None})
+        values = ((a, hard), (b, hard + 1), (c, hard + rng.normal()))
+        records += [measured(condition, i, value) for condition, value in values]
     rows = {row.label: row for row in summarised(records, [a, b, c], "a")}
     assert not rows["a"].above
     assert rows["b"].above["mel_error"] == (pytest.approx(1), pytest.approx(0, abs=1e-9))
     assert rows["b"].figures["mel_error"].error == pytest.approx(rows["a"].figures["mel_error"].error)
-    error = rows["c"].above["mel_error"].error
-    assert error == pytest.approx(1.96 / np.sqrt(60), rel=0.6)
-    other = [{**record, "piece": f"{record['piece']}!"} for record in records if record["condition"] == b.key]
-    elsewhere = [record for record in records if record["condition"] != b.key] + other
-    rows = {row.label: row for row in summarised(elsewhere, [a, b], "a")}
-    assert rows["b"].above["mel_error"].error is None  # other recordings
+    assert rows["c"].above["mel_error"].error == pytest.approx(1.96 / np.sqrt(60), rel=0.6)
+
+
+def test_excerpts_that_failed_do_not_count_as_a_difference() -> None:
+    """The same figures, but the hard half could not be made under b."""
+    a, b = Condition("a"), Condition("b", "codec")
+    records = [measured(condition, i, float(i)) for condition in (a, b) for i in range(12)]
+    for record in records:
+        if record["condition"] == b.key and record["excerpt"] >= 6:
+            record.update(takes=[], failed="no beat")
+    row = summarised(records, [a, b], "a")[1]
+    assert (row.n_excerpts, row.n_failed) == (6, 6)
+    assert row.above["mel_error"] == (0, 0)
+
+
+def test_distances_are_compared_only_of_the_same_patches() -> None:
+    rng = np.random.default_rng(0)
+    a, b, c = Condition("a"), Condition("b", "codec"), Condition("c", "loop")
+    reference = [
+        {"condition": REFERENCE, "takes": [{"embedding": [list(map(float, rng.normal(size=2)))]}]} for _ in "x" * 9
+    ]
+    records = [measured(condition, i, float(i % 5), float(i % 7)) for condition in (a, b, c) for i in range(12)]
+    for record in records:
+        if record["condition"] == c.key:  # as if of other places
+            record["original"] = [[7.0, float(record["excerpt"])]]
+    rows = {row.label: row for row in summarised([*records, *reference], [a, b, c], "a")}
+    assert rows["b"].above[DISTANCE] == (0, 0)
+    assert DISTANCE in rows["c"].figures
+    assert DISTANCE not in rows["c"].above
 
 
 def test_tables_as_files(tmp_path: Path) -> None:
@@ -217,7 +247,7 @@ def test_tables_as_files(tmp_path: Path) -> None:
     assert [path.name for path in paths] == ["table.csv", "table.json", "table.md"]
     lines = (tmp_path / "table.md").read_text().splitlines()
     assert lines[0] == "| condition | n | mel error | x y |"
-    assert lines[2:] == ["| a | 3 | 1 ± 0.5 |  |", "| b | 2 | 1.25 (+0.25 ± 0.12) | 7 ± 1 |"]
+    assert lines[2:] == ["| a | 3 | 1 ± 0.5 |  |", "| b | 2 (1) | 1.25 (+0.25 ± 0.12) | 7 ± 1 |"]
     with (tmp_path / "table.csv").open() as file:
         table = list(csv.DictReader(file))
     assert table[1]["mel_error_above"] == "0.25"

@@ -69,14 +69,14 @@ def drop_kept(mask: Tensor, share: float, rng: np.random.Generator) -> Tensor:
 
     Args:
         mask: bool (n_codebooks, n_frames).
-        share: of the frames in which a token is kept, 0 to 1; the number is rounded.
+        share: of the frames in which a token is kept, 0 to 1; a fraction of a frame is the chance of one more.
         rng: chooses them.
 
-    Departs from the official code: drawn without replacement, so exactly the share is dropped.
+    Departs from the official code: drawn without replacement, so the share is dropped to within a frame.
     """
     keeps = ~mask.all(0).numpy()
     order = rng.permutation(mask.shape[1])  # of all frames: what is kept elsewhere does not change whose turn is first
-    dropped = order[keeps[order]][: round(share * keeps.sum())]
+    dropped = order[keeps[order]][: int(share * keeps.sum() + rng.random())]
     result = mask.clone()
     result[:, torch.from_numpy(dropped)] = True
     return result

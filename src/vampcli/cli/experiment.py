@@ -164,8 +164,8 @@ def _finish(console: Console, out: Path, about: dict[str, Any], records: list[Re
 
 
 def _table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
-    from vampcli.evaluate.written import names_of
+    from vampcli.evaluate.written import cell, names_of
 
     names = names_of(rows)
-    cells = [[row.label, *(str(row.figures.get(name, "")) for name in names)] for row in rows]
+    cells = [[row.label, *(cell(row, name) for name in names)] for row in rows]
     return ["condition", *(name.replace("_", " ") for name in names)], cells

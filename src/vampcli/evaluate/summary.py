@@ -15,8 +15,10 @@ from vampcli.evaluate.figures import EMBEDDING
 from vampcli.evaluate.musicnn import frechet_distance
 from vampcli.evaluate.trial import ORIGINAL, REFERENCE, Record
 
-DISTANCE, FLOOR = "frechet", "frechet_floor"
+DISTANCE, FLOOR, DIVERSITY = "frechet", "frechet_floor", "diversity"
 _N_RESAMPLED = 100
+
+Patches = npt.NDArray[np.float64]
 
 
 class Estimate(NamedTuple):
@@ -36,28 +38,6 @@ class Estimate(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A figure, and what it is when recordings are drawn again; two of the same recordings have the same draws.
-
-    Attributes:
-        value: over all excerpts.
-        pieces: the recordings.
-        again: float64 (n_draws,), empty for a single recording.
-    """
-
-    value: float
-    pieces: tuple[str, ...]
-    again: npt.NDArray[np.float64]
-
-    def estimate(self, other: Drawn | None = None) -> Estimate:
-        """The figure, or by how much it is above another's, draw by draw; of other recordings there is no error."""
-        if other is None:
-            return Estimate(self.value, 1.96 * float(self.again.std()) if len(self.again) else None)
-        same = self.pieces == other.pieces and len(self.again)
-        return Estimate(self.value - other.value, 1.96 * float((self.again - other.again).std()) if same else None)
-
-
-@dataclass(frozen=True)
 class Row:
     """What was found of a condition.
 
@@ -68,7 +48,7 @@ class Row:
         n_excerpts: how many were made.
         n_failed: how many could not be.
         figures: by name.
-        above: by how much they are above those of the baseline.
+        above: by how much they are above those of the baseline, over the excerpts that both have.
     """
 
     name: str
@@ -97,78 +77,114 @@ def summarised(records: Sequence[Record], conditions: Sequence[Condition], basel
     for record in records:
         by_condition[record["condition"]].append(record)
     target = _stacked([take[EMBEDDING] for record in by_condition[REFERENCE] for take in record["takes"]])
-    found: dict[str, dict[str, Drawn]] = {}
+    made = {c.label: [r for r in by_condition[c.key] if "failed" not in r] for c in conditions}
+    base, rows = made.get(baseline, []), []
     for condition in conditions:
-        own = _made(by_condition[condition.key])
-        found[condition.label] = dict(_figures(own)) if own else {}
-        if own and len(target) > 1:
-            found[condition.label] |= _distances(own, target)
-    base, rows = found.get(baseline, {}), []
-    for condition in conditions:
-        figures, n = found[condition.label], len(by_condition[condition.key])
-        n_made = len(_made(by_condition[condition.key]))
-        estimates = {name: figure.estimate() for name, figure in figures.items()}
-        compared = figures.keys() & base.keys() - {FLOOR} if condition.label != baseline else ()
-        above = {name: figures[name].estimate(base[name]) for name in compared}
+        own, n = made[condition.label], len(by_condition[condition.key])
+        figures = dict(_figures(own)) | _distances(own, target)
+        above = {} if condition.label == baseline else dict(_differences(own, base)) | _further(own, base, target)
         if n:
-            rows.append(Row(condition.name, condition.label, condition.swept, n_made, n - n_made, estimates, above))
+            rows.append(Row(condition.name, condition.label, condition.swept, len(own), n - len(own), figures, above))
     return rows
 
 
-def _made(records: Sequence[Record]) -> list[Record]:
-    return [record for record in records if "failed" not in record]
+def _figures(records: Sequence[Record]) -> Iterator[tuple[str, Estimate]]:
+    for name in _names(records):
+        means = _means(records, name)
+        if means:
+            yield name, _over_recordings([(record["piece"], mean) for record, mean in means.values()])
 
 
-def _figures(records: Sequence[Record]) -> Iterator[tuple[str, Drawn]]:
-    takes = [take for record in records for take in record["takes"]]
-    for name in dict.fromkeys(name for take in takes for name in take if name != EMBEDDING):
-        values = [[take[name] for take in record["takes"] if take.get(name) is not None] for record in records]
-        yield from _estimated(name, records, values)
-    yield from _estimated("diversity", records, [[v] if (v := r.get("diversity")) is not None else [] for r in records])
+def _differences(records: Sequence[Record], base: Sequence[Record]) -> Iterator[tuple[str, Estimate]]:
+    """Excerpt by excerpt, of those that both have."""
+    for name in _names(records):
+        own, other = _means(records, name), _means(base, name)
+        common = [excerpt for excerpt in own if excerpt in other]
+        if common:
+            yield name, _over_recordings([(own[e][0]["piece"], own[e][1] - other[e][1]) for e in common])
 
 
-def _estimated(name: str, records: Sequence[Record], values: Sequence[list[float]]) -> Iterator[tuple[str, Drawn]]:
-    """The mean over excerpts of means over takes; nothing where nothing was measured."""
-    kept = [(record["piece"], float(np.mean(own))) for record, own in zip(records, values, strict=True) if own]
-    if kept:
-        pieces, means = zip(*kept, strict=True)
-        yield name, _resampled(pieces, np.array(means), lambda chosen: float(chosen.mean()))
+def _names(records: Sequence[Record]) -> list[str]:
+    """Of all figures that are numbers."""
+    found = dict.fromkeys(name for record in records for take in record["takes"] for name in take if name != EMBEDDING)
+    return [*found, DIVERSITY]
 
 
-def _distances(records: Sequence[Record], target: npt.NDArray[np.float64]) -> dict[str, Drawn]:
+def _means(records: Sequence[Record], name: str) -> dict[int, tuple[Record, float]]:
+    """By excerpt, means over takes; none where nothing was measured."""
+    found = {}
+    for record in records:
+        values = [record.get(name)] if name == DIVERSITY else [take.get(name) for take in record["takes"]]
+        there = [value for value in values if value is not None]
+        if there:
+            found[record["excerpt"]] = record, float(np.mean(there))
+    return found
+
+
+def _over_recordings(means: Sequence[tuple[str, float]]) -> Estimate:
+    pieces, values = zip(*means, strict=True)
+    return _resampled(pieces, np.array(values), lambda chosen: float(chosen.mean()))
+
+
+def _distances(records: Sequence[Record], target: Patches) -> dict[str, Estimate]:
     """The distance of takes and its floor; none of a single patch."""
-    n_takes = min(len(record["takes"]) for record in records)
-    made = [[record["takes"][i][EMBEDDING] for record in records] for i in range(n_takes)]
-    real = [record[ORIGINAL] for record in records]
-    pieces = [record["piece"] for record, patches in zip(records, real, strict=True) for _ in patches]
-    if len(pieces) < 2 or any(len(a) != len(b) for take in made for a, b in zip(take, real, strict=True)):
+    made, real, pieces = _patches(records)
+    if len(pieces) < 2 or len(target) < 2:
         return {}
-    stacks = np.stack([_stacked(take) for take in made], axis=1)  # (n_patches, n_takes, n_dims)
-
-    def distance(chosen: npt.NDArray[np.float64]) -> float:
-        return float(np.mean([frechet_distance(target, chosen[:, i]) for i in range(chosen.shape[1])]))
-
     return {
-        DISTANCE: _resampled(pieces, stacks, distance),
-        FLOOR: _resampled(pieces, _stacked(real)[:, None], distance),
+        DISTANCE: _resampled(pieces, made, lambda chosen: _distance(chosen, target)),
+        FLOOR: _resampled(pieces, real[:, None], lambda chosen: _distance(chosen, target)),
     }
 
 
-def _resampled(
-    pieces: Sequence[str], values: npt.NDArray[np.float64], figure: Callable[[npt.NDArray[np.float64]], float]
-) -> Drawn:
-    """A figure of values, the first axis of which belongs to recordings, and what it is when these are drawn again."""
+def _further(records: Sequence[Record], base: Sequence[Record], target: Patches) -> dict[str, Estimate]:
+    """By how much takes are further away than those of the same excerpts; nothing where patches lie elsewhere."""
+    others = {record["excerpt"]: record for record in base}
+    own = [record for record in records if record["excerpt"] in others]
+    made, real, pieces = _patches(own)
+    made_other, real_other, _ = _patches([others[record["excerpt"]] for record in own])
+    if len(pieces) < 2 or len(target) < 2 or not np.array_equal(real, real_other):
+        return {}
+    n, both = made.shape[1], np.concatenate([made, made_other], axis=1)
+
+    def difference(chosen: Patches) -> float:
+        return _distance(chosen[:, :n], target) - _distance(chosen[:, n:], target)
+
+    return {DISTANCE: _resampled(pieces, both, difference)}
+
+
+def _patches(records: Sequence[Record]) -> tuple[Patches, Patches, list[str]]:
+    """Of takes (n_patches, n_takes, n_dims), of the excerpts (n_patches, n_dims), and the recording of each.
+
+    Nothing if the takes have more or fewer patches than the excerpts.
+    """
+    n_takes = min((len(record["takes"]) for record in records), default=0)
+    made = [[record["takes"][i].get(EMBEDDING, []) for record in records] for i in range(n_takes)]
+    real = [record.get(ORIGINAL, []) for record in records]
+    pieces = [record["piece"] for record, patches in zip(records, real, strict=True) for _ in patches]
+    if not pieces or any(len(a) != len(b) for take in made for a, b in zip(take, real, strict=True)):
+        return np.zeros((0, 0, 0)), np.zeros((0, 0)), []
+    return np.stack([_stacked(take) for take in made], axis=1), _stacked(real), pieces
+
+
+def _distance(made: Patches, target: Patches) -> float:
+    """Of each take, in the mean: (n_patches, n_takes, n_dims)."""
+    return float(np.mean([frechet_distance(target, made[:, i]) for i in range(made.shape[1])]))
+
+
+def _resampled(pieces: Sequence[str], values: Patches, figure: Callable[[Patches], float]) -> Estimate:
+    """A figure of values, the first axis of which belongs to recordings, and its error."""
     names = sorted(set(pieces))
     groups = [np.flatnonzero(np.array(pieces) == name) for name in names]
     if len(names) < 2:
-        return Drawn(figure(values), tuple(names), np.zeros(0))
+        return Estimate(figure(values), None)
     generator = np.random.default_rng(0)
     draws = generator.integers(len(names), size=(_N_RESAMPLED, len(names)))
     drawn = [figure(values[np.concatenate([groups[i] for i in draw])]) for draw in draws]
-    return Drawn(figure(values), tuple(names), np.array(drawn))
+    return Estimate(figure(values), 1.96 * float(np.std(drawn, ddof=1)))
 
 
-def _stacked(parts: Sequence[Sequence[Sequence[float]]]) -> npt.NDArray[np.float64]:
+def _stacked(parts: Sequence[Sequence[Sequence[float]]]) -> Patches:
     """Patches of all parts: (n_patches, n_dims)."""
     found = [patch for part in parts for patch in part]
     return np.array(found, dtype=np.float64).reshape(len(found), -1 if found else 0)

@@ -60,17 +60,18 @@ def _cells(rows: Sequence[Row]) -> list[list[Any]]:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """A table; in brackets by how much a figure is above the baseline's."""
+    """A table; n counts excerpts, and in brackets those that could not be made."""
     names = names_of(rows)
     lines = [f"| condition | n | {' | '.join(name.replace('_', ' ') for name in names)} |"]
     lines += ["|---|--:|" + "--:|" * len(names)]
     for row in rows:
-        cells = [_cell(row, name) for name in names]
-        lines.append(f"| {row.label} | {row.n_excerpts} | {' | '.join(cells)} |")
+        n = f"{row.n_excerpts} ({row.n_failed})" if row.n_failed else str(row.n_excerpts)
+        lines.append(f"| {' | '.join([row.label, n, *(cell(row, name) for name in names)])} |")
     return "\n".join(lines) + "\n"
 
 
-def _cell(row: Row, name: str) -> str:
+def cell(row: Row, name: str) -> str:
+    """A figure, in brackets by how much it is above the baseline's; empty if there is none."""
     if name not in row.figures:
         return ""
     above = row.above.get(name)
