@@ -1,12 +1,13 @@
 """Going on after two seconds of held-out music for three more: an autoregressive coarse model beside a masked one.
 
-python -m experiments.equal_time autoregressive --tokens data -o runs/equal/autoregressive
-python -m experiments.equal_time cosine --tokens data -o runs/equal/cosine
-python -m experiments.going_on --autoregressive runs/equal/autoregressive --masked runs/equal/cosine \\
-  --table configs/free-music.tsv --root data/root --split test --reference-split ood -o runs/going-on
+python -m experiments.equal_time autoregressive --steps 1905 --tokens data -o runs/equal/autoregressive
+python -m experiments.equal_time cosine --steps 2077 --tokens data -o runs/equal/cosine
+python -m experiments.going_on --autoregressive runs/equal/autoregressive --masked runs/equal/cosine \
+  --table configs/free-music.tsv --root data/root -o runs/going-on
 
-Codec and fine model are the same. `seconds` are those of one core for the tokens of an excerpt, coarse and fine.
-`docs/experiments.md` has the results.
+The two seconds are encoded by themselves, so that no token has heard what follows. Fine tokens are made in the same way
+everywhere, also of the true coarse tokens, which says how much of a distance is the coarse model's. Temperatures are
+those of the logits, without what `mini` is multiplied by (0.8). `coarse s` are seconds of one core.
 """
 
 from __future__ import annotations
@@ -15,32 +16,45 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from experiments.autoregressive import continued
+from torch import Tensor
 
 import vampcli
 from vampcli.cli.recordings import files_of
+from vampcli.config import SamplingConfig
 from vampcli.engine import Model
 from vampcli.evaluate.excerpts import Place, cut, spread_over
-from vampcli.evaluate.experiment import Condition
+from vampcli.evaluate.experiment import CODEC, Condition
 from vampcli.evaluate.figures import Original, embedded, sound
 from vampcli.evaluate.figures import tokens as of_tokens
 from vampcli.evaluate.summary import summarised
-from vampcli.evaluate.trial import ORIGINAL, Record, reference_records
+from vampcli.evaluate.trial import ORIGINAL, Record, read_records, reference_records
 from vampcli.evaluate.written import markdown, write_tables
 from vampcli.remake import generate
 
 KEPT_S, EXCERPT_S = 2.0, 5.0
-AUTOREGRESSIVE, MASKED = "autoregressive", "masked"
+AUTOREGRESSIVE, MASKED, TRUE = "autoregressive", "masked", "true coarse tokens"
+FINE = SamplingConfig(temperature=0.8)
+
+
+def _condition(name: str, **sampling: float) -> Condition:
+    return Condition(name, name, {}, sampling, swept=sampling)
+
+
 CONDITIONS = (
-    *(Condition(AUTOREGRESSIVE, AUTOREGRESSIVE, {}, s, swept=s) for s in ({"temperature": 0.8}, {"temperature": 1})),
-    *(Condition(MASKED, MASKED, {}, s, swept=s) for s in ({"n_steps": n} for n in (1, 4, 12, 36))),
+    *(_condition(AUTOREGRESSIVE, temperature=t) for t in (0.8, 1.0)),
+    *(_condition(MASKED, temperature=0.8, n_steps=n) for n in (1, 4, 12, 36)),
+    _condition(MASKED, temperature=1.0, n_steps=36),
+    _condition(TRUE),
+    _condition(CODEC),
 )
+BASELINE = CONDITIONS[5].label
 
 
 @dataclass(frozen=True)
@@ -50,36 +64,53 @@ class Pair:
     autoregressive: Model
     masked: Model
 
-    def go_on(self, tokens: torch.Tensor, n_kept: int, seed: int, condition: Condition) -> torch.Tensor:
-        """Make all frames but the first anew: int64 (n_codebooks, n_frames) -> the same shape."""
-        tokens, mask = tokens.clone(), torch.ones_like(tokens, dtype=torch.bool)
-        mask[:, :n_kept] = False
+    def coarse(self, tokens: Tensor, n_kept: int, seed: int, condition: Condition) -> Tensor:
+        """Make coarse tokens after the first frames: int64 (n_codebooks, n_frames) -> the same shape."""
+        n, given = self.masked.coarse.config.n_codebooks, tokens.clone()
         if condition.command == AUTOREGRESSIVE:
-            network, generator = self.autoregressive.coarse, torch.Generator().manual_seed(seed)
-            n, temperature = network.config.n_codebooks, condition.config.temperature
-            tokens[:n] = continued(network, tokens[:n, :n_kept], tokens.shape[1], temperature, generator)
-            mask[:n] = False
-        return generate(self.masked, tokens[None], mask[None], [seed], condition.config)[0]
+            generator, heat = torch.Generator().manual_seed(seed), condition.config.temperature
+            given[:n] = continued(self.autoregressive.coarse, tokens[:n, :n_kept], tokens.shape[1], heat, generator)
+        elif condition.command == MASKED:
+            mask = torch.zeros_like(tokens, dtype=torch.bool)
+            mask[:n, n_kept:] = True
+            given = generate(self.masked, tokens[None], mask[None], [seed], condition.config)[0]
+        return given
+
+    def fine(self, tokens: Tensor, n_kept: int, seed: int) -> Tensor:
+        """Make the fine tokens to coarse ones, after the first frames."""
+        mask = torch.zeros_like(tokens, dtype=torch.bool)
+        mask[self.masked.coarse.config.n_codebooks :, n_kept:] = True
+        return generate(self.masked, tokens[None], mask[None], [seed], FINE)[0]
 
 
 @torch.inference_mode()
-def records(pair: Pair, places: Sequence[Place], conditions: Sequence[Condition]) -> Iterator[Record]:
-    """One of each condition, for each excerpt."""
+def records(
+    pair: Pair, places: Sequence[Place], conditions: Sequence[Condition], done: Collection[tuple[str, int]]
+) -> Iterator[Record]:
+    """One of each condition, for each excerpt, that is not done yet."""
     model, rate = pair.masked, pair.masked.grid.sample_rate
-    for place, audio in cut(places, rate, range(len(places))):
+    missing = {place.index for place in places if any((c.key, place.index) not in done for c in conditions)}
+    for place, audio in cut(places, rate, missing):
         original = Original(audio, model.encode(audio), model.grid.codebook_size)
         n_kept = model.grid.frames_touched(0, round(KEPT_S * rate), rate)[1]
-        span = ((n_kept * model.grid.hop_length, audio.n_samples),)
-        mask = torch.ones_like(original.tokens, dtype=torch.bool)
+        start = n_kept * model.grid.hop_length
+        before = model.encode(replace(audio, samples=audio.samples[:, :start]))
+        given = torch.cat([before[:, :n_kept], original.tokens[:, n_kept:]], 1)
+        mask = torch.ones_like(given, dtype=torch.bool)
         mask[:, :n_kept] = False
-        gain = level(audio) / level(model.decode(original.tokens))  # models hear music louder
+        gain = np.float32(level(audio) / level(model.decode(original.tokens)))  # models hear music louder
         for condition in conditions:
+            if (condition.key, place.index) in done:
+                continue
             began = time.process_time()
-            made = pair.go_on(original.tokens, n_kept, place.index, condition)
+            made = pair.coarse(given, n_kept, place.index, condition)
             seconds = time.process_time() - began
-            samples = model.decode(made).samples[:, : audio.n_samples] * np.float32(gain)
+            if condition.command != CODEC:
+                made = pair.fine(made, n_kept, place.index)
+            samples = model.decode(made).samples[:, : audio.n_samples] * gain
+            span = ((start, audio.n_samples),)
             take = vampcli.Take(replace(audio, samples=samples), made[None], mask, place.index, span, audio)
-            figures = {**sound(take, original), **of_tokens(take, original), "seconds": seconds}
+            figures = {"coarse_s": seconds, **sound(take, original), **of_tokens(take, original)}
             figures["embedding"] = embedded(take.audio, span)
             head = {"condition": condition.key, "excerpt": place.index, "piece": str(place.path)}
             yield {**head, "takes": [figures], ORIGINAL: embedded(audio, span)}
@@ -91,7 +122,7 @@ def level(audio: vampcli.Waveform) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Make, measure, and write tables."""
+    """Make and measure what is not done yet, and write tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--autoregressive", type=Path, required=True)
     parser.add_argument("--masked", type=Path, required=True)
@@ -107,14 +138,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     files = [files_of([], given.table, given.root, split) for split in (given.split, given.reference_split)]
     places, others = (spread_over(paths, EXCERPT_S, given.excerpts) for paths in files)
     given.out.mkdir(parents=True, exist_ok=True)
-    found = []
-    with (given.out / "records.jsonl").open("w") as file:
+    found = read_records(given.out / "records.jsonl")
+    done = {(record["condition"], record["excerpt"]) for record in found}
+    with (given.out / "records.jsonl").open("a", encoding="utf-8") as file:
         rate = pair.masked.grid.sample_rate
-        for made in (records(pair, places, CONDITIONS), reference_records(others, rate, set())):
+        for made in (records(pair, places, CONDITIONS, done), reference_records(others, rate, done)):
             for record in made:
                 file.write(json.dumps(record) + "\n")
+                file.flush()
                 found.append(record)
-    rows = summarised(found, CONDITIONS)
+    rows = summarised(found, CONDITIONS, BASELINE)
     write_tables(rows, given.out, {name: str(value) for name, value in vars(given).items()})
     sys.stdout.write(markdown(rows))
 
