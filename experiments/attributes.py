@@ -4,8 +4,8 @@ python experiments/attributes.py make --table configs/free-music.tsv --root data
 python experiments/attributes.py table -o runs/attributes.jsonl
 
 Six seconds of excerpts of held-out pieces are re-made, and described by tags (musicnn, learned from MagnaTagATune),
-mean pitch classes and tempo, which are compared with those of six seconds before and after, in its piece and in others.
-Baselines: the original, a copy of what came before, the untrained model, and a patch of another piece.
+mean pitch classes and tempo, which are compared with those of six seconds after it, in its piece and in others.
+Baselines: the original, a copy of the six seconds before, the untrained model, and a patch of another piece.
 `docs/experiments.md` has the results.
 """
 
@@ -34,8 +34,8 @@ from vampcli.evaluate.inpaint import untrained
 from vampcli.recordings import SOUNDS, pieces_of_table
 from vampcli.resampling import resample
 
-EXCERPT_S, SPAN_S = 18.0, (6.0, 12.0)
-BESIDE_S = ((0.0, 6.0), (12.0, 18.0))
+EXCERPT_S, SPAN_S = 18.5, (6.0, 12.0)
+AFTER_S = (12.5, 18.5)
 TAGGER = "MTT_musicnn"
 INSTRUMENTS = ("guitar", "strings", "drums", "piano", "violin", "synth", "harpsichord", "flute", "sitar", "choir")
 INSTRUMENTS += ("harp", "cello", "vocals", "male vocal", "female vocal")
@@ -62,7 +62,7 @@ def described(audio: vampcli.Waveform, span_s: tuple[float, float], weights: dic
 
 
 def make(arguments: argparse.Namespace) -> Iterator[Record]:
-    """A record of each way of filling each span, and of what is beside it."""
+    """A record of each way of filling each span, and of what comes after it."""
     torch.set_num_threads(1)
     model, weights = vampcli.load(arguments.model, "cpu", "fp32"), musicnn.load_weights(TAGGER)
     rate, config = model.grid.sample_rate, vampcli.SamplingConfig(n_steps=arguments.steps)
@@ -73,8 +73,7 @@ def make(arguments: argparse.Namespace) -> Iterator[Record]:
     places = [replace(place, index=i) for i, place in enumerate(places)]
     for place, audio in cut(places, rate, range(len(places))):
         head = {"excerpt": place.index, "piece": str(place.path)}
-        for span in BESIDE_S:
-            yield {**head, "way": "beside", **described(audio, span, weights)}
+        yield {**head, "way": "after", **described(audio, AFTER_S, weights)}
         start, end = (round(s * rate) for s in SPAN_S)
         copied = replace(audio, samples=audio.samples.copy())
         copied.samples[:, start:end] = audio.samples[:, 2 * start - end : start]
@@ -113,28 +112,27 @@ def spaces(records: Sequence[Record], names: Sequence[str]) -> dict[str, np.ndar
 
 
 def agreements(records: Sequence[Record], space: np.ndarray) -> dict[str, dict[str, list[float]]]:
-    """By way and piece, how many other pieces' surroundings are less like what was made than its own, as a share.
+    """By way and piece, how many other pieces are after their spans less like what was made than its own, as a share.
 
     1 is best, 1/2 chance; ties count half.
     """
     by_way: dict[str, dict[int, np.ndarray]] = defaultdict(dict)
-    beside: dict[int, list[np.ndarray]] = defaultdict(list)
+    after: dict[int, np.ndarray] = {}
     pieces = {record["excerpt"]: record["piece"] for record in records}
     for record, vector in zip(records, space, strict=True):
-        if record["way"] == "beside":
-            beside[record["excerpt"]].append(vector)
+        if record["way"] == "after":
+            after[record["excerpt"]] = vector
         else:
             by_way[record["way"]][record["excerpt"]] = vector
     order = sorted(pieces)
     others = {e: next(o for o in [*order[i:], *order] if pieces[o] != pieces[e]) for i, e in enumerate(order)}
     by_way["another piece"] = {e: by_way["original"][other] for e, other in others.items()}
-    rest = {excerpt: np.mean(vectors, 0) for excerpt, vectors in beside.items()}
     found: dict[str, dict[str, list[float]]] = {}
     for way, vectors in by_way.items():
         found[way] = defaultdict(list)
         for excerpt, vector in vectors.items():
-            own = cosine(vector, rest[excerpt])
-            rivals = [cosine(vector, x) for e, x in rest.items() if pieces[e] != pieces[excerpt]]
+            own = cosine(vector, after[excerpt])
+            rivals = [cosine(vector, x) for e, x in after.items() if pieces[e] != pieces[excerpt]]
             share = float(np.mean([(own > x) + 0.5 * (own == x) for x in rivals]))
             found[way][pieces[excerpt]].append(share)
     return found

@@ -14,7 +14,7 @@ def records(noise: float, seed: int = 0) -> list[dict[str, object]]:
     for piece in range(6):
         tags, chroma, tempo = rng.uniform(0.05, 0.95, 50), rng.uniform(0, 1, 12), 60 * 2 ** (piece / 6)
         for excerpt in (2 * piece, 2 * piece + 1):
-            for way in ("beside", "beside", "original", "copy", "model", "untrained"):
+            for way in ("after", "original", "copy", "model", "untrained"):
                 own = rng.uniform(0.05, 0.95, 50) if way == "untrained" else tags + noise * rng.normal(size=50)
                 key = rng.uniform(0, 1, 12) if way == "untrained" else chroma + noise * rng.normal(size=12)
                 pulse = rng.uniform(60, 120) if way == "untrained" else tempo * (1 + noise) * rng.choice([0.5, 1, 2])

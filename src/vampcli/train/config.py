@@ -57,7 +57,8 @@ class LoopConfig:
         clip_norm: longer gradients are shortened to this.
         ema_decay: of the averaged weights, which are what is validated and exported.
         seed: all random numbers of a step come from it and the step's number.
-        dtype: auto, fp32 or bf16; auto is bfloat16 where the hardware multiplies it.
+        dtype: auto, fp32 or bf16; auto is bfloat16 where the hardware multiplies it. Codecs of waveforms learn in
+            float32 whatever it says.
         log_every: steps between lines of the log.
         validate_every: steps between validations; 0 = never.
         sample_every: steps between sounds written into the run's folder; 0 = never.
