@@ -78,7 +78,7 @@ def test_dial_has_no_jumps(n_codebooks: int, n_coarse: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("amount", "name"), [(0.44, "small-variation"), (0.47, "medium-variation"), (0.558, "large-variation")]
+    ("amount", "name"), [(0.35, "small-variation"), (0.39, "medium-variation"), (0.482, "large-variation")]
 )
 def test_dial_passes_through_the_presets(amount: float, name: str) -> None:
     found, preset = dial(amount, 14, 4), PRESETS[name]
