@@ -107,11 +107,6 @@ class CodecTask(Task):
         dropped = rng.random(n_clips) < self.run.loss.quantizer_dropout
         return torch.from_numpy(np.where(dropped, drawn, n_codebooks)).to(self.device)
 
-    def _latents(self, clips: Tensor) -> Tensor:
-        """Listen in float32: in bfloat16 training would know other codes than use."""
-        latents: Tensor = self.codec.listen(clips)
-        return latents
-
     def loss(self, step: int, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         """How far the reconstruction is off, and the quantiser's two losses."""
         config, self.rewritten = self.run.loss, ()
@@ -123,7 +118,7 @@ class CodecTask(Task):
         if self.learns_codes and not self.run.start and step == config.quantize_from:
             self._fill_codebooks(rng)
         clips = self._excerpts(rng)
-        latents = self._latents(clips)
+        latents = self.codec.listen(clips)  # in float32: in bfloat16 training would know other codes than use
         if unquantised:  # the codes have no meaning yet
             codes = torch.from_numpy(rng.integers(0, 2**31, (len(clips), 1, latents.shape[2]))).to(self.device)
             return self._reconstruction_loss(step, clips, latents, codes)
@@ -186,7 +181,7 @@ class CodecTask(Task):
 
     def _fill_codebooks(self, rng: np.random.Generator) -> None:
         with torch.no_grad():
-            latents = torch.cat([self._latents(self._excerpts(rng)) for _ in range(_N_FILL_BATCHES)])
+            latents = torch.cat([self.codec.listen(self._excerpts(rng)) for _ in range(_N_FILL_BATCHES)])
             fill_from(self.codec.quantizer, latents, rng)
         self.rewritten = list(self.codec.quantizer.state_dict().values())
 
