@@ -80,6 +80,13 @@ def test_a_sweep_is_a_condition_for_each_choice(toml: Path) -> None:
     assert found.seeds(3) == range(3000, 3002)
 
 
+def test_conditions_have_the_sampling_of_the_experiment_but_for_their_own(toml: Path) -> None:
+    toml.write_text("sampling = { n_steps = 7, temperature = 0.5 }" + TOML)
+    swept, _, codec = read_experiment(toml).conditions
+    assert swept.sampling == {"n_steps": 1, "n_fine_steps": 1, "temperature": 0.5}
+    assert codec.sampling == {"n_steps": 7, "temperature": 0.5}
+
+
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
 def test_our_experiments_can_be_read(path: Path) -> None:
     assert len(read_experiment(path).conditions) >= 3

@@ -94,7 +94,7 @@ def _identity(model: Model, wanted: Experiment, places: list[Place], others: lis
     shared = {
         name: value
         for name, value in asdict(wanted).items()
-        if name not in ("conditions", "figures", "over", "baseline")
+        if name not in ("conditions", "sampling", "figures", "over", "baseline")
     }
     made_by = {name: value for name, value in asdict(model.made_by).items() if name != "model"}
     figures = list(wanted.figures)

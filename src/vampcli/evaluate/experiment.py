@@ -30,7 +30,7 @@ class Condition:
         name: of the experiment it belongs to.
         command: inpaint, outpaint, loop, vamp, compress, or codec.
         request: the fields of the command's request, as recipes have them.
-        sampling: fields of a `SamplingConfig`.
+        sampling: fields of a `SamplingConfig`, over those of the experiment.
         silenced: spans are silence before the models listen, so that no token has heard what stood there.
         untrained: by transformers that have learned nothing.
         sweep: lists of values, by the dotted names of what they are for; each choice of them is a condition.
@@ -107,6 +107,7 @@ class Experiment:
         n_excerpts: how many of all recordings, spread evenly, at most.
         n_takes: of each excerpt under each condition.
         seed: take t of excerpt i is made with seed + 1000 i + t.
+        sampling: fields of a `SamplingConfig` that all conditions have.
         figures: what is measured, groups of `vampcli.evaluate.figures.FIGURES`.
         over: the figure that plots have on their horizontal axis; what is swept by default.
         baseline: label of the condition that the others are compared with, excerpt by excerpt.
@@ -117,6 +118,7 @@ class Experiment:
     n_excerpts: int = 64
     n_takes: int = 1
     seed: int = 0
+    sampling: dict[str, Any] = field(default_factory=dict)
     figures: tuple[str, ...] = ("sound", "tokens", "embedding")
     over: str = ""
     baseline: str = ""
@@ -149,7 +151,8 @@ def read_experiment(path: Path, changes: Mapping[str, Any] | None = None) -> Exp
         UsageError: a key is unknown, a value impossible, or two conditions are the same.
     """
     found = read(path, Experiment)
-    conditions = tuple(choice for condition in found.conditions for choice in condition.choices())
+    shared = (replace(condition, sampling=found.sampling | condition.sampling) for condition in found.conditions)
+    conditions = tuple(choice for condition in shared for choice in condition.choices())
     seen: set[str] = set()
     for condition in conditions:
         if condition.command not in (*VERBS, CODEC):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -28,6 +28,10 @@ from vampcli.takes import Take
 Figures = dict[str, Any]
 """Numbers by name; None where there is nothing to measure. `embedding` holds a list of them for each patch."""
 
+T = TypeVar("T")
+Spans = tuple[tuple[int, int], ...]
+"""Ranges of samples."""
+
 EMBEDDING = "embedding"
 _CHROMA_RATE = 22050
 
@@ -45,9 +49,16 @@ class Original:
     audio: Waveform
     tokens: Tensor
     codebook_size: int
+    _known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, measure: Callable[[Waveform, Spans], T], spans: Spans) -> T:
+        """What is measured of it inside spans: worked out for the first take that asks."""
+        if (measure, spans) not in self._known:
+            self._known[measure, spans] = measure(self.audio, spans)
+        return self._known[measure, spans]  # type: ignore[no-any-return]
 
     @property
-    def whole(self) -> tuple[tuple[int, int], ...]:
+    def whole(self) -> Spans:
         """All of it, as a take's spans."""
         return ((0, self.audio.n_samples),)
 
@@ -98,7 +109,7 @@ def rhythm(take: Take, original: Original) -> Figures:
     if _moved(take, original):
         return {}
     mir_eval = needed("mir_eval")
-    made, target = (_events(x, take.spans) for x in (take.audio, original.audio))
+    made, target = _events(take.audio, take.spans), original.once(_events, take.spans)
     agree = {"onset_f1": mir_eval.onset.f_measure, "beat_f1": mir_eval.beat.f_measure}
     found: Figures = {}
     for (name, measure), a, b in zip(agree.items(), target, made, strict=True):
@@ -110,7 +121,7 @@ def harmony(take: Take, original: Original) -> Figures:
     """Correlation of the pitch classes with the original's, over time, as in `sound`."""
     if _moved(take, original):
         return {}
-    made, target = (_chroma(_made(x, take.spans), x.sample_rate) for x in (take.audio, original.audio))
+    made, target = _chroma(take.audio, take.spans), original.once(_chroma, take.spans)
     if made.std() == 0 or target.std() == 0:
         return {"chroma_correlation": None}
     return {"chroma_correlation": float(np.corrcoef(made.ravel(), target.ravel())[0, 1])}
@@ -148,7 +159,7 @@ def diversity(takes: Sequence[Take]) -> float | None:
     return float(np.mean(errors)) if errors else None
 
 
-def embedded(audio: Waveform, spans: Sequence[tuple[int, int]]) -> list[list[float]]:
+def embedded(audio: Waveform, spans: Spans) -> list[list[float]]:
     """Embeddings of patches that lie evenly over a range of samples, as many as it has room for, one at least."""
     rate, (first, last) = audio.sample_rate, (spans[0][0], spans[-1][1])
     length_s, patch_s = (last - first) / rate, musicnn.PATCH / musicnn.RATE
@@ -181,7 +192,7 @@ def _weights() -> dict[str, Tensor]:
     return musicnn.load_weights()
 
 
-def _made(audio: Waveform, spans: Sequence[tuple[int, int]]) -> Any:
+def _made(audio: Waveform, spans: Spans) -> Any:
     """What was made, one span after another: float32 (n_samples,)."""
     return np.concatenate([audio.samples[0, start:end] for start, end in spans]).astype(np.float32)
 
@@ -190,7 +201,7 @@ def _mean(same: Tensor) -> float | None:
     return float(same.double().mean()) if same.numel() else None
 
 
-def _events(audio: Waveform, spans: Sequence[tuple[int, int]]) -> tuple[Any, Any]:
+def _events(audio: Waveform, spans: Spans) -> tuple[Any, Any]:
     """Attacks and beats inside spans, in seconds."""
     onsets = np.array(beats.onsets_s(audio.samples, audio.sample_rate))
     try:
@@ -204,9 +215,9 @@ def _events(audio: Waveform, spans: Sequence[tuple[int, int]]) -> tuple[Any, Any
     return inside(onsets), inside(pulse)
 
 
-def _chroma(samples: Any, sample_rate: int) -> Any:
-    """Pitch classes: float32 (12, n_frames)."""
+def _chroma(audio: Waveform, spans: Spans) -> Any:
+    """Pitch classes inside spans: float32 (12, n_frames)."""
     import librosa
 
-    mono = resample(samples[None], sample_rate, _CHROMA_RATE)[0]
+    mono = resample(_made(audio, spans)[None], audio.sample_rate, _CHROMA_RATE)[0]
     return librosa.feature.chroma_stft(y=mono, sr=_CHROMA_RATE, n_fft=4096, hop_length=1024, tuning=0.0)

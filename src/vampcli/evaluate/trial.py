@@ -91,7 +91,7 @@ class Trial:
         record = {**head, "takes": [self._measured(take, original) for take in takes], "diversity": diversity(takes)}
         if EMBEDDING in self.experiment.figures:
             same = takes[0].audio.n_samples == original.audio.n_samples
-            record[ORIGINAL] = embedded(original.audio, takes[0].spans if same else original.whole)
+            record[ORIGINAL] = original.once(embedded, takes[0].spans if same else original.whole)
         return record
 
     def _measured(self, take: Take, original: Original) -> Figures:
