@@ -13,11 +13,11 @@ those of the logits, without what `mini` is multiplied by (0.8). `coarse s` are 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +33,9 @@ from vampcli.evaluate.excerpts import Place, cut, spread_over
 from vampcli.evaluate.experiment import CODEC, Condition
 from vampcli.evaluate.figures import Original, embedded, sound
 from vampcli.evaluate.figures import tokens as of_tokens
+from vampcli.evaluate.records import ORIGINAL, Record, appended, done, read_records
 from vampcli.evaluate.summary import summarised
-from vampcli.evaluate.trial import ORIGINAL, Record, read_records, reference_records
+from vampcli.evaluate.trial import reference_records
 from vampcli.evaluate.written import markdown, write_tables
 from vampcli.remake import generate
 
@@ -85,11 +86,11 @@ class Pair:
 
 @torch.inference_mode()
 def records(
-    pair: Pair, places: Sequence[Place], conditions: Sequence[Condition], done: Collection[tuple[str, int]]
+    pair: Pair, places: Sequence[Place], conditions: Sequence[Condition], known: Collection[tuple[str, int]]
 ) -> Iterator[Record]:
     """One of each condition, for each excerpt, that is not done yet."""
     model, rate = pair.masked, pair.masked.grid.sample_rate
-    missing = {place.index for place in places if any((c.key, place.index) not in done for c in conditions)}
+    missing = {place.index for place in places if any((c.key, place.index) not in known for c in conditions)}
     for place, audio in cut(places, rate, missing):
         original = Original(audio, model.encode(audio), model.grid.codebook_size)
         n_kept = model.grid.frames_touched(0, round(KEPT_S * rate), rate)[1]
@@ -100,7 +101,7 @@ def records(
         mask[:, :n_kept] = False
         gain = np.float32(level(audio) / level(model.decode(original.tokens)))  # models hear music louder
         for condition in conditions:
-            if (condition.key, place.index) in done:
+            if (condition.key, place.index) in known:
                 continue
             began = time.process_time()
             made = pair.coarse(given, n_kept, place.index, condition)
@@ -138,15 +139,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     files = [files_of([], given.table, given.root, split) for split in (given.split, given.reference_split)]
     places, others = (spread_over(paths, EXCERPT_S, given.excerpts) for paths in files)
     given.out.mkdir(parents=True, exist_ok=True)
-    found = read_records(given.out / "records.jsonl")
-    done = {(record["condition"], record["excerpt"]) for record in found}
-    with (given.out / "records.jsonl").open("a", encoding="utf-8") as file:
-        rate = pair.masked.grid.sample_rate
-        for made in (records(pair, places, CONDITIONS, done), reference_records(others, rate, done)):
-            for record in made:
-                file.write(json.dumps(record) + "\n")
-                file.flush()
-                found.append(record)
+    path = given.out / "records.jsonl"
+    found = read_records(path)
+    known, rate = done(found), pair.masked.grid.sample_rate
+    found += appended(path, chain(records(pair, places, CONDITIONS, known), reference_records(others, rate, known)))
     rows = summarised(found, CONDITIONS, BASELINE)
     write_tables(rows, given.out, {name: str(value) for name, value in vars(given).items()})
     sys.stdout.write(markdown(rows))

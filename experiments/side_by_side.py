@@ -16,8 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from vampcli.evaluate.experiment import Condition, Experiment, read_experiment
+from vampcli.evaluate.records import REFERENCE, read_records
 from vampcli.evaluate.summary import Row, summarised
-from vampcli.evaluate.trial import REFERENCE, read_records
 from vampcli.evaluate.written import markdown
 
 

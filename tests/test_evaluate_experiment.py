@@ -23,8 +23,9 @@ from vampcli.evaluate.excerpts import cut, spread_over
 from vampcli.evaluate.experiment import Condition, read_experiment
 from vampcli.evaluate.musicnn import frechet_distance
 from vampcli.evaluate.plots import draw
+from vampcli.evaluate.records import REFERENCE, Record, appended, done, read_records
 from vampcli.evaluate.summary import DISTANCE, FLOOR, Estimate, Row, summarised
-from vampcli.evaluate.trial import REFERENCE, Record, Trial, read_records, reference_records
+from vampcli.evaluate.trial import Trial, reference_records
 from vampcli.evaluate.written import write_tables
 
 Vamp = Callable[..., Ran]
@@ -299,6 +300,9 @@ def test_a_line_that_was_cut_off_is_made_again(tmp_path: Path) -> None:
     path = tmp_path / "records.jsonl"
     path.write_text('{"condition": "a", "excerpt": 0}\n{"condition": "a", "exc')
     assert len(read_records(path)) == 1
+    again = {"condition": "a", "excerpt": 1}
+    assert list(appended(path, [again])) == [again]
+    assert done(read_records(path)) == {("a", 0), ("a", 1)}
     assert read_records(tmp_path / "none") == []
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from vampcli.cli import options as o
-from vampcli.cli.console import Console, Progress, guarded
+from vampcli.cli.console import Console, guarded
 from vampcli.cli.recordings import Audio, Root, Split, Table, files_of
 from vampcli.errors import InputError, UsageError
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from vampcli.engine import Model
     from vampcli.evaluate.excerpts import Place
     from vampcli.evaluate.experiment import Experiment
+    from vampcli.evaluate.records import Record
     from vampcli.evaluate.summary import Row
-    from vampcli.evaluate.trial import Record
 
 
 @guarded
@@ -111,34 +111,24 @@ def _recorded(
     others: list[Place],
 ) -> list[Record]:
     """Records of earlier runs, and those that were lacking, each written as soon as it is made."""
-    from vampcli.evaluate.trial import Trial, read_records, reference_records
+    from vampcli.evaluate.records import appended, done, read_records
+    from vampcli.evaluate.trial import Trial, reference_records
 
     setup, path = out / "setup.json", out / "records.jsonl"
     if setup.exists():
         _same_setup(json.loads(setup.read_text(encoding="utf-8")), about, out)
     setup.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     records = read_records(path)
-    done = {(record["condition"], record["excerpt"]) for record in records}
+    known = done(records)
     trial = Trial(model, wanted, places)
-    made = (trial.records(done), reference_records(others, model.grid.sample_rate, done))
     total = trial.n_records + len(others)
-    with console.progress("measuring") as progress, path.open("a", encoding="utf-8") as file:
-        if path.stat().st_size and not path.read_text(encoding="utf-8").endswith("\n"):
-            file.write("\n")  # a run was cut off
-        for new in made:
-            records += _written(new, file, progress, len(records), total)
+    made = chain(trial.records(known), reference_records(others, model.grid.sample_rate, known))
+    with console.progress("measuring") as progress:
+        for record in appended(path, made):
+            records.append(record)
+            if progress is not None:
+                progress(len(records), total)
     return records
-
-
-def _written(records: Iterable[Record], file: Any, progress: Progress | None, n_done: int, total: int) -> list[Record]:
-    kept = []
-    for record in records:
-        file.write(json.dumps(record) + "\n")
-        file.flush()
-        kept.append(record)
-        if progress is not None:
-            progress(n_done + len(kept), total)
-    return kept
 
 
 def _same_setup(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from vampcli.evaluate.experiment import Condition
 from vampcli.evaluate.figures import EMBEDDING
 from vampcli.evaluate.musicnn import frechet_distance
-from vampcli.evaluate.trial import ORIGINAL, REFERENCE, Record
+from vampcli.evaluate.records import ORIGINAL, REFERENCE, Record
 
 DISTANCE, FLOOR, DIVERSITY = "frechet", "frechet_floor", "diversity"
 _N_RESAMPLED = 100

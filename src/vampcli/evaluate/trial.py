@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,16 +21,8 @@ from vampcli.evaluate.excerpts import Place, cut
 from vampcli.evaluate.experiment import Condition, Experiment
 from vampcli.evaluate.figures import EMBEDDING, FIGURES, Figures, Original, diversity, embedded
 from vampcli.evaluate.inpaint import untrained
+from vampcli.evaluate.records import ORIGINAL, REFERENCE, Record
 from vampcli.takes import Take
-
-Record = dict[str, Any]
-"""`condition` (its key, or REFERENCE), `excerpt`, `piece`, and `takes`: the figures of each; `diversity` of several;
-`original`: embeddings of the excerpt, cut where the takes are; `failed`: why there are no takes."""
-
-ORIGINAL = "original"
-
-REFERENCE = "reference"
-"""The condition of other recordings, which distances are measured to: embeddings alone."""
 
 
 @dataclass(frozen=True)
@@ -155,14 +145,3 @@ def _side_by_side(work: Iterable[Callable[[], Record]], n: int) -> Iterator[Reco
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def read_records(path: Path) -> list[Record]:
-    """Records of earlier runs; a line that was cut off is left out."""
-    found = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return found
