@@ -186,7 +186,8 @@ def test_means_and_distances_have_intervals_over_recordings(n_takes: int) -> Non
     assert (row.label, row.n_excerpts, row.n_failed) == ("a", 40, 1)
     assert row.figures["mel_error"].value == pytest.approx(19.5)
     means = [float(np.mean(range(i, 40, 4))) for i in range(4)]
-    assert row.figures["mel_error"].error == pytest.approx(1.96 * np.std(means) / 2, rel=0.25)
+    student = 3.182 * np.std(means, ddof=1) / np.sqrt(4)  # of three degrees of freedom
+    assert row.figures["mel_error"].error == pytest.approx(student, rel=0.2)
     distances = [frechet_distance(other, made[:, i]) for i in range(n_takes)]
     assert row.figures[DISTANCE].value == pytest.approx(np.mean(distances))
     assert row.figures[FLOOR].value == pytest.approx(frechet_distance(other, real))
@@ -214,7 +215,7 @@ def test_differences_are_surer_than_what_differs() -> None:
     assert not rows["a"].above
     assert rows["b"].above["mel_error"] == (pytest.approx(1), pytest.approx(0, abs=1e-9))
     assert rows["b"].figures["mel_error"].error == pytest.approx(rows["a"].figures["mel_error"].error)
-    assert rows["c"].above["mel_error"].error == pytest.approx(1.96 / np.sqrt(60), rel=0.6)
+    assert rows["c"].above["mel_error"].error == pytest.approx(2.571 / np.sqrt(60), rel=0.6)
 
 
 def test_excerpts_that_failed_do_not_count_as_a_difference() -> None:

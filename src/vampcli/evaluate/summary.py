@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,8 +27,8 @@ class Estimate(NamedTuple):
 
     Attributes:
         value: over all excerpts.
-        error: half of its 95 % interval: 1.96 standard deviations over recordings drawn again with replacement, since
-            excerpts of one recording are alike; None of a single recording.
+        error: half of its 95 % interval over recordings drawn again with replacement, since excerpts of one recording
+            are alike; None of a single recording.
     """
 
     value: float
@@ -181,7 +182,18 @@ def _resampled(pieces: Sequence[str], values: Patches, figure: Callable[[Patches
     generator = np.random.default_rng(0)
     draws = generator.integers(len(names), size=(_N_RESAMPLED, len(names)))
     drawn = [figure(values[np.concatenate([groups[i] for i in draw])]) for draw in draws]
-    return Estimate(figure(values), 1.96 * float(np.std(drawn, ddof=1)))
+    return Estimate(figure(values), _half_width(len(names)) * float(np.std(drawn, ddof=1)))
+
+
+def _half_width(n: int) -> float:
+    """Of a 95 % interval, in standard deviations over n things drawn again.
+
+    That is Student's, of n - 1 degrees of freedom; and what is drawn again varies less than what was drawn anew, by
+    the square root of (n - 1) / n (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 5).
+    """
+    from scipy.stats import t  # a second to import
+
+    return float(t.ppf(0.975, n - 1)) * math.sqrt(n / (n - 1))
 
 
 def _stacked(parts: Sequence[Sequence[Sequence[float]]]) -> Patches:
