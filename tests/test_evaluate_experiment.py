@@ -148,6 +148,25 @@ def test_a_trial_gives_the_same_records_in_parts_and_at_once(tiny: Model, toml: 
     assert codec["takes"][0]["level_db"] == pytest.approx(0, abs=0.01)
 
 
+def test_noise_replaces_a_share_of_tokens(tiny: Model, songs: Path, toml: Path) -> None:
+    trial = Trial(tiny, read_experiment(toml), spread_over([songs / "2.wav"], 3.0, 1))
+    ((_, audio),) = cut(trial.places, 44100, {0})
+    original = trial._original(audio)
+    condition = Condition("x", "codec", {"noise": 0.3})
+    takes = trial._takes(tiny, condition, original, range(2))
+    for take in takes:
+        changed = take.tokens[0] != original.tokens
+        assert torch.equal(changed & ~take.mask, torch.zeros_like(changed))
+        assert 0.2 < float(take.mask.float().mean()) < 0.4
+        assert changed[take.mask].float().mean() > 0.9
+    assert not torch.equal(takes[0].mask, takes[1].mask)
+    (clean,) = trial._takes(tiny, Condition("x", "codec"), original, range(1))
+    assert torch.equal(clean.tokens[0], original.tokens)
+    assert not clean.mask.any()
+    with pytest.raises(UsageError, match=r"noise is 1\.5"):
+        Condition("x", "codec", {"noise": 1.5}).verb  # noqa: B018
+
+
 @pytest.mark.parametrize("silenced", [True, False])
 def test_silenced_spans_are_not_heard(tiny: Model, songs: Path, tmp_path: Path, silenced: bool) -> None:
     """Whether tokens beside a span have heard it: two excerpts that differ in the span alone."""

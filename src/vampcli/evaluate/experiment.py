@@ -23,6 +23,21 @@ CODEC = "codec"
 
 
 @dataclass(frozen=True)
+class Decoded:
+    """The request of CODEC.
+
+    Attributes:
+        noise: chance of each token to be replaced by any of its codebook.
+    """
+
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.noise <= 1:
+            raise UsageError(f"noise is {self.noise:g}", "it must lie between 0 and 1")
+
+
+@dataclass(frozen=True)
 class Condition:
     """One way of making excerpts anew.
 
@@ -59,9 +74,10 @@ class Condition:
         return f"{self.name}: {chosen}" if chosen else self.name
 
     @property
-    def verb(self) -> Verb | None:
-        """The request; None for the codec alone."""
-        return None if self.command == CODEC else built(VERBS[self.command], self.request, f"{self.label} [request]")
+    def verb(self) -> Verb | Decoded:
+        """The request."""
+        kind: type[Verb | Decoded] = Decoded if self.command == CODEC else VERBS[self.command]
+        return built(kind, self.request, f"{self.label} [request]")
 
     @property
     def config(self) -> SamplingConfig:

@@ -18,7 +18,7 @@ from vampcli.batches import one_core_threads
 from vampcli.engine import Model
 from vampcli.errors import InputError
 from vampcli.evaluate.excerpts import Place, cut
-from vampcli.evaluate.experiment import Condition, Experiment
+from vampcli.evaluate.experiment import Condition, Decoded, Experiment
 from vampcli.evaluate.figures import EMBEDDING, FIGURES, Figures, Original, diversity, embedded
 from vampcli.evaluate.inpaint import untrained
 from vampcli.evaluate.records import ORIGINAL, REFERENCE, Record
@@ -92,8 +92,8 @@ class Trial:
 
     def _takes(self, model: Model, condition: Condition, original: Original, seeds: Sequence[int]) -> list[Take]:
         audio, request = original.audio, condition.verb
-        if request is None:
-            return [_through_codec(model, original)]
+        if isinstance(request, Decoded):
+            return [_through_codec(model, original, request.noise, seed) for seed in seeds]
         plan = request.plan(audio, model.codec, model.coarse.config.context_frames)
         heard = _silenced(audio, plan.spans) if condition.silenced else audio
         takes = model.takes(heard, request, seeds=seeds, plan=plan, config=condition.config)
@@ -109,14 +109,17 @@ def reference_records(places: Sequence[Place], sample_rate: int, done: set[tuple
         yield {"condition": REFERENCE, **piece, "takes": [{EMBEDDING: heard}]}
 
 
-def _through_codec(model: Model, original: Original) -> Take:
-    """What the codec alone makes of an excerpt, at the excerpt's level."""
+def _through_codec(model: Model, original: Original, noise: float, seed: int) -> Take:
+    """What the codec alone makes of an excerpt, at the excerpt's level; `mask` has the tokens that noise replaced."""
     audio, n = original.audio, original.audio.n_samples
-    sound = model.decode(original.tokens).samples[:, :n]
+    rng = np.random.default_rng(seed)
+    mask = torch.from_numpy(rng.random(original.tokens.shape) < noise)
+    others = torch.from_numpy(rng.integers(original.codebook_size, size=original.tokens.shape))
+    tokens = torch.where(mask, others, original.tokens)
+    sound = model.decode(tokens).samples[:, :n]
     gain = np.sqrt(np.mean(np.square(audio.samples)) / max(1e-12, float(np.mean(np.square(sound)))))
     made = replace(audio, samples=(sound * np.float32(gain)).astype(np.float32))
-    mask = torch.zeros_like(original.tokens, dtype=torch.bool)
-    return Take(made, original.tokens[None], mask, 0, original.whole, audio)
+    return Take(made, tokens[None], mask, seed, original.whole, audio)
 
 
 def _silenced(audio: Waveform, spans: Sequence[tuple[int, int]]) -> Waveform:
