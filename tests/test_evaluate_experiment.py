@@ -24,7 +24,7 @@ from vampcli.evaluate.experiment import Condition, read_experiment
 from vampcli.evaluate.musicnn import frechet_distance
 from vampcli.evaluate.plots import draw
 from vampcli.evaluate.records import REFERENCE, Record, appended, done, read_records
-from vampcli.evaluate.summary import DISTANCE, FLOOR, Estimate, Row, summarised
+from vampcli.evaluate.summary import DISTANCE, FLOOR, TO_EXCERPTS, Estimate, Row, summarised
 from vampcli.evaluate.trial import Trial, reference_records
 from vampcli.evaluate.written import write_tables
 
@@ -210,6 +210,8 @@ def test_means_and_distances_have_intervals_over_recordings(n_takes: int) -> Non
     distances = [frechet_distance(other, made[:, i]) for i in range(n_takes)]
     assert row.figures[DISTANCE].value == pytest.approx(np.mean(distances))
     assert row.figures[FLOOR].value == pytest.approx(frechet_distance(other, real))
+    own = [frechet_distance(made[:, i], real) for i in range(n_takes)]
+    assert row.figures[TO_EXCERPTS].value == pytest.approx(np.mean(own))
     assert "diversity" not in row.figures
 
 
@@ -289,18 +291,24 @@ def test_a_single_patch_has_no_distance() -> None:
     assert set(row.figures) == {"mel_error"}
 
 
-def test_plots_of_odd_tables(tmp_path: Path) -> None:
+def test_a_plot_of_all_conditions_and_one_of_each_number_that_is_swept_alone(tmp_path: Path) -> None:
     figure = {"mel_error": Estimate(1.0, None)}
+    far = {**figure, DISTANCE: Estimate(2.0, 0.1), FLOOR: Estimate(1.0, 0.1)}
     rows = [
-        Row("a b", "a b: n 1", {"n": 1}, 3, 0, figure),
-        Row("a b", "a b", {}, 3, 0, figure),  # one is swept, one is not
-        Row("a-b", "a-b", {}, 3, 0, figure),  # the same file name
+        *(Row("a", f"a: n {n}", {"request.n": n}, 3, 0, figure) for n in (1, 8, 2)),
+        Row("b", "b: n 1", {"request.n": 1}, 3, 0, far),  # one value is no curve
+        *(Row("c", f"c: k {k}", {"k": k}, 3, 0, far) for k in ("one", "two")),  # nor are words
+        *(Row("d", f"d: x {x} y {x}", {"x": x, "y": x}, 3, 0, far) for x in (0, 1)),  # nor two numbers at once
         Row("empty", "empty"),
-        Row("x" * 300, "x", {}, 3, 0, {**figure, DISTANCE: Estimate(2.0, 0.1), FLOOR: Estimate(1.0, 0.1)}),
     ]
     paths = draw(rows, tmp_path, over="no such figure")
-    assert len(set(paths)) == len(paths) == 6
+    assert [path.name for path in paths] == ["conditions.png", "conditions.svg", "n.png", "n.svg"]
     assert all(path.stat().st_size for path in paths)
+    svg = (tmp_path / "conditions.svg").read_text()
+    assert all(row.label in svg for row in rows[:-1])
+    over = draw(rows, tmp_path, over=DISTANCE)
+    assert [path.name for path in over] == ["frechet.png", "frechet.svg"]
+    assert draw(rows[-1:], tmp_path) == []
 
 
 @pytest.mark.usefixtures("small")
@@ -341,9 +349,10 @@ def test_run_writes_tables_and_plots_and_goes_on(
     how = ("eval", "run", toml, songs / "0.wav", songs / "2.wav", "-m", tiny_folder, "-o", out, "-d", "cpu")
     ran = vamp(*how, "--reference", songs / "1.wav", "--reference", songs / "2.wav")
     assert ran.code == 0, ran.err
+    plots = ("conditions.png", "conditions.svg", "n_steps.png", "n_steps.svg")
     written = [Path(line).name for line in ran.out.splitlines()]
     assert "steps: n_steps 2" in ran.err
-    assert written == ["table.csv", "table.json", "table.md", "steps.png", "steps.svg", "codec.png", "codec.svg"]
+    assert written == ["table.csv", "table.json", "table.md", *plots]
     assert all((out / name).stat().st_size > 0 for name in written)
     with (out / "table.csv").open() as file:
         rows = list(csv.DictReader(file))

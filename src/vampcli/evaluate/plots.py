@@ -1,9 +1,10 @@
-"""A table as plots: one for each experiment, a panel for each figure."""
+"""A table as plots, a panel for each figure: bars of all conditions, and curves along numbers that were swept."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -12,90 +13,93 @@ from matplotlib.figure import Figure
 from vampcli.evaluate.summary import DISTANCE, FLOOR, Row
 
 _MOST_PANELS = 8
+_BARS = "conditions"
+Panel = Callable[[Axes, str, Sequence[Row]], None]
 
 
 def draw(rows: Sequence[Row], folder: Path, over: str = "") -> list[Path]:
-    """Draw each experiment as PNG and SVG.
+    """Draw a table as PNG and SVG.
 
     Args:
         rows: of the table.
         folder: where the plots go.
-        over: the figure on the horizontal axis, all experiments in one plot; by default what is swept if that is one
-            number, else there are bars.
+        over: a figure to draw all others over, in a plot of its name. By default there are `conditions`, a bar for
+            each, and a plot for every number that alone is swept, with a curve for each experiment that sweeps it.
     """
-    over = over if any(over in row.figures for row in rows) else ""
-    groups: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        if row.figures:
-            groups[over or row.name].append(row)
-    paths: list[Path] = []
-    for name, own in groups.items():
-        figure, stem = _drawn(own, over), "".join(c if c.isalnum() else "-" for c in name)[:60]
-        while folder / f"{stem}.png" in paths:
-            stem += "-"
+    there = [row for row in rows if row.figures]
+    along = [row for row in there if over in row.figures]
+    if along:
+        plots = {over: _drawn(along, partial(_curves, x=lambda row: row.figures[over].value, along=over), over)}
+    else:
+        plots = {_BARS: _drawn(there, _bars)} if there else {}
+        for name, own in _swept_alone(there).items():
+            plots[name] = _drawn(own, partial(_curves, x=lambda row: next(iter(row.swept.values())), along=name))
+    paths = []
+    for name, figure in plots.items():
         for kind in ("png", "svg"):
-            path = folder / f"{stem}.{kind}"
-            figure.savefig(path, dpi=100, metadata={"Software": None} if kind == "png" else {"Date": None})
-            paths.append(path)
+            paths.append(folder / f"{name}.{kind}")
+            figure.savefig(paths[-1], dpi=100, metadata={"Software": None} if kind == "png" else {"Date": None})
     return paths
 
 
-def _drawn(rows: Sequence[Row], over: str) -> Figure:
-    names = list(dict.fromkeys(name for row in rows for name in row.figures if name not in (over, FLOOR)))
+def _swept_alone(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Rows of experiments along one number, of two values at least, by its name."""
+    found: dict[str, list[Row]] = defaultdict(list)
+    for experiment in dict.fromkeys(row.name for row in rows):
+        own = [row for row in rows if row.name == experiment]
+        values = [value for row in own for value in row.swept.values()]
+        numbers = len(values) == len(own) and all(isinstance(value, int | float) for value in values)
+        if len(own) > 1 and numbers and len({tuple(row.swept) for row in own}) == 1:
+            found[next(iter(own[0].swept)).rpartition(".")[2]] += own
+    return found
+
+
+def _drawn(rows: Sequence[Row], draw_panel: Panel, without: str = "") -> Figure:
+    """A panel of every figure, the distance first."""
+    names = list(dict.fromkeys(name for row in rows for name in row.figures if name not in (without, FLOOR)))
     names = sorted(names, key=lambda name: name != DISTANCE)[:_MOST_PANELS]
     n_columns = max(1, min(4, len(names)))
-    n_rows = max(1, -(-len(names) // n_columns))
-    figure = Figure(figsize=(3.6 * n_columns, 2.9 * n_rows), layout="constrained")
-    panels = list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
+    n_rows = -(-len(names) // n_columns)
+    height = max(2.9, 0.18 * len(rows)) if draw_panel is _bars else 2.9
+    figure = Figure(figsize=(3.6 * n_columns, height * n_rows), layout="constrained")
+    panels = list(figure.subplots(n_rows, n_columns, squeeze=False, sharey=draw_panel is _bars).flat)
     for panel, name in zip(panels, names, strict=False):
-        own = [row for row in rows if name in row.figures]
-        _panel(panel, name, own, over)
-        if name == DISTANCE:
-            floor = sum(row.figures[FLOOR].value for row in own) / len(own)
-            line = panel.axhline if _is_curve(own, over) else panel.axvline
-            line(floor, color="grey", linestyle="--", label="real music")
-            panel.legend(fontsize="small")
+        panel.set_title(name.replace("_", " "))
+        draw_panel(panel, name, rows)
     for panel in panels[len(names) :]:
         panel.remove()
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=n_columns, fontsize="small")
     return figure
 
 
-def _is_curve(rows: Sequence[Row], over: str) -> bool:
-    """Whether rows lie along one number."""
-    keys = {tuple(row.swept) for row in rows}
-    values = [value for row in rows for value in row.swept.values()]
-    along = len(keys) == 1 and len(next(iter(keys))) == 1 and all(isinstance(value, int | float) for value in values)
-    return bool(over) or (len(rows) > 1 and along)
+def _bars(panel: Axes, name: str, rows: Sequence[Row]) -> None:
+    own = [row for row in rows if name in row.figures]
+    values, errors = _values(name, own)
+    panel.barh([rows.index(row) for row in own], values, xerr=errors, color="tab:blue", alpha=0.7)
+    panel.set_yticks(range(len(rows)), [row.label for row in rows])
+    panel.yaxis.set_inverted(True)
+    _floor(panel.axvline, name, rows)
 
 
-def _panel(panel: Axes, name: str, rows: Sequence[Row], over: str) -> None:
-    panel.set_title(name.replace("_", " "))
-    if over:
-        for experiment in dict.fromkeys(row.name for row in rows):
-            own = [row for row in rows if row.name == experiment and over in row.figures]
-            own.sort(key=lambda row: row.figures[over].value)
-            _curve(panel, name, [row.figures[over].value for row in own], own, experiment)
-        panel.set_xlabel(over.replace("_", " "))
-        panel.legend(fontsize="small")
-    elif _is_curve(rows, over):
-        _curve(panel, name, [value for row in rows for value in row.swept.values()], rows)
-        panel.set_xlabel(next(iter(rows[0].swept)).rpartition(".")[2].replace("_", " "))
-    else:
-        labels = [row.label.removeprefix(f"{row.name}: ") for row in rows]
-        values, errors = _values(name, rows)
-        panel.barh(labels, values, xerr=errors, color="tab:blue", alpha=0.7)
-        panel.invert_yaxis()
+def _curves(panel: Axes, name: str, rows: Sequence[Row], x: Callable[[Row], float], along: str) -> None:
+    for experiment in dict.fromkeys(row.name for row in rows):
+        own = sorted((row for row in rows if row.name == experiment and name in row.figures), key=x)
+        panel.errorbar([x(row) for row in own], *_values(name, own), marker="o", capsize=3, label=experiment)
+    places = sorted({x(row) for row in rows})
+    panel.set_xlabel(along.replace("_", " "))
+    if places[0] > 0 and places[-1] >= 8 * places[0]:
+        panel.set_xscale("log", base=2)
+    if len(places) < 9:
+        panel.set_xticks(places, [f"{value:.3g}" for value in places], rotation=90, fontsize="x-small")
+    _floor(panel.axhline, name, rows)
+
+
+def _floor(line: Callable[..., object], name: str, rows: Sequence[Row]) -> None:
+    if name == DISTANCE:
+        floors = [row.figures[FLOOR].value for row in rows if FLOOR in row.figures]
+        line(sum(floors) / len(floors), color="grey", linestyle="--", label="real music")
 
 
 def _values(name: str, rows: Sequence[Row]) -> tuple[list[float], list[float]]:
     found = [row.figures[name] for row in rows]
     return [estimate.value for estimate in found], [estimate.error or 0.0 for estimate in found]
-
-
-def _curve(panel: Axes, name: str, x: Sequence[float], rows: Sequence[Row], label: str | None = None) -> None:
-    values, errors = _values(name, rows)
-    panel.errorbar(x, values, errors, marker="o", capsize=3, label=label)
-    if x and min(x) > 0 and max(x) >= 8 * min(x):
-        panel.set_xscale("log", base=2)
-        if label is None:
-            panel.set_xticks(x, [f"{value:g}" for value in x])

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from vampcli.evaluate.musicnn import frechet_distance
 from vampcli.evaluate.records import ORIGINAL, REFERENCE, Record
 
 DISTANCE, FLOOR, DIVERSITY = "frechet", "frechet_floor", "diversity"
+TO_EXCERPTS = "frechet_to_excerpts"
 _N_RESAMPLED = 100
 
 Patches = npt.NDArray[np.float64]
@@ -67,6 +69,8 @@ def summarised(records: Sequence[Record], conditions: Sequence[Condition], basel
     Distances are to the reference, of one take of each excerpt, and the mean over takes; beside each its floor, that of
     the excerpts themselves, cut in the same places. Both fall as sets grow: they can be compared only with each other,
     and with those of as many patches. The reference stays as it is while recordings are drawn again for their errors.
+    The distance to the excerpts themselves has no such floor: it is 0 of what is not changed. It tells apart what is
+    nearer to these than other music is.
     Two conditions share what is hard about a recording: their difference is surer than either, see `Row.above`.
 
     Args:
@@ -128,34 +132,40 @@ def _over_recordings(means: Sequence[tuple[str, float]]) -> Estimate:
 
 
 def _distances(records: Sequence[Record], target: Patches) -> dict[str, Estimate]:
-    """The distance of takes and its floor; none of a single patch."""
-    made, real, pieces = _patches(records)
+    """The distances of takes and the floor; none of a single patch."""
+    patches, pieces = _patches(records)
     if len(pieces) < 2 or len(target) < 2:
         return {}
-    return {
-        DISTANCE: _resampled(pieces, made, lambda chosen: _distance(chosen, target)),
-        FLOOR: _resampled(pieces, real[:, None], lambda chosen: _distance(chosen, target)),
-    }
+    return {name: _resampled(pieces, patches, distance) for name, distance in _to(target).items()}
 
 
 def _further(records: Sequence[Record], base: Sequence[Record], target: Patches) -> dict[str, Estimate]:
     """By how much takes are further away than those of the same excerpts; nothing where patches lie elsewhere."""
     others = {record["excerpt"]: record for record in base}
-    own = [record for record in records if record["excerpt"] in others]
-    made, real, pieces = _patches(own)
-    made_other, real_other, _ = _patches([others[record["excerpt"]] for record in own])
-    if len(pieces) < 2 or len(target) < 2 or not np.array_equal(real, real_other):
+    common = [record for record in records if record["excerpt"] in others]
+    (own, pieces), (other, _) = _patches(common), _patches([others[record["excerpt"]] for record in common])
+    if len(pieces) < 2 or len(target) < 2 or not np.array_equal(own[:, -1], other[:, -1]):
         return {}
-    n, both = made.shape[1], np.concatenate([made, made_other], axis=1)
+    n, both = own.shape[1], np.concatenate([own, other], axis=1)
 
-    def difference(chosen: Patches) -> float:
-        return _distance(chosen[:, :n], target) - _distance(chosen[:, n:], target)
+    def difference(distance: Callable[[Patches], float], chosen: Patches) -> float:
+        return distance(chosen[:, :n]) - distance(chosen[:, n:])
 
-    return {DISTANCE: _resampled(pieces, both, difference)}
+    to = {name: distance for name, distance in _to(target).items() if name != FLOOR}
+    return {name: _resampled(pieces, both, partial(difference, distance)) for name, distance in to.items()}
 
 
-def _patches(records: Sequence[Record]) -> tuple[Patches, Patches, list[str]]:
-    """Of takes (n_patches, n_takes, n_dims), of the excerpts (n_patches, n_dims), and the recording of each.
+def _to(target: Patches) -> dict[str, Callable[[Patches], float]]:
+    """Distances of patches of takes and, last, of their excerpts: (n_patches, n_takes + 1, n_dims)."""
+    return {
+        DISTANCE: lambda patches: _distance(patches[:, :-1], target),
+        FLOOR: lambda patches: _distance(patches[:, -1:], target),
+        TO_EXCERPTS: lambda patches: _distance(patches[:, :-1], patches[:, -1]),
+    }
+
+
+def _patches(records: Sequence[Record]) -> tuple[Patches, list[str]]:
+    """Of takes and, last, of their excerpts (n_patches, n_takes + 1, n_dims), and the recording of each patch.
 
     Nothing if the takes have more or fewer patches than the excerpts.
     """
@@ -164,8 +174,8 @@ def _patches(records: Sequence[Record]) -> tuple[Patches, Patches, list[str]]:
     real = [record.get(ORIGINAL, []) for record in records]
     pieces = [record["piece"] for record, patches in zip(records, real, strict=True) for _ in patches]
     if not pieces or any(len(a) != len(b) for take in made for a, b in zip(take, real, strict=True)):
-        return np.zeros((0, 0, 0)), np.zeros((0, 0)), []
-    return np.stack([_stacked(take) for take in made], axis=1), _stacked(real), pieces
+        return np.zeros((0, 0, 0)), []
+    return np.stack([_stacked(patches) for patches in (*made, real)], axis=1), pieces
 
 
 def _distance(made: Patches, target: Patches) -> float:
