@@ -114,7 +114,7 @@ def records(
             figures = {"coarse_s": seconds, **sound(take, original), **of_tokens(take, original)}
             figures["embedding"] = embedded(take.audio, span)
             head = {"condition": condition.key, "excerpt": place.index, "piece": str(place.path)}
-            yield {**head, "takes": [figures], ORIGINAL: embedded(audio, span)}
+            yield {**head, "takes": [figures], ORIGINAL: original.once(embedded, span)}
 
 
 def level(audio: vampcli.Waveform) -> float:

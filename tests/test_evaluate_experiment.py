@@ -21,7 +21,7 @@ from vampcli.errors import InputError, UsageError
 from vampcli.evaluate import figures
 from vampcli.evaluate.excerpts import cut, spread_over
 from vampcli.evaluate.experiment import Condition, read_experiment
-from vampcli.evaluate.musicnn import frechet_distance
+from vampcli.evaluate.frechet import frechet_distance
 from vampcli.evaluate.plots import draw
 from vampcli.evaluate.records import REFERENCE, Record, appended, done, read_records
 from vampcli.evaluate.summary import DISTANCE, FLOOR, TO_EXCERPTS, Estimate, Row, summarised
@@ -206,7 +206,7 @@ def test_means_and_distances_have_intervals_over_recordings(n_takes: int) -> Non
     assert row.figures["mel_error"].value == pytest.approx(19.5)
     means = [float(np.mean(range(i, 40, 4))) for i in range(4)]
     student = 3.182 * np.std(means, ddof=1) / np.sqrt(4)  # of three degrees of freedom
-    assert row.figures["mel_error"].error == pytest.approx(student, rel=0.2)
+    assert row.figures["mel_error"].error == pytest.approx(student, rel=0.1)
     distances = [frechet_distance(other, made[:, i]) for i in range(n_takes)]
     assert row.figures[DISTANCE].value == pytest.approx(np.mean(distances))
     assert row.figures[FLOOR].value == pytest.approx(frechet_distance(other, real))
@@ -251,12 +251,27 @@ def test_excerpts_that_failed_do_not_count_as_a_difference() -> None:
     assert row.above["mel_error"] == (0, 0)
 
 
-def test_distances_are_compared_only_of_the_same_patches() -> None:
+@pytest.fixture
+def reference() -> list[Record]:
     rng = np.random.default_rng(0)
+    patches = [[list(map(float, rng.normal(size=2)))] for _ in range(9)]
+    return [{"condition": REFERENCE, "takes": [{"embedding": patch}]} for patch in patches]
+
+
+def test_a_difference_of_distances_is_the_difference_of_the_distances(reference: list[Record]) -> None:
+    rng = np.random.default_rng(1)
+    a, b = Condition("a"), Condition("b", "codec")
+    records = [measured(c, i, rng.normal(), scale * rng.normal()) for c, scale in ((a, 1), (b, 3)) for i in range(12)]
+    base, other = summarised([*records, *reference], [a, b], "a")
+    for distance in (DISTANCE, TO_EXCERPTS):
+        further = other.figures[distance].value - base.figures[distance].value
+        assert abs(further) > 0.1
+        assert other.above[distance].value == pytest.approx(further)
+    assert FLOOR not in other.above
+
+
+def test_distances_are_compared_only_of_the_same_patches(reference: list[Record]) -> None:
     a, b, c = Condition("a"), Condition("b", "codec"), Condition("c", "loop")
-    reference = [
-        {"condition": REFERENCE, "takes": [{"embedding": [list(map(float, rng.normal(size=2)))]}]} for _ in "x" * 9
-    ]
     records = [measured(condition, i, float(i % 5), float(i % 7)) for condition in (a, b, c) for i in range(12)]
     for record in records:
         if record["condition"] == c.key:  # as if of other places
@@ -265,6 +280,13 @@ def test_distances_are_compared_only_of_the_same_patches() -> None:
     assert rows["b"].above[DISTANCE] == (0, 0)
     assert DISTANCE in rows["c"].figures
     assert DISTANCE not in rows["c"].above
+    longer = summarised([*records, *reference], [a, c, b], "c")  # nor with a baseline of other ones
+    assert all(DISTANCE not in row.above for row in longer)
+    for record in records:
+        if record["condition"] == c.key:  # as if it had been made longer
+            record["takes"][0]["embedding"] *= 2
+    longer = summarised([*records, *reference], [a, c, b], "c")
+    assert all(DISTANCE not in row.above and "mel_error" in row.above for row in longer if row.label != "c")
 
 
 def test_tables_as_files(tmp_path: Path) -> None:
@@ -296,7 +318,7 @@ def test_a_plot_of_all_conditions_and_one_of_each_number_that_is_swept_alone(tmp
     far = {**figure, DISTANCE: Estimate(2.0, 0.1), FLOOR: Estimate(1.0, 0.1)}
     rows = [
         *(Row("a", f"a: n {n}", {"request.n": n}, 3, 0, figure) for n in (1, 8, 2)),
-        Row("b", "b: n 1", {"request.n": 1}, 3, 0, far),  # one value is no curve
+        Row("b", "b: m 1", {"request.m": 1}, 3, 0, far),  # one value is no curve
         *(Row("c", f"c: k {k}", {"k": k}, 3, 0, far) for k in ("one", "two")),  # nor are words
         *(Row("d", f"d: x {x} y {x}", {"x": x, "y": x}, 3, 0, far) for x in (0, 1)),  # nor two numbers at once
         Row("empty", "empty"),
@@ -306,9 +328,11 @@ def test_a_plot_of_all_conditions_and_one_of_each_number_that_is_swept_alone(tmp
     assert all(path.stat().st_size for path in paths)
     svg = (tmp_path / "conditions.svg").read_text()
     assert all(row.label in svg for row in rows[:-1])
+    assert all(f"<!-- {title} -->" in svg for title in ("mel error", "frechet", "real music"))
     over = draw(rows, tmp_path, over=DISTANCE)
     assert [path.name for path in over] == ["frechet.png", "frechet.svg"]
     assert draw(rows[-1:], tmp_path) == []
+    assert draw(rows[:1], tmp_path, over="mel_error")[0].stem == "conditions"  # there is nothing else to draw
 
 
 @pytest.mark.usefixtures("small")

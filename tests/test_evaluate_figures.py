@@ -51,6 +51,20 @@ def measured(group: str, samples: np.ndarray) -> dict[str, float]:
     return FIGURES[group](take(samples), original())
 
 
+def test_an_original_is_measured_once_in_each_place() -> None:
+    asked = []
+
+    def length(audio: Waveform, spans: tuple[tuple[int, int], ...]) -> int:
+        asked.append(spans)
+        return sum(end - start for start, end in spans) + audio.n_samples
+
+    excerpt, here, there = original(), ((0, 10),), ((5, 25),)
+    found = [excerpt.once(length, spans) - len(SONG) for spans in (here, there, here)]
+    assert found == [10, 20, 10]
+    assert asked == [here, there]
+    assert original().once(lambda audio, spans: 7, here) == 7
+
+
 def test_the_original_is_at_no_distance_and_damage_is_ordered() -> None:
     same, quiet, low, noise = (measured("sound", x) for x in (SONG, 0.5 * SONG, LOW, NOISE))
     assert same == {"mel_error": 0, "spectral_distance": 0, "level_db": 0}

@@ -52,7 +52,7 @@ class Original:
     _known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, measure: Callable[[Waveform, Spans], T], spans: Spans) -> T:
-        """What is measured of it inside spans: worked out for the first take that asks."""
+        """What is measured of it inside spans, kept for all takes (two that ask side by side may both work it out)."""
         if (measure, spans) not in self._known:
             self._known[measure, spans] = measure(self.audio, spans)
         return self._known[measure, spans]  # type: ignore[no-any-return]

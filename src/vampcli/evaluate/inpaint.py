@@ -16,6 +16,7 @@ from vampcli.config import SamplingConfig
 from vampcli.engine import Model
 from vampcli.evaluate import metrics, musicnn
 from vampcli.evaluate.clips import Clip
+from vampcli.evaluate.frechet import frechet_distance
 from vampcli.evaluate.tokens import spread
 from vampcli.model import VampNet
 from vampcli.resampling import resample_range
@@ -85,7 +86,7 @@ def evaluate_inpaint(
         if progress is not None:
             progress(i + 1, len(cuts))
     embeddings = {way: musicnn.embed(weights, torch.stack(patches)).numpy() for way, patches in heard.items()}
-    distances = {way: musicnn.frechet_distance(embeddings[way], embeddings[REAL]) for way in ("later", *ways)}
+    distances = {way: frechet_distance(embeddings[way], embeddings[REAL]) for way in ("later", *ways)}
     means = {way: {k: float(np.mean([row[k] for row in rows])) for k in rows[0]} for way, rows in figures.items()}
     return {
         "n_excerpts": len(cuts),

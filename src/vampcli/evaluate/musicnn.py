@@ -12,8 +12,6 @@ import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 import torchaudio.functional
@@ -149,28 +147,3 @@ def load_tag_names(name: str = "MTT_musicnn") -> list[str]:
     except (OSError, ValueError, SyntaxError) as error:
         raise ModelError(f"cannot read {path}: {error}", _INSTALL) from error
     raise ModelError(f"{path} has no {wanted}", _INSTALL)
-
-
-def frechet_distance(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
-    """Distance between two sets, each taken for a normal distribution.
-
-    `|mean_a - mean_b|² + trace(A + B - 2 (A B)^(1/2))` with covariances A and B. The trace of the root is the sum of
-    the roots of the eigenvalues of the symmetric A^(1/2) B A^(1/2), so that sets smaller than their dimension do not
-    matter. It shrinks as sets grow: state it beside the distance of two real sets of the same size.
-
-    Args:
-        a: float (n_items, n_dims), at least 2 items.
-        b: the same dimensions.
-
-    Returns:
-        0 or more.
-
-    Source: Dowson and Landau (1982); Kilgour et al., "Fréchet Audio Distance" (arXiv 1812.08466).
-    """
-    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    cov_a, cov_b = (np.atleast_2d(np.cov(x, rowvar=False)) for x in (a, b))
-    values, vectors = np.linalg.eigh(cov_a)
-    root = vectors * np.sqrt(values.clip(min=0)) @ vectors.T
-    cross = np.sqrt(np.linalg.eigvalsh(root @ cov_b @ root).clip(min=0)).sum()
-    shift = a.mean(0) - b.mean(0)
-    return max(0.0, float(shift @ shift + np.trace(cov_a) + np.trace(cov_b) - 2 * cross))

@@ -10,10 +10,10 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vampcli.evaluate.summary import DISTANCE, FLOOR, Row
+from vampcli.evaluate.summary import DISTANCE, FLOOR, TO_EXCERPTS, Row
 
-_MOST_PANELS = 8
 _BARS = "conditions"
+_REAL = "real music"
 Panel = Callable[[Axes, str, Sequence[Row]], None]
 
 
@@ -28,12 +28,13 @@ def draw(rows: Sequence[Row], folder: Path, over: str = "") -> list[Path]:
     """
     there = [row for row in rows if row.figures]
     along = [row for row in there if over in row.figures]
-    if along:
+    if any(set(row.figures) - {over, FLOOR} for row in along):
         plots = {over: _drawn(along, partial(_curves, x=lambda row: row.figures[over].value, along=over), over)}
     else:
         plots = {_BARS: _drawn(there, _bars)} if there else {}
         for name, own in _swept_alone(there).items():
-            plots[name] = _drawn(own, partial(_curves, x=lambda row: next(iter(row.swept.values())), along=name))
+            swept = partial(_curves, x=lambda row: next(iter(row.swept.values())), along=name, ticks=True)
+            plots[name] = _drawn(own, swept)
     paths = []
     for name, figure in plots.items():
         for kind in ("png", "svg"):
@@ -55,9 +56,9 @@ def _swept_alone(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def _drawn(rows: Sequence[Row], draw_panel: Panel, without: str = "") -> Figure:
-    """A panel of every figure, the distance first."""
+    """A panel of every figure, distances first."""
     names = list(dict.fromkeys(name for row in rows for name in row.figures if name not in (without, FLOOR)))
-    names = sorted(names, key=lambda name: name != DISTANCE)[:_MOST_PANELS]
+    names.sort(key=lambda name: name not in (DISTANCE, TO_EXCERPTS))
     n_columns = max(1, min(4, len(names)))
     n_rows = -(-len(names) // n_columns)
     height = max(2.9, 0.18 * len(rows)) if draw_panel is _bars else 2.9
@@ -68,7 +69,9 @@ def _drawn(rows: Sequence[Row], draw_panel: Panel, without: str = "") -> Figure:
         draw_panel(panel, name, rows)
     for panel in panels[len(names) :]:
         panel.remove()
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=n_columns, fontsize="small")
+    labelled = panels[0].get_legend_handles_labels()
+    if labelled[0]:
+        figure.legend(*labelled, loc="outside lower center", ncols=n_columns, fontsize="small")
     return figure
 
 
@@ -78,26 +81,28 @@ def _bars(panel: Axes, name: str, rows: Sequence[Row]) -> None:
     panel.barh([rows.index(row) for row in own], values, xerr=errors, color="tab:blue", alpha=0.7)
     panel.set_yticks(range(len(rows)), [row.label for row in rows])
     panel.yaxis.set_inverted(True)
-    _floor(panel.axvline, name, rows)
+    if name == DISTANCE:
+        floors = {i: row.figures[FLOOR].value for i, row in enumerate(rows) if FLOOR in row.figures}
+        ends = [i - 0.4 for i in floors], [i + 0.4 for i in floors]
+        panel.vlines(list(floors.values()), *ends, color="black", linestyle="--", label=_REAL)
 
 
-def _curves(panel: Axes, name: str, rows: Sequence[Row], x: Callable[[Row], float], along: str) -> None:
+def _curves(
+    panel: Axes, name: str, rows: Sequence[Row], x: Callable[[Row], float], along: str, ticks: bool = False
+) -> None:
+    rows = sorted(rows, key=x)
     for experiment in dict.fromkeys(row.name for row in rows):
-        own = sorted((row for row in rows if row.name == experiment and name in row.figures), key=x)
+        own = [row for row in rows if row.name == experiment and name in row.figures]
         panel.errorbar([x(row) for row in own], *_values(name, own), marker="o", capsize=3, label=experiment)
-    places = sorted({x(row) for row in rows})
+    if name == DISTANCE:
+        real = [row for row in rows if FLOOR in row.figures]
+        panel.plot([x(row) for row in real], _values(FLOOR, real)[0], "--", color="black", label=_REAL)
+    places = list(dict.fromkeys(map(x, rows)))
     panel.set_xlabel(along.replace("_", " "))
     if places[0] > 0 and places[-1] >= 8 * places[0]:
         panel.set_xscale("log", base=2)
-    if len(places) < 9:
-        panel.set_xticks(places, [f"{value:.3g}" for value in places], rotation=90, fontsize="x-small")
-    _floor(panel.axhline, name, rows)
-
-
-def _floor(line: Callable[..., object], name: str, rows: Sequence[Row]) -> None:
-    if name == DISTANCE:
-        floors = [row.figures[FLOOR].value for row in rows if FLOOR in row.figures]
-        line(sum(floors) / len(floors), color="grey", linestyle="--", label="real music")
+    if ticks:
+        panel.set_xticks(places, [f"{value:g}" for value in places], rotation=90, fontsize="x-small")
 
 
 def _values(name: str, rows: Sequence[Row]) -> tuple[list[float], list[float]]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from vampcli.evaluate.experiment import Condition
 from vampcli.evaluate.figures import EMBEDDING
-from vampcli.evaluate.musicnn import frechet_distance
+from vampcli.evaluate.frechet import Normal
 from vampcli.evaluate.records import ORIGINAL, REFERENCE, Record
 
 DISTANCE, FLOOR, DIVERSITY = "frechet", "frechet_floor", "diversity"
@@ -67,10 +67,9 @@ def summarised(records: Sequence[Record], conditions: Sequence[Condition], basel
     """One row a condition, those without records left out.
 
     Distances are to the reference, of one take of each excerpt, and the mean over takes; beside each its floor, that of
-    the excerpts themselves, cut in the same places. Both fall as sets grow: they can be compared only with each other,
-    and with those of as many patches. The reference stays as it is while recordings are drawn again for their errors.
-    The distance to the excerpts themselves has no such floor: it is 0 of what is not changed. It tells apart what is
-    nearer to these than other music is.
+    the excerpts themselves, cut in the same places. The reference stays as it is while recordings are drawn again for
+    their errors. The distance to the excerpts themselves is 0 of what is not changed: it tells how near takes are to
+    these, not how near to music. All fall as sets grow: they can be compared only with those of as many patches.
     Two conditions share what is hard about a recording: their difference is surer than either, see `Row.above`.
 
     Args:
@@ -144,7 +143,7 @@ def _further(records: Sequence[Record], base: Sequence[Record], target: Patches)
     others = {record["excerpt"]: record for record in base}
     common = [record for record in records if record["excerpt"] in others]
     (own, pieces), (other, _) = _patches(common), _patches([others[record["excerpt"]] for record in common])
-    if len(pieces) < 2 or len(target) < 2 or not np.array_equal(own[:, -1], other[:, -1]):
+    if len(target) < 2 or len(pieces) < 2 or len(own) != len(other) or not np.array_equal(own[:, -1], other[:, -1]):
         return {}
     n, both = own.shape[1], np.concatenate([own, other], axis=1)
 
@@ -157,10 +156,11 @@ def _further(records: Sequence[Record], base: Sequence[Record], target: Patches)
 
 def _to(target: Patches) -> dict[str, Callable[[Patches], float]]:
     """Distances of patches of takes and, last, of their excerpts: (n_patches, n_takes + 1, n_dims)."""
+    reference = Normal.of(target)
     return {
-        DISTANCE: lambda patches: _distance(patches[:, :-1], target),
-        FLOOR: lambda patches: _distance(patches[:, -1:], target),
-        TO_EXCERPTS: lambda patches: _distance(patches[:, :-1], patches[:, -1]),
+        DISTANCE: lambda patches: _distance(reference, patches[:, :-1]),
+        FLOOR: lambda patches: _distance(reference, patches[:, -1:]),
+        TO_EXCERPTS: lambda patches: _distance(Normal.of(patches[:, -1]), patches[:, :-1]),
     }
 
 
@@ -178,9 +178,9 @@ def _patches(records: Sequence[Record]) -> tuple[Patches, list[str]]:
     return np.stack([_stacked(patches) for patches in (*made, real)], axis=1), pieces
 
 
-def _distance(made: Patches, target: Patches) -> float:
+def _distance(target: Normal, made: Patches) -> float:
     """Of each take, in the mean: (n_patches, n_takes, n_dims)."""
-    return float(np.mean([frechet_distance(target, made[:, i]) for i in range(made.shape[1])]))
+    return float(np.mean([target.distance(Normal.of(made[:, i])) for i in range(made.shape[1])]))
 
 
 def _resampled(pieces: Sequence[str], values: Patches, figure: Callable[[Patches], float]) -> Estimate:

@@ -93,7 +93,8 @@ class Trial:
     def _takes(self, model: Model, condition: Condition, original: Original, seeds: Sequence[int]) -> list[Take]:
         audio, request = original.audio, condition.verb
         if isinstance(request, Decoded):
-            return [_through_codec(model, original, request.noise, seed) for seed in seeds]
+            differ = seeds if request.noise else seeds[:1]
+            return [_through_codec(model, original, request.noise, seed) for seed in differ]
         plan = request.plan(audio, model.codec, model.coarse.config.context_frames)
         heard = _silenced(audio, plan.spans) if condition.silenced else audio
         takes = model.takes(heard, request, seeds=seeds, plan=plan, config=condition.config)
@@ -112,7 +113,7 @@ def reference_records(places: Sequence[Place], sample_rate: int, done: set[tuple
 def _through_codec(model: Model, original: Original, noise: float, seed: int) -> Take:
     """What the codec alone makes of an excerpt, at the excerpt's level; `mask` has the tokens that noise replaced."""
     audio, n = original.audio, original.audio.n_samples
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed % 2**64)
     mask = torch.from_numpy(rng.random(original.tokens.shape) < noise)
     others = torch.from_numpy(rng.integers(original.codebook_size, size=original.tokens.shape))
     tokens = torch.where(mask, others, original.tokens)
