@@ -64,7 +64,7 @@ def described(audio: vampcli.Waveform, span_s: tuple[float, float], weights: dic
 def make(arguments: argparse.Namespace) -> Iterator[Record]:
     """A record of each way of filling each span, and of what comes after it."""
     torch.set_num_threads(1)
-    model, weights = vampcli.load(arguments.model, "cpu", "fp32"), musicnn.load_weights(TAGGER)
+    model, weights = vampcli.load(arguments.model, "cpu"), musicnn.load_weights(TAGGER)
     rate, config = model.grid.sample_rate, vampcli.SamplingConfig(n_steps=arguments.steps)
     models = {"model": model, "untrained": untrained(model)}
     pieces = pieces_of_table(arguments.table, arguments.root, "test")
