@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from matplotlib import color_sequences
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -91,7 +93,9 @@ def _curves(
     panel: Axes, name: str, rows: Sequence[Row], x: Callable[[Row], float], along: str, ticks: bool = False
 ) -> None:
     rows = sorted(rows, key=x)
-    for experiment in dict.fromkeys(row.name for row in rows):
+    experiments = dict.fromkeys(row.name for row in rows)
+    panel.set_prop_cycle(color=color_sequences["tab10" if len(experiments) <= 10 else "tab20"])
+    for experiment in experiments:
         own = [row for row in rows if row.name == experiment and name in row.figures]
         panel.errorbar([x(row) for row in own], *_values(name, own), marker="o", capsize=3, label=experiment)
     if name == DISTANCE:
@@ -99,8 +103,9 @@ def _curves(
         panel.plot([x(row) for row in real], _values(FLOOR, real)[0], "--", color="black", label=_REAL)
     places = list(dict.fromkeys(map(x, rows)))
     panel.set_xlabel(along.replace("_", " "))
-    if places[0] > 0 and places[-1] >= 8 * places[0]:
-        panel.set_xscale("log", base=2)
+    least = min((place for place in places if place > 0), default=math.inf)
+    if places[0] >= 0 and places[-1] >= 8 * least:
+        panel.set_xscale("symlog", base=2, linthresh=least)  # logarithmic but for 0
     if ticks:
         panel.set_xticks(places, [f"{value:g}" for value in places], rotation=90, fontsize="x-small")
 
