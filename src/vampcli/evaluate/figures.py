@@ -85,14 +85,14 @@ def seams(take: Take, _original: Original) -> Figures:
 def tokens(take: Take, original: Original) -> Figures:
     """What keeping the others costs, how many made ones are the original's, and how many repeat the one before.
 
-    The last of the first codebook alone. Nothing of takes that are longer than the original, or of which the models saw
-    a part.
+    The last of the first codebook alone, and of all its tokens where none were made. Nothing of takes that are longer
+    than the original, or of which the models saw a part.
     """
     made, mask, target = take.tokens[0], take.mask, original.tokens
     if made.shape != target.shape:
         return {}
     same, hidden = made == target, mask[0][1:]
-    repeated = (made[0, 1:] == made[0, :-1])[hidden]
+    repeated = (made[0, 1:] == made[0, :-1])[hidden if hidden.any() else ...]
     return {
         "kept_bits_per_s": float((~mask).sum()) * math.log2(original.codebook_size) / original.audio.duration_s,
         "token_accuracy": _mean(same[mask]),
