@@ -25,8 +25,9 @@ def draw(rows: Sequence[Row], folder: Path, over: str = "") -> list[Path]:
     Args:
         rows: of the table.
         folder: where the plots go.
-        over: a figure to draw all others over, in a plot of its name. By default there are `conditions`, a bar for
-            each, and a plot for every number that alone is swept, with a curve for each experiment that sweeps it.
+        over: a figure to draw all others over, in a plot of its name; a curve runs along what is swept last. By
+            default there are `conditions`, a bar for each, and a plot for every number that alone is swept, with a
+            curve for each experiment that sweeps it.
     """
     there = [row for row in rows if row.figures]
     along = [row for row in there if over in row.figures]
@@ -93,11 +94,12 @@ def _curves(
     panel: Axes, name: str, rows: Sequence[Row], x: Callable[[Row], float], along: str, ticks: bool = False
 ) -> None:
     rows = sorted(rows, key=x)
-    experiments = dict.fromkeys(row.name for row in rows)
-    panel.set_prop_cycle(color=color_sequences["tab10" if len(experiments) <= 10 else "tab20"])
-    for experiment in experiments:
-        own = [row for row in rows if row.name == experiment and name in row.figures]
-        panel.errorbar([x(row) for row in own], *_values(name, own), marker="o", capsize=3, label=experiment)
+    curves: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        curves[_curve(row)] += [row] if name in row.figures else []
+    panel.set_prop_cycle(color=color_sequences["tab10" if len(curves) <= 10 else "tab20"])
+    for label, own in curves.items():
+        panel.errorbar([x(row) for row in own], *_values(name, own), marker="o", capsize=3, label=label)
     if name == DISTANCE:
         real = [row for row in rows if FLOOR in row.figures]
         panel.plot([x(row) for row in real], _values(FLOOR, real)[0], "--", color="black", label=_REAL)
@@ -108,6 +110,12 @@ def _curves(
         panel.set_xscale("symlog", base=2, linthresh=least)  # logarithmic but for 0
     if ticks:
         panel.set_xticks(places, [f"{value:g}" for value in places], rotation=90, fontsize="x-small")
+
+
+def _curve(row: Row) -> str:
+    """The experiment, and what was chosen of all that is swept but the last."""
+    chosen = [f"{name.rpartition('.')[2].replace('_', ' ')} {value}" for name, value in [*row.swept.items()][:-1]]
+    return ", ".join([row.name, *chosen])
 
 
 def _values(name: str, rows: Sequence[Row]) -> tuple[list[float], list[float]]:
