@@ -331,6 +331,8 @@ def test_a_plot_of_all_conditions_and_one_of_each_number_that_is_swept_alone(tmp
     assert all(f"<!-- {title} -->" in svg for title in ("mel error", "frechet", "real music"))
     over = draw(rows, tmp_path, over=DISTANCE)
     assert [path.name for path in over] == ["frechet.png", "frechet.svg"]
+    svg = (tmp_path / "frechet.svg").read_text()
+    assert all(f"<!-- {curve} -->" in svg for curve in ("b", "c", "d, x 0", "d, x 1"))  # along y, swept last
     assert draw(rows[-1:], tmp_path) == []
     assert draw(rows[:1], tmp_path, over="mel_error")[0].stem == "conditions"  # there is nothing else to draw
 
