@@ -19,11 +19,11 @@ from benchmarks.limits import Need, count_flops, measure_rates
 from benchmarks.measuring import FAST, PLAIN, Measurement, interleaved
 from benchmarks.once import STAGES, STEPS, Stage, do, peak_mb
 from benchmarks.ways import VERBS, FastWay, PlainWay, Task, Verb
-from vampcli import forecast
-from vampcli.codec import Codec
-from vampcli.places import Places
-from vampcli.verbs.inpaint import Inpaint
-from vampcli.verbs.vamp import Vamp
+from vampcli.codec.kinds import Codec
+from vampcli.tasks import cost
+from vampcli.tasks.inpaint import Inpaint
+from vampcli.tasks.spans import Places
+from vampcli.tasks.vamp import Vamp
 
 _BYTES_PER_SAMPLE, _BYTES_IN_FILE = 4, 2
 
@@ -88,7 +88,7 @@ def need(fast: FastWay, plain: PlainWay, stage: Stage, verb: Verb) -> Need:
     clip, context = fast.task.clip, model.coarse.config.context_frames
     plan = request.plan(clip, model.codec, context)
     passes = request.passes(clip, plan, model.codec, model.coarse.config, seed=0)
-    work = forecast.work(passes, network.config, n_steps=1)
+    work = cost.work(passes, network.config, n_steps=1)
     return Need(work.flops, _n_bytes(network) + work.n_classes * _BYTES_PER_SAMPLE)
 
 

@@ -25,14 +25,14 @@ import numpy as np
 import torch
 
 import vampcli
-from vampcli import beats
+from vampcli.audio import beats
+from vampcli.audio.find import SOUNDS, pieces_of_table
+from vampcli.audio.resample import resample
 from vampcli.config import TempoConfig
 from vampcli.errors import InputError
 from vampcli.evaluate import musicnn
 from vampcli.evaluate.excerpts import cut, spread_over
 from vampcli.evaluate.inpaint import untrained
-from vampcli.recordings import SOUNDS, pieces_of_table
-from vampcli.resampling import resample
 
 EXCERPT_S, SPAN_S = 18.5, (6.0, 12.0)
 AFTER_S = (12.5, 18.5)

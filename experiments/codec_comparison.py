@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from vampcli.evaluate.metrics import perplexity
 from vampcli.train.codebooks import fill_from, reseed_unused
+from vampcli.train.codec_init import fit
 from vampcli.train.data import Pool
-from vampcli.train.fit import fit
 from vampcli.train.losses import mel_error, si_sdr, spectral_convergence, stft
 
 mpl.use("agg")

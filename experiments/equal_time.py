@@ -20,11 +20,11 @@ from pathlib import Path
 import torch
 from experiments.autoregressive import AutoregressiveTask
 
-from vampcli import checkpoint
+from vampcli.checkpoints import weights as checkpoint
 from vampcli.train.config import DataConfig, LoopConfig, TokenRun
 from vampcli.train.loop import STATE, Trainer
 from vampcli.train.masking import HIDDEN_SHARES
-from vampcli.train.transformer import TokenTask
+from vampcli.train.token_task import TokenTask
 
 AUTOREGRESSIVE = "autoregressive"
 LOOP = LoopConfig(batch_size=4, learning_rate=4e-4, warmup_steps=100, validate_every=1000)

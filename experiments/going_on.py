@@ -26,18 +26,18 @@ from experiments.autoregressive import continued
 from torch import Tensor
 
 import vampcli
-from vampcli.cli.recordings import files_of
+from vampcli.api import Model
+from vampcli.cli.eval_inputs import files_of
 from vampcli.config import SamplingConfig
-from vampcli.engine import Model
 from vampcli.evaluate.excerpts import Place, cut, spread_over
-from vampcli.evaluate.experiment import CODEC, Condition
-from vampcli.evaluate.figures import Original, embedded, sound
-from vampcli.evaluate.figures import tokens as of_tokens
+from vampcli.evaluate.measures import Original, embedded, sound
+from vampcli.evaluate.measures import tokens as of_tokens
 from vampcli.evaluate.records import ORIGINAL, Record, appended, done, read_records
+from vampcli.evaluate.run import reference_records
+from vampcli.evaluate.spec import CODEC, Condition
 from vampcli.evaluate.summary import summarised
-from vampcli.evaluate.trial import reference_records
-from vampcli.evaluate.written import markdown, write_tables
-from vampcli.remake import generate
+from vampcli.evaluate.tables import markdown, write_tables
+from vampcli.tasks.regenerate import generate
 
 KEPT_S, EXCERPT_S = 2.0, 5.0
 AUTOREGRESSIVE, MASKED, TRUE = "autoregressive", "masked", "true coarse tokens"

@@ -26,13 +26,14 @@ import torch
 from torch import Tensor
 
 import vampcli
-from vampcli import sampling, unmasking
+from vampcli.audio.resample import resample_range
 from vampcli.evaluate import metrics, musicnn
 from vampcli.evaluate.frechet import frechet_distance
 from vampcli.evaluate.inpaint import EXCERPT_S, SPAN_S
-from vampcli.resampling import resample_range
+from vampcli.sampling import order as unmasking
+from vampcli.sampling import sampler as sampling
+from vampcli.sampling.windows import windowed
 from vampcli.train.data import Pool
-from vampcli.windows import windowed
 
 STEPS = (1, 4, 8, 12, 24, 36)
 SETTINGS = {  # sampler, temperature and numbers of steps of takes

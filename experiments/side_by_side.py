@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vampcli.evaluate.experiment import Condition, Experiment, read_experiment
 from vampcli.evaluate.records import REFERENCE, read_records
+from vampcli.evaluate.spec import Condition, Experiment, read_experiment
 from vampcli.evaluate.summary import Row, summarised
-from vampcli.evaluate.written import markdown
+from vampcli.evaluate.tables import markdown
 
 
 def compared(experiment: Experiment, folders: Sequence[Path]) -> list[Row]:

@@ -27,10 +27,10 @@ import numpy.typing as npt
 import soundfile as sf
 import torch
 
-from vampcli.checkpoint import CONFIG, read_config, stored_hash
+from vampcli.audio.resample import resample
+from vampcli.checkpoints.weights import CONFIG, read_config, stored_hash
 from vampcli.cli.console import guarded
 from vampcli.errors import InputError
-from vampcli.resampling import resample
 from vampcli.train.data import MANIFEST, Pool, read_manifest, refuse_held_out, save_whole, write_manifest
 
 OPUS_RATE = 48000

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from vampcli.config import SamplingConfig
-from vampcli.recipe import MadeBy, Recipe, Source
+from vampcli.recipe.recipe import MadeBy, Recipe, Source
 
 MADE_BY = MadeBy("mini+jäzz", "0123456789abcdef" * 4, "CC-BY-SA-4.0", "0.1.0", "2.13.0", "cpu", "fp32")
 

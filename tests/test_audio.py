@@ -15,11 +15,11 @@ import pytest
 import soundfile as sf
 
 from conftest import music, quiet
-from vampcli import audio
-from vampcli.audio import Waveform, output_format, read, write
+from vampcli.audio import io as audio
+from vampcli.audio.formats import BITS, FORMATS, holds
+from vampcli.audio.io import Waveform, output_format, read, write
+from vampcli.audio.riff import loop_points
 from vampcli.errors import InputError, UsageError
-from vampcli.formats import BITS, FORMATS, holds
-from vampcli.wavchunks import loop_points
 
 INTEGERS = ["PCM_U8", "PCM_16", "PCM_24", "PCM_32"]
 

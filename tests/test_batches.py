@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 import oracles
 from clips import QUICK, clip
-from vampcli.batches import Batches, Forward, Input, _threads, one_core_threads
+from vampcli.api import Model, load
 from vampcli.config import PromptConfig
-from vampcli.engine import Model, load
-from vampcli.remake import generate
-from vampcli.takes import Stereo
+from vampcli.model.batching import Batches, Forward, Input, _threads, one_core_threads
+from vampcli.tasks.regenerate import generate
+from vampcli.tasks.take import Stereo
 
 MODEL = oracles.fake_model(3, 1, 10)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from conftest import music
-from vampcli.beats import Pulse, onsets_s, snapped, track
+from vampcli.audio.beats import Pulse, onsets_s, snapped, track
 from vampcli.config import Counted, TempoConfig
 from vampcli.errors import InputError, UsageError
 
@@ -70,7 +70,7 @@ def test_neither_rate_nor_level_matters(rate: int) -> None:
 
 
 def test_the_tempo_of_the_middle_serves_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vampcli.beats._TEMPO_S", 6)
+    monkeypatch.setattr("vampcli.audio.beats._TEMPO_S", 6)
     pulse = track(clicks(100, 0.5, 15), RATE, TRACKED)
     np.testing.assert_allclose(pulse.beats_s, places(100, 0.5, 15), atol=0.03)
 
@@ -86,7 +86,7 @@ def test_with_a_tempo_given_beats_are_an_exact_grid_through_the_downbeat() -> No
 
 def test_a_tempo_given_needs_no_librosa() -> None:
     code = (
-        "import sys, numpy as np; from vampcli.beats import track; from vampcli.config import TempoConfig\n"
+        "import sys, numpy as np; from vampcli.audio.beats import track; from vampcli.config import TempoConfig\n"
         "track(np.zeros((1, 44100)), 44100, TempoConfig(bpm=120))\n"
         "print([m for m in ('torch', 'librosa') if m in sys.modules])"
     )

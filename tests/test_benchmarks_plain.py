@@ -19,7 +19,7 @@ from torch import Tensor
 import vampcli
 from published import FILES, MASK_ID, OFFICIAL, coarse_tokens, fine_tokens, imported, ours
 from vampcli import SamplingConfig
-from vampcli.engine import Model
+from vampcli.api import Model
 
 GREEDY = SamplingConfig(mask_temperature=0, sample_cutoff=-1)
 FEW_STEPS = SamplingConfig(n_steps=5, n_fine_steps=3)

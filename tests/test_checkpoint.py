@@ -20,10 +20,12 @@ from torch import Tensor
 
 import vampcli
 from conftest import tiny_parts
-from vampcli import checkpoint, library, lora, outline
-from vampcli.checkpoint import PARTS, Parts
+from vampcli.checkpoints import adapter_file, registry
+from vampcli.checkpoints import folder as outline
+from vampcli.checkpoints import weights as checkpoint
+from vampcli.checkpoints.registry import Found
+from vampcli.checkpoints.weights import PARTS, Parts
 from vampcli.errors import ExitCode, InputError, ModelError
-from vampcli.library import Found
 
 CPU = torch.device("cpu")
 
@@ -265,15 +267,15 @@ def test_hash_covers_what_makes_codes_and_nothing_else(tmp_path: Path, tensor: s
 
 
 def test_unknown_model_lists_those_there_are(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "homes", lambda: [tiny_folder.parent])
+    monkeypatch.setattr(registry, "homes", lambda: [tiny_folder.parent])
     with pytest.raises(ModelError, match="'nonesuch'") as caught:
-        library.find("nonesuch")
+        registry.find("nonesuch")
     assert "tiny" in caught.value.hint
 
 
 def test_folder_without_config_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no config\.json"):
-        library.find(tmp_path)
+        registry.find(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +289,7 @@ def test_models_are_found_by_name_in_the_users_folder(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(variable, str(tmp_path))
     shutil.copytree(tiny_folder, tmp_path / models / "mine")
-    assert library.find("mine") == library.installed()["mine"] == tmp_path / models / "mine"
+    assert registry.find("mine") == registry.installed()["mine"] == tmp_path / models / "mine"
 
 
 def test_vamp_home_comes_before_xdg_and_a_folder_before_a_name(
@@ -297,8 +299,8 @@ def test_vamp_home_comes_before_xdg_and_a_folder_before_a_name(
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
     for home in ("vamp", "xdg/vamp"):
         shutil.copytree(tiny_folder, tmp_path / home / "models/mine")
-    assert library.find("mine") == tmp_path / "vamp/models/mine"
-    assert library.find(str(tiny_folder)) == tiny_folder
+    assert registry.find("mine") == tmp_path / "vamp/models/mine"
+    assert registry.find(str(tiny_folder)) == tiny_folder
 
 
 def test_the_hash_of_a_model_changes_with_any_of_its_files_and_with_nothing_else(
@@ -306,21 +308,25 @@ def test_the_hash_of_a_model_changes_with_any_of_its_files_and_with_nothing_else
 ) -> None:
     adapter = tmp_path / "adapter"
     adapter.mkdir()
-    (adapter / lora.FILE).write_bytes(b"pairs")
+    (adapter / adapter_file.FILE).write_bytes(b"pairs")
     bare, bent = Found(folder), Found(folder, adapter)
-    hashes = [library.model_hash(bare), library.model_hash(bent)]
-    assert hashes[0] == library.model_hash(Found(tiny_folder))
+    hashes = [registry.model_hash(bare), registry.model_hash(bent)]
+    assert hashes[0] == registry.model_hash(Found(tiny_folder))
     (folder / "README.md").write_text("about")
-    assert library.model_hash(bare) == hashes[0]
-    for path in (adapter / lora.FILE, folder / "config.json", *(folder / f"{part}.safetensors" for part in PARTS)):
+    assert registry.model_hash(bare) == hashes[0]
+    for path in (
+        adapter / adapter_file.FILE,
+        folder / "config.json",
+        *(folder / f"{part}.safetensors" for part in PARTS),
+    ):
         content = bytearray(path.read_bytes())
         content[-1] ^= 1
         path.write_bytes(content)
-        hashes.append(library.model_hash(bent))
+        hashes.append(registry.model_hash(bent))
     assert len(set(hashes)) == len(hashes) == 7
     (folder / "fine.safetensors").unlink()
     with pytest.raises(ModelError, match=r"cannot read .*fine\.safetensors"):
-        library.model_hash(bare)
+        registry.model_hash(bare)
 
 
 def test_loading_imports_neither_compiler_nor_dac_nor_librosa(tiny_folder: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from vampcli import Take, Waveform
-from vampcli.ranking import Scores
-from vampcli.ranking.choosing import Choice, choose, spare, turned
+from vampcli.scoring.scores import Scores
+from vampcli.scoring.select import Choice, choose, spare, turned
 
 
 def take_of(seed: int) -> Take:

@@ -20,9 +20,9 @@ from conftest import Ran
 from test_cli_flags import KEPT, NEEDED, REQUESTS, SHARED
 from vampcli.cli import main
 from vampcli.cli.command import command
-from vampcli.cli.configuration import Configuration
+from vampcli.cli.config import Configuration
 from vampcli.cli.layers import Option, Setting
-from vampcli.presets import PRESETS
+from vampcli.tokens.presets import PRESETS
 
 if sys.version_info >= (3, 11):
     import tomllib

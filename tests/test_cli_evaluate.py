@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from conftest import Ran
+from vampcli.audio.loudness import level_gain
 from vampcli.evaluate.clips import load_clip
-from vampcli.level import level_gain
 
 Vamp = Callable[..., Ran]
 Song = Callable[..., Path]

@@ -13,18 +13,20 @@ import pytest
 import typer
 
 from conftest import Ran
-from vampcli import SamplingConfig, ownmask
-from vampcli.cli import main, scheme
+from vampcli import SamplingConfig
+from vampcli.cli import main
 from vampcli.cli.command import command
+from vampcli.cli.jobs import job as scheme
 from vampcli.cli.names import FIELDS
 from vampcli.cli.options import Common, parse_margin
 from vampcli.config import Counted, PromptConfig, TempoConfig
-from vampcli.places import Places
-from vampcli.verbs.compress import Compress
-from vampcli.verbs.inpaint import Inpaint
-from vampcli.verbs.loop import Loop
-from vampcli.verbs.outpaint import Outpaint
-from vampcli.verbs.vamp import Vamp as Vary
+from vampcli.tasks.compress import Compress
+from vampcli.tasks.inpaint import Inpaint
+from vampcli.tasks.loop import Loop
+from vampcli.tasks.outpaint import Outpaint
+from vampcli.tasks.spans import Places
+from vampcli.tasks.vamp import Vamp as Vary
+from vampcli.tokens import mask_file
 
 Vamp = Callable[..., Ran]
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -129,7 +131,7 @@ REQUESTS: list[tuple[str, object]] = [
     ("vamp --prefix 0:02", Vary(prefix_s=2)),
     ("vamp --suffix 2", Vary(suffix_s=2)),
     ("vamp --amount 0.4", Vary(amount=0.4)),
-    (f"vamp --mask {LABELS}", Vary(own=ownmask.named(LABELS))),
+    (f"vamp --mask {LABELS}", Vary(own=mask_file.named(LABELS))),
     ("vamp --amount 0.4 --feedback 2", Vary(PromptConfig(n_passes=2), amount=0.4)),
 ]
 KEPT: list[tuple[str, tuple[object, ...]]] = [

@@ -17,8 +17,8 @@ import soundfile as sf
 
 from conftest import Ran
 from vampcli.cli.console import Console
-from vampcli.cli.lanes import Lanes, Make
-from vampcli.cli.scheme import Results
+from vampcli.cli.jobs.job import Results
+from vampcli.cli.jobs.parallel import Lanes, Make
 from vampcli.errors import InputError
 
 
@@ -198,7 +198,7 @@ def test_long_ones_wait_and_all_is_told_in_order(
     started: list[float],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("vampcli.cli.lanes.LONGEST_S", 1.9)
+    monkeypatch.setattr("vampcli.cli.jobs.parallel.LONGEST_S", 1.9)
     ran = vamp("inpaint", "-m", tiny_folder, *HOW, "--json", folder, "-o", tmp_path / "made")
     told = [json.loads(line) for line in ran.out.splitlines()]
     assert [Path(one["input"]).stem for one in told] == ["a", "a", "b", "b", "c", "d", "d", "e", "e", "f", "f"]

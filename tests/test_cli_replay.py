@@ -13,12 +13,13 @@ import soundfile as sf
 
 from conftest import Ran
 from recipes import MADE_BY
-from vampcli import audio, read
+from vampcli import read
+from vampcli.audio import io as audio
+from vampcli.cli.commands.replay import ReplayScheme, differences
+from vampcli.cli.jobs.job import Wanted
 from vampcli.cli.options import Common
-from vampcli.cli.replay import ReplayScheme, differences
-from vampcli.cli.scheme import Wanted
-from vampcli.recipe import Recipe, from_text, to_text
-from vampcli.recipes import beside, recipe_of
+from vampcli.recipe.embed import beside, recipe_of
+from vampcli.recipe.recipe import Recipe, from_text, to_text
 
 Vamp = Callable[..., Ran]
 Song = Callable[..., Path]
@@ -199,7 +200,7 @@ def test_a_recipe_changed_by_hand_is_refused_everywhere(vamp: Vamp, quick: Quick
 
 def test_differences_are_said(vamp: Vamp, quick: Quick, song: Song, monkeypatch: pytest.MonkeyPatch) -> None:
     result = quick("inpaint", song(seconds=1), "--span", "0.3-0.6")
-    monkeypatch.setattr("vampcli.maker.__version__", "9.9")
+    monkeypatch.setattr("vampcli.tasks.maker.__version__", "9.9")
     ran = vamp("replay", result)
     assert ran.code == 0
     assert "another version of vamp: 0.1.0 then, 9.9 now: the samples may differ" in ran.err

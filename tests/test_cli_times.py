@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from vampcli.cli.times import collect_spans, parse_span, parse_time
+from vampcli.cli.parse import collect_spans, parse_span, parse_time
 from vampcli.config import Counted
 from vampcli.errors import UsageError
 

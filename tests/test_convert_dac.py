@@ -13,10 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vampcli import checkpoint, convert
+from vampcli.checkpoints import weights as checkpoint
+from vampcli.checkpoints.convert import dac as convert
+from vampcli.checkpoints.convert.codecs import open_dac
+from vampcli.checkpoints.convert.tensors import Making
 from vampcli.codec.dac import DacCodec
-from vampcli.convert.codecs import open_dac
-from vampcli.convert.making import Making
 from vampcli.errors import ModelError
 
 SIZES = {"encoder_dim": 4, "decoder_dim": 32, "n_codebooks": 3, "codebook_size": 32, "codebook_dim": 4}
@@ -114,7 +115,7 @@ def test_a_file_is_in_memory_once(dac: Dac, tmp_path: Path, monkeypatch: pytest.
         opened_before.append(weakref.ref(making))
         return codec, making
 
-    monkeypatch.setattr("vampcli.convert.dac.open_dac", opened)
+    monkeypatch.setattr("vampcli.checkpoints.convert.dac.open_dac", opened)
     convert.import_dac(path, tmp_path / "out")
     assert len(opened_before) > 1
 

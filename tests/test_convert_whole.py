@@ -14,8 +14,11 @@ import torch
 
 from conftest import Ran
 from published import OFFICIAL
-from vampcli import checkpoint, convert, outline, tensorfile
-from vampcli.convert.whole import whole
+from vampcli.checkpoints import folder as outline
+from vampcli.checkpoints import tensorfile
+from vampcli.checkpoints import weights as checkpoint
+from vampcli.checkpoints.convert import vampnet
+from vampcli.checkpoints.convert.atomic_folder import whole
 from vampcli.errors import InputError
 
 
@@ -27,7 +30,7 @@ def content(folder: Path) -> dict[str, bytes]:
 def model(tmp_path: Path) -> Path:
     """A model folder with a note in it."""
     out = tmp_path / "models/vampnet"
-    convert.import_published(OFFICIAL, out)
+    vampnet.import_published(OFFICIAL, out)
     (out / "note.txt").write_text("mine")
     return out
 
@@ -41,7 +44,7 @@ def test_a_model_is_not_written_over_by_mistake(vamp: Callable[..., Ran], model:
 
 
 def test_a_model_is_replaced_and_what_else_lies_there_stays(model: Path) -> None:
-    convert.import_published(OFFICIAL, model, torch.float16, overwrite=True)
+    vampnet.import_published(OFFICIAL, model, torch.float16, overwrite=True)
     assert (model / "coarse.safetensors").stat().st_size < OFFICIAL.joinpath("coarse.pth").stat().st_size * 0.6
     assert (model / "note.txt").read_text() == "mine"
     assert [path.name for path in model.parent.iterdir()] == ["vampnet"]
@@ -69,7 +72,7 @@ def test_an_interrupted_import_changes_nothing(
     for out in (model, model.with_name("new")):
         left[:] = [None] * n_written
         with pytest.raises(InputError if stop is OSError else stop):
-            convert.import_published(OFFICIAL, out, overwrite=True)
+            vampnet.import_published(OFFICIAL, out, overwrite=True)
     assert content(model) == before
     assert [path.name for path in model.parent.iterdir()] == ["vampnet"]
 
@@ -84,21 +87,22 @@ def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(model: Path, mon
 
     monkeypatch.setattr(Path, "rename", fails)
     with pytest.raises(InputError, match="the disk is gone"):
-        convert.import_published(OFFICIAL, model, overwrite=True)
+        vampnet.import_published(OFFICIAL, model, overwrite=True)
     assert content(model) == before
 
 
 SLOWLY = """
 import sys, time
 from pathlib import Path
-from vampcli import convert, tensorfile
+from vampcli.checkpoints import tensorfile
+from vampcli.checkpoints.convert import vampnet
 write = tensorfile.write
 def slow(path, *rest):
     write(path, *rest)
     print("written", flush=True)
     time.sleep(60)
 tensorfile.write = slow
-convert.import_published(Path(sys.argv[1]), Path(sys.argv[2]))
+vampnet.import_published(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
 
@@ -117,7 +121,7 @@ def test_a_killed_import_leaves_no_model_and_is_no_hindrance(tmp_path: Path, how
     assert list(tmp_path.glob(f"*/{checkpoint.CONFIG}")) == []
     if how == "SIGINT":
         assert list(tmp_path.iterdir()) == []
-    convert.import_published(OFFICIAL, out)
+    vampnet.import_published(OFFICIAL, out)
     assert outline.read(out).coarse.n_codebooks == 4
     assert list(tmp_path.iterdir()) == [out]
 
@@ -127,7 +131,7 @@ def test_a_model_that_a_killed_import_had_moved_aside_returns(model: Path) -> No
     temp.mkdir()
     model.rename(temp / "old")
     with pytest.raises(InputError, match="holds a model"):
-        convert.import_published(OFFICIAL, model)
+        vampnet.import_published(OFFICIAL, model)
     assert content(model) == before
     assert [path.name for path in model.parent.iterdir()] == ["vampnet"]
 
@@ -136,7 +140,7 @@ def test_of_two_imports_at_once_the_later_one_wins(model: Path) -> None:
     def earlier() -> None:
         with whole(model, overwrite=True) as folder:
             (folder / checkpoint.CONFIG).write_text("{}")
-            convert.import_published(OFFICIAL, model, overwrite=True)
+            vampnet.import_published(OFFICIAL, model, overwrite=True)
 
     with pytest.raises(InputError, match="cannot write"):
         earlier()
@@ -151,10 +155,10 @@ def test_what_is_no_model_is_not_replaced(tmp_path: Path, in_the_way: str) -> No
     song.parent.mkdir(exist_ok=True)
     song.write_text("music")
     with pytest.raises(InputError, match="cannot write"):
-        convert.import_published(OFFICIAL, out, overwrite=True)
+        vampnet.import_published(OFFICIAL, out, overwrite=True)
     assert song.read_text() == "music"
 
 
 def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
-    convert.import_published(OFFICIAL, tmp_path)
+    vampnet.import_published(OFFICIAL, tmp_path)
     assert sorted(content(tmp_path)) == sorted([checkpoint.CONFIG, *(f"{p}.safetensors" for p in checkpoint.PARTS)])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from oracles import copy_from_dac
-from vampcli import codec as codecs
+from vampcli.codec import kinds as codecs
 from vampcli.codec.dac import DacCodec, DacConfig
 from vampcli.errors import ModelError
 

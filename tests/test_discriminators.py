@@ -11,11 +11,11 @@ import torch
 
 from conftest import music
 from training import LOOP, codec_run
-from vampcli import checkpoint
-from vampcli.checkpoint import Provenance
+from vampcli.checkpoints import weights as checkpoint
+from vampcli.checkpoints.weights import Provenance
 from vampcli.codec.dac import DacConfig
 from vampcli.errors import UsageError
-from vampcli.train.codec import CodecTask
+from vampcli.train.codec_task import CodecTask
 from vampcli.train.config import CodecRun, load_run
 from vampcli.train.discriminators import DiscriminatorConfig, Discriminators, adversarial_losses
 from vampcli.train.export import export

@@ -10,11 +10,11 @@ import torch
 
 from conftest import music
 from vampcli import SamplingConfig, Waveform, read, write
-from vampcli.engine import Model, load
+from vampcli.api import Model, load
 from vampcli.errors import InputError, UsageError
-from vampcli.places import Places
-from vampcli.plan import plan_spans
-from vampcli.verbs.inpaint import Inpaint
+from vampcli.tasks.inpaint import Inpaint
+from vampcli.tasks.plan import plan_spans
+from vampcli.tasks.spans import Places
 
 QUICK = SamplingConfig(n_steps=3, n_fine_steps=1)
 

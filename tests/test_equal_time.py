@@ -16,8 +16,8 @@ from experiments.equal_time import learn
 
 from test_evaluate_musicnn import small_weights
 from training import LOOP
-from vampcli.engine import load
-from vampcli.evaluate import figures
+from vampcli.api import load
+from vampcli.evaluate import measures
 from vampcli.evaluate.summary import summarised
 
 WAYS = ("autoregressive", "half", "cosine")
@@ -72,7 +72,7 @@ def test_what_is_kept_stays_when_going_on(pair: going_on.Pair, condition: going_
 def test_going_on_as_a_whole(
     learned: Path, song: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(figures, "_weights", lambda: small_weights(96))
+    monkeypatch.setattr(measures, "_weights", lambda: small_weights(96))
     root = song("test.wav", seconds=6.0).parent
     song("ood.wav", seconds=6.0, seed=1)
     columns = ("package", "path", "licence", "split", "author")

@@ -15,18 +15,18 @@ import torch
 
 from conftest import Ran
 from test_evaluate_musicnn import small_weights
-from vampcli.batches import Batches
-from vampcli.engine import Model
+from vampcli.api import Model
+from vampcli.cli.plots.experiment import draw
 from vampcli.errors import InputError, UsageError
-from vampcli.evaluate import figures
+from vampcli.evaluate import measures
 from vampcli.evaluate.excerpts import cut, spread_over
-from vampcli.evaluate.experiment import Condition, read_experiment
 from vampcli.evaluate.frechet import frechet_distance
-from vampcli.evaluate.plots import draw
 from vampcli.evaluate.records import REFERENCE, Record, appended, done, read_records
+from vampcli.evaluate.run import Trial, reference_records
+from vampcli.evaluate.spec import Condition, read_experiment
 from vampcli.evaluate.summary import DISTANCE, FLOOR, TO_EXCERPTS, Estimate, Row, summarised
-from vampcli.evaluate.trial import Trial, reference_records
-from vampcli.evaluate.written import write_tables
+from vampcli.evaluate.tables import write_tables
+from vampcli.model.batching import Batches
 
 Vamp = Callable[..., Ran]
 Song = Callable[..., Path]
@@ -53,8 +53,8 @@ command = "codec"
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small network in the place of musicnn's."""
-    monkeypatch.setattr(figures, "_weights", lambda: small_weights(96))
-    monkeypatch.setattr(figures, "_NEEDS", {})
+    monkeypatch.setattr(measures, "_weights", lambda: small_weights(96))
+    monkeypatch.setattr(measures, "_NEEDS", {})
 
 
 @pytest.fixture

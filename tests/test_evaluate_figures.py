@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from test_evaluate_musicnn import small_weights
-from vampcli.audio import Waveform
+from vampcli.audio.io import Waveform
 from vampcli.errors import UsageError
-from vampcli.evaluate import figures, metrics, musicnn
-from vampcli.evaluate.figures import FIGURES, Original, diversity
+from vampcli.evaluate import measures, metrics, musicnn
+from vampcli.evaluate.measures import FIGURES, Original, diversity
 from vampcli.evaluate.packages import needed
-from vampcli.takes import Take
+from vampcli.tasks.take import Take
 
 RATE = 22050
 MELODY = (60, 64, 67, 72, 65, 69, 72, 62)
@@ -150,15 +150,15 @@ def test_takes_differ_from_each_other_or_not() -> None:
 
 @pytest.mark.parametrize(("seconds", "n"), [(1.0, 1), (3.5, 1), (6.5, 2)])
 def test_patches_lie_over_what_was_made(monkeypatch: pytest.MonkeyPatch, seconds: float, n: int) -> None:
-    monkeypatch.setattr(figures, "_weights", lambda: small_weights(96))
+    monkeypatch.setattr(measures, "_weights", lambda: small_weights(96))
     audio = Waveform(np.random.default_rng(0).standard_normal((1, 10 * RATE)).astype(np.float32), RATE)
     start = round((10 - seconds) / 2 * RATE)
-    found = figures.embedded(audio, ((start, start + round(seconds * RATE)),))
+    found = measures.embedded(audio, ((start, start + round(seconds * RATE)),))
     assert len(found) == n
     if n == 1:
         changed = audio.samples.copy()
         changed[:, : round((5 - musicnn.PATCH / musicnn.RATE / 2 - 0.05) * RATE)] = 0
-        again = figures.embedded(Waveform(changed, RATE), ((start, start + round(seconds * RATE)),))
+        again = measures.embedded(Waveform(changed, RATE), ((start, start + round(seconds * RATE)),))
         assert np.allclose(found, again, atol=1e-3)
 
 
@@ -176,10 +176,10 @@ def test_what_lies_between_spans_does_not_count() -> None:
 
 
 def test_a_missing_package_is_named_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figures, "_NEEDS", {"notes": ("no_such_package",)})
-    figures.check_packages(["sound"])
+    monkeypatch.setattr(measures, "_NEEDS", {"notes": ("no_such_package",)})
+    measures.check_packages(["sound"])
     with pytest.raises(UsageError, match="notes needs the package no_such_package"):
-        figures.check_packages(["sound", "notes"])
+        measures.check_packages(["sound", "notes"])
 
 
 def test_a_missing_package_is_named() -> None:

@@ -12,10 +12,10 @@ import torch
 
 from conftest import Ran
 from vampcli import load
-from vampcli.engine import Model
+from vampcli.api import Model
 from vampcli.evaluate.clips import Clip, load_clip
-from vampcli.evaluate.health import losses_of_card, self_check
 from vampcli.evaluate.inpaint import untrained
+from vampcli.evaluate.selfcheck import losses_of_card, self_check
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import torch
 from conftest import music
 from test_evaluate_musicnn import small_weights
 from vampcli import SamplingConfig
-from vampcli.engine import Model
+from vampcli.api import Model
 from vampcli.evaluate import musicnn
 from vampcli.evaluate.clips import Clip
 from vampcli.evaluate.inpaint import evaluate_inpaint, excerpts, untrained

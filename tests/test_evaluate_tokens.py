@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vampcli.engine import Model
-from vampcli.evaluate.tokens import evaluate_tokens, nearest_kept, spread
-from vampcli.model import VampNetConfig
+from vampcli.api import Model
+from vampcli.evaluate.token_accuracy import evaluate_tokens, nearest_kept, spread
+from vampcli.model.transformer import VampNetConfig
 
 SIZE = 32
 

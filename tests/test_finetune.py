@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from conftest import Ran
-from vampcli import checkpoint, lora
+from vampcli.audio.find import pieces_of_files
+from vampcli.checkpoints import adapter_file
+from vampcli.checkpoints import weights as checkpoint
 from vampcli.errors import ExitCode, InputError, UsageError
-from vampcli.recordings import pieces_of_files
+from vampcli.model import lora
 from vampcli.train import finetune as finetuning
 from vampcli.train.finetune import FineTuneConfig, Material, gather, learn
 
@@ -109,7 +111,7 @@ def test_end_to_end(vamp: Vamp, song: Song, home: Path, tiny_folder: Path) -> No
     assert (ran.code, ran.out) == (0, f"{home / 'adapters/mine'}\n"), ran.err
     for text in ("20% held out", "coarse: held-out loss", "fine: held-out loss", "-m tiny+mine", "tiny, MIT"):
         assert text in ran.err
-    facts = lora.read(home / "adapters/mine")
+    facts = adapter_file.read(home / "adapters/mine")
     assert (facts.name, facts.base, facts.licence, facts.rank) == ("mine", "tiny", "MIT", 4)
     assert facts.codec_hash == checkpoint.stored_hash(tiny_folder / "codec.safetensors")
     assert facts.sources[0]["title"] == "song"
@@ -124,7 +126,7 @@ def test_elsewhere_and_as_json(vamp: Vamp, song: Song, home: Path, tiny_folder: 
     facts = json.loads(vamp(*arguments).out)
     assert (facts["output"], facts["model"], facts["licence"]) == (str(out), str(out), "MIT")
     assert set(facts["held_out_loss"]) == {"coarse", "fine"}
-    assert lora.read(out).base == str(tiny_folder)
+    assert adapter_file.read(out).base == str(tiny_folder)
     expect(vamp(*arguments), ExitCode.INPUT, "holds an adapter", "--overwrite")
     assert vamp(*arguments, "--overwrite").code == 0
 
@@ -136,7 +138,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_learned(vamp: Vamp, song: Son
     ran = vamp("finetune", tmp_path / "music", "--name", "x", "-m", "tiny", "--steps", 1)
     assert ran.code == ExitCode.INPUT
     assert "bad.wav" in ran.err
-    assert len(lora.load(home / "adapters/x")["fine"]) == 10
+    assert len(adapter_file.load(home / "adapters/x")["fine"]) == 10
 
 
 def test_an_interrupt_between_the_models_keeps_the_first(
@@ -150,7 +152,10 @@ def test_an_interrupt_between_the_models_keeps_the_first(
     monkeypatch.setattr(finetuning, "learn", interrupted)
     ran = vamp("finetune", song(seconds=1.5), "--name", "x", "-m", "tiny", "--steps", 1)
     assert (ran.code, ran.out) == (ExitCode.INTERRUPTED, f"{home / 'adapters/x'}\n")
-    assert {part: len(pairs) for part, pairs in lora.load(home / "adapters/x").items()} == {"coarse": 10, "fine": 0}
+    assert {part: len(pairs) for part, pairs in adapter_file.load(home / "adapters/x").items()} == {
+        "coarse": 10,
+        "fine": 0,
+    }
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from conftest import TINY_CODEC, music
 from vampcli.codec.magnitude import MagnitudeCodec, band_sizes
-from vampcli.train.fit import band_weights, fit
+from vampcli.train.codec_init import band_weights, fit
 
 
 def clips(n: int = 6) -> Iterator[Tensor]:

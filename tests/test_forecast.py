@@ -11,24 +11,26 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from clips import clip
 from test_verbs import every_verb
-from vampcli import SamplingConfig, forecast, sampling
+from vampcli import SamplingConfig
+from vampcli.api import Model
 from vampcli.config import PromptConfig, Sampler
-from vampcli.engine import Model
-from vampcli.model import Layer, VampNet, VampNetConfig
-from vampcli.places import Places
-from vampcli.verbs import Verb
-from vampcli.verbs.inpaint import Inpaint
-from vampcli.verbs.vamp import Vamp
+from vampcli.model.transformer import Layer, VampNet, VampNetConfig
+from vampcli.sampling import sampler as sampling
+from vampcli.tasks import cost
+from vampcli.tasks.base import Verb
+from vampcli.tasks.inpaint import Inpaint
+from vampcli.tasks.spans import Places
+from vampcli.tasks.vamp import Vamp
 
 LONG = 4.0  # several windows of either model, and several regions
 
 
-def foretold(tiny: Model, verb: Verb, config: SamplingConfig, seconds: float = LONG) -> list[forecast.Work]:
+def foretold(tiny: Model, verb: Verb, config: SamplingConfig, seconds: float = LONG) -> list[cost.Work]:
     source, coarse, fine = clip(seconds), tiny.coarse.config, tiny.fine.config
     plan = verb.plan(source, tiny.codec, coarse.context_frames)
     passes = verb.passes(source, plan, tiny.codec, coarse, 3)
     steps = (coarse, config.n_steps), (fine, config.n_fine_steps)
-    return [forecast.work(passes, network, n_steps, config.sampler) for network, n_steps in steps]
+    return [cost.work(passes, network, n_steps, config.sampler) for network, n_steps in steps]
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def test_draws_are_those_of_all_steps(tiny: Model, verb: Verb, sampler: Sampler,
 
 def test_nothing_hidden_is_no_work(tiny: Model) -> None:
     (coarse, fine) = foretold(tiny, Vamp(PromptConfig(1)), SamplingConfig())
-    assert coarse == fine == forecast.Work(0, 0, 0.0, 0)
+    assert coarse == fine == cost.Work(0, 0, 0.0, 0)
 
 
 @pytest.mark.parametrize("n_conditioning", [0, 2])
@@ -89,11 +91,11 @@ def test_operations_are_those_that_torch_counts(
     spelt_out: Callable[..., torch.Tensor] = lambda q, k, v, attn_mask, dropout_p: (  # noqa: E731
         (q @ k.transpose(-1, -2)).softmax(-1) @ v  # torch counts the parts, but not its own attention on a CPU
     )
-    monkeypatch.setattr("vampcli.model.F.scaled_dot_product_attention", spelt_out)
+    monkeypatch.setattr("vampcli.model.transformer.F.scaled_dot_product_attention", spelt_out)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         model(torch.randint(0, 16, (1, 5, 40)), wanted)
     n_wanted = len(range(40)[wanted])
-    assert forecast.forward_flops(config, 40, n_wanted) == counter.get_total_flops()
+    assert cost.forward_flops(config, 40, n_wanted) == counter.get_total_flops()
 
 
 def test_regions_lie_on_the_canvas(tiny: Model) -> None:
@@ -102,13 +104,13 @@ def test_regions_lie_on_the_canvas(tiny: Model) -> None:
     plan = verb.plan(source, tiny.codec, 80)
     (one,) = verb.passes(source, plan, tiny.codec, tiny.coarse.config, 0)
     assert plan.first_frame > 0
-    assert tuple(forecast.sampled_regions(one, 80)) == plan.hidden
+    assert tuple(cost.sampled_regions(one, 80)) == plan.hidden
 
 
 def test_the_rate_of_a_layer_is_its_operations_over_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A layer that takes 50 ms by the clock: four fit into the fifth of a second."""
     now = [0.0]
-    monkeypatch.setattr(forecast.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(cost.time, "perf_counter", lambda: now[0])
     own = Layer.forward
 
     def slow(self: Layer, *args: Any) -> torch.Tensor:
@@ -116,16 +118,16 @@ def test_the_rate_of_a_layer_is_its_operations_over_time(monkeypatch: pytest.Mon
         return own(self, *args)
 
     monkeypatch.setattr(Layer, "forward", slow)
-    forecast.layer_rate.cache_clear()
+    cost.layer_rate.cache_clear()
     config = VampNetConfig(5, 0, 1, 32, 4, 40, 16, 8)
-    with_classifier = forecast.forward_flops(config, 40, 40)
+    with_classifier = cost.forward_flops(config, 40, 40)
     other = 2 * 40 * (5 * 8 * 32 + 32 * 5 * 16)
-    assert forecast.layer_rate(config, torch.float32) == pytest.approx((with_classifier - other) / 0.05)
-    forecast.layer_rate.cache_clear()
+    assert cost.layer_rate(config, torch.float32) == pytest.approx((with_classifier - other) / 0.05)
+    cost.layer_rate.cache_clear()
 
 
 def test_seconds_grow_with_work(tiny: Model) -> None:
     few = foretold(tiny, Vamp(), SamplingConfig(n_steps=4))
     many = foretold(tiny, Vamp(), SamplingConfig(n_steps=36))
-    assert 0 < forecast.seconds(few, 1e9) < forecast.seconds(many, 1e9)
-    assert forecast.seconds(many, 2e9) == pytest.approx(forecast.seconds(many, 1e9) / 2)
+    assert 0 < cost.seconds(few, 1e9) < cost.seconds(many, 1e9)
+    assert cost.seconds(many, 2e9) == pytest.approx(cost.seconds(many, 1e9) / 2)

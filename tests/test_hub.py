@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from hubserver import COMMIT, Hub, _Handler, forbid_sockets, serving, small_disk, use
-from vampcli import origins
+from vampcli.checkpoints import download as hubs
+from vampcli.checkpoints import origin as origins
+from vampcli.checkpoints import web
+from vampcli.checkpoints.origin import Source
+from vampcli.checkpoints.web import Download
 from vampcli.errors import InputError, ModelError
-from vampcli.origins import Source
-from vampcli.store import hub as hubs
-from vampcli.store import web
-from vampcli.store.web import Download
 
 ROOT = "/hugggof/vampnet/resolve/main/"
 PLAIN = "/releases/0.0.1/weights.pth"
@@ -241,7 +241,7 @@ def test_offline_opens_no_socket(
 
 def test_environment_variables_of_the_hub_hold_and_nothing_is_drawn_off_a_terminal(hub: Hub, tmp_path: Path) -> None:
     env = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf")}
-    code = "from vampcli import origins; from vampcli.store import hub\n"
+    code = "from vampcli.checkpoints import download as hub, origin as origins\n"
     code += "print(hub.fetch(origins.VAMPNET, None, progress=None)['codec'].path)"
     ran = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert ran.stderr == ""

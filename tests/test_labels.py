@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from test_wavchunks import mark, sound
+from vampcli.audio.markers import spans_from
+from vampcli.audio.riff import CuePoint
 from vampcli.errors import ExitCode, InputError
-from vampcli.labels import spans_from
-from vampcli.wavchunks import CuePoint
 
 DATA = Path(__file__).parent / "data" / "labels"
 REAPER = "#,Name,Start,End,Length\n"
@@ -181,7 +181,7 @@ def test_a_wav_cut_off_anywhere_or_with_any_byte_changed_is_read_or_refused(tmp_
 
 def test_reading_labels_needs_neither_torch_nor_numpy() -> None:
     code = (
-        "import sys; from vampcli.labels import spans_from; spans_from(sys.argv[1]); "
+        "import sys; from vampcli.audio.markers import spans_from; spans_from(sys.argv[1]); "
         "print([m for m in ('torch', 'numpy') if m in sys.modules])"
     )
     command = [sys.executable, "-c", code, str(DATA / "audacity.txt")]

@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from oracles import copy_from_dac
+from vampcli.checkpoints.convert.codecs import open_lac
 from vampcli.codec.lac import LacCodec, LacConfig
-from vampcli.convert.codecs import open_lac
 
 OFFICIAL = Path(__file__).parent / "data/official"
 N_FRAMES = 48

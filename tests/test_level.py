@@ -11,8 +11,8 @@ import torch
 import torchaudio
 
 from conftest import music, sine
-from vampcli import level
-from vampcli.level import level_gain, loudness
+from vampcli.audio import loudness as level
+from vampcli.audio.loudness import level_gain, loudness
 
 
 def lufs(samples: np.ndarray, rate: int, scale: float = 1 / 16) -> float:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from conftest import TINY_CODEC, music, random_codec
-from vampcli import codec as codecs
+from vampcli.codec import kinds as codecs
 from vampcli.codec.magnitude import MagnitudeCodec, MagnitudeConfig, band_sizes
 from vampcli.errors import ModelError
 

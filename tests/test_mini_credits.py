@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vampcli.recordings import pieces_of_table
+from vampcli.audio.find import pieces_of_table
 from vampcli.train.credits import credits_text, works
 
 ROOT = Path(__file__).parents[1]

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from conftest import TINY_CODEC
 from training import codec_run, token_run
-from vampcli import checkpoint
+from vampcli.checkpoints import weights as checkpoint
 from vampcli.errors import InputError, UsageError
 from vampcli.evaluate.metrics import piece_mel_error
 from vampcli.train.config import CodecRun, TokenRun, load_run

@@ -12,13 +12,9 @@ import soundfile as sf
 
 import oracles
 from conftest import music, quiet
-from vampcli import pasting
-from vampcli.audio import (
-    Waveform,
-    read,
-    write,
-)
-from vampcli.pasting import Patch, Render, paste
+from vampcli.audio import splice
+from vampcli.audio.io import Waveform, read, write
+from vampcli.audio.splice import Patch, Render, paste
 
 PASTE_RATE = 1000  # the fade is 10 samples
 
@@ -69,7 +65,7 @@ def test_paste_is_the_formula(spans: list[tuple[int, int]], n_channels: int, dty
 def test_blocks_give_what_the_whole_gives(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     x, g = np.random.default_rng(0).standard_normal((2, 2, 150))
     whole = pasted(x, g, [(20, 50), (54, 120)])
-    monkeypatch.setattr(pasting, "_BLOCK", block)
+    monkeypatch.setattr(splice, "_BLOCK", block)
     assert np.array_equal(pasted(x, g, [(20, 50), (54, 120)]), whole)
 
 

@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 
 from conftest import music, sine
 from vampcli import Waveform
+from vampcli.cli.plots.spectrogram import SILENT_DB, spectrogram
+from vampcli.cli.plots.take import N_COLUMNS, RANGE_DB, check_suffix, draw, save
 from vampcli.errors import InputError, UsageError
-from vampcli.picture import N_COLUMNS, RANGE_DB, check_suffix, draw, save
-from vampcli.picture.spectrum import SILENT_DB, spectrogram
 
 RATE, FRAME_S = 8000, 0.02
 
@@ -235,7 +235,7 @@ def test_no_display_no_pyplot_and_a_cheap_check_of_the_name(tmp_path: Path) -> N
     script = """
 import sys
 from pathlib import Path
-from vampcli.picture import check_suffix, draw, save
+from vampcli.cli.plots.take import check_suffix, draw, save
 check_suffix(Path("a.png"))
 assert not {"matplotlib", "torch", "scipy", "soundfile"} & set(sys.modules)
 import numpy

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from clips import clip
-from vampcli import beats
+from vampcli.audio import beats
 from vampcli.config import Counted, TempoConfig
 from vampcli.errors import InputError, UsageError
-from vampcli.grid import TokenGrid
-from vampcli.places import Places, context_frames
+from vampcli.tasks.spans import Places, context_frames
+from vampcli.tokens.grid import TokenGrid
 
 GRID = TokenGrid(44100, 441, 4, 32)  # 100 frames a second
 

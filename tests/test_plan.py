@@ -5,7 +5,7 @@ import pytest
 
 from conftest import tiny_parts
 from vampcli import Waveform
-from vampcli.plan import merged, plan_ranges, plan_spans
+from vampcli.tasks.plan import merged, plan_ranges, plan_spans
 
 CODEC = tiny_parts().codec
 HOP = 768

@@ -20,15 +20,15 @@ import torch
 from safetensors.torch import load_file
 
 from conftest import Ran, music
-from vampcli import checkpoint
+from vampcli.audio.find import expand, pieces_of_files, pieces_of_table
+from vampcli.audio.loudness import level_gain
+from vampcli.checkpoints import weights as checkpoint
 from vampcli.errors import InputError, UsageError
-from vampcli.level import level_gain
-from vampcli.recordings import expand, pieces_of_files, pieces_of_table
 from vampcli.train import prepare as preparing
 from vampcli.train.credits import credits_text, licence_hours, write_credits
 from vampcli.train.data import Pool, capped_shares, read_manifest, training_pool, write_manifest
+from vampcli.train.encode import pack
 from vampcli.train.prepare import Outcome, prepare, read_mono, sounding
-from vampcli.train.tokens import pack
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "configs/free-music.tsv"

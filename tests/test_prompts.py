@@ -11,17 +11,17 @@ import torch
 from torch import Tensor
 
 import oracles
-from vampcli import prompts
 from vampcli.config import PromptConfig
 from vampcli.errors import UsageError
-from vampcli.grid import TokenGrid
+from vampcli.tokens import prompt
+from vampcli.tokens.grid import TokenGrid
 
 GRID = TokenGrid(800, 16, 4, 32)  # 50 frames a second
 EVENTS = [(0, 2), (9, 13), (39, 40)]
 
 
 def draw(config: PromptConfig, events: list[tuple[int, int]] = [], seed: int = 0, n_frames: int = 60) -> Tensor:  # noqa: B006
-    return prompts.draw(config, 4, n_frames, events, np.random.default_rng(seed))
+    return prompt.draw(config, 4, n_frames, events, np.random.default_rng(seed))
 
 
 def random_config(rng: np.random.Generator) -> PromptConfig:
@@ -45,7 +45,7 @@ def test_draw_is_what_a_loop_over_tokens_does(seed: int) -> None:
     rng = np.random.default_rng(seed)
     config, n_codebooks, n_frames = random_config(rng), int(rng.integers(1, 6)), int(rng.integers(1, 40))
     events = random_ranges(rng, n_frames)
-    mask = prompts.draw(config, n_codebooks, n_frames, events, np.random.default_rng(seed))
+    mask = prompt.draw(config, n_codebooks, n_frames, events, np.random.default_rng(seed))
     assert mask.dtype == torch.bool
     expected = oracles.drawn_prompt(config, n_codebooks, n_frames, events, np.random.default_rng(seed))
     assert mask.tolist() == expected
@@ -59,7 +59,7 @@ def test_a_prompt_is_the_seeds() -> None:
 
 def test_the_next_pass_draws_another_prompt() -> None:
     rng = np.random.default_rng(0)
-    first, second = (prompts.draw(PromptConfig(intensity=0.5), 4, 60, [], rng) for _ in range(2))
+    first, second = (prompt.draw(PromptConfig(intensity=0.5), 4, 60, [], rng) for _ in range(2))
     assert not torch.equal(first, second)
 
 
@@ -161,7 +161,7 @@ def test_events_touch_the_frames_their_samples_lie_in(seed: int) -> None:
     rng = np.random.default_rng(seed)
     first_frame, n_frames = int(rng.integers(0, 60)), int(rng.integers(1, 60))
     times, width = sorted(rng.uniform(0, 3, 12)), float(rng.choice([0.0004, 0.01, 0.05, 0.3]))
-    found = prompts.event_ranges(times, width, GRID, first_frame, n_frames)
+    found = prompt.event_ranges(times, width, GRID, first_frame, n_frames)
     expected = oracles.event_ranges(times, width, GRID.sample_rate, GRID.hop_length, first_frame, n_frames)
     assert [set(range(*pair)) for pair in found] == expected
 
@@ -169,17 +169,17 @@ def test_events_touch_the_frames_their_samples_lie_in(seed: int) -> None:
 def test_events_at_either_end_of_the_clip_are_cut_to_it() -> None:
     # frames of 0.02 s; the clip is frames 5 to 9: 0.1 to 0.2 s
     times = [0.0, 0.04, 0.08, 0.12, 0.18, 0.2]
-    assert prompts.event_ranges(times, 0.04, GRID, 5, 5) == [(0, 1), (1, 3), (4, 5)]
+    assert prompt.event_ranges(times, 0.04, GRID, 5, 5) == [(0, 1), (1, 3), (4, 5)]
 
 
 def test_an_event_shorter_than_a_sample_touches_a_frame() -> None:
-    assert prompts.event_ranges([0.04], 0.0004, GRID, 0, 5) == [(2, 3)]
+    assert prompt.event_ranges([0.04], 0.0004, GRID, 0, 5) == [(2, 3)]
 
 
 @pytest.mark.parametrize("factor", [1, 2, 3, 16])
 def test_a_stretched_clip_keeps_the_same_at_multiples(factor: int) -> None:
     mask = torch.rand(3, 2, 12, generator=torch.Generator().manual_seed(0)) < 0.5
-    longer = prompts.stretched(mask, factor)
+    longer = prompt.stretched(mask, factor)
     assert longer.shape == (3, 2, 12 * factor)
     assert torch.equal(longer[..., ::factor], mask)
     assert int((~longer).sum()) == int((~mask).sum())
@@ -188,7 +188,7 @@ def test_a_stretched_clip_keeps_the_same_at_multiples(factor: int) -> None:
 @pytest.mark.parametrize(("period", "width"), [(2, 1), (7, 1), (7, 3), (5, 4)])
 def test_later_prompts_of_the_same_chances_keep_other_frames(period: int, width: int) -> None:
     first, second, third = (
-        prompts.draw(PromptConfig(period, width), 4, 60, [], np.random.default_rng(5), i) for i in range(3)
+        prompt.draw(PromptConfig(period, width), 4, 60, [], np.random.default_rng(5), i) for i in range(3)
     )
     assert torch.equal(second[:, width:], first[:, :-width])
     assert torch.equal(third[:, width:], second[:, :-width])
@@ -197,6 +197,6 @@ def test_later_prompts_of_the_same_chances_keep_other_frames(period: int, width:
 
 def test_later_prompts_of_the_same_chances_hide_and_drop_other_tokens() -> None:
     for config in (PromptConfig(intensity=0.5), PromptConfig(1, dropout=0.5)):
-        drawn = [prompts.draw(config, 4, 60, [], np.random.default_rng(5), i) for i in (0, 1, 2, 2)]
+        drawn = [prompt.draw(config, 4, 60, [], np.random.default_rng(5), i) for i in (0, 1, 2, 2)]
         assert not any(torch.equal(drawn[i], drawn[i + 1]) for i in range(2))
         assert torch.equal(drawn[2], drawn[3])

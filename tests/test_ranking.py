@@ -15,9 +15,9 @@ import torch
 from clips import clip, doubled
 from vampcli import Take, Waveform, read
 from vampcli.config import TempoConfig
-from vampcli.ranking import Reference, Scores, best
-from vampcli.ranking.groove import beats_through, groove_of
-from vampcli.ranking.spectra import N_BANDS, frames_at, frames_in, window_of
+from vampcli.scoring.groove import beats_through, groove_of
+from vampcli.scoring.scores import Reference, Scores, best
+from vampcli.scoring.spectra import N_BANDS, frames_at, frames_in, window_of
 
 RATE = 22050
 BPM = 110.0

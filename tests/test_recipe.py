@@ -13,18 +13,19 @@ import pytest
 
 from conftest import music, quiet
 from recipes import recipe
-from vampcli import Waveform, audio, write
+from vampcli import Waveform, write
+from vampcli.api import Model
+from vampcli.audio import io as audio
 from vampcli.config import Counted, PromptConfig, SamplingConfig, TempoConfig
-from vampcli.engine import Model
 from vampcli.errors import InputError
-from vampcli.places import Places
-from vampcli.recipe import MOST_EARLIER, Recipe, audio_hash, from_text, to_text
-from vampcli.verbs import request
-from vampcli.verbs.compress import Compress
-from vampcli.verbs.inpaint import Inpaint
-from vampcli.verbs.loop import Loop
-from vampcli.verbs.outpaint import Outpaint
-from vampcli.verbs.vamp import Vamp
+from vampcli.recipe.recipe import MOST_EARLIER, Recipe, audio_hash, from_text, to_text
+from vampcli.tasks import registry
+from vampcli.tasks.compress import Compress
+from vampcli.tasks.inpaint import Inpaint
+from vampcli.tasks.loop import Loop
+from vampcli.tasks.outpaint import Outpaint
+from vampcli.tasks.spans import Places
+from vampcli.tasks.vamp import Vamp
 
 
 def chained(n: int) -> Recipe:
@@ -153,17 +154,17 @@ REQUESTS = [
 
 @pytest.mark.parametrize("asked", REQUESTS, ids=lambda asked: asked.command)
 def test_a_request_comes_back_through_json(asked: Any) -> None:
-    table = json.loads(json.dumps(request.to_table(asked)))
-    assert request.from_table(asked.command, table, "here") == asked
+    table = json.loads(json.dumps(registry.to_table(asked)))
+    assert registry.from_table(asked.command, table, "here") == asked
 
 
 def test_a_request_of_no_command_or_with_a_wrong_field_is_refused() -> None:
     with pytest.raises(InputError, match="here: there is no command 'sing'"):
-        request.from_table("sing", {}, "here")
+        registry.from_table("sing", {}, "here")
     with pytest.raises(InputError, match=r"here \[request\]: repeats is 0|here \[request\]: 0 repeats"):
-        request.from_table("loop", {"repeats": 0}, "here")
+        registry.from_table("loop", {"repeats": 0}, "here")
     with pytest.raises(InputError, match=r"here \[request\] \[places\]: snap is 'bar'"):
-        request.from_table("inpaint", {"places": {"snap": "bar"}}, "here")
+        registry.from_table("inpaint", {"places": {"snap": "bar"}}, "here")
 
 
 def test_the_hash_is_of_the_sound() -> None:
@@ -201,6 +202,6 @@ def test_takes_have_recipes_and_write_them(tiny: Model, song: Callable[..., Path
     assert third.recipe is not None
     assert third.recipe.source.recipe == two.recipe
     assert third.recipe.synthetic == ((11025, 22050), (44100, 66150))
-    asked = request.from_table(third.recipe.command, json.loads(json.dumps(third.recipe.request)), "here")
+    asked = registry.from_table(third.recipe.command, json.loads(json.dumps(third.recipe.request)), "here")
     (again,) = tiny.takes(tmp_path / "two.wav", asked, seeds=[third.seed], config=third.recipe.sampling)
     assert np.array_equal(again.audio.samples, third.audio.samples)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from conftest import quiet, sine
-from vampcli.resampling import resample, resample_range, resample_reach
+from vampcli.audio.resample import resample, resample_range, resample_reach
 
 RATES = [8000, 16000, 22050, 48000, 96000]
 

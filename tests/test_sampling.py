@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 import oracles
-from vampcli import sampling
 from vampcli.config import Sampler, SamplingConfig
 from vampcli.errors import UsageError
-from vampcli.noise import Stage
-from vampcli.sampling import fill, filtered, part_of, top_p_classes, typical_classes
-from vampcli.windows import Piece, windowed
+from vampcli.progress import part_of
+from vampcli.sampling import sampler as sampling
+from vampcli.sampling.sampler import fill, filtered, top_p_classes, typical_classes
+from vampcli.sampling.windows import Piece, windowed
+from vampcli.tokens.noise import Stage
 
 N_CODEBOOKS, N_CLASSES, CONTEXT = 4, 12, 30
 CONFIG = SamplingConfig(mask_temperature=2.0)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytest
 
 from vampcli.errors import UsageError
-from vampcli.tables import built
+from vampcli.schema import built
 
 
 @dataclass(frozen=True)

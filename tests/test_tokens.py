@@ -21,11 +21,11 @@ from safetensors.numpy import save as to_bytes
 
 import oracles
 from recipes import recipe
-from vampcli import tokens
-from vampcli.bitrate import bits_per_second
 from vampcli.errors import ExitCode, InputError, UsageError
-from vampcli.grid import TokenGrid
-from vampcli.tokens import TokenFile, load, pack, save, unpack
+from vampcli.recipe import token_file
+from vampcli.recipe.token_file import TokenFile, load, pack, save, unpack
+from vampcli.tokens.bitrate import bits_per_second
+from vampcli.tokens.grid import TokenGrid
 
 
 def made(
@@ -199,7 +199,7 @@ def test_others_may_read_it_as_any_file(path: Path) -> None:
 
 
 def test_a_recording_that_could_not_be_loaded_is_not_saved(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokens, "MOST_TOKENS", 100)
+    monkeypatch.setattr(token_file, "MOST_TOKENS", 100)
     with pytest.raises(InputError, match="115 tokens are more than the 100"):
         save(path, made())
     assert not path.exists()
@@ -263,7 +263,7 @@ def forged(path: Path, edit: Callable[[dict[str, Any]], Any], payload: np.ndarra
     del facts["sha256"]
     edit(facts)
     codes = codes if payload is None else payload
-    path.write_bytes(to_bytes({"codes": codes}, {"vamp": tokens._sealed(facts, codes)}))
+    path.write_bytes(to_bytes({"codes": codes}, {"vamp": token_file._sealed(facts, codes)}))
 
 
 def test_a_forgery_that_changes_nothing_loads(path: Path) -> None:

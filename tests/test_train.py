@@ -12,11 +12,11 @@ import torch
 
 from conftest import music, random_codec
 from training import LOOP, codec_run
-from vampcli import checkpoint
+from vampcli.checkpoints import weights as checkpoint
 from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.errors import ModelError
 from vampcli.train.codebooks import fill_from, reseed_unused
-from vampcli.train.codec import CodecTask, turned
+from vampcli.train.codec_task import CodecTask, turned
 from vampcli.train.loop import Trainer
 from vampcli.train.losses import complex_error, magnitude_error, mel_error, si_sdr, spectral_convergence
 
@@ -72,8 +72,8 @@ def test_a_codec_starts_from_no_other_kind(prepared: Path, tiny_folder: Path) ->
 
 @pytest.mark.parametrize("kind", ["magnitude", "dac"])
 def test_validation_measures_reconstructions(prepared: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vampcli.train.codec._VALIDATION_S", 0.5)
-    monkeypatch.setattr("vampcli.train.codec._N_VALIDATION_CLIPS", 4)
+    monkeypatch.setattr("vampcli.train.codec_task._VALIDATION_S", 0.5)
+    monkeypatch.setattr("vampcli.train.codec_task._N_VALIDATION_CLIPS", 4)
     task = CodecTask(codec_run(prepared, kind)).eval()
     with torch.no_grad():
         task.codec.quantizer.codebooks.normal_()

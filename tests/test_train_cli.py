@@ -12,11 +12,11 @@ import torch
 
 from conftest import TINY_CODEC, Ran
 from training import LOOP, Line
-from vampcli import checkpoint
-from vampcli.cli.meter import meter, speed
+from vampcli.checkpoints import weights as checkpoint
+from vampcli.cli.plots.training import panels, read_curves
+from vampcli.cli.training_bar import meter, speed
 from vampcli.errors import InputError
 from vampcli.train.loop import LOG, Trainer
-from vampcli.train.plot import panels, read_curves
 
 
 def test_train_and_export_end_to_end(

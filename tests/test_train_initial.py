@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vampcli.model import VampNet, VampNetConfig
-from vampcli.train.initial import informed
+from vampcli.model.transformer import VampNet, VampNetConfig
+from vampcli.train.token_init import informed
 
 CONFIG = VampNetConfig(5, 2, 1, 64, 4, 40, codebook_size=32, dropout=0.0)
 

@@ -16,18 +16,18 @@ from safetensors.torch import load_file, save_file
 
 from test_discriminators import run_with
 from training import LOOP, Line, codec_run, token_run
-from vampcli.checkpoint import Provenance
+from vampcli.checkpoints.weights import Provenance
+from vampcli.cli.plots.training import read_curves
 from vampcli.errors import InputError, UsageError
-from vampcli.train.codec import CodecTask
+from vampcli.train.codec_task import CodecTask
 from vampcli.train.config import CodecLossConfig, LoopConfig
 from vampcli.train.data import MANIFEST, Pool, read_manifest, write_manifest
+from vampcli.train.encode import pack, token_codec_hash
 from vampcli.train.export import export
 from vampcli.train.loop import LOG, STATE, Trainer
 from vampcli.train.parallel import Processes
-from vampcli.train.plot import read_curves
 from vampcli.train.schedule import learning_rate
-from vampcli.train.tokens import pack, token_codec_hash
-from vampcli.train.transformer import TokenTask
+from vampcli.train.token_task import TokenTask
 
 
 @pytest.fixture

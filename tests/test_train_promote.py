@@ -13,8 +13,8 @@ import torch
 
 from conftest import Ran, tiny_parts
 from training import TINY_DAC, codec_run, token_run
-from vampcli import checkpoint
-from vampcli.checkpoint import Parts, Provenance
+from vampcli.checkpoints import weights as checkpoint
+from vampcli.checkpoints.weights import Parts, Provenance
 from vampcli.codec.dac import DacCodec
 from vampcli.errors import ModelError, UsageError
 from vampcli.train import promote as promoting

@@ -14,13 +14,14 @@ import torch
 
 from conftest import tiny_parts
 from training import LOOP, token_run
-from vampcli import checkpoint, read
+from vampcli import read
+from vampcli.checkpoints import weights as checkpoint
 from vampcli.errors import ModelError
-from vampcli.model import VampNet
+from vampcli.model.transformer import VampNet
 from vampcli.train.loop import Trainer
 from vampcli.train.masking import HIDDEN_SHARES, draw_masks, spread
 from vampcli.train.samples import sample_spans
-from vampcli.train.transformer import TokenTask
+from vampcli.train.token_task import TokenTask
 from vampcli.train.validate import validate
 
 
@@ -109,7 +110,7 @@ def test_processes_take_turns_in_the_sequence_of_shares(
         asked.append((first, n))
         return spread(seed, first, n)
 
-    monkeypatch.setattr("vampcli.train.transformer.spread", spy)
+    monkeypatch.setattr("vampcli.train.token_task.spread", spy)
     task = TokenTask(token_run(packed, tiny_folder))
     task.n_processes = 2
     for step in range(2):

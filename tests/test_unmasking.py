@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 import oracles
-from vampcli import unmasking
 from vampcli.config import Sampler
-from vampcli.unmasking import ORDERS, due, hidden_tokens, n_hidden_after, schedule, stay_hidden
+from vampcli.sampling import order as unmasking
+from vampcli.sampling.order import ORDERS, due, hidden_tokens, n_hidden_after, schedule, stay_hidden
 
 CONTEXT = 30
 

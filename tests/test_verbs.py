@@ -11,17 +11,18 @@ import pytest
 import torch
 
 from clips import QUICK, check_kept, clip, doubled
-from vampcli import Take, Waveform, remake
+from vampcli import Take, Waveform
+from vampcli.api import Model
 from vampcli.config import PromptConfig
-from vampcli.engine import Model
-from vampcli.places import Places
-from vampcli.remake import Stereo
-from vampcli.verbs import Verb
-from vampcli.verbs.compress import Compress
-from vampcli.verbs.inpaint import Inpaint
-from vampcli.verbs.loop import Loop
-from vampcli.verbs.outpaint import Outpaint
-from vampcli.verbs.vamp import Vamp
+from vampcli.tasks import regenerate
+from vampcli.tasks.base import Verb
+from vampcli.tasks.compress import Compress
+from vampcli.tasks.inpaint import Inpaint
+from vampcli.tasks.loop import Loop
+from vampcli.tasks.outpaint import Outpaint
+from vampcli.tasks.regenerate import Stereo
+from vampcli.tasks.spans import Places
+from vampcli.tasks.vamp import Vamp
 
 REQUESTS: dict[str, Verb] = {
     "inpaint": Inpaint(Places([(0.2, 0.35), (0.6, 0.8)])),
@@ -139,9 +140,9 @@ def test_nothing_learns(tiny: Model, verb: Verb, monkeypatch: pytest.MonkeyPatch
     grads: list[bool] = []
 
     def watched(name: str) -> None:
-        own = getattr(remake, name)
+        own = getattr(regenerate, name)
         monkeypatch.setattr(
-            remake, name, lambda *args, **named: (grads.append(torch.is_grad_enabled()), own(*args, **named))[1]
+            regenerate, name, lambda *args, **named: (grads.append(torch.is_grad_enabled()), own(*args, **named))[1]
         )
 
     for name in ("encode_ranges", "generate", "decode_long"):

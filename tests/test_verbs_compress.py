@@ -10,18 +10,19 @@ import pytest
 import torch
 
 from clips import QUICK, clip, doubled
-from vampcli import Take, Waveform, tokens
-from vampcli.engine import Model
+from vampcli import Take, Waveform
+from vampcli.api import Model
 from vampcli.errors import InputError, ModelError, UsageError
-from vampcli.remake import Stereo
-from vampcli.tokens import TokenFile
-from vampcli.verbs.compress import Compress
+from vampcli.recipe import token_file
+from vampcli.recipe.token_file import TokenFile
+from vampcli.tasks.compress import Compress
+from vampcli.tasks.regenerate import Stereo
 
 
 def through_a_file(tiny: Model, source: Waveform, request: Compress, path: Path, stereo: Stereo = "mid") -> Take:
     """Squeeze a clip with seed 7, write and read the file, and bring the clip back."""
-    tokens.save(path, tiny.squeeze(source, request, seed=7, config=QUICK, stereo=stereo))
-    (take,) = tiny.expand(tokens.load(path))
+    token_file.save(path, tiny.squeeze(source, request, seed=7, config=QUICK, stereo=stereo))
+    (take,) = tiny.expand(token_file.load(path))
     return take
 
 

@@ -9,14 +9,15 @@ import pytest
 import torch
 
 from clips import QUICK, check_kept, clip
-from vampcli import Take, Waveform, remake
-from vampcli.clicks import LIMIT, junction_figure
-from vampcli.codec import Codec
+from vampcli import Take, Waveform
+from vampcli.api import Model
+from vampcli.audio.clicks import LIMIT, junction_figure
+from vampcli.codec.kinds import Codec
 from vampcli.config import Counted, TempoConfig
-from vampcli.engine import Model
 from vampcli.errors import UsageError
-from vampcli.places import Places
-from vampcli.verbs.inpaint import Inpaint
+from vampcli.tasks import regenerate
+from vampcli.tasks.inpaint import Inpaint
+from vampcli.tasks.spans import Places
 
 
 def made(tiny: Model, source: Waveform, request: Inpaint) -> Take:
@@ -27,7 +28,7 @@ def made(tiny: Model, source: Waveform, request: Inpaint) -> Take:
 @pytest.fixture
 def level(monkeypatch: pytest.MonkeyPatch) -> None:
     """The level, which is the whole clip's, stays as it is."""
-    monkeypatch.setattr(remake, "level_gain", lambda *_: 1.5)
+    monkeypatch.setattr(regenerate, "level_gain", lambda *_: 1.5)
 
 
 @pytest.mark.usefixtures("level")
@@ -80,19 +81,19 @@ def test_spans_close_together_are_decoded_together_and_sound_the_same(
     source = clip(3.0, rate, n_channels)
     request = Inpaint(Places([(0.2, 0.25), (0.4, 0.5), (0.6, 0.7), (0.8, 0.9), (2.5, 2.6)]))
     decoded: list[int] = []
-    own = remake.decode_long
+    own = regenerate.decode_long
 
     def watched(codec: Codec, codes: torch.Tensor) -> torch.Tensor:
         decoded.append(codes.shape[1])
         return own(codec, codes)
 
     def samples(at_once: int) -> np.ndarray:
-        monkeypatch.setattr(remake, "_DECODED_TOGETHER", at_once)
+        monkeypatch.setattr(regenerate, "_DECODED_TOGETHER", at_once)
         decoded.clear()
         (take,) = tiny.takes(source, request, seeds=[3], config=QUICK)
         return take.audio.samples
 
-    monkeypatch.setattr(remake, "decode_long", watched)
+    monkeypatch.setattr(regenerate, "decode_long", watched)
     each = samples(0)
     assert len(decoded) == 5
     np.testing.assert_allclose(samples(at_once), each, rtol=0, atol=1e-4)

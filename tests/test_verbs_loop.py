@@ -10,12 +10,12 @@ import pytest
 from clips import QUICK, check_kept, clip
 from conftest import sine, tiny_parts
 from vampcli import Take, Waveform
-from vampcli.clicks import LIMIT, junction_figure
+from vampcli.api import Model
+from vampcli.audio.clicks import LIMIT, junction_figure
 from vampcli.config import TempoConfig
-from vampcli.engine import Model
 from vampcli.errors import InputError, UsageError
-from vampcli.places import Places
-from vampcli.verbs.loop import Loop
+from vampcli.tasks.loop import Loop
+from vampcli.tasks.spans import Places
 
 CODEC = tiny_parts().codec
 HALF = round(0.15 * 44100)  # of the default seam

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from clips import QUICK, check_kept, clip
 from conftest import tiny_parts
-from vampcli import Waveform, remake
-from vampcli.clicks import LIMIT, junction_figure
-from vampcli.engine import Model
+from vampcli import Waveform
+from vampcli.api import Model
+from vampcli.audio.clicks import LIMIT, junction_figure
 from vampcli.errors import InputError, UsageError
-from vampcli.plan import Plan
-from vampcli.verbs.outpaint import Outpaint
+from vampcli.tasks import regenerate
+from vampcli.tasks.outpaint import Outpaint
+from vampcli.tasks.plan import Plan
 
 CODEC = tiny_parts().codec
 
@@ -91,10 +92,10 @@ def test_turn_by_turn_every_token_is_filled_once(seed: int, tiny: Model, monkeyp
         assert (tokens[~mask] != absent).all()
         return torch.where(mask, 1, tokens)
 
-    monkeypatch.setattr(remake, "generate", generate)
+    monkeypatch.setattr(regenerate, "generate", generate)
     mask = plan.mask(5)
     tokens = torch.where(mask, absent, 0).expand(1, 2, -1, -1)
-    filled = remake.refill(tiny, plan, tokens, mask[None], [3], QUICK)
+    filled = regenerate.refill(tiny, plan, tokens, mask[None], [3], QUICK)
     assert torch.equal(filled, torch.where(mask, 1, 0).expand(1, 2, -1, -1))
 
 

@@ -16,18 +16,21 @@ from torch import Tensor
 
 from clips import QUICK, check_kept, clip, doubled, inside
 from conftest import tiny_parts
-from vampcli import Take, Waveform, beats, ownmask, pasting, remake, stereo
-from vampcli.clicks import LIMIT, junction_figure
+from vampcli import Take, Waveform
+from vampcli.api import Model
+from vampcli.audio import beats, splice, stereo
+from vampcli.audio.clicks import LIMIT, junction_figure
 from vampcli.config import PromptConfig, TempoConfig
-from vampcli.engine import Model
 from vampcli.errors import InputError, UsageError
-from vampcli.ownmask import OwnMask
-from vampcli.places import Places
-from vampcli.remake import Stereo, listen
-from vampcli.verbs import vamp as module
-from vampcli.verbs.request import from_table, to_table
-from vampcli.verbs.vamp import Vamp
-from vampcli.windows import window_starts
+from vampcli.sampling.windows import window_starts
+from vampcli.tasks import regenerate
+from vampcli.tasks import vamp as module
+from vampcli.tasks.regenerate import Stereo, listen
+from vampcli.tasks.registry import from_table, to_table
+from vampcli.tasks.spans import Places
+from vampcli.tasks.vamp import Vamp
+from vampcli.tokens import mask_file
+from vampcli.tokens.mask_file import OwnMask
 
 CODEC = tiny_parts().codec
 HOP = 768
@@ -311,7 +314,7 @@ def test_blocks_that_are_pasted_make_what_the_whole_is(
     monkeypatch.setattr(stereo, "_IMAGE_STEP", 2**14)
     request = Vamp(PromptConfig(stretch=stretch))
     whole = made(tiny, source, request).audio.samples
-    monkeypatch.setattr(pasting, "_BLOCK", 2**15)
+    monkeypatch.setattr(splice, "_BLOCK", 2**15)
     np.testing.assert_allclose(made(tiny, source, request).audio.samples, whole, rtol=0, atol=1e-3)
 
 
@@ -319,9 +322,9 @@ def test_a_changing_stereo_image_does_not_click(tiny: Model, monkeypatch: pytest
     """A tone in place of what the model makes: then a jump of its image would be heard."""
     source = turning()
     mid = source.samples.mean(axis=0, keepdims=True)
-    monkeypatch.setattr(remake, "_decoder", lambda *_: lambda start, stop: mid[:, start:stop])
+    monkeypatch.setattr(regenerate, "_decoder", lambda *_: lambda start, stop: mid[:, start:stop])
     monkeypatch.setattr(stereo, "_IMAGE_STEP", 2**14)
-    monkeypatch.setattr(pasting, "_BLOCK", 2**15)
+    monkeypatch.setattr(splice, "_BLOCK", 2**15)
     samples = made(tiny, source, Vamp(amount=0)).audio.samples
     assert max(junction_figure(samples, 44100, place) for place in range(4096, 132000, 4096)) <= LIMIT
     left, right = np.square(samples).reshape(2, 10, -1).mean(axis=2)
@@ -360,7 +363,7 @@ def test_a_prefix_that_leaves_nothing_is_refused(request_: Vamp) -> None:
 
 def own(path: Path, mask: np.ndarray) -> OwnMask:
     np.save(path / "own.npy", mask)
-    return ownmask.named(path / "own.npy")
+    return mask_file.named(path / "own.npy")
 
 
 def drawn(tiny: Model, source: Waveform, request: Vamp, seed: int = 0) -> np.ndarray:

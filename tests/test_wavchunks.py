@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from vampcli.audio.riff import CuePoint, add_loop, append, cue_points, loop_points
 from vampcli.errors import InputError
-from vampcli.wavchunks import CuePoint, add_loop, append, cue_points, loop_points
 
 KINDS = [
     ("WAV", "PCM_U8"),

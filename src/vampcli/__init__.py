@@ -9,9 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vampcli.audio import Waveform, read, write
+    from vampcli.api import Model, Take, load
+    from vampcli.audio.io import Waveform, read, write
     from vampcli.config import Counted, PromptConfig, SamplingConfig
-    from vampcli.engine import Model, Take, load
 
 __version__ = "0.1.0"
 
@@ -20,13 +20,13 @@ __all__ = ["Counted", "Model", "PromptConfig", "SamplingConfig", "Take", "Wavefo
 _HOMES = {
     "Counted": "config",
     "PromptConfig": "config",
-    "Model": "engine",
+    "Model": "api",
     "SamplingConfig": "config",
-    "Take": "engine",
-    "Waveform": "audio",
-    "load": "engine",
-    "read": "audio",
-    "write": "audio",
+    "Take": "api",
+    "Waveform": "audio.io",
+    "load": "api",
+    "read": "audio.io",
+    "write": "audio.io",
 }
 
 

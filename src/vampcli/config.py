@@ -16,7 +16,7 @@ class _Checked:
 
 
 Sampler = Literal["confidence", "halton"]
-"""In which order tokens are made: the surest first, or evenly over time; see `vampcli.unmasking`."""
+"""In which order tokens are made: the surest first, or evenly over time; see `vampcli.sampling.order`."""
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from typing import Any, get_type_hints
 
 import typer
 
-from vampcli.cli.configuration import settle
+from vampcli.cli.annotations import Typed
+from vampcli.cli.config import settle
 from vampcli.cli.console import Console, guarded
+from vampcli.cli.jobs.job import Scheme
 from vampcli.cli.layers import PRINT
-from vampcli.cli.marks import Typed
 from vampcli.cli.options import Inputs, PrintConfig
-from vampcli.cli.scheme import Scheme
 
 Ask = Callable[..., Scheme]
 """Says what is to be done with each recording; its parameters are options, or groups of them such as `Common`."""

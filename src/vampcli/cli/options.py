@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from vampcli.cli.marks import Rivals, flag
-from vampcli.cli.times import collect_spans, parse_time
+from vampcli.audio.markers import spans_from
+from vampcli.cli.annotations import Rivals, flag
+from vampcli.cli.parse import collect_spans, parse_time
 from vampcli.config import SamplingConfig, TempoConfig
 from vampcli.errors import UsageError
-from vampcli.labels import spans_from
-from vampcli.places import Places
-from vampcli.recipe import Subtype
+from vampcli.recipe.recipe import Subtype
+from vampcli.tasks.spans import Places
 
 if TYPE_CHECKING:
-    from vampcli.plan import Margin
-    from vampcli.takes import Stereo
+    from vampcli.tasks.plan import Margin
+    from vampcli.tasks.take import Stereo
 
 _OUT, _MODEL, _HOW, WHERE = "Output", "Model", "Sampling", "Where"
 

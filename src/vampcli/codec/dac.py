@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from vampcli.codec.base import QuantizedCodec
 from vampcli.codec.lac import DILATIONS_ENCODER, LacConfig, ResidualLayer, Snake, convolutional_encoder, encoder_reach
-from vampcli.codec.quantized import QuantizedCodec
 from vampcli.codec.rvq import ResidualVectorQuantizer
 
 

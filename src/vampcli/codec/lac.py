@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vampcli.codec.quantized import QuantizedCodec
+from vampcli.codec.base import QuantizedCodec
 from vampcli.codec.rvq import ResidualVectorQuantizer
-from vampcli.grid import TokenGrid
+from vampcli.tokens.grid import TokenGrid
 
 DILATIONS_ENCODER = (1, 3, 9)
 _DILATIONS_DECODER = (1, 3, 5)

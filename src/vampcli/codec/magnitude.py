@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vampcli.codec.quantized import QuantizedCodec
+from vampcli.codec.base import QuantizedCodec
 from vampcli.codec.rvq import ResidualVectorQuantizer
-from vampcli.grid import TokenGrid
-from vampcli.noise import white_noise
+from vampcli.tokens.grid import TokenGrid
+from vampcli.tokens.noise import white_noise
 
 _QUIETEST = 1e-4  # magnitudes below it, 134 dB under a full-scale sine, are silence
 _LOUDEST_LOG = 3.0  # log10; a full-scale sine reaches log10(n_fft / 4) = 2.7
@@ -112,7 +112,7 @@ def _band_of_bin(n_bins: int, bandwidth: float, device: torch.device) -> Tensor:
 
 
 class MagnitudeEncoder(nn.Module):
-    """Bands of a token frame -> their main axes: a fixed rotation, found by `vampcli.train.fit`, not by steps."""
+    """Bands of a token frame -> their main axes: a fixed rotation, computed by `vampcli.train.codec_init`."""
 
     def __init__(self, config: MagnitudeConfig) -> None:
         super().__init__()

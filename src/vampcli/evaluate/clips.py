@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vampcli.audio import read
+from vampcli.audio.io import read
+from vampcli.audio.loudness import level_gain
+from vampcli.audio.resample import resample
 from vampcli.errors import InputError
-from vampcli.level import level_gain
-from vampcli.resampling import resample
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vampcli.audio import Waveform, inspect
+from vampcli.audio.io import Waveform, inspect
 from vampcli.errors import InputError
 from vampcli.evaluate.clips import load_clip
 

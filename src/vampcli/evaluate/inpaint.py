@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vampcli.audio import Waveform
-from vampcli.clicks import LIMIT, click_figure
+from vampcli.api import Model
+from vampcli.audio.clicks import LIMIT, click_figure
+from vampcli.audio.io import Waveform
+from vampcli.audio.resample import resample_range
 from vampcli.config import SamplingConfig
-from vampcli.engine import Model
 from vampcli.evaluate import metrics, musicnn
 from vampcli.evaluate.clips import Clip
 from vampcli.evaluate.frechet import frechet_distance
-from vampcli.evaluate.tokens import spread
-from vampcli.model import VampNet
-from vampcli.resampling import resample_range
+from vampcli.evaluate.token_accuracy import spread
+from vampcli.model.transformer import VampNet
 
 EXCERPT_S = 10.0
 SPAN_S = (4.0, 6.0)

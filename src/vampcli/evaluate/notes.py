@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from vampcli.audio import Samples, Waveform, write
+from vampcli.audio.io import Samples, Waveform, write
 from vampcli.evaluate.packages import needed
 
 NEEDS = ("basic_pitch", "onnxruntime", "pretty_midi", "resampy")

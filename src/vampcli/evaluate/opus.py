@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vampcli.audio import Waveform, read, write
+from vampcli.audio.io import Waveform, read, write
 from vampcli.errors import InputError
 
 _PROGRAMS = ("opusenc", "opusdec")

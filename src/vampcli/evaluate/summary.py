@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vampcli.evaluate.experiment import Condition
-from vampcli.evaluate.figures import EMBEDDING
 from vampcli.evaluate.frechet import Normal
+from vampcli.evaluate.measures import EMBEDDING
 from vampcli.evaluate.records import ORIGINAL, REFERENCE, Record
+from vampcli.evaluate.spec import Condition
 
 DISTANCE, FLOOR, DIVERSITY = "frechet", "frechet_floor", "diversity"
 TO_EXCERPTS = "frechet_to_excerpts"

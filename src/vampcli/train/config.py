@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from vampcli import codec as codecs
+from vampcli.codec import kinds as codecs
 from vampcli.codec.dac import DacConfig
 from vampcli.codec.magnitude import MagnitudeConfig
 from vampcli.errors import UsageError
-from vampcli.model import VampNetConfig
-from vampcli.tables import read
+from vampcli.model.transformer import VampNetConfig
+from vampcli.schema import read
 from vampcli.train.discriminators import DiscriminatorConfig
 from vampcli.train.masking import HIDDEN_SHARES
 

@@ -12,11 +12,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from vampcli import checkpoint
-from vampcli import codec as codecs
-from vampcli.checkpoint import Parts, Provenance
+from vampcli.checkpoints import weights as checkpoint
+from vampcli.checkpoints.weights import Parts, Provenance
+from vampcli.codec import kinds as codecs
 from vampcli.errors import InputError, ModelError
-from vampcli.model import VampNet
+from vampcli.model.transformer import VampNet
 from vampcli.train.config import CodecRun, TokenRun, load_run
 from vampcli.train.loop import STATE
 

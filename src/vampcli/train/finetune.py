@@ -11,17 +11,19 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from vampcli import checkpoint, lora, outline
+from vampcli.audio.find import Piece
+from vampcli.checkpoints import folder as outline
+from vampcli.checkpoints import weights as checkpoint
 from vampcli.errors import InputError, UsageError, VampError
-from vampcli.grid import TokenGrid
-from vampcli.model import VampNetConfig
-from vampcli.recordings import Piece
+from vampcli.model import lora
+from vampcli.model.transformer import VampNetConfig
+from vampcli.tokens.grid import TokenGrid
 from vampcli.train.config import DataConfig, LoopConfig, TokenRun
 from vampcli.train.data import read_manifest, save_whole, write_manifest
+from vampcli.train.encode import pack
 from vampcli.train.loop import Trainer
 from vampcli.train.prepare import prepare
-from vampcli.train.tokens import pack
-from vampcli.train.transformer import TokenTask
+from vampcli.train.token_task import TokenTask
 
 EXCERPT_FRAMES = 128
 """Longest excerpt to learn from: many short steps learn more in a minute than few long ones."""

@@ -20,11 +20,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vampcli.audio import read
+from vampcli.audio.find import MODULES, Piece, sounds_below
+from vampcli.audio.io import read
+from vampcli.audio.loudness import level_gain
+from vampcli.audio.resample import resample
 from vampcli.errors import InputError, VampError
-from vampcli.level import level_gain
-from vampcli.recordings import MODULES, Piece, sounds_below
-from vampcli.resampling import resample
 from vampcli.train.data import MANIFEST, read_manifest, save_whole, write_manifest
 
 SAMPLE_RATE = 44100

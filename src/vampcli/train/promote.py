@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from vampcli import checkpoint
+from vampcli.checkpoints import weights as checkpoint
 from vampcli.errors import ModelError, UsageError
 from vampcli.train.config import CodecRun, TokenRun
 from vampcli.train.credits import CARD, CREDITS, carried, works

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import torch
 
-from vampcli import checkpoint
+from vampcli.checkpoints import weights as checkpoint
 from vampcli.codec.dac import DacCodec
 from vampcli.codec.magnitude import MagnitudeCodec
 from vampcli.errors import ModelError
-from vampcli.train.codec import CodecTask
+from vampcli.train.codec_task import CodecTask
 from vampcli.train.config import CodecRun, TokenRun
+from vampcli.train.encode import token_codec_hash
 from vampcli.train.loop import Task
-from vampcli.train.tokens import token_codec_hash
-from vampcli.train.transformer import TokenTask
+from vampcli.train.token_task import TokenTask
 
 
 def validate(run: CodecRun | TokenRun, folder: Path, device: torch.device | None = None) -> dict[str, float]:

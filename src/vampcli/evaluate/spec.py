@@ -1,0 +1,186 @@
+"""What is compared: excerpts of recordings, made anew under conditions that a TOML file names."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from vampcli.config import SamplingConfig
+from vampcli.errors import UsageError
+from vampcli.evaluate.measures import FIGURES
+from vampcli.schema import built, read
+from vampcli.tasks.base import Verb
+from vampcli.tasks.inpaint import Inpaint
+from vampcli.tasks.registry import VERBS
+
+CODEC = "codec"
+"""The command that makes nothing: encoded, and decoded."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The request of CODEC.
+
+    Attributes:
+        noise: chance of each token to be replaced by any of its codebook.
+    """
+
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.noise <= 1:
+            raise UsageError(f"noise is {self.noise:g}", "it must lie between 0 and 1")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One way of making excerpts anew.
+
+    Attributes:
+        name: of the experiment it belongs to.
+        command: inpaint, outpaint, loop, vamp, compress, or codec.
+        request: the fields of the command's request, as recipes have them.
+        sampling: fields of a `SamplingConfig`, over those of the experiment.
+        silenced: spans are silence before the models listen, so that no token has heard what stood there.
+        untrained: by transformers that have learned nothing.
+        sweep: lists of values, by the dotted names of what they are for; each choice of them is a condition.
+        swept: what was chosen.
+    """
+
+    name: str
+    command: str = "vamp"
+    request: dict[str, Any] = field(default_factory=dict)
+    sampling: dict[str, Any] = field(default_factory=dict)
+    silenced: bool = False
+    untrained: bool = False
+    sweep: dict[str, Any] = field(default_factory=dict)
+    swept: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """All that decides what is made, as JSON."""
+        made = (self.command, self.request, self.sampling, self.silenced, self.untrained)
+        return json.dumps(made, sort_keys=True)
+
+    @property
+    def label(self) -> str:
+        """The name, and what was chosen."""
+        chosen = ", ".join(f"{name.rpartition('.')[2]} {value}" for name, value in self.swept.items())
+        return f"{self.name}: {chosen}" if chosen else self.name
+
+    @property
+    def verb(self) -> Verb | Decoded:
+        """The request."""
+        kind: type[Verb | Decoded] = Decoded if self.command == CODEC else VERBS[self.command]
+        return built(kind, self.request, f"{self.label} [request]")
+
+    @property
+    def config(self) -> SamplingConfig:
+        """How tokens are drawn."""
+        return built(SamplingConfig, self.sampling, f"{self.label} [sampling]")
+
+    def choices(self) -> Iterator[Condition]:
+        """One condition for each choice of what is swept.
+
+        Raises:
+            UsageError: a sweep is no list of values, or its name leads nowhere.
+        """
+        for name, values in self.sweep.items():
+            if not isinstance(values, list) or not values:
+                raise UsageError(f"{self.name}: sweep of {name!r} is {values!r}", "write a list of values")
+        for chosen in product(*self.sweep.values()):
+            swept = dict(zip(self.sweep, chosen, strict=True))
+            table: dict[str, Any] = {"request": copy.deepcopy(self.request), "sampling": dict(self.sampling)}
+            for name, value in swept.items():
+                _put(table, name, value, f"{self.name}: sweep")
+            yield replace(self, **table, sweep={}, swept=swept)
+
+
+def _put(table: dict[str, Any], name: str, value: Any, where: str) -> None:
+    """Write a value where a dotted name says, in tables that are made on the way."""
+    *path, last = name.split(".")
+    if not path or path[0] not in table:
+        raise UsageError(f"{where} of {name!r}", "begin with request. or sampling.")
+    for part in path:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise UsageError(f"{where} of {name!r}: {part!r} is no table", "sweep it alone")
+    table[last] = value
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is compared.
+
+    Attributes:
+        conditions: ways of making excerpts anew.
+        excerpt_s: how long an excerpt is.
+        n_excerpts: how many of all recordings, spread evenly, at most.
+        n_takes: of each excerpt under each condition.
+        seed: take t of excerpt i is made with seed + 1000 i + t.
+        sampling: fields of a `SamplingConfig` that all conditions have.
+        figures: what is measured, groups of `vampcli.evaluate.measures.FIGURES`.
+        over: the figure that plots have on their horizontal axis; what is swept by default.
+        baseline: label of the condition that the others are compared with, excerpt by excerpt.
+    """
+
+    conditions: tuple[Condition, ...]
+    excerpt_s: float = 5.0
+    n_excerpts: int = 64
+    n_takes: int = 1
+    seed: int = 0
+    sampling: dict[str, Any] = field(default_factory=dict)
+    figures: tuple[str, ...] = ("sound", "tokens", "embedding")
+    over: str = ""
+    baseline: str = ""
+
+    def __post_init__(self) -> None:
+        for name, value in (("n_excerpts", self.n_excerpts), ("n_takes", self.n_takes)):
+            if value < 1:
+                raise UsageError(f"{name} is {value}", "it must be 1 or more")
+        if self.excerpt_s < 1:
+            raise UsageError(f"excerpt_s is {self.excerpt_s:g}", "it must be 1 or more")
+        unknown = [name for name in self.figures if name not in FIGURES]
+        if unknown:
+            raise UsageError(f"there is no figure {unknown[0]!r}", f"there are {', '.join(FIGURES)}")
+
+    def seeds(self, i: int) -> range:
+        """Of the takes of excerpt i."""
+        first = self.seed + 1000 * i
+        return range(first, first + self.n_takes)
+
+
+def read_experiment(path: Path, changes: Mapping[str, Any] | None = None) -> Experiment:
+    """Read a TOML file, with all choices of its sweeps.
+
+    Args:
+        path: of the file.
+        changes: other values for fields of the experiment.
+
+    Raises:
+        InputError: the file cannot be read.
+        UsageError: a key is unknown, a value impossible, or two conditions are the same.
+    """
+    found = read(path, Experiment)
+    shared = (replace(condition, sampling=found.sampling | condition.sampling) for condition in found.conditions)
+    conditions = tuple(choice for condition in shared for choice in condition.choices())
+    seen: set[str] = set()
+    for condition in conditions:
+        if condition.command not in (*VERBS, CODEC):
+            raise UsageError(f"{path}: there is no command {condition.command!r}", f"known: {', '.join(VERBS)}, codec")
+        condition.verb, condition.config  # noqa: B018 (both may refuse)
+        if condition.silenced and condition.command != Inpaint.command:
+            raise UsageError(f"{path}: {condition.label} is silenced", "only spans of inpaint can be")
+        if condition.label in seen:
+            raise UsageError(f"{path}: {condition.label} is there twice", "give one another name, or leave it out")
+        seen.add(condition.label)
+    if found.baseline and found.baseline not in seen:
+        raise UsageError(f"{path}: the baseline {found.baseline!r} is no condition", f"there are {', '.join(seen)}")
+    if not conditions:
+        raise UsageError(f"{path} has no conditions", "write at least one [[conditions]]")
+    return replace(found, conditions=conditions, **(changes or {}))

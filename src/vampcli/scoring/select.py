@@ -1,0 +1,85 @@
+"""The best of many takes; hopeless ones are drawn again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vampcli.audio.io import Waveform
+from vampcli.scoring.scores import Scores, best
+from vampcli.tasks.plan import merged
+from vampcli.tasks.take import Take
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The best takes.
+
+    Attributes:
+        kept: takes and their scores, the best first.
+        n_drawn: how many takes there were.
+        hopeless: why takes were drawn again, and how many for each reason.
+    """
+
+    kept: tuple[tuple[Take, Scores], ...]
+    n_drawn: int
+    hopeless: dict[str, int]
+
+
+def choose(
+    draw: Callable[[Sequence[int]], Iterator[Take]],
+    score: Callable[[Take], Scores],
+    seeds: Sequence[int],
+    n_kept: int,
+) -> Choice:
+    """Keep the best takes, no more than these in memory.
+
+    For each hopeless take one is drawn with the next seed that is free, as long as that is not as many again.
+
+    Args:
+        draw: makes takes of seeds, one by one.
+        score: measures a take.
+        seeds: of the takes asked for.
+        n_kept: how many to keep.
+    """
+    kept: list[tuple[Take, Scores]] = []
+    hopeless: Counter[str] = Counter()
+    n_drawn, limit = 0, 2 * len(seeds)
+    todo, free = list(seeds), max(seeds) + 1
+    while todo:
+        again = 0
+        for take in draw(todo):
+            kept.append((take, score(take)))
+            n_drawn += 1
+            if reason := kept[-1][1].hopeless:
+                hopeless[reason] += 1
+                again += 1
+            kept = [kept[i] for i in best([scores for _, scores in kept], n_kept)]
+            del take  # before the next is made: it may be long
+        todo = list(range(free, free + min(again, limit - n_drawn)))
+        free += len(todo)
+    return Choice(tuple(kept), n_drawn, dict(hopeless))
+
+
+def turned(take: Take) -> Take:
+    """A loop that begins in its middle: its wrap can be heard, and judged, like any other place."""
+    n, turn = take.audio.n_samples, take.audio.n_samples // 2
+    halves = [
+        (max(s, a) - a, min(e, b) - a, n - turn if a == 0 else 0)
+        for s, e in take.spans
+        for a, b in ((0, turn), (turn, n))
+    ]
+    spans = merged((s + place, e + place) for s, e, place in halves if s < e)
+
+    def roll(sound: Waveform) -> Waveform:
+        return replace(sound, samples=np.roll(sound.samples, -turn, axis=1))
+
+    return replace(take, audio=roll(take.audio), base=roll(take.base), spans=tuple(spans))
+
+
+def spare(seeds: Sequence[int]) -> range:
+    """The seeds that takes may be drawn again with."""
+    return range(max(seeds) + 1, max(seeds) + 1 + len(seeds))
