@@ -22,7 +22,7 @@ from benchmarks.ways import VERBS, FastWay, PlainWay, Task, Verb
 from vampcli.codec.kinds import Codec
 from vampcli.tasks import cost
 from vampcli.tasks.inpaint import Inpaint
-from vampcli.tasks.spans import Places
+from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.vamp import Vamp
 
 _BYTES_PER_SAMPLE, _BYTES_IN_FILE = 4, 2
@@ -84,7 +84,7 @@ def need(fast: FastWay, plain: PlainWay, stage: Stage, verb: Verb) -> Need:
         case "decode":
             return Need(count_flops(plain.decode), n_sound + _n_bytes(model.codec))
     network = model.coarse if stage == "coarse" else model.fine
-    request = Vamp() if verb == "vamp" else Inpaint(Places((fast.task.span_s,)))
+    request = Vamp() if verb == "vamp" else Inpaint(SpanRequest((fast.task.span_s,)))
     clip, context = fast.task.clip, model.coarse.config.context_frames
     plan = request.plan(clip, model.codec, context)
     passes = request.passes(clip, plan, model.codec, model.coarse.config, seed=0)

@@ -23,7 +23,7 @@ from conftest import tiny_parts
 from vampcli.checkpoints import adapter_file, registry
 from vampcli.checkpoints import folder as outline
 from vampcli.checkpoints import weights as checkpoint
-from vampcli.checkpoints.registry import Found
+from vampcli.checkpoints.registry import ModelPaths
 from vampcli.checkpoints.weights import PARTS, Parts
 from vampcli.errors import ExitCode, InputError, ModelError
 
@@ -309,9 +309,9 @@ def test_the_hash_of_a_model_changes_with_any_of_its_files_and_with_nothing_else
     adapter = tmp_path / "adapter"
     adapter.mkdir()
     (adapter / adapter_file.FILE).write_bytes(b"pairs")
-    bare, bent = Found(folder), Found(folder, adapter)
+    bare, bent = ModelPaths(folder), ModelPaths(folder, adapter)
     hashes = [registry.model_hash(bare), registry.model_hash(bent)]
-    assert hashes[0] == registry.model_hash(Found(tiny_folder))
+    assert hashes[0] == registry.model_hash(ModelPaths(tiny_folder))
     (folder / "README.md").write_text("about")
     assert registry.model_hash(bare) == hashes[0]
     for path in (

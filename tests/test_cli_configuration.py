@@ -33,7 +33,7 @@ Vamp = Callable[..., Ran]
 Asked = Callable[..., Any]
 
 
-class Places:
+class SpanRequest:
     """Where values can be said without typing them."""
 
     def __init__(self, folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,8 +55,8 @@ class Places:
 
 
 @pytest.fixture
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
-    made = Places(tmp_path / "here", tmp_path / "home", monkeypatch)
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SpanRequest:
+    made = SpanRequest(tmp_path / "here", tmp_path / "home", monkeypatch)
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("XDG_CONFIG_HOME")
@@ -69,30 +69,30 @@ def app() -> tuple[Any, list[Any]]:
     seen: list[Any] = []
     app = typer.Typer()
 
-    def keep(scheme: Any, inputs: list[str]) -> None:
+    def keep(workflow: Any, inputs: list[str]) -> None:
         assert inputs == ["a.wav"]
-        scheme.common.sampling  # noqa: B018 (may refuse)
-        seen.append(scheme)
+        workflow.common.sampling  # noqa: B018 (may refuse)
+        seen.append(workflow)
 
-    for verb in main.VERBS:
+    for verb in main.TASKS:
         app.command()(command(verb, keep))
     return typer.main.get_command(app), seen
 
 
 @pytest.fixture
-def asked(app: tuple[Any, list[Any]], places: Places) -> Asked:
-    """The scheme that a command line ends in: `asked("vamp --period 3")`."""
+def asked(app: tuple[Any, list[Any]], places: SpanRequest) -> Asked:
+    """The workflow that a command line ends in: `asked("vamp --period 3")`."""
 
-    def scheme_of(typed: str) -> Any:
+    def workflow_of(typed: str) -> Any:
         name, *options = shlex.split(typed)
         app[0]([name, "a.wav", *options], standalone_mode=False)
         return app[1].pop()
 
-    return scheme_of
+    return workflow_of
 
 
 @pytest.fixture
-def cli(app: tuple[Any, list[Any]], places: Places, capsys: pytest.CaptureFixture[str]) -> Vamp:
+def cli(app: tuple[Any, list[Any]], places: SpanRequest, capsys: pytest.CaptureFixture[str]) -> Vamp:
     """What a command line prints: `cli("vamp --print-config")`."""
 
     def run(typed: str) -> Ran:
@@ -105,9 +105,9 @@ def cli(app: tuple[Any, list[Any]], places: Places, capsys: pytest.CaptureFixtur
     return run
 
 
-def in_words(scheme: Any) -> tuple[object, ...]:
+def in_words(workflow: Any) -> tuple[object, ...]:
     """All that was asked for, comparable."""
-    return (scheme.common, scheme.named if scheme.command == "compress" else scheme.request())
+    return (workflow.common, workflow.named if workflow.command == "compress" else workflow.request())
 
 
 # ---- which source wins
@@ -117,7 +117,7 @@ def in_words(scheme: Any) -> tuple[object, ...]:
 SOURCES = ("typed", "variable", "folder table", "folder", "user table", "user")
 
 
-def say_numbers(places: Places, key: str, numbers: dict[str, int]) -> str:
+def say_numbers(places: SpanRequest, key: str, numbers: dict[str, int]) -> str:
     """Let each source give its number to an option of `vamp vamp`; what is left to type."""
 
     def file(name: str) -> str:
@@ -130,14 +130,14 @@ def say_numbers(places: Places, key: str, numbers: dict[str, int]) -> str:
     return f"--{key} {numbers['typed']}" if "typed" in numbers else ""
 
 
-def test_of_all_that_say_something_the_strongest_wins(asked: Asked, places: Places) -> None:
+def test_of_all_that_say_something_the_strongest_wins(asked: Asked, places: SpanRequest) -> None:
     for chosen in itertools.product((False, True), repeat=len(SOURCES)):
         numbers = {source: 10 + i for i, source in enumerate(SOURCES) if chosen[i]}
         typed = say_numbers(places, "steps", numbers)
         assert asked(f"vamp {typed}").common.n_steps == next(iter(numbers.values()), 36), numbers
 
 
-def test_a_preset_is_weaker_than_all_of_them(asked: Asked, places: Places) -> None:
+def test_a_preset_is_weaker_than_all_of_them(asked: Asked, places: SpanRequest) -> None:
     for source, key in itertools.product((None, *SOURCES), ("period", "width")):
         typed = say_numbers(places, key, {source: 3} if source else {})
         prompt = asked(f"vamp --preset small-variation {typed}").request().prompt
@@ -149,7 +149,7 @@ def test_a_preset_is_weaker_than_all_of_them(asked: Asked, places: Places) -> No
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_can_be_named_anywhere(asked: Asked, places: Places, name: str) -> None:
+def test_a_preset_can_be_named_anywhere(asked: Asked, places: SpanRequest, name: str) -> None:
     for said in ({"PRESET": name}, {"folder": f'preset = "{name}"'}, {"user": f'[vamp]\npreset = "{name}"'}):
         places.say(**said)
         assert asked("vamp").request().prompt == PRESETS[name]
@@ -157,7 +157,7 @@ def test_a_preset_can_be_named_anywhere(asked: Asked, places: Places, name: str)
     assert asked("inpaint --span 1-2")  # which has no presets
 
 
-def test_of_two_presets_the_stronger_fills(asked: Asked, places: Places) -> None:
+def test_of_two_presets_the_stronger_fills(asked: Asked, places: SpanRequest) -> None:
     places.say('preset = "unconditional"', PRESET="large-variation")
     assert asked("vamp").request().prompt == PRESETS["large-variation"]
 
@@ -166,7 +166,7 @@ SWITCHES = [typed for typed, _, value in SHARED if value is True and typed.start
 
 
 @pytest.mark.parametrize("switch", SWITCHES)
-def test_switches_go_on_and_off(asked: Asked, places: Places, switch: str) -> None:
+def test_switches_go_on_and_off(asked: Asked, places: SpanRequest, switch: str) -> None:
     key = switch[2:]
     field = next(field for typed, field, _ in SHARED if typed == switch)
 
@@ -187,7 +187,7 @@ def test_switches_go_on_and_off(asked: Asked, places: Places, switch: str) -> No
 
 
 @pytest.mark.parametrize("typed", ["--beats", "--downbeats-only", "--onsets"])
-def test_switches_of_a_prompt_go_on_and_off(asked: Asked, places: Places, typed: str) -> None:
+def test_switches_of_a_prompt_go_on_and_off(asked: Asked, places: SpanRequest, typed: str) -> None:
     field = typed[2:].replace("-", "_")
     places.say(f"beats = true\n{typed[2:]} = true".replace("beats = true\nbeats", "beats"))
     assert getattr(asked("vamp").request().prompt, field) is True
@@ -229,7 +229,7 @@ LINES = [
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_whatever_can_be_typed_can_be_said_elsewhere(asked: Asked, places: Places, line: str) -> None:
+def test_whatever_can_be_typed_can_be_said_elsewhere(asked: Asked, places: SpanRequest, line: str) -> None:
     name = line.split()[0]
     wanted = in_words(asked(line))
     for said in (as_file(line), as_file(line).replace("-codebooks", "_codebooks"), f"[{name}]\n{as_file(line)}"):
@@ -242,7 +242,7 @@ def test_whatever_can_be_typed_can_be_said_elsewhere(asked: Asked, places: Place
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if "--json" not in line])
-def test_what_is_printed_asks_for_the_same_again(cli: Vamp, asked: Asked, places: Places, line: str) -> None:
+def test_what_is_printed_asks_for_the_same_again(cli: Vamp, asked: Asked, places: SpanRequest, line: str) -> None:
     wanted, name = in_words(asked(line)), line.split()[0]
     printed = cli(f"{line} --print-config")
     assert (printed.code, printed.err) == (0, "")
@@ -252,7 +252,7 @@ def test_what_is_printed_asks_for_the_same_again(cli: Vamp, asked: Asked, places
     assert tomllib.loads(again.out) == tomllib.loads(printed.out)
 
 
-def test_spans_in_files_and_variables(asked: Asked, places: Places) -> None:
+def test_spans_in_files_and_variables(asked: Asked, places: SpanRequest) -> None:
     for said in ({"folder": 'span = ["1-2", "bars:5-8"]'}, {"SPAN": "1-2  bars:5-8"}):
         places.say(**said)
         assert in_words(asked("inpaint")) == in_words(asked("inpaint --span 1-2 --span bars:5-8"))
@@ -260,7 +260,7 @@ def test_spans_in_files_and_variables(asked: Asked, places: Places) -> None:
         assert len(asked("inpaint --span 3-4").request().places.spans) == 1
 
 
-def test_keys_of_other_commands_do_no_harm(asked: Asked, places: Places) -> None:
+def test_keys_of_other_commands_do_no_harm(asked: Asked, places: SpanRequest) -> None:
     places.say("after = 10\nrepeats = 4\nsteps = 5\n[loop]\nseam = 0.5\n[outpaint]\nsteps = 7")
     assert in_words(asked("vamp")) == in_words(asked("vamp --steps 5"))
     assert in_words(asked("outpaint")) == in_words(asked("outpaint --after 10 --steps 7"))
@@ -303,7 +303,7 @@ RIVALS = [
 
 @pytest.mark.parametrize(("name", "strong", "weak", "left"), RIVALS)
 def test_a_stronger_source_silences_rivals(
-    asked: Asked, places: Places, name: str, strong: str, weak: str, left: str
+    asked: Asked, places: SpanRequest, name: str, strong: str, weak: str, left: str
 ) -> None:
     wanted = in_words(asked(f"{name} {strong} {left}"))
     for said in ({"folder": as_file(weak)}, {"user": as_file(weak)}, as_variables(weak)):
@@ -317,7 +317,7 @@ def test_a_stronger_source_silences_rivals(
 
 @pytest.mark.parametrize(("name", "strong", "weak", "left"), [case for case in RIVALS if not case[3]])
 def test_one_source_must_not_contradict_itself(
-    cli: Vamp, places: Places, name: str, strong: str, weak: str, left: str
+    cli: Vamp, places: SpanRequest, name: str, strong: str, weak: str, left: str
 ) -> None:
     assert cli(f"{name} a.wav {strong} {weak}").code == 2
     places.say(as_file(f"{strong} {weak}"))
@@ -328,13 +328,15 @@ def test_one_source_must_not_contradict_itself(
     assert cli(f"{name} a.wav").code == 2
 
 
-def test_a_switch_that_is_off_silences_nobody(asked: Asked, places: Places) -> None:
+def test_a_switch_that_is_off_silences_nobody(asked: Asked, places: SpanRequest) -> None:
     places.say("overwrite = true", "skip-existing = true\nint24 = true", INT16="0")
     common = asked("loop --no-overwrite").common
     assert (common.overwrite, common.skip_existing, common.int16, common.int24) == (False, True, False, True)
 
 
-def test_a_switch_that_is_off_takes_along_what_means_nothing_without(asked: Asked, cli: Vamp, places: Places) -> None:
+def test_a_switch_that_is_off_takes_along_what_means_nothing_without(
+    asked: Asked, cli: Vamp, places: SpanRequest
+) -> None:
     without = in_words(asked("vamp --onsets --onset-width 20"))
     places.say("beats = true\nbeat-width = 20\ndownbeats-only = true\nonsets = true\nonset-width = 20")
     assert in_words(asked("vamp --no-beats")) == without
@@ -342,7 +344,7 @@ def test_a_switch_that_is_off_takes_along_what_means_nothing_without(asked: Aske
     assert cli("vamp a.wav --no-beats --beat-width 20").code == 2
 
 
-def test_a_silenced_value_silences_nobody(asked: Asked, places: Places) -> None:
+def test_a_silenced_value_silences_nobody(asked: Asked, places: SpanRequest) -> None:
     places.say("amount = 0.4", "period = 3")
     assert asked("vamp --preset medium-variation").request().prompt.period == 3
 
@@ -383,7 +385,7 @@ def test_a_silenced_value_silences_nobody(asked: Asked, places: Places) -> None:
         ("seed = 1\nseed = 2", ("vamp.toml is not TOML", "line 2")),
     ],
 )
-def test_files_that_are_refused(cli: Vamp, places: Places, text: str, says: tuple[str, ...]) -> None:
+def test_files_that_are_refused(cli: Vamp, places: SpanRequest, text: str, says: tuple[str, ...]) -> None:
     for said, shown in (({"folder": text}, "vamp.toml"), ({"user": text}, "~/.config/vamp/vamp.toml")):
         places.say(**said)
         for name in ("vamp", "compress"):  # all tables are checked by every command
@@ -403,14 +405,14 @@ def test_files_that_are_refused(cli: Vamp, places: Places, text: str, says: tupl
         ("OVERWRITE", "maybe", "true or false"),
     ],
 )
-def test_variables_that_are_refused(cli: Vamp, places: Places, variable: str, value: str, wanted: str) -> None:
+def test_variables_that_are_refused(cli: Vamp, places: SpanRequest, variable: str, value: str, wanted: str) -> None:
     places.say(**{variable: value})
     ran = cli("vamp a.wav")
     assert (ran.code, ran.err.splitlines()[0]) == (2, f"vamp: VAMP_{variable} is {value!r}")
     assert wanted in ran.err.splitlines()[1]
 
 
-def test_files_that_cannot_be_read(cli: Vamp, places: Places) -> None:
+def test_files_that_cannot_be_read(cli: Vamp, places: SpanRequest) -> None:
     places.files["folder"].write_bytes(b'name = "\xff"')
     assert cli("vamp a.wav").code == 2
     places.files["folder"].unlink()
@@ -420,19 +422,19 @@ def test_files_that_cannot_be_read(cli: Vamp, places: Places) -> None:
     assert ran.err.startswith("vamp: cannot read vamp.toml: ")
 
 
-def test_help_and_other_commands_read_nothing(vamp: Vamp, places: Places) -> None:
+def test_help_and_other_commands_read_nothing(vamp: Vamp, places: SpanRequest) -> None:
     places.say("no TOML", "no TOML", TEMPERATURE="hot")
     assert vamp("vamp", "--help").code == 0
     assert vamp("presets").code == 0
     assert vamp("vamp", "a.wav").code == 2
 
 
-def test_a_mark_of_utf8_at_the_beginning_is_none_of_ours(asked: Asked, places: Places) -> None:
+def test_a_mark_of_utf8_at_the_beginning_is_none_of_ours(asked: Asked, places: SpanRequest) -> None:
     places.say("\ufeffsteps = 4")
     assert asked("loop").common.n_steps == 4
 
 
-def test_an_unknown_preset_is_refused(cli: Vamp, places: Places) -> None:
+def test_an_unknown_preset_is_refused(cli: Vamp, places: SpanRequest) -> None:
     known = f"known: {' '.join(PRESETS)}"
     ran = cli("vamp a.wav --preset nobody")
     assert (ran.code, ran.err) == (2, f"vamp: there is no preset 'nobody'\n      {known}\n")
@@ -440,7 +442,7 @@ def test_an_unknown_preset_is_refused(cli: Vamp, places: Places) -> None:
     assert cli("vamp a.wav").err.endswith(f"{known} (preset is from vamp.toml)\n")
 
 
-def test_refusals_name_sources(cli: Vamp, places: Places) -> None:
+def test_refusals_name_sources(cli: Vamp, places: SpanRequest) -> None:
     places.say('start = "9"\ntakes = 2', 'device = "cpu"', SEED="1")
     missing = "give both --start and --end, or --span 4-6"
     assert cli("inpaint a.wav").err.splitlines()[1].strip() == f"{missing} (start is from vamp.toml)"
@@ -464,7 +466,7 @@ def printed(ran: Ran) -> dict[str, str]:
     return {line[1]: line[2] for line in lines if line}
 
 
-def test_every_value_has_its_source(cli: Vamp, places: Places) -> None:
+def test_every_value_has_its_source(cli: Vamp, places: SpanRequest) -> None:
     places.say("temperature = 0.9\n[vamp]\nint16 = true", "top_p = 0.5", MODEL="other", PRESET="small-variation")
     ran = cli("vamp --print-config -n 3")
     lines = ran.out.splitlines()
@@ -488,7 +490,7 @@ def test_every_value_has_its_source(cli: Vamp, places: Places) -> None:
     assert len(printed(ran)) == len(lines)
 
 
-def test_json_holds_the_same(cli: Vamp, places: Places) -> None:
+def test_json_holds_the_same(cli: Vamp, places: SpanRequest) -> None:
     places.say('span = "1-2"\ntemperature = 0.9')
     ran = cli("inpaint --print-config --json")
     assert len(ran.out.splitlines()) == 1
@@ -502,7 +504,9 @@ def test_json_holds_the_same(cli: Vamp, places: Places) -> None:
     }
 
 
-def test_where_the_users_file_is(cli: Vamp, places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_users_file_is(
+    cli: Vamp, places: SpanRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     places.say(user="steps = 4")
     for elsewhere in ("", "config"):
         (tmp_path / elsewhere / "vamp").mkdir(parents=True)
@@ -518,7 +522,7 @@ def test_any_text_survives_being_printed(text: str) -> None:
     assert tomllib.loads(made.as_toml()) == {"name": text}
 
 
-def test_inputs_are_needed_for_all_but_printing(cli: Vamp, places: Places) -> None:
+def test_inputs_are_needed_for_all_but_printing(cli: Vamp, places: SpanRequest) -> None:
     ran = cli("loop")
     assert (ran.code, ran.out) == (2, "")
     assert "Missing argument 'INPUT'" in ran.err
@@ -527,7 +531,7 @@ def test_inputs_are_needed_for_all_but_printing(cli: Vamp, places: Places) -> No
 
 
 def test_a_token_file_contradicts_only_what_is_typed(
-    vamp: Vamp, song: Callable[..., Path], places: Places, tiny_folder: Path
+    vamp: Vamp, song: Callable[..., Path], places: SpanRequest, tiny_folder: Path
 ) -> None:
     source, model = song(seconds=0.5), ("-m", tiny_folder, "-d", "cpu", "--seed", 1)
     assert vamp("compress", source, *model, "-o", "song.vamp").code == 0
@@ -540,7 +544,7 @@ def test_a_token_file_contradicts_only_what_is_typed(
 
 
 def test_masks_do_not_go_where_sound_does(
-    vamp: Vamp, song: Callable[..., Path], places: Places, tiny_folder: Path
+    vamp: Vamp, song: Callable[..., Path], places: SpanRequest, tiny_folder: Path
 ) -> None:
     places.say('out = "made"\n[vamp]\nname = "{n}.wav"')
     source, model = song(seconds=0.5), ("-m", tiny_folder, "-d", "cpu", "--json")

@@ -18,7 +18,7 @@ import soundfile as sf
 from conftest import Ran
 from vampcli.cli.console import Console
 from vampcli.cli.jobs.job import Results
-from vampcli.cli.jobs.parallel import Lanes, Make
+from vampcli.cli.jobs.parallel import Make, ParallelFiles
 from vampcli.errors import InputError
 
 
@@ -52,7 +52,7 @@ class Told:
 
 def test_who_is_slow_is_waited_for_and_errors_come_in_their_place(capsys: pytest.CaptureFixture[str]) -> None:
     told = Told()
-    with Lanes(Console()) as lanes:
+    with ParallelFiles(Console()) as lanes:
         lanes.start(2, 1.0, making("a", 0.2), told)
         lanes.start(2, 1.0, making("b", fails=True), told)
         lanes.start(2, 1.0, making("c"), told)
@@ -75,7 +75,7 @@ def test_as_many_are_made_at_once_as_asked_for_and_few_wait() -> None:
             running -= 1
         yield Path("x"), 0, {}
 
-    with Lanes(Console()) as lanes:
+    with ParallelFiles(Console()) as lanes:
         for _ in range(12):
             lanes.start(3, 1.0, make, told)
             assert len(lanes.waiting) <= 6
@@ -104,7 +104,7 @@ def test_who_breaks_off_calls_off_what_is_being_made() -> None:
         yield from endless(console)
 
     def broken_off() -> None:
-        with Lanes(Console()) as lanes:
+        with ParallelFiles(Console()) as lanes:
             lanes.start(1, 1.0, written, told)
             lanes.start(1, 1.0, making("waits"), told)
             time.sleep(0.05)
@@ -123,7 +123,7 @@ def test_who_breaks_off_while_one_is_begun_is_told_of_what_it_has_made() -> None
             super().submit(*given, **named).result()
             raise KeyboardInterrupt
 
-    told, lanes = Told(), Lanes(Console())
+    told, lanes = Told(), ParallelFiles(Console())
     lanes._pool, lanes._bar = Hasty(1), lambda title: nullcontext(None)
     with pytest.raises(KeyboardInterrupt), lanes:
         lanes.start(1, 1.0, making("a"), told)
@@ -135,13 +135,13 @@ def test_what_is_no_input_error_ends_it() -> None:
         raise MemoryError
         yield
 
-    with pytest.raises(MemoryError), Lanes(Console()) as lanes:
+    with pytest.raises(MemoryError), ParallelFiles(Console()) as lanes:
         lanes.start(2, 1.0, make, Told())
 
 
 def test_only_so_much_sound_is_made_at_once() -> None:
     told = Told()
-    with Lanes(Console()) as lanes:
+    with ParallelFiles(Console()) as lanes:
         for name in "abcd":
             lanes.start(4, 100.0, making(name, 0.05), told)
             assert len(lanes.waiting) <= 2
@@ -152,8 +152,8 @@ def test_only_so_much_sound_is_made_at_once() -> None:
 def started(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Seconds of the recordings that are made beside others."""
     seconds: list[float] = []
-    start = Lanes.start
-    monkeypatch.setattr(Lanes, "start", lambda *args: (seconds.append(args[2]), start(*args)))
+    start = ParallelFiles.start
+    monkeypatch.setattr(ParallelFiles, "start", lambda *args: (seconds.append(args[2]), start(*args)))
     return seconds
 
 

@@ -363,7 +363,7 @@ def test_info_tells_contexts_codec_and_hashes(vamp: Vamp, mine: Path) -> None:
     assert (told["frame_rate_hz"], told["coarse"]["context_frames"], told["coarse"]["context_s"]) == (57.422, 80, 1.39)
     assert told["codec"]["kind"] == "magnitude"
     assert told["codec_hash"] == checkpoint.stored_hash(mine / "codec.safetensors")
-    assert told["model_sha256"] == registry.model_hash(registry.Found(mine))
+    assert told["model_sha256"] == registry.model_hash(registry.ModelPaths(mine))
     assert "coarse.context_frames: 80\n" in vamp("models", "info", "mine").out
 
 

@@ -16,7 +16,7 @@ from recipes import MADE_BY
 from vampcli import read
 from vampcli.audio import io as audio
 from vampcli.cli.commands.replay import ReplayScheme, differences
-from vampcli.cli.jobs.job import Wanted
+from vampcli.cli.jobs.job import ModelRequest
 from vampcli.cli.options import Common
 from vampcli.recipe.embed import beside, recipe_of
 from vampcli.recipe.recipe import Recipe, from_text, to_text
@@ -342,6 +342,6 @@ def test_what_was_made_in_batches_or_compiled_is_said() -> None:
     assert differences(MADE_BY, MADE_BY) == []
     assert differences(batched, batched) == ["made in batches, without --exact"]
     assert differences(compiled, MADE_BY) == ["compiled: True then, False now"]
-    assert ReplayScheme("replay", Common(), (), None, None)._wanted(compiled) == Wanted(
+    assert ReplayScheme("replay", Common(), (), None, None)._wanted(compiled) == ModelRequest(
         MADE_BY.model, "cpu", "fp32", exact=True, compiled=True
     )

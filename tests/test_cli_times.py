@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from vampcli.cli.parse import collect_spans, parse_span, parse_time
-from vampcli.config import Counted
+from vampcli.config import MusicalSpan
 from vampcli.errors import UsageError
 
 
@@ -41,13 +41,13 @@ def test_spans_have_two_times() -> None:
 @pytest.mark.parametrize(
     ("text", "counted"),
     [
-        ("bars:5-8", Counted("bars", 5, 8)),
-        ("beats:17-24", Counted("beats", 17, 24)),
-        ("bars:5", Counted("bars", 5, 5)),
-        (" beats:1 ", Counted("beats", 1, 1)),
+        ("bars:5-8", MusicalSpan("bars", 5, 8)),
+        ("beats:17-24", MusicalSpan("beats", 17, 24)),
+        ("bars:5", MusicalSpan("bars", 5, 5)),
+        (" beats:1 ", MusicalSpan("beats", 1, 1)),
     ],
 )
-def test_bars_and_beats_stay_counted(text: str, counted: Counted) -> None:
+def test_bars_and_beats_stay_counted(text: str, counted: MusicalSpan) -> None:
     assert parse_span(text) == counted
     assert collect_spans("1", "2", [text, "4-5"]) == [(1, 2), counted, (4, 5)]
 

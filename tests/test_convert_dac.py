@@ -87,7 +87,7 @@ def test_codes_and_audio_equal_those_of_the_package(dac: Dac, tmp_path: Path, na
     assert decoded.shape == (31 * hop,)
     # Of odd rates the package makes slightly too few samples, and pads what follows from there.
     odd = any(rate % 2 for rate in model.decoder_rates)
-    n_same = (31 - ours.context_frames) * hop if odd else len(audio)
+    n_same = (31 - ours.halo_frames) * hop if odd else len(audio)
     assert decoded.std() > 0.01
     torch.testing.assert_close(decoded[:n_same], audio[:n_same], atol=1e-5, rtol=0)
 

@@ -64,7 +64,7 @@ def test_encoder_and_quantiser_equal_dac(codec: DacCodec, theirs: Any) -> None:
     samples = noise(codec)[None]
     with torch.no_grad():
         latents, codes = theirs.encode(samples[None])[:2]
-        torch.testing.assert_close(codec.listen(samples), theirs.encoder(samples[None]), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(codec.analyze(samples), theirs.encoder(samples[None]), atol=1e-5, rtol=1e-5)
     assert torch.equal(codec.encode(samples[0]), codes[0])
     torch.testing.assert_close(codec.quantizer.decode(codes), latents, atol=1e-5, rtol=1e-5)
 
@@ -78,7 +78,7 @@ def test_decoder_equals_dac(codec: DacCodec, theirs: Any) -> None:
     assert made.shape == (N_FRAMES * codec.grid.hop_length,)
     odd = any(rate % 2 for rate in codec.config.decoder_rates)
     assert (len(expected) < len(made)) == odd
-    n = (N_FRAMES - codec.context_frames if odd else N_FRAMES) * codec.grid.hop_length
+    n = (N_FRAMES - codec.halo_frames if odd else N_FRAMES) * codec.grid.hop_length
     torch.testing.assert_close(made[:n], expected[:n], atol=1e-5, rtol=1e-5)
 
 
@@ -103,12 +103,12 @@ def test_audio_beyond_the_encoder_reach_changes_nothing(codec: DacCodec) -> None
     samples, changed = noise(codec), noise(codec, seed=2)
     heard = slice((frame - reach) * hop, (frame + reach + 1) * hop)
     changed[heard] = samples[heard]
-    before, after = (codec.listen(x[None])[0, :, frame] for x in (samples, changed))
+    before, after = (codec.analyze(x[None])[0, :, frame] for x in (samples, changed))
     torch.testing.assert_close(after, before, atol=1e-6, rtol=0)
 
 
 def test_codes_beyond_the_context_change_no_sample(codec: DacCodec) -> None:
-    hop, frame, reach = codec.grid.hop_length, N_FRAMES // 2, codec.context_frames
+    hop, frame, reach = codec.grid.hop_length, N_FRAMES // 2, codec.halo_frames
     codes, changed = random_codes(codec), random_codes(codec, seed=2)
     heard = slice(frame - reach, frame + reach + 1)
     changed[:, heard] = codes[:, heard]
@@ -122,15 +122,17 @@ def test_reaches_are_tight(codec: DacCodec, side: str) -> None:
     hop, frame = codec.grid.hop_length, N_FRAMES // 2
     if side == "encoder":
         x = noise(codec).requires_grad_()
-        codec.listen(x[None])[0, :, frame].square().sum().backward()
+        codec.analyze(x[None])[0, :, frame].square().sum().backward()
     else:
         x = torch.randn(codec.config.latent_dim, N_FRAMES, requires_grad=True)
-        codec.render(x[None], random_codes(codec)[None])[0, frame * hop : (frame + 1) * hop].square().sum().backward()
+        codec.synthesize(x[None], random_codes(codec)[None])[
+            0, frame * hop : (frame + 1) * hop
+        ].square().sum().backward()
     assert x.grad is not None
     felt = torch.nonzero(
         x.grad.view(-1, N_FRAMES).abs().sum(0) if side == "decoder" else x.grad.view(N_FRAMES, hop).abs().sum(1)
     )
-    reach = codec.encoder_reach if side == "encoder" else codec.context_frames
+    reach = codec.encoder_reach if side == "encoder" else codec.halo_frames
     for distance in (frame - int(felt[0]), int(felt[-1]) - frame):
         assert reach - 2 <= distance <= reach
 
@@ -138,7 +140,7 @@ def test_reaches_are_tight(codec: DacCodec, side: str) -> None:
 @pytest.mark.parametrize(("start", "end"), [(22, 25), (0, 4), (44, 48)], ids=["middle", "head", "tail"])
 def test_a_range_with_its_context_equals_the_whole(codec: DacCodec, start: int, end: int) -> None:
     hop = codec.grid.hop_length
-    first, last = max(0, start - codec.context_frames), min(N_FRAMES, end + codec.context_frames)
+    first, last = max(0, start - codec.halo_frames), min(N_FRAMES, end + codec.halo_frames)
     samples, codes = noise(codec), random_codes(codec)
     excerpt, inner = samples[first * hop : last * hop], slice(start - first, end - first)
     assert torch.equal(codec.encode(excerpt)[:, inner], codec.encode(samples)[:, start:end])

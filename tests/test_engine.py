@@ -14,7 +14,7 @@ from vampcli.api import Model, load
 from vampcli.errors import InputError, UsageError
 from vampcli.tasks.inpaint import Inpaint
 from vampcli.tasks.plan import plan_spans
-from vampcli.tasks.spans import Places
+from vampcli.tasks.spans import SpanRequest
 
 QUICK = SamplingConfig(n_steps=3, n_fine_steps=1)
 
@@ -195,7 +195,7 @@ def test_a_negative_margin_and_an_unknown_stereo_are_refused(tiny: Model) -> Non
 
 def test_takes_come_one_by_one_as_soon_as_they_are_made(tiny: Model) -> None:
     told: list[tuple[int, int]] = []
-    request = Inpaint(Places([(1, 2)]))
+    request = Inpaint(SpanRequest([(1, 2)]))
     takes = tiny.takes(clip(), request, seeds=[5, 9], config=QUICK, progress=lambda *step: told.append(step))
     assert next(takes).seed == 5
     assert told[-1] == (4, 8)

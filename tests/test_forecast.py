@@ -17,15 +17,15 @@ from vampcli.config import PromptConfig, Sampler
 from vampcli.model.transformer import Layer, VampNet, VampNetConfig
 from vampcli.sampling import sampler as sampling
 from vampcli.tasks import cost
-from vampcli.tasks.base import Verb
+from vampcli.tasks.base import Task
 from vampcli.tasks.inpaint import Inpaint
-from vampcli.tasks.spans import Places
+from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.vamp import Vamp
 
 LONG = 4.0  # several windows of either model, and several regions
 
 
-def foretold(tiny: Model, verb: Verb, config: SamplingConfig, seconds: float = LONG) -> list[cost.Work]:
+def foretold(tiny: Model, verb: Task, config: SamplingConfig, seconds: float = LONG) -> list[cost.Work]:
     source, coarse, fine = clip(seconds), tiny.coarse.config, tiny.fine.config
     plan = verb.plan(source, tiny.codec, coarse.context_frames)
     passes = verb.passes(source, plan, tiny.codec, coarse, 3)
@@ -53,7 +53,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
 
 
 @every_verb
-def test_windows_are_those_that_run(tiny: Model, verb: Verb, calls: dict[str, list[int]]) -> None:
+def test_windows_are_those_that_run(tiny: Model, verb: Task, calls: dict[str, list[int]]) -> None:
     """In a single step every window that hides something runs once."""
     config = SamplingConfig(n_steps=1, n_fine_steps=1)
     coarse, fine = foretold(tiny, verb, config)
@@ -62,12 +62,12 @@ def test_windows_are_those_that_run(tiny: Model, verb: Verb, calls: dict[str, li
     assert (coarse.n_forwards, fine.n_forwards) == (coarse.n_windows, fine.n_windows)
 
 
-MANY = [Vamp(), Vamp(PromptConfig(0), Places([(0.1, 0.5), (2.4, 3.9)])), Inpaint(Places([(1, 1.5)]))]
+MANY = [Vamp(), Vamp(PromptConfig(0), SpanRequest([(0.1, 0.5), (2.4, 3.9)])), Inpaint(SpanRequest([(1, 1.5)]))]
 
 
 @pytest.mark.parametrize("sampler", ["confidence", "halton"])
 @pytest.mark.parametrize("verb", MANY)
-def test_draws_are_those_of_all_steps(tiny: Model, verb: Verb, sampler: Sampler, calls: dict[str, list[int]]) -> None:
+def test_draws_are_those_of_all_steps(tiny: Model, verb: Task, sampler: Sampler, calls: dict[str, list[int]]) -> None:
     config = SamplingConfig(n_steps=5, n_fine_steps=3, sampler=sampler)
     works = foretold(tiny, verb, config)
     list(tiny.takes(clip(LONG), verb, seeds=[3], config=config))
@@ -100,7 +100,7 @@ def test_operations_are_those_that_torch_counts(
 
 def test_regions_lie_on_the_canvas(tiny: Model) -> None:
     """Frames hidden far apart are regions of their own; both begin and end with what is hidden."""
-    source, verb = clip(8), Inpaint(Places([(3, 3.2), (6, 6.5)]))
+    source, verb = clip(8), Inpaint(SpanRequest([(3, 3.2), (6, 6.5)]))
     plan = verb.plan(source, tiny.codec, 80)
     (one,) = verb.passes(source, plan, tiny.codec, tiny.coarse.config, 0)
     assert plan.first_frame > 0

@@ -99,7 +99,7 @@ def test_audio_beyond_the_encoder_reach_changes_nothing(codec: LacCodec) -> None
 
 
 def test_codes_beyond_the_context_change_no_sample(codec: LacCodec) -> None:
-    hop, frame, reach = codec.grid.hop_length, N_FRAMES // 2, codec.context_frames
+    hop, frame, reach = codec.grid.hop_length, N_FRAMES // 2, codec.halo_frames
     codes, changed = random_codes(codec), random_codes(codec, seed=2)
     heard = slice(frame - reach, frame + reach + 1)
     changed[:, heard] = codes[:, heard]
@@ -124,13 +124,13 @@ def test_decoder_context_is_tight(codec: LacCodec) -> None:
     assert z.grad is not None
     felt = torch.nonzero(z.grad[0].abs().sum(0))[:, 0] - frame
     for distance in (-int(felt[0]), int(felt[-1])):
-        assert codec.context_frames - 2 <= distance <= codec.context_frames
+        assert codec.halo_frames - 2 <= distance <= codec.halo_frames
 
 
 @pytest.mark.parametrize(("start", "end"), [(22, 25), (0, 4), (44, 48)], ids=["middle", "head", "tail"])
 def test_a_range_with_its_context_equals_the_whole(codec: LacCodec, start: int, end: int) -> None:
     hop = codec.grid.hop_length
-    first, last = max(0, start - codec.context_frames), min(N_FRAMES, end + codec.context_frames)
+    first, last = max(0, start - codec.halo_frames), min(N_FRAMES, end + codec.halo_frames)
     samples, codes = noise(N_FRAMES * hop), random_codes(codec)
     excerpt, inner = samples[first * hop : last * hop], slice(start - first, end - first)
     torch.testing.assert_close(

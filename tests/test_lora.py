@@ -114,7 +114,7 @@ def test_merged_weights_do_what_pairs_do(coarse: VampNet, tokens: torch.Tensor) 
     put(coarse, pairs)
     unmerged = coarse(tokens)
     lora.remove(coarse)
-    state = {n: lora.merged(t, pairs.get(n.removesuffix(".weight"))) for n, t in coarse.state_dict().items()}
+    state = {n: lora.add_pair(t, pairs.get(n.removesuffix(".weight"))) for n, t in coarse.state_dict().items()}
     coarse.load_state_dict(state)
     torch.testing.assert_close(coarse(tokens), unmerged, atol=1e-5, rtol=1e-5)
     assert (unmerged - plain).abs().max() > 0.01
@@ -122,7 +122,7 @@ def test_merged_weights_do_what_pairs_do(coarse: VampNet, tokens: torch.Tensor) 
 
 def test_scale_is_one_over_rank_like_the_published_models() -> None:
     a, b = torch.ones(8, 2), torch.ones(3, 8)
-    assert torch.equal(lora.merged(torch.zeros(3, 2), (a, b)), torch.full((3, 2), 8 * 0.125))
+    assert torch.equal(lora.add_pair(torch.zeros(3, 2), (a, b)), torch.full((3, 2), 8 * 0.125))
 
 
 def test_adapter_round_trip(facts: Facts, pairs: dict[str, Pairs], tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_loading_merges_before_it_rounds(jazz: Path, pairs: dict[str, Pairs], dt
     for part in ("coarse", "fine"):
         got, base = getattr(bent, part).state_dict(), getattr(plain, part).state_dict()
         for name, tensor in base.items():
-            expected = lora.merged(tensor, pairs[part].get(name.removesuffix(".weight")))
+            expected = lora.add_pair(tensor, pairs[part].get(name.removesuffix(".weight")))
             assert torch.equal(got[name], expected.to(got[name].dtype)), name
 
 

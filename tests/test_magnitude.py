@@ -122,13 +122,13 @@ def test_encoder_reach_is_true_and_tight(codec: MagnitudeCodec, side: int) -> No
         changed = song()
         at = slice((frame + side * distance) * HOP, (frame + side * distance + 1) * HOP)
         changed[at] = song(seed=5)[at]
-        equal = torch.equal(codec.listen(changed[None])[0, :, frame], codec.listen(song()[None])[0, :, frame])
+        equal = torch.equal(codec.analyze(changed[None])[0, :, frame], codec.analyze(song()[None])[0, :, frame])
         assert equal != felt
 
 
 @pytest.mark.parametrize("side", [-1, 1])
 def test_context_is_true_and_tight(codec: MagnitudeCodec, side: int) -> None:
-    frame, reach = N_FRAMES // 2, codec.context_frames
+    frame, reach = N_FRAMES // 2, codec.halo_frames
     inside = slice(frame * HOP, (frame + 1) * HOP)
     codes = random_codes(codec)
 
@@ -143,7 +143,7 @@ def test_context_is_true_and_tight(codec: MagnitudeCodec, side: int) -> None:
 
 @pytest.mark.parametrize(("start", "end"), [(29, 32), (0, 4), (56, 60)], ids=["middle", "head", "tail"])
 def test_a_range_with_its_context_equals_the_whole(codec: MagnitudeCodec, start: int, end: int) -> None:
-    first, last = max(0, start - codec.context_frames), min(N_FRAMES, end + codec.context_frames)
+    first, last = max(0, start - codec.halo_frames), min(N_FRAMES, end + codec.halo_frames)
     samples = song()
     codes = codec.encode(samples)
     excerpt, inner = samples[first * HOP : last * HOP], slice(start - first, end - first)
@@ -160,7 +160,7 @@ def test_finding_phases_amplifies_rounding_little(codec: MagnitudeCodec) -> None
 
 
 def test_the_same_codes_sound_the_same_wherever_they_stand(codec: MagnitudeCodec) -> None:
-    around = codec.context_frames
+    around = codec.halo_frames
     codes = random_codes(codec, n_frames=2 * around + 4)
     before, after = (random_codes(codec, seed=seed, n_frames=n) for seed, n in ((2, 7), (3, 11)))
     alone = codec.decode(codes)[around * HOP : (around + 4) * HOP]
@@ -202,9 +202,9 @@ def test_the_first_codebooks_alone_can_be_decoded(codec: MagnitudeCodec) -> None
 
 def test_latents_are_float32_even_under_autocast(tiny_codec: MagnitudeCodec) -> None:
     """Codes must be the same in training, at whatever precision, as in use."""
-    exact = tiny_codec.listen(song()[None])
+    exact = tiny_codec.analyze(song()[None])
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(tiny_codec.listen(song()[None]), exact)
+        assert torch.equal(tiny_codec.analyze(song()[None]), exact)
 
 
 def test_what_inference_keeps_serves_training() -> None:
@@ -212,7 +212,7 @@ def test_what_inference_keeps_serves_training() -> None:
     with torch.inference_mode():
         codes = codec.encode(song(5))
     codes = codes.clone()
-    codec.render(codec.quantizer.decode(codes[None]), codes[None]).square().sum().backward()
+    codec.synthesize(codec.quantizer.decode(codes[None]), codes[None]).square().sum().backward()
     assert codec.decoder.rotation.bias.grad is not None
 
 

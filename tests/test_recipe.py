@@ -16,7 +16,7 @@ from recipes import recipe
 from vampcli import Waveform, write
 from vampcli.api import Model
 from vampcli.audio import io as audio
-from vampcli.config import Counted, PromptConfig, SamplingConfig, TempoConfig
+from vampcli.config import MusicalSpan, PromptConfig, SamplingConfig, TempoConfig
 from vampcli.errors import InputError
 from vampcli.recipe.recipe import MOST_EARLIER, Recipe, audio_hash, from_text, to_text
 from vampcli.tasks import registry
@@ -24,7 +24,7 @@ from vampcli.tasks.compress import Compress
 from vampcli.tasks.inpaint import Inpaint
 from vampcli.tasks.loop import Loop
 from vampcli.tasks.outpaint import Outpaint
-from vampcli.tasks.spans import Places
+from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.vamp import Vamp
 
 
@@ -143,10 +143,10 @@ def test_nan_is_no_number() -> None:
 
 
 REQUESTS = [
-    Inpaint(Places(((1.0, 2.5), Counted("bars", 1, 2)), TempoConfig(90.0, 0.5, 3), "beat"), "auto", 4.0),
+    Inpaint(SpanRequest(((1.0, 2.5), MusicalSpan("bars", 1, 2)), TempoConfig(90.0, 0.5, 3), "beat"), "auto", 4.0),
     Outpaint(1.5, 0.25, 2),
-    Loop(Places(((0.0, 1.0),)), 4, 0.5, 0.2),
-    Vamp(PromptConfig(beats=True, beat_width_ms=20.0, n_kept_codebooks=2), Places(), 0.5, 0.25),
+    Loop(SpanRequest(((0.0, 1.0),)), 4, 0.5, 0.2),
+    Vamp(PromptConfig(beats=True, beat_width_ms=20.0, n_kept_codebooks=2), SpanRequest(), 0.5, 0.25),
     Vamp(amount=0.4),
     Compress(3, 2),
 ]
@@ -155,16 +155,16 @@ REQUESTS = [
 @pytest.mark.parametrize("asked", REQUESTS, ids=lambda asked: asked.command)
 def test_a_request_comes_back_through_json(asked: Any) -> None:
     table = json.loads(json.dumps(registry.to_table(asked)))
-    assert registry.from_table(asked.command, table, "here") == asked
+    assert registry.task_from_table(asked.command, table, "here") == asked
 
 
 def test_a_request_of_no_command_or_with_a_wrong_field_is_refused() -> None:
     with pytest.raises(InputError, match="here: there is no command 'sing'"):
-        registry.from_table("sing", {}, "here")
+        registry.task_from_table("sing", {}, "here")
     with pytest.raises(InputError, match=r"here \[request\]: repeats is 0|here \[request\]: 0 repeats"):
-        registry.from_table("loop", {"repeats": 0}, "here")
+        registry.task_from_table("loop", {"repeats": 0}, "here")
     with pytest.raises(InputError, match=r"here \[request\] \[places\]: snap is 'bar'"):
-        registry.from_table("inpaint", {"places": {"snap": "bar"}}, "here")
+        registry.task_from_table("inpaint", {"places": {"snap": "bar"}}, "here")
 
 
 def test_the_hash_is_of_the_sound() -> None:
@@ -202,6 +202,6 @@ def test_takes_have_recipes_and_write_them(tiny: Model, song: Callable[..., Path
     assert third.recipe is not None
     assert third.recipe.source.recipe == two.recipe
     assert third.recipe.synthetic == ((11025, 22050), (44100, 66150))
-    asked = registry.from_table(third.recipe.command, json.loads(json.dumps(third.recipe.request)), "here")
+    asked = registry.task_from_table(third.recipe.command, json.loads(json.dumps(third.recipe.request)), "here")
     (again,) = tiny.takes(tmp_path / "two.wav", asked, seeds=[third.seed], config=third.recipe.sampling)
     assert np.array_equal(again.audio.samples, third.audio.samples)

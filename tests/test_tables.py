@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytest
 
 from vampcli.errors import UsageError
-from vampcli.schema import built
+from vampcli.schema import from_table
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Tree:
     ],
 )
 def test_tables_become_dataclasses(table: dict[str, Any], tree: Tree) -> None:
-    assert built(Tree, table, "here") == tree
+    assert from_table(Tree, table, "here") == tree
 
 
 @pytest.mark.parametrize(
@@ -79,10 +79,10 @@ def test_tables_become_dataclasses(table: dict[str, Any], tree: Tree) -> None:
 )
 def test_what_does_not_fit_is_named(change: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError, match=f"^{says}") as caught:
-        built(Tree, {"size": 1, **change}, "here")
+        from_table(Tree, {"size": 1, **change}, "here")
     assert caught.value.hint
 
 
 def test_what_is_missing_is_named() -> None:
     with pytest.raises(UsageError, match="here: 'size' is missing"):
-        built(Tree, {"flag": True}, "here")
+        from_table(Tree, {"flag": True}, "here")

@@ -172,7 +172,7 @@ def test_half_a_line_of_a_log_is_passed_over(tmp_path: Path) -> None:
     assert read_curves(tmp_path)["loss"] == ([1, 2], [1.0, 1.0])
 
 
-class Counted(Processes):
+class MusicalSpan(Processes):
     """One of two, which notes what it would send."""
 
     rank, count = 0, 2
@@ -185,7 +185,7 @@ class Counted(Processes):
 
 
 def test_only_what_a_step_rewrites_is_shared(prepared: Path, tmp_path: Path) -> None:
-    processes = Counted()
+    processes = MusicalSpan()
     task = CodecTask(codec_run(prepared, "dac", n_frames=6, quantize_from=2, reseed_every=2))
     trainer = Trainer(task, LOOP, tmp_path, processes=processes)
     for _ in range(5):
@@ -193,7 +193,7 @@ def test_only_what_a_step_rewrites_is_shared(prepared: Path, tmp_path: Path) -> 
     whole = [tuple(t.shape) for t in task.state_dict().values()]
     quantizer = [tuple(t.shape) for t in task.codec.quantizer.state_dict().values()]
     assert processes.sent == [whole, [], [], quantizer, [tuple(task.codec.codebooks.shape)], []]
-    fitted = Counted()
+    fitted = MusicalSpan()
     task = CodecTask(codec_run(prepared, n_frames=6))
     trainer = Trainer(task, LOOP, tmp_path, processes=fitted)
     for _ in range(2):

@@ -141,7 +141,7 @@ def test_samples_are_sounds_with_figures(packed: Path, tiny_folder: Path, tmp_pa
     assert figures["mel_error"] > 0
     made, original = (read(tmp_path / f"samples/{name}-2.flac") for name in ("step-000500", "original"))
     differs = np.flatnonzero((made.samples != original.samples).any(0))
-    hop, reach = task.frozen[0].grid.hop_length, task.frozen[0].context_frames
+    hop, reach = task.frozen[0].grid.hop_length, task.frozen[0].halo_frames
     assert made.samples.shape == (1, 30 * hop)
     assert (9 - reach) * hop <= differs[0]
     assert differs[-1] < (21 + reach) * hop

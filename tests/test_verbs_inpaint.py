@@ -13,11 +13,11 @@ from vampcli import Take, Waveform
 from vampcli.api import Model
 from vampcli.audio.clicks import LIMIT, junction_figure
 from vampcli.codec.kinds import Codec
-from vampcli.config import Counted, TempoConfig
+from vampcli.config import MusicalSpan, TempoConfig
 from vampcli.errors import UsageError
 from vampcli.tasks import regenerate
 from vampcli.tasks.inpaint import Inpaint
-from vampcli.tasks.spans import Places
+from vampcli.tasks.spans import SpanRequest
 
 
 def made(tiny: Model, source: Waveform, request: Inpaint) -> Take:
@@ -34,9 +34,9 @@ def level(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("level")
 def test_a_span_far_from_another_is_made_as_if_alone(tiny: Model) -> None:
     source, spans = clip(5.0), [(0.5, 0.7), (3.5, 3.9)]
-    both = made(tiny, source, Inpaint(Places(spans))).audio.samples
+    both = made(tiny, source, Inpaint(SpanRequest(spans))).audio.samples
     for start, end in spans:
-        alone = made(tiny, source, Inpaint(Places([(start, end)]))).audio.samples
+        alone = made(tiny, source, Inpaint(SpanRequest([(start, end)]))).audio.samples
         inside = slice(round(start * 44100), round(end * 44100))
         assert np.array_equal(both[:, inside], alone[:, inside])
 
@@ -45,28 +45,28 @@ def test_a_span_far_from_another_is_made_as_if_alone(tiny: Model) -> None:
 @pytest.mark.parametrize("spans", [[(1.0, 1.2)], [(0.6, 0.7), (1.5, 1.6)]])
 def test_beyond_the_context_asked_for_nothing_matters(tiny: Model, spans: list[tuple[float, float]]) -> None:
     source = clip(2.5)
-    reach = round((0.1 + (tiny.codec.context_frames + 3) * 768 / 44100) * 44100)
+    reach = round((0.1 + (tiny.codec.halo_frames + 3) * 768 / 44100) * 44100)
     far = np.ones(source.n_samples, dtype=bool)
     for start, end in spans:
         far[max(0, round(start * 44100) - reach) : round(end * 44100) + reach] = False
     assert far.any()
     other = replace(source, samples=np.where(far, source.samples[:, ::-1], source.samples))
-    takes = [made(tiny, c, Inpaint(Places(spans), context_s=0.1)) for c in (source, other)]
+    takes = [made(tiny, c, Inpaint(SpanRequest(spans), context_s=0.1)) for c in (source, other)]
     hidden = takes[0].mask
     assert torch.equal(takes[0].tokens[:, hidden], takes[1].tokens[:, hidden])
-    seeing = [made(tiny, c, Inpaint(Places(spans))) for c in (source, other)]
+    seeing = [made(tiny, c, Inpaint(SpanRequest(spans))) for c in (source, other)]
     assert not torch.equal(seeing[0].tokens[:, seeing[0].mask], seeing[1].tokens[:, seeing[1].mask])
 
 
 def test_bars_are_remade_and_nothing_else(tiny: Model) -> None:
-    request = Inpaint(Places([Counted("bars", 2, 2), Counted("beats", 1, 1)], TempoConfig(bpm=240)))
+    request = Inpaint(SpanRequest([MusicalSpan("bars", 2, 2), MusicalSpan("beats", 1, 1)], TempoConfig(bpm=240)))
     take = made(tiny, clip(2.4), request)
     assert take.spans == ((0, 11025), (44100, 88200))
     check_kept(take)
 
 
 def test_no_edge_of_a_span_clicks(tiny: Model) -> None:
-    take = made(tiny, clip(2.0), Inpaint(Places([(0.3, 0.5), (0.52, 0.9), (1.4, 1.7)])))
+    take = made(tiny, clip(2.0), Inpaint(SpanRequest([(0.3, 0.5), (0.52, 0.9), (1.4, 1.7)])))
     for span in take.spans:
         for place in span:
             assert junction_figure(take.audio.samples, 44100, place) <= LIMIT
@@ -79,7 +79,7 @@ def test_spans_close_together_are_decoded_together_and_sound_the_same(
     tiny: Model, rate: int, n_channels: int, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = clip(3.0, rate, n_channels)
-    request = Inpaint(Places([(0.2, 0.25), (0.4, 0.5), (0.6, 0.7), (0.8, 0.9), (2.5, 2.6)]))
+    request = Inpaint(SpanRequest([(0.2, 0.25), (0.4, 0.5), (0.6, 0.7), (0.8, 0.9), (2.5, 2.6)]))
     decoded: list[int] = []
     own = regenerate.decode_long
 
@@ -103,4 +103,4 @@ def test_spans_close_together_are_decoded_together_and_sound_the_same(
 
 def test_no_span_is_refused(tiny: Model) -> None:
     with pytest.raises(UsageError, match="no span is named"):
-        Inpaint(Places()).plan(clip(0.5), tiny.codec, 80)
+        Inpaint(SpanRequest()).plan(clip(0.5), tiny.codec, 80)

@@ -15,7 +15,7 @@ from vampcli.audio.clicks import LIMIT, junction_figure
 from vampcli.config import TempoConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.tasks.loop import Loop
-from vampcli.tasks.spans import Places
+from vampcli.tasks.spans import SpanRequest
 
 CODEC = tiny_parts().codec
 HALF = round(0.15 * 44100)  # of the default seam
@@ -33,7 +33,7 @@ def test_the_length_is_exact(seed: int) -> None:
     rate, repeats = int(rng.choice([8000, 44100, 48000])), int(rng.integers(1, 9))
     source = Waveform(np.zeros((1, int(rng.integers(2 * rate, 3 * rate))), np.float32), rate)
     start, end = float(rng.uniform(0, 1)), float(rng.choice([rng.uniform(1.7, 2), source.duration_s]))
-    plan = Loop(Places([(start, end)]), repeats).plan(source, CODEC, 80)
+    plan = Loop(SpanRequest([(start, end)]), repeats).plan(source, CODEC, 80)
     assert plan.spans[-1][1] == repeats * round((end - start) * rate)
 
 
@@ -55,7 +55,7 @@ def test_a_loop_is_the_original_repeated_but_for_what_the_plan_says(
     n, first = round((end - start) * rate), round(start * rate)
     once = source.samples[:, first : first + n]
     assert np.array_equal(take.base.samples, np.tile(once, repeats))
-    plan = Loop(Places([span] if span else []), repeats, variation).plan(source, tiny.codec, 80)
+    plan = Loop(SpanRequest([span] if span else []), repeats, variation).plan(source, tiny.codec, 80)
     assert take.spans == plan.spans
     check_kept(take)
 
@@ -99,7 +99,7 @@ def test_what_clicks_as_a_raw_cut_clicks_no_more(tiny: Model, variation: float) 
 
 def test_a_loop_of_bars_has_their_length(tiny: Model) -> None:
     source = clip(2.0)
-    places = Places([(0.1, 1.1)], TempoConfig(bpm=150), snap="beat")
+    places = SpanRequest([(0.1, 1.1)], TempoConfig(bpm=150), snap="beat")
     plan = Loop(places, 2).plan(source, tiny.codec, 80)
     assert plan.spans[-1][1] == 2 * round(1.2 * 44100)  # 0 to the beat at 1.2 s
 
@@ -122,7 +122,7 @@ def test_progress_never_goes_back(tiny: Model, n_takes: int) -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"places": Places([(0, 1), (2, 3)])}, "2 spans"),
+        ({"places": SpanRequest([(0, 1), (2, 3)])}, "2 spans"),
         ({"repeats": 0}, "0 repeats"),
         ({"repeats": 2, "variation": 1.5}, r"variation is 1\.5"),
         ({"repeats": 2, "variation": float("nan")}, "variation is nan"),
@@ -142,11 +142,11 @@ def test_contradictions_are_refused(asked: dict[str, object], message: str) -> N
     ("request_", "error", "message"),
     [
         (Loop(seam_s=1.2), InputError, r"2\.00 s long, less than two seams of 1\.2 s"),
-        (Loop(Places([(0.5, 1)])), InputError, r"0\.50 s long, less than two seams of 0\.3 s"),
+        (Loop(SpanRequest([(0.5, 1)])), InputError, r"0\.50 s long, less than two seams of 0\.3 s"),
         (Loop(seam_s=0.01), UsageError, "less than a frame"),
         (Loop(seam_s=1e-9), UsageError, "less than a frame"),
-        (Loop(Places([(0, 3)])), InputError, r"ends at 3 s but the clip is 2\.00 s"),
-        (Loop(Places([(1.5, 0.5)])), UsageError, "before it starts"),
+        (Loop(SpanRequest([(0, 3)])), InputError, r"ends at 3 s but the clip is 2\.00 s"),
+        (Loop(SpanRequest([(1.5, 0.5)])), UsageError, "before it starts"),
     ],
 )
 def test_what_does_not_fit_the_clip_is_refused(request_: Loop, error: type[Exception], message: str) -> None:

@@ -25,9 +25,9 @@ from vampcli.errors import InputError, UsageError
 from vampcli.sampling.windows import window_starts
 from vampcli.tasks import regenerate
 from vampcli.tasks import vamp as module
-from vampcli.tasks.regenerate import Stereo, listen
-from vampcli.tasks.registry import from_table, to_table
-from vampcli.tasks.spans import Places
+from vampcli.tasks.regenerate import Stereo, encode_context
+from vampcli.tasks.registry import task_from_table, to_table
+from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.vamp import Vamp
 from vampcli.tokens import mask_file
 from vampcli.tokens.mask_file import OwnMask
@@ -43,7 +43,7 @@ def made(tiny: Model, source: Waveform, request: Vamp, seed: int = 0, stereo: St
 
 def heard(tiny: Model, source: Waveform, request: Vamp, stereo: Stereo = "mid") -> Tensor:
     """What the models hear of a clip before anything is made: int64 (n_model_channels, n_codebooks, n_frames)."""
-    return listen(tiny, source, request.plan(source, tiny.codec, 80), stereo).tokens
+    return encode_context(tiny, source, request.plan(source, tiny.codec, 80), stereo).tokens
 
 
 PROMPTS = {
@@ -62,7 +62,7 @@ PROMPTS = {
 def test_what_is_kept_stays(
     tiny: Model, prompt: PromptConfig, spans: list[tuple[float, float]], stereo: Stereo
 ) -> None:
-    source, request = clip(1.5, n_channels=2), Vamp(prompt, Places(spans))
+    source, request = clip(1.5, n_channels=2), Vamp(prompt, SpanRequest(spans))
     take = made(tiny, source, request, stereo=stereo)
     before = heard(tiny, source, request, stereo)
     assert take.tokens.shape == before.shape
@@ -76,16 +76,16 @@ def test_what_is_kept_stays(
 def test_what_is_hidden_is_made_of_what_is_kept_alone(
     tiny: Model, spans: list[tuple[float, float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source, request = clip(1.5), Vamp(PromptConfig(5, n_kept_codebooks=3), Places(spans))
+    source, request = clip(1.5), Vamp(PromptConfig(5, n_kept_codebooks=3), SpanRequest(spans))
     take = made(tiny, source, request)
-    own = module.listen
+    own = module.encode_context
 
     def deaf(*args: object, **options: object) -> object:
         """Other tokens where the take's are hidden."""
         scene = own(*args, **options)  # type: ignore[arg-type]
         return replace(scene, tokens=torch.where(take.mask, (scene.tokens + 1) % 32, scene.tokens))
 
-    monkeypatch.setattr(module, "listen", deaf)
+    monkeypatch.setattr(module, "encode_context", deaf)
     assert torch.equal(made(tiny, source, request).tokens, take.tokens)
 
 
@@ -94,7 +94,7 @@ def test_prefix_and_suffix_stay_to_the_bit(tiny: Model) -> None:
     take = made(tiny, source, Vamp(PromptConfig(0), prefix_s=0.4, suffix_s=0.25))
     assert take.spans == ((17640, 66150 - 11025),)
     check_kept(take)
-    inside = made(tiny, source, Vamp(PromptConfig(0), Places([(0.2, 0.6), (0.8, 1.4)]), 0.1, 0.2))
+    inside = made(tiny, source, Vamp(PromptConfig(0), SpanRequest([(0.2, 0.6), (0.8, 1.4)]), 0.1, 0.2))
     assert inside.spans == ((13230, 26460), (35280, 52920))
     check_kept(inside)
 
@@ -168,13 +168,13 @@ def test_a_later_pass_may_keep_stretched_frames(tiny: Model) -> None:
 
 
 def test_a_stretch_of_all_the_clip_excludes_spans() -> None:
-    for more in ({"places": Places([(0, 1)])}, {"prefix_s": 1}, {"suffix_s": 1}):
+    for more in ({"places": SpanRequest([(0, 1)])}, {"prefix_s": 1}, {"suffix_s": 1}):
         with pytest.raises(UsageError, match="a stretch moves all of the clip"):
             Vamp(PromptConfig(stretch=2), **more)  # type: ignore[arg-type]
 
 
 def test_pitch_shifts_the_prompt_inside_the_spans_alone(tiny: Model) -> None:
-    source, places = clip(1.2), Places([(0.4, 0.8)])
+    source, places = clip(1.2), SpanRequest([(0.4, 0.8)])
     before = heard(tiny, source, Vamp(places=places))
     take = made(tiny, source, Vamp(PromptConfig(1, pitch=5), places))
     inside = Vamp(places=places).plan(source, tiny.codec, 80).mask(5)
@@ -253,7 +253,7 @@ def test_frames_at_beats_and_onsets_are_kept_and_no_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(beats, "onsets_s", lambda *_: (0.21, 0.9))
-    take = made(tiny, clip(1.6), Vamp(PromptConfig(**asked), Places(tempo=tempo)))  # type: ignore[arg-type]
+    take = made(tiny, clip(1.6), Vamp(PromptConfig(**asked), SpanRequest(tempo=tempo)))  # type: ignore[arg-type]
     if width_s:
         expected = events_kept(take, times, width_s)
     else:  # both kinds, each with its own width
@@ -264,7 +264,7 @@ def test_frames_at_beats_and_onsets_are_kept_and_no_others(
 
 def test_beats_lie_in_the_file_wherever_the_span_is(tiny: Model) -> None:
     """The models see the clip from some frame on; beats are counted from its beginning."""
-    request = Vamp(PromptConfig(beats=True), Places([(3.0, 3.6)], TempoConfig(bpm=75)))  # one beat there: 3.2 s
+    request = Vamp(PromptConfig(beats=True), SpanRequest([(3.0, 3.6)], TempoConfig(bpm=75)))  # one beat there: 3.2 s
     source = clip(5.0)
     plan = request.plan(source, tiny.codec, 80)
     take = made(tiny, source, request)
@@ -275,7 +275,7 @@ def test_beats_lie_in_the_file_wherever_the_span_is(tiny: Model) -> None:
 
 
 def test_a_stretch_moves_the_frames_of_beats_apart(tiny: Model) -> None:
-    prompt, places = PromptConfig(beats=True), Places(tempo=TempoConfig(bpm=120))
+    prompt, places = PromptConfig(beats=True), SpanRequest(tempo=TempoConfig(bpm=120))
     alone = made(tiny, clip(1.0), Vamp(prompt, places))
     take = made(tiny, clip(1.0), Vamp(replace(prompt, stretch=2), places))
     assert torch.equal(take.mask[:, ::2], alone.mask)
@@ -351,7 +351,7 @@ def test_numbers_out_of_range_are_refused(asked: dict[str, float], message: str)
 
 @pytest.mark.parametrize(
     "request_",
-    [Vamp(prefix_s=1.5, suffix_s=0.5), Vamp(prefix_s=9), Vamp(places=Places([(0, 0.5), (1, 1.5)]), suffix_s=0.5)],
+    [Vamp(prefix_s=1.5, suffix_s=0.5), Vamp(prefix_s=9), Vamp(places=SpanRequest([(0, 0.5), (1, 1.5)]), suffix_s=0.5)],
 )
 def test_a_prefix_that_leaves_nothing_is_refused(request_: Vamp) -> None:
     with pytest.raises(InputError, match="less than a frame"):
@@ -379,9 +379,9 @@ def drawn(tiny: Model, source: Waveform, request: Vamp, seed: int = 0) -> np.nda
 def test_the_mask_of_a_prompt_makes_the_same_tokens(
     tiny: Model, tmp_path: Path, spans: list[tuple[float, float]], prompt: PromptConfig, pitch: int
 ) -> None:
-    source, asked = clip(5.0), Vamp(replace(prompt, pitch=pitch), Places(spans))
+    source, asked = clip(5.0), Vamp(replace(prompt, pitch=pitch), SpanRequest(spans))
     mask = drawn(tiny, source, asked, seed=7)
-    again = Vamp(PromptConfig(pitch=pitch), Places(spans), own=own(tmp_path, mask))
+    again = Vamp(PromptConfig(pitch=pitch), SpanRequest(spans), own=own(tmp_path, mask))
     first, second = made(tiny, source, asked, 7), made(tiny, source, again, 7)
     assert torch.equal(first.mask, second.mask)
     assert torch.equal(first.tokens, second.tokens)
@@ -393,7 +393,7 @@ def test_what_a_mask_of_ones_own_keeps_whole_stays_to_the_bit(tiny: Model, tmp_p
     n_frames = 115
     rng = np.random.default_rng(1)
     mask = (rng.random((5, n_frames)) < 0.3) & (rng.random(n_frames) < 0.5)
-    take = made(tiny, source, Vamp(places=Places([(0.3, 1.0), (1.2, 1.7)]), own=own(tmp_path, mask)))
+    take = made(tiny, source, Vamp(places=SpanRequest([(0.3, 1.0), (1.2, 1.7)]), own=own(tmp_path, mask)))
     check_kept(take)
     place = (np.arange(source.n_samples) + 0.5) / rate  # the middle of each sample decides, but where frames meet
     frame = (place * 44100 / HOP).astype(int)
@@ -423,14 +423,14 @@ def test_a_mask_of_ones_own_that_hides_nothing_is_refused(tiny: Model, tmp_path:
     with pytest.raises(InputError, match=r"own\.npy hides nothing$"):
         Vamp(own=own(tmp_path, mask & False)).plan(source, tiny.codec, 80)
     with pytest.raises(InputError, match="hides nothing where"):
-        Vamp(places=Places([(0.5, 0.9)]), own=own(tmp_path, mask)).plan(source, tiny.codec, 80)
+        Vamp(places=SpanRequest([(0.5, 0.9)]), own=own(tmp_path, mask)).plan(source, tiny.codec, 80)
     with pytest.raises(InputError, match="58 frames"):
         Vamp(own=own(tmp_path, mask[1:])).plan(source, tiny.codec, 80)
 
 
 def test_a_mask_of_ones_own_can_stand_in_a_recipe(tmp_path: Path) -> None:
-    asked = Vamp(places=Places([(0.5, 0.9)]), own=own(tmp_path, np.ones(58, bool)))
-    back = from_table("vamp", json.loads(json.dumps(to_table(asked))), "recipe")
+    asked = Vamp(places=SpanRequest([(0.5, 0.9)]), own=own(tmp_path, np.ones(58, bool)))
+    back = task_from_table("vamp", json.loads(json.dumps(to_table(asked))), "recipe")
     assert isinstance(back, Vamp)
     assert back.own == asked.own
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vampcli.api import Model, Take, load
     from vampcli.audio.io import Waveform, read, write
-    from vampcli.config import Counted, PromptConfig, SamplingConfig
+    from vampcli.config import MusicalSpan, PromptConfig, SamplingConfig
 
 __version__ = "0.1.0"
 
-__all__ = ["Counted", "Model", "PromptConfig", "SamplingConfig", "Take", "Waveform", "load", "read", "write"]
+__all__ = ["Model", "MusicalSpan", "PromptConfig", "SamplingConfig", "Take", "Waveform", "load", "read", "write"]
 
 _HOMES = {
-    "Counted": "config",
+    "MusicalSpan": "config",
     "PromptConfig": "config",
     "Model": "api",
     "SamplingConfig": "config",

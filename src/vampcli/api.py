@@ -13,14 +13,14 @@ from vampcli.config import PromptConfig, SamplingConfig, Span
 from vampcli.errors import ModelError, UsageError
 from vampcli.model.devices import pick_batches, pick_device, pick_dtype
 from vampcli.progress import Progress
-from vampcli.tasks.base import Verb
+from vampcli.tasks.base import Task
 from vampcli.tasks.compress import Compress
 from vampcli.tasks.inpaint import Inpaint
 from vampcli.tasks.loop import Loop
 from vampcli.tasks.maker import Audio, Maker
 from vampcli.tasks.outpaint import Outpaint
 from vampcli.tasks.plan import Margin
-from vampcli.tasks.spans import Places
+from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.take import Stereo, Take
 from vampcli.tasks.vamp import Vamp
 
@@ -64,7 +64,7 @@ class Model(Maker):
             UsageError: a span is reversed or shorter than a frame, the margin negative, or `stereo` unknown.
             InputError: a span lies outside the clip, or the clip has more than two channels.
         """
-        return self._list(Inpaint(Places(spans), margin), audio, seed, n_takes, config, stereo, progress)
+        return self._list(Inpaint(SpanRequest(spans), margin), audio, seed, n_takes, config, stereo, progress)
 
     def outpaint(
         self,
@@ -96,7 +96,7 @@ class Model(Maker):
         progress: Progress | None = None,
     ) -> list[Take]:
         """Make a span of a clip, or all of it, a loop without a seam; see `Loop`."""
-        request = Loop(Places([span] if span else []), repeats, variation, seam_s)
+        request = Loop(SpanRequest([span] if span else []), repeats, variation, seam_s)
         return self._list(request, audio, seed, n_takes, config, stereo, progress)
 
     def vamp(
@@ -113,7 +113,7 @@ class Model(Maker):
         progress: Progress | None = None,
     ) -> list[Take]:
         """Vary a clip, or spans of it: what the prompt names is kept, or what `amount` means; see `Vamp`."""
-        request = Vamp(prompt or PromptConfig(), Places(spans), amount=amount)
+        request = Vamp(prompt or PromptConfig(), SpanRequest(spans), amount=amount)
         return self._list(request, audio, seed, n_takes, config, stereo, progress)
 
     def compress(
@@ -133,7 +133,7 @@ class Model(Maker):
 
     def _list(
         self,
-        request: Verb,
+        request: Task,
         audio: Audio,
         seed: int,
         n_takes: int,

@@ -30,7 +30,7 @@ _WANTED = {
 
 
 def read(path: Path, cls: type[T], kind_of: Callable[[type], str] | None = None) -> T:
-    """Read a TOML file into a dataclass, as `built` does.
+    """Read a TOML file into a dataclass, as `from_table` does.
 
     Raises:
         InputError: the file cannot be read.
@@ -42,10 +42,10 @@ def read(path: Path, cls: type[T], kind_of: Callable[[type], str] | None = None)
         raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not TOML: {error}") from error
-    return built(cls, table, str(path), kind_of)
+    return from_table(cls, table, str(path), kind_of)
 
 
-def built(cls: type[T], table: Mapping[str, Any], where: str, kind_of: Callable[[type], str] | None = None) -> T:
+def from_table(cls: type[T], table: Mapping[str, Any], where: str, kind_of: Callable[[type], str] | None = None) -> T:
     """Make a dataclass of a table.
 
     Numbers, text and flags must be of their field's type (a whole number will do for a real one); lists become tuples,
@@ -89,7 +89,7 @@ def _value(annotation: Any, value: Any, where: str, name: str, kind_of: Callable
     if isinstance(value, Mapping) and get_origin(choice) is not dict:
         if len(fitting) > 1:
             choice, value = _of_kind(fitting, value, f"{where} [{name}]", kind_of)
-        return built(choice, value, f"{where} [{name}]", kind_of)
+        return from_table(choice, value, f"{where} [{name}]", kind_of)
     if isinstance(value, list):
         kinds = _elements(choice, len(value))
         return tuple(

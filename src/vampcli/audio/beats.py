@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vampcli.config import Counted, TempoConfig
+from vampcli.config import MusicalSpan, TempoConfig
 from vampcli.errors import InputError
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -48,7 +48,7 @@ class Pulse:
         """Where bars begin, in seconds; those before bar 1, too."""
         return self.beats_s[self.first_downbeat % self.beats_per_bar :: self.beats_per_bar]
 
-    def span_s(self, counted: Counted, duration_s: float) -> tuple[float, float]:
+    def span_s(self, counted: MusicalSpan, duration_s: float) -> tuple[float, float]:
         """Turn bars or beats, counted from the beginning of bar 1, into start and end in seconds.
 
         Beats go on at the last interval until the clip ends; the last of them ends with the clip.

@@ -103,7 +103,7 @@ def _sidecar(path: Path) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundFile:
     """A file that somebody named, or that lies where somebody said to look.
 
     Attributes:
@@ -122,7 +122,7 @@ def expand(inputs: Sequence[str]) -> list[Path]:
     return [found.path for found in find(inputs, recursive=True, suffixes=SOUNDS + MODULES)]
 
 
-def find(inputs: Sequence[str], recursive: bool, suffixes: Sequence[str] = SOUNDS) -> list[Found]:
+def find(inputs: Sequence[str], recursive: bool, suffixes: Sequence[str] = SOUNDS) -> list[FoundFile]:
     """Turn what somebody typed into files, each once, in that order.
 
     Args:
@@ -134,14 +134,14 @@ def find(inputs: Sequence[str], recursive: bool, suffixes: Sequence[str] = SOUND
     Raises:
         InputError: a list cannot be read or names itself, or a folder or a pattern holds no sound.
     """
-    found: dict[Path, Found] = {}
+    found: dict[Path, FoundFile] = {}
     for text in inputs:
         for one in _expanded(text, recursive, suffixes, ()):
             found.setdefault(one.path, one)
     return list(found.values())
 
 
-def _expanded(text: str, recursive: bool, suffixes: Sequence[str], lists: tuple[Path, ...]) -> Iterator[Found]:
+def _expanded(text: str, recursive: bool, suffixes: Sequence[str], lists: tuple[Path, ...]) -> Iterator[FoundFile]:
     if not text:  # a variable of the shell that is not set; it is not the folder one is in
         raise InputError("an input has no name", 'is there something empty in quotes, such as "$SONG"?')
     path = Path(os.path.expanduser(text))
@@ -156,14 +156,14 @@ def _expanded(text: str, recursive: bool, suffixes: Sequence[str], lists: tuple[
         below = sounds_below(path, recursive, suffixes)
         hint = "" if recursive else "; folders in it are searched with --recursive"
         yield from (
-            Found(p, p.parent.relative_to(path), True)
+            FoundFile(p, p.parent.relative_to(path), True)
             for p in _some(below, f"the folder {path} holds no sound files{hint}", suffixes)
         )
     elif not exists and glob.has_magic(text):
         paths = [p for p in map(Path, sorted(glob.glob(str(path), recursive=True))) if _sounds(p, suffixes)]
-        yield from (Found(p, searched=True) for p in _some(paths, f"nothing matches {text}", suffixes))
+        yield from (FoundFile(p, searched=True) for p in _some(paths, f"nothing matches {text}", suffixes))
     else:
-        yield Found(path)
+        yield FoundFile(path)
 
 
 def _lines(path: Path) -> list[str]:

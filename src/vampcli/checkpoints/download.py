@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vampcli.checkpoints import web
-from vampcli.checkpoints.origin import Source
+from vampcli.checkpoints.origin import PublishedModel
 from vampcli.checkpoints.web import Download, Progress
 from vampcli.errors import ModelError
 
@@ -22,7 +22,9 @@ TRIES = 3
 """Newer versions of the library go on by themselves after a cut, older ones when they are called again."""
 
 
-def fetch(source: Source, folder: Path, offline: bool = False, progress: Progress | None = None) -> dict[str, Download]:
+def fetch(
+    source: PublishedModel, folder: Path, offline: bool = False, progress: Progress | None = None
+) -> dict[str, Download]:
     """Fetch the files of a published model; what is here already is not fetched again.
 
     Args:
@@ -45,13 +47,13 @@ def fetch(source: Source, folder: Path, offline: bool = False, progress: Progres
     return {part: _got(source.repo, path, told.get(part), progress is not None) for part, path in source.files.items()}
 
 
-def discard(source: Source, downloads: dict[str, Download]) -> None:
+def discard(source: PublishedModel, downloads: dict[str, Download]) -> None:
     """Remove what was fetched from plain addresses; Hugging Face's cache is everybody's and stays."""
     for download in () if source.repo else downloads.values():
         web.discard(download)
 
 
-def etags(source: Source) -> dict[str, str]:
+def etags(source: PublishedModel) -> dict[str, str]:
     """Ask what the servers call the contents of a model's files now.
 
     Returns:
@@ -72,7 +74,7 @@ def wants_offline() -> bool:
     return bool(constants.HF_HUB_OFFLINE)
 
 
-def _told(source: Source) -> dict[str, HfFileMetadata]:
+def _told(source: PublishedModel) -> dict[str, HfFileMetadata]:
     """What the hub says of each file; nothing if it cannot be reached and all are in the cache."""
     from huggingface_hub import constants
 

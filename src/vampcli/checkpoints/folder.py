@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from vampcli.checkpoints.weights import PARTS, Provenance, built, codec_without_weights, read_config
+from vampcli.checkpoints.weights import PARTS, Provenance, codec_without_weights, from_table, read_config
 from vampcli.codec.kinds import Codec
 from vampcli.errors import ModelError
 from vampcli.model.transformer import VampNetConfig
@@ -45,6 +45,6 @@ def read(folder: Path) -> Outline:
             raise ModelError(f"{folder} has no {part} model", "it needs codec, coarse and fine")
         if not (folder / f"{part}.safetensors").is_file():
             raise ModelError(f"{folder / part}.safetensors is missing", "import or pull the model again")
-    coarse, fine = (built(folder, VampNetConfig, config[part]) for part in ("coarse", "fine"))
-    provenance = built(folder, Provenance, config["provenance"])
+    coarse, fine = (from_table(folder, VampNetConfig, config[part]) for part in ("coarse", "fine"))
+    provenance = from_table(folder, Provenance, config["provenance"])
     return Outline(codec_without_weights(config), coarse, fine, provenance)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from vampcli.checkpoints.convert import dac, vampnet
 from vampcli.checkpoints.convert.atomic_folder import whole
 from vampcli.checkpoints.convert.dac import DAC_PROVENANCE
 from vampcli.checkpoints.convert.vampnet import PAIRS, PARTS, PROVENANCE
-from vampcli.checkpoints.origin import Origin, Source
+from vampcli.checkpoints.origin import Origin, PublishedModel
 from vampcli.checkpoints.web import Download, Progress, sha256
 from vampcli.checkpoints.weights import Provenance
 from vampcli.errors import InputError, ModelError
@@ -27,7 +27,7 @@ _NAMES = "a VampNet is codec.pth, coarse.pth and c2f.pth, or their folder; a DAC
 
 
 def pull(
-    source: Source, dtype: str, offline: bool = False, update: bool = False, progress: Progress | None = None
+    source: PublishedModel, dtype: str, offline: bool = False, update: bool = False, progress: Progress | None = None
 ) -> Path:
     """Fetch a published model and make it one of the user's.
 
@@ -65,7 +65,7 @@ def pull(
     return folder
 
 
-def news(source: Source, origin: Origin) -> list[str]:
+def news(source: PublishedModel, origin: Origin) -> list[str]:
     """Name the published files that are others now than when they were pulled.
 
     Raises:
@@ -224,7 +224,7 @@ def _on_disk(path: Path) -> dict[str, str | int]:
         raise InputError(f"cannot read {path}: {error.strerror}", "is it readable?") from error
 
 
-def _refuse_changed(source: Source, before: Origin, fetched: Mapping[str, Mapping[str, str | int]]) -> None:
+def _refuse_changed(source: PublishedModel, before: Origin, fetched: Mapping[str, Mapping[str, str | int]]) -> None:
     for path, now in fetched.items():
         first = before.downloads.get(path, now)
         if first["sha256"] != now["sha256"]:

@@ -11,8 +11,8 @@ from typing import Any
 
 from vampcli.checkpoints import adapter_file, registry
 from vampcli.checkpoints import origin as origins
-from vampcli.checkpoints.origin import Source
-from vampcli.checkpoints.registry import Found
+from vampcli.checkpoints.origin import PublishedModel
+from vampcli.checkpoints.registry import ModelPaths
 from vampcli.checkpoints.weights import CONFIG, PARTS, read_config, stored_hash
 from vampcli.errors import ModelError
 
@@ -86,7 +86,7 @@ def of_adapter(folder: Path) -> Entry:
     return Entry(name, "adapter", str(folder), size, None, None, n_parameters, facts.licence, credit)
 
 
-def of_source(source: Source) -> Entry:
+def of_source(source: PublishedModel) -> Entry:
     """Sum a published model up that is not here."""
     return Entry(
         source.name,
@@ -135,7 +135,7 @@ def facts(name: str) -> dict[str, Any]:
     return told | ({"origin": asdict(origin)} if origin else {})
 
 
-def _details(found: Found) -> dict[str, Any]:
+def _details(found: ModelPaths) -> dict[str, Any]:
     config = read_config(found.folder)
     codec, training = config["codec"], config["provenance"].get("training", "")
     try:

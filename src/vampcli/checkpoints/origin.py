@@ -27,7 +27,7 @@ _TERMS = {
 
 
 @dataclass(frozen=True)
-class Source:
+class PublishedModel:
     """A published model.
 
     Attributes:
@@ -63,15 +63,17 @@ class Source:
         return f"{self.licence}: {_TERMS[self.licence]}"
 
 
-def _vampnet(name: str, folder: str, credit: str) -> Source:
+def _vampnet(name: str, folder: str, credit: str) -> PublishedModel:
     files = {"codec": "codec.pth", "coarse": f"{folder}coarse.pth", "c2f": f"{folder}c2f.pth"}
     sizes = {"n_bytes": 3_030_000_000, "sample_rate": 44100, "n_codebooks": 14, "n_parameters": 758_670_000}
-    return Source(name, files, "hugggof/vampnet", "CC-BY-NC-SA-4.0", credit, **sizes)
+    return PublishedModel(name, files, "hugggof/vampnet", "CC-BY-NC-SA-4.0", credit, **sizes)
 
 
-def _dac(name: str, file: str, *sizes: int) -> Source:
+def _dac(name: str, file: str, *sizes: int) -> PublishedModel:
     address = f"https://github.com/descriptinc/descript-audio-codec/releases/download/{file}"
-    return Source(name, {"codec": address}, "", "MIT", "Kumar et al., Improved RVQGAN (arXiv 2306.06546)", *sizes)
+    return PublishedModel(
+        name, {"codec": address}, "", "MIT", "Kumar et al., Improved RVQGAN (arXiv 2306.06546)", *sizes
+    )
 
 
 VAMPNET = _vampnet("vampnet", "", "Garcia et al., VampNet (arXiv 2307.04686)")
@@ -83,16 +85,16 @@ CODECS = (
 )
 
 
-def known() -> list[Source]:
+def known() -> list[PublishedModel]:
     """Every published model that has a known name."""
     return [VAMPNET, *(_fine_tune(name) for name in FINE_TUNES), *CODECS]
 
 
-def _fine_tune(name: str) -> Source:
+def _fine_tune(name: str) -> PublishedModel:
     return _vampnet(f"{VAMPNET.name}/{name}", f"loras/{name}/", f"{VAMPNET.credit}, fine-tuned: {name}")
 
 
-def named(name: str) -> Source | None:
+def named(name: str) -> PublishedModel | None:
     """The published model of that name, if there can be one: any `vampnet/NAME` may be."""
     base, _, fine_tune = name.partition("/")
     if base == VAMPNET.name and re.fullmatch(NAME, fine_tune):

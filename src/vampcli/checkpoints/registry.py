@@ -20,7 +20,7 @@ _SLASH = "--"
 
 
 @dataclass(frozen=True)
-class Found:
+class ModelPaths:
     """A model folder, and the folder of the adapter to use with it."""
 
     folder: Path
@@ -78,7 +78,7 @@ def find(name_or_folder: str | Path) -> Path:
     return locate(name_or_folder).folder
 
 
-def locate(name_or_folder: str | Path) -> Found:
+def locate(name_or_folder: str | Path) -> ModelPaths:
     """Find a model, with or without an adapter.
 
     Args:
@@ -90,10 +90,10 @@ def locate(name_or_folder: str | Path) -> Found:
     """
     text, folder = str(name_or_folder), Path(name_or_folder)
     if (folder / CONFIG).is_file():
-        return Found(folder)
+        return ModelPaths(folder)
     models = installed()
     if text in models:
-        return Found(models[text])
+        return ModelPaths(models[text])
     if (folder / adapter_file.FILE).is_file():
         return _fitting(adapter_file.read(folder).base, folder)
     base, plus, adapter = text.rpartition("+")
@@ -118,7 +118,7 @@ def _adapter(name: str) -> Path:
     raise ModelError(f"no adapter named {name!r}", hint)
 
 
-def _fitting(base: str, adapter: Path) -> Found:
+def _fitting(base: str, adapter: Path) -> ModelPaths:
     """The base and its adapter, if both know the same tokens."""
     found, facts = locate(base), adapter_file.read(adapter)
     if found.adapter is not None:
@@ -132,10 +132,10 @@ def _fitting(base: str, adapter: Path) -> Found:
         )
     if weights_hash(folder) != facts.base_hash:
         log.warning("the adapter %s was learned on another version of %s: it may fit badly", adapter.name, base)
-    return Found(folder, adapter)
+    return ModelPaths(folder, adapter)
 
 
-def model_hash(found: Found) -> str:
+def model_hash(found: ModelPaths) -> str:
     """SHA-256 over the files of a model and of its adapter, names and contents: the same only for the same model.
 
     Raises:

@@ -73,7 +73,7 @@ def load_parts(folder: Path, device: torch.device, dtype: torch.dtype, adapter: 
     pairs: dict[str, lora.Pairs] = adapter_file.load(adapter) if adapter else {}
     codec = codec_without_weights(config)
     coarse, fine = (
-        built(folder, _without_weights, config[part]) if part in config else None for part in ("coarse", "fine")
+        from_table(folder, _without_weights, config[part]) if part in config else None for part in ("coarse", "fine")
     )
     codec_hash = _load_into(codec, folder / "codec.safetensors", device, torch.float32)
     for name, model in (("coarse", coarse), ("fine", fine)):
@@ -88,7 +88,7 @@ def load_parts(folder: Path, device: torch.device, dtype: torch.dtype, adapter: 
     for module in (codec, coarse, fine):
         if module is not None:
             module.eval().requires_grad_(False)
-    provenance = built(folder, Provenance, config["provenance"])
+    provenance = from_table(folder, Provenance, config["provenance"])
     if adapter:
         provenance = replace(provenance, name=f"{provenance.name}+{adapter_file.read(adapter).name}")
     return Parts(codec, coarse, fine, provenance, config.get(_TEMPERATURE, 1.0))  # type: ignore[arg-type]
@@ -121,7 +121,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def built(folder: Path, make: Callable[..., T], table: dict[str, Any]) -> T:
+def from_table(folder: Path, make: Callable[..., T], table: dict[str, Any]) -> T:
     """Make something from a table of `config.json`; what does not fit is the file's fault."""
     try:
         return make(**table)
@@ -155,7 +155,7 @@ def _load_into(
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in wanted}
         _require(path, "has a wrong shape for", [n for n, shape in shapes.items() if shape != tuple(wanted[n])])
         tensors = {  # first to the device: what is stored is half as long, and casts are quicker there
-            n: lora.merged(file.get_tensor(n), bent.get(n)).to(device).to(_precision(n, dtype)) for n in wanted
+            n: lora.add_pair(file.get_tensor(n), bent.get(n)).to(device).to(_precision(n, dtype)) for n in wanted
         }
         metadata = file.metadata() or {}
     if _CODEC_HASH not in metadata:

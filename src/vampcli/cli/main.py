@@ -46,8 +46,8 @@ def root(
     """Re-make parts of a recording with masked acoustic token models."""
 
 
-VERBS = (inpaint, outpaint, loop, vamp, compress)
-for verb in VERBS:
+TASKS = (inpaint, outpaint, loop, vamp, compress)
+for verb in TASKS:
     app.command()(command(verb, run))
     mask.app.command(help=mask.help_of(verb.__name__))(command(verb, mask.show, mask.ONLY_TYPED))
 app.command()(replay)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from vampcli.config import Counted, Span
+from vampcli.config import MusicalSpan, Span
 from vampcli.errors import UsageError
 
 _TIME = r"(?:(\d+):)?(?:(\d+):)?(\d+(?:\.\d*)?|\.\d+)s?"
@@ -38,7 +38,7 @@ def parse_span(text: str) -> Span:
     counted = re.fullmatch(r"(bars|beats):(\d+)(?:-(\d+))?", text.strip())
     if counted is not None:
         unit, first, last = counted.groups()
-        return Counted("bars" if unit == "bars" else "beats", int(first), int(last or first))
+        return MusicalSpan("bars" if unit == "bars" else "beats", int(first), int(last or first))
     parts = text.split("-")
     if len(parts) != 2 or text.lstrip().startswith(("bar", "beat")):
         raise UsageError(f"not a span: {text!r}", "write start-end, such as 4-6, 1:02.5-1:04 or bars:5-8")

@@ -10,7 +10,7 @@ from vampcli.tokens.grid import TokenGrid
 
 
 class QuantizedCodec(nn.Module):
-    """Mono audio <-> tokens, given `listen` and `render`: the networks before and after the quantiser."""
+    """Mono audio <-> tokens, given `analyze` and `synthesize`: the networks before and after the quantiser."""
 
     grid: TokenGrid
     quantizer: ResidualVectorQuantizer
@@ -20,11 +20,11 @@ class QuantizedCodec(nn.Module):
         """All rows: float32 (n_codebooks, codebook_size, codebook_dim)."""
         return self.quantizer.codebooks
 
-    def listen(self, samples: Tensor) -> Tensor:
+    def analyze(self, samples: Tensor) -> Tensor:
         """Audio -> latents: float32 (batch, n_frames * hop_length) -> (batch, latent_dim, n_frames)."""
         raise NotImplementedError
 
-    def render(self, latents: Tensor, codes: Tensor) -> Tensor:
+    def synthesize(self, latents: Tensor, codes: Tensor) -> Tensor:
         """Latents and the codes that they come from -> audio: float32 (batch, n_frames * hop_length)."""
         raise NotImplementedError
 
@@ -38,8 +38,8 @@ class QuantizedCodec(nn.Module):
             int64 (n_codebooks, n_frames).
         """
         padded = F.pad(samples, (0, -len(samples) % self.grid.hop_length))
-        return self.quantizer.encode(self.listen(padded[None]))[0]
+        return self.quantizer.encode(self.analyze(padded[None]))[0]
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes -> mono audio: int64 (n_codebooks or fewer, n_frames) -> float32 (n_frames * hop_length,)."""
-        return self.render(self.quantizer.decode(codes[None]), codes[None])[0]
+        return self.synthesize(self.quantizer.decode(codes[None]), codes[None])[0]

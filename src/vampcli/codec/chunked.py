@@ -40,7 +40,7 @@ def encode_ranges(codec: Codec, n_samples: int, read: Read, frames: range | None
     Returns:
         int64 (n_channels, n_codebooks, n_frames).
     """
-    hop, around = codec.grid.hop_length, codec.context_frames
+    hop, around = codec.grid.hop_length, codec.halo_frames
     frames = frames or range(codec.grid.n_frames(n_samples))
     parts = []
     for start in frames[::_FRAMES_AT_ONCE]:
@@ -61,7 +61,7 @@ def decode_long(codec: Codec, codes: Tensor) -> Tensor:
     Returns:
         float32 (n_frames * hop_length,).
     """
-    hop, around = codec.grid.hop_length, codec.context_frames
+    hop, around = codec.grid.hop_length, codec.halo_frames
     parts = []
     for start in range(0, codes.shape[1], _FRAMES_AT_ONCE):
         first = max(0, start - around)

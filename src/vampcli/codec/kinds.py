@@ -30,7 +30,7 @@ class Codec(Protocol):
         """How many frames away audio can still change a frame's codes."""
 
     @property
-    def context_frames(self) -> int:
+    def halo_frames(self) -> int:
         """With that many frames around a range, its codes or audio equal the whole clip's within 1e-4."""
 
     def encode(self, samples: Tensor) -> Tensor:

@@ -149,7 +149,7 @@ class LacCodec(QuantizedCodec):
         return encoder_reach(self.config.encoder_rates)
 
     @property
-    def context_frames(self) -> int:
+    def halo_frames(self) -> int:
         """How many frames around a range determine it, for encoding and for decoding."""
         kernel, hop = max(_KERNELS_DECODER), self.config.hop_length
         reach, stride = 3 * hop, hop
@@ -159,12 +159,12 @@ class LacCodec(QuantizedCodec):
             reach += stride * (kernel // 2) * sum(d + 1 for d in _DILATIONS_DECODER)
         return max(self.encoder_reach, math.ceil((reach + 3) / hop))
 
-    def listen(self, samples: Tensor) -> Tensor:
+    def analyze(self, samples: Tensor) -> Tensor:
         """Audio -> latents: float32 (batch, n_frames * hop_length) -> (batch, latent_dim, n_frames)."""
         latents: Tensor = self.encoder(samples[:, None])
         return latents.float()
 
-    def render(self, latents: Tensor, codes: Tensor) -> Tensor:
+    def synthesize(self, latents: Tensor, codes: Tensor) -> Tensor:
         """Latents -> audio: float32 (batch, n_frames * hop_length); `codes` would tell nothing more."""
         samples: Tensor = self.decoder(latents)
         return samples[:, 0]

@@ -162,7 +162,7 @@ class MagnitudeCodec(QuantizedCodec):
     nearly determine them. So no token speaks of phase: decoding starts from noise that belongs to the codes
     and makes the spectrum consistent by a few Griffin-Lim steps. The way to the codes is a rotation to main
     axes and a search for nearest rows, both found in closed form from data; only the decoder learns by steps.
-    Nothing in it runs over all time: `context_frames` of audio or tokens around a range determine its result.
+    Nothing in it runs over all time: `halo_frames` of audio or tokens around a range determine its result.
 
     Source: phases after Perraudin et al., "A fast Griffin-Lim algorithm" (WASPAA 2013), the decoder's network
     after Vocos (arXiv 2306.00814), the stack of quantisers after DAC (arXiv 2306.06546).
@@ -184,7 +184,7 @@ class MagnitudeCodec(QuantizedCodec):
         return -(-self._overhang // self.config.hop_length)
 
     @property
-    def context_frames(self) -> int:
+    def halo_frames(self) -> int:
         """How many frames around a range determine it, for encoding and for decoding."""
         c = self.config
         n_overlapping = c.n_fft // c.stft_hop - 1
@@ -257,13 +257,13 @@ class MagnitudeCodec(QuantizedCodec):
                 previous = consistent
         return self.waveform(magnitude * direction)
 
-    def listen(self, samples: Tensor) -> Tensor:
+    def analyze(self, samples: Tensor) -> Tensor:
         """Audio -> latents: float32 (batch, n_frames * hop_length) -> (batch, latent_dim, n_frames)."""
         with torch.autocast(samples.device.type, enabled=False):  # else training would know other codes than use
             latents: Tensor = self.encoder(self.bands(self.log_magnitude(samples)))
             return latents
 
-    def render(self, latents: Tensor, codes: Tensor) -> Tensor:
+    def synthesize(self, latents: Tensor, codes: Tensor) -> Tensor:
         """Latents and the codes that they come from -> audio: float32 (batch, n_frames * hop_length)."""
         return self.sound(self.decoder(latents), codes)
 

@@ -13,10 +13,10 @@ from typing import Any
 from vampcli.config import SamplingConfig
 from vampcli.errors import UsageError
 from vampcli.evaluate.measures import FIGURES
-from vampcli.schema import built, read
-from vampcli.tasks.base import Verb
+from vampcli.schema import from_table, read
+from vampcli.tasks.base import Task
 from vampcli.tasks.inpaint import Inpaint
-from vampcli.tasks.registry import VERBS
+from vampcli.tasks.registry import TASKS
 
 CODEC = "codec"
 """The command that makes nothing: encoded, and decoded."""
@@ -74,15 +74,15 @@ class Condition:
         return f"{self.name}: {chosen}" if chosen else self.name
 
     @property
-    def verb(self) -> Verb | Decoded:
+    def verb(self) -> Task | Decoded:
         """The request."""
-        kind: type[Verb | Decoded] = Decoded if self.command == CODEC else VERBS[self.command]
-        return built(kind, self.request, f"{self.label} [request]")
+        kind: type[Task | Decoded] = Decoded if self.command == CODEC else TASKS[self.command]
+        return from_table(kind, self.request, f"{self.label} [request]")
 
     @property
     def config(self) -> SamplingConfig:
         """How tokens are drawn."""
-        return built(SamplingConfig, self.sampling, f"{self.label} [sampling]")
+        return from_table(SamplingConfig, self.sampling, f"{self.label} [sampling]")
 
     def choices(self) -> Iterator[Condition]:
         """One condition for each choice of what is swept.
@@ -171,8 +171,8 @@ def read_experiment(path: Path, changes: Mapping[str, Any] | None = None) -> Exp
     conditions = tuple(choice for condition in shared for choice in condition.choices())
     seen: set[str] = set()
     for condition in conditions:
-        if condition.command not in (*VERBS, CODEC):
-            raise UsageError(f"{path}: there is no command {condition.command!r}", f"known: {', '.join(VERBS)}, codec")
+        if condition.command not in (*TASKS, CODEC):
+            raise UsageError(f"{path}: there is no command {condition.command!r}", f"known: {', '.join(TASKS)}, codec")
         condition.verb, condition.config  # noqa: B018 (both may refuse)
         if condition.silenced and condition.command != Inpaint.command:
             raise UsageError(f"{path}: {condition.label} is silenced", "only spans of inpaint can be")

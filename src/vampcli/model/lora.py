@@ -23,7 +23,7 @@ Pairs = dict[str, tuple[Tensor, Tensor]]
 """By the projection's name, such as `layers.0.query`: float32 a (rank, n_inputs) and b (n_outputs, rank)."""
 
 
-class Bent(nn.Module):
+class LoRALinear(nn.Module):
     """A frozen projection and its pair, kept apart, so that the large matrix needs no gradient.
 
     Source: Hu et al., "LoRA" (arXiv 2106.09685), section 4.1, with alpha = 1 like the published models.
@@ -54,7 +54,7 @@ def add(model: VampNet, rank: int, generator: torch.Generator) -> None:
         bound = 1 / math.sqrt(projection.in_features)
         a = torch.empty(rank, projection.in_features).uniform_(-bound, bound, generator=generator)
         b = torch.zeros(projection.out_features, rank, device=like.device)
-        setattr(model.layers[layer], target, Bent(projection, a.to(like.device), b))
+        setattr(model.layers[layer], target, LoRALinear(projection, a.to(like.device), b))
 
 
 def remove(model: VampNet) -> Pairs:
@@ -65,7 +65,7 @@ def remove(model: VampNet) -> Pairs:
     """
     pairs = {}
     for layer, target, projection in list(_places(model)):
-        if isinstance(projection, Bent):
+        if isinstance(projection, LoRALinear):
             a, b = (half.detach().to("cpu", torch.float32, copy=True) for half in (projection.a, projection.b))
             pairs[f"layers.{layer}.{target}"] = a, b
             setattr(model.layers[layer], target, projection.base)
@@ -78,7 +78,7 @@ def _places(model: VampNet) -> Iterator[tuple[int, str, nn.Module]]:
             yield i, target, getattr(layer, target)
 
 
-def merged(weight: Tensor, pair: tuple[Tensor, Tensor] | None) -> Tensor:
+def add_pair(weight: Tensor, pair: tuple[Tensor, Tensor] | None) -> Tensor:
     """Add a pair to a weight, in float32; a missing pair counts as zero.
 
     Args:

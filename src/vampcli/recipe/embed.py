@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vampcli.audio.formats import TOKENS
 from vampcli.errors import InputError
 from vampcli.files import replacing
-from vampcli.recipe.recipe import Recipe, Source, audio_hash, from_text, to_text
+from vampcli.recipe.recipe import InputSource, Recipe, audio_hash, from_text, to_text
 
 if TYPE_CHECKING:
     from vampcli.audio.io import Waveform
@@ -58,7 +58,7 @@ def recipe_of(path: Path, name: str = "") -> Recipe | None:
     return _from_json(beside(path), named) if own is None and os.path.isfile(beside(path)) else own
 
 
-def source_of(clip: Waveform, path: Path, name: str = "") -> Source:
+def source_of(clip: Waveform, path: Path, name: str = "") -> InputSource:
     """What a recipe says of its input.
 
     Args:
@@ -69,7 +69,7 @@ def source_of(clip: Waveform, path: Path, name: str = "") -> Source:
     Raises:
         InputError: the file has a recipe itself, which is damaged or was changed by hand.
     """
-    return Source(name or str(path), audio_hash(clip), recipe_of(path, name))
+    return InputSource(name or str(path), audio_hash(clip), recipe_of(path, name))
 
 
 def _from_json(path: Path, name: str) -> Recipe:

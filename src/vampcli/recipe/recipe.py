@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vampcli.config import SamplingConfig, Stereo
 from vampcli.errors import InputError, UsageError
-from vampcli.schema import built
+from vampcli.schema import from_table
 
 if TYPE_CHECKING:
     from vampcli.audio.io import Waveform
@@ -36,7 +36,7 @@ Ranges = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
-class Source:
+class InputSource:
     """The input of a take.
 
     Attributes:
@@ -104,7 +104,7 @@ class Recipe:
     sampling: SamplingConfig
     stereo: Stereo
     seed: int
-    source: Source
+    source: InputSource
     made_by: MadeBy
     n_samples: int
     synthetic: Ranges
@@ -154,7 +154,7 @@ def _without_oldest(recipe: Recipe, n_earlier: int) -> Recipe:
     return replace(recipe, source=replace(recipe.source, recipe=kept))
 
 
-def from_table(table: Any, where: str) -> Recipe:
+def recipe_from_table(table: Any, where: str) -> Recipe:
     """Read a recipe from a table; what is wrong with it is named.
 
     Raises:
@@ -163,7 +163,7 @@ def from_table(table: Any, where: str) -> Recipe:
     if not isinstance(table, dict) or table.get("format") != FORMAT:
         raise InputError(f"{where} is of another format than {FORMAT}", "update vamp")
     try:
-        return built(Recipe, table, where)
+        return from_table(Recipe, table, where)
     except UsageError as error:
         raise InputError(error.message, error.hint) from error
 
@@ -196,7 +196,7 @@ def from_text(text: str, where: str) -> Recipe | None:
         raise InputError(f"{where} is damaged: {error}", _CURE) from error
     if not isinstance(found, dict) or not isinstance(table := found.get(_MARK), dict):
         raise InputError(f"{where} is damaged: it holds no table", _CURE)
-    recipe = from_table(table, where)
+    recipe = recipe_from_table(table, where)
     if found.get(_SEAL) != _seal(table):
         raise InputError(
             f"{where} was changed by hand: its checksum does not fit",

@@ -24,7 +24,7 @@ from vampcli.audio.formats import BITS
 from vampcli.errors import InputError, UsageError
 from vampcli.files import replacing
 from vampcli.recipe.recipe import Recipe, to_table
-from vampcli.schema import built
+from vampcli.schema import from_table
 from vampcli.tokens import masks
 from vampcli.tokens.bitrate import bits_per_token
 
@@ -214,7 +214,7 @@ def _described(facts: dict[str, Any]) -> TokenFile:
     if len(shape) != 3 or any(type(n) is not int or n < 1 for n in shape) or math.prod(shape) > MOST_TOKENS:
         raise ValueError(f"tokens of shape {shape}")
     tokens = torch.zeros((), dtype=torch.int64).expand(shape)
-    return built(TokenFile, {"tokens": tokens, **facts}, "its facts")
+    return from_table(TokenFile, {"tokens": tokens, **facts}, "its facts")
 
 
 def pack(tokens: npt.NDArray[np.int64], n_bits: int) -> npt.NDArray[np.uint8]:

@@ -24,10 +24,10 @@ from torch import Tensor
 
 from vampcli.sampling.windows import regions
 
-Order = Callable[[Tensor, Tensor], Tensor]
+UnmaskOrder = Callable[[Tensor, Tensor], Tensor]
 """Frames and codebooks of tokens, int64 (n_tokens,) each, to keys by which they stand in line: int64 (n_tokens,)."""
 
-ORDERS: dict[str, Order] = {
+ORDERS: dict[str, UnmaskOrder] = {
     "confidence": lambda frames, levels: torch.zeros_like(frames),
     "halton": lambda frames, levels: (_bits_reversed(frames ^ levels) << 16) + levels,
 }
@@ -81,7 +81,7 @@ class Hidden:
         return Hidden(*(part[which] for part in vars(self).values()))
 
 
-def hidden_tokens(mask: Tensor, context: int, order: Order) -> tuple[Hidden, list[int]]:
+def hidden_tokens(mask: Tensor, context: int, order: UnmaskOrder) -> tuple[Hidden, list[int]]:
     """List what is to be made, and count the tokens of each region (see `vampcli.sampling.windows.regions`).
 
     Args:

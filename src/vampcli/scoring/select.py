@@ -10,7 +10,7 @@ import numpy as np
 
 from vampcli.audio.io import Waveform
 from vampcli.scoring.scores import Scores, best
-from vampcli.tasks.plan import merged
+from vampcli.tasks.plan import merge_ranges
 from vampcli.tasks.take import Take
 
 
@@ -72,7 +72,7 @@ def turned(take: Take) -> Take:
         for s, e in take.spans
         for a, b in ((0, turn), (turn, n))
     ]
-    spans = merged((s + place, e + place) for s, e, place in halves if s < e)
+    spans = merge_ranges((s + place, e + place) for s, e, place in halves if s < e)
 
     def roll(sound: Waveform) -> Waveform:
         return replace(sound, samples=np.roll(sound.samples, -turn, axis=1))

@@ -11,10 +11,10 @@ from vampcli.model.transformer import VampNetConfig
 from vampcli.recipe.recipe import Ranges
 from vampcli.tasks.plan import Pass, Plan
 from vampcli.tasks.regenerate import Networks
-from vampcli.tasks.take import Order, Take
+from vampcli.tasks.take import Take, TakeOptions
 
 
-class Verb(Protocol):
+class Task(Protocol):
     """A request, such as `Inpaint`: a frozen dataclass of what is asked for."""
 
     command: ClassVar[str]
@@ -35,7 +35,7 @@ class Verb(Protocol):
             InputError: it does not fit the clip.
         """
 
-    def moved(self, ranges: Ranges, clip: Waveform, codec: Codec) -> Ranges:
+    def map_ranges(self, ranges: Ranges, clip: Waveform, codec: Codec) -> Ranges:
         """Where sample ranges of the clip lie in a take, as far as they are in it; beside what is made."""
 
     def passes(self, clip: Waveform, plan: Plan, codec: Codec, coarse: VampNetConfig, seed: int) -> list[Pass]:
@@ -57,7 +57,7 @@ class Verb(Protocol):
         networks: Networks,
         clip: Waveform,
         plan: Plan,
-        order: Order,
+        order: TakeOptions,
     ) -> Iterator[Take]:
         """Make the takes one by one, each as soon as it can be.
 

@@ -16,8 +16,8 @@ from vampcli.model.transformer import VampNetConfig
 from vampcli.recipe.recipe import Ranges, Recipe
 from vampcli.recipe.token_file import TokenFile
 from vampcli.tasks.plan import Pass, Plan, check_channels, plan_ranges
-from vampcli.tasks.regenerate import Networks, Scene, listen, remade
-from vampcli.tasks.take import Order, Take
+from vampcli.tasks.regenerate import EncodedContext, Networks, encode_context, remade
+from vampcli.tasks.take import Take, TakeOptions
 from vampcli.tokens import bitrate, masks
 from vampcli.tokens.grid import TokenGrid
 
@@ -48,8 +48,8 @@ class Compress:
         check_channels(clip)
         return plan_ranges(clip, [(0, clip.n_samples)], codec, context, margin=0)
 
-    def moved(self, ranges: Ranges, clip: Waveform, codec: Codec) -> Ranges:
-        """See `Verb.moved`."""
+    def map_ranges(self, ranges: Ranges, clip: Waveform, codec: Codec) -> Ranges:
+        """See `Verb.map_ranges`."""
         return ranges
 
     def passes(self, clip: Waveform, plan: Plan, codec: Codec, coarse: VampNetConfig, seed: int) -> list[Pass]:
@@ -61,18 +61,18 @@ class Compress:
         networks: Networks,
         clip: Waveform,
         plan: Plan,
-        order: Order,
+        order: TakeOptions,
     ) -> Iterator[Take]:
         """See `Verb.takes`."""
         mask = self.mask(networks.grid.n_codebooks, plan.n_frames)
-        scene = listen(networks, clip, plan, order.stereo)
+        scene = encode_context(networks, clip, plan, order.stereo)
         return map(lambda take: replace(take, base=clip), expanded(networks, scene, mask, order))
 
     def mask(self, n_codebooks: int, n_frames: int) -> Tensor:
         """What is not kept: bool (n_codebooks, n_frames), True = generate."""
         return masks.keep_sparse(n_codebooks, n_frames, self.n_kept_codebooks, self.period)
 
-    def token_file(self, scene: Scene, grid: TokenGrid, recipe: Recipe) -> TokenFile:
+    def token_file(self, scene: EncodedContext, grid: TokenGrid, recipe: Recipe) -> TokenFile:
         """What is kept of a scene, with all it takes to make the rest."""
         canvas = scene.canvas
         return TokenFile(
@@ -100,7 +100,7 @@ def silent(n_channels: int, n_samples: int, sample_rate: int, subtype: str) -> W
     return Waveform(np.broadcast_to(np.zeros((), np.float32), (n_channels, n_samples)), sample_rate, subtype)
 
 
-def expanded(networks: Networks, scene: Scene, mask: Tensor, order: Order) -> Iterator[Take]:
+def expanded(networks: Networks, scene: EncodedContext, mask: Tensor, order: TakeOptions) -> Iterator[Take]:
     """Make what is missing of a whole recording; one model channel makes all channels alike.
 
     Args:

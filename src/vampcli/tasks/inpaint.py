@@ -11,9 +11,9 @@ from vampcli.codec.kinds import Codec
 from vampcli.model.transformer import VampNetConfig
 from vampcli.recipe.recipe import Ranges
 from vampcli.tasks.plan import Margin, Pass, Plan, plan_spans
-from vampcli.tasks.regenerate import Networks, around, listen, remade
-from vampcli.tasks.spans import Places, context_frames
-from vampcli.tasks.take import Order, Take
+from vampcli.tasks.regenerate import Networks, around, encode_context, remade
+from vampcli.tasks.spans import SpanRequest, context_frames
+from vampcli.tasks.take import Take, TakeOptions
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Inpaint:
         context_s: how much the models see on each side, at most; by default what their windows hold beside the span.
     """
 
-    places: Places
+    places: SpanRequest
     margin: Margin = 1
     context_s: float | None = None
     command: ClassVar[str] = "inpaint"
@@ -36,8 +36,8 @@ class Inpaint:
         seen = context_frames(self.context_s, codec.grid, context)
         return plan_spans(clip, self.places.seconds(clip), codec, seen, self.margin)
 
-    def moved(self, ranges: Ranges, clip: Waveform, codec: Codec) -> Ranges:
-        """See `Verb.moved`."""
+    def map_ranges(self, ranges: Ranges, clip: Waveform, codec: Codec) -> Ranges:
+        """See `Verb.map_ranges`."""
         return ranges
 
     def passes(self, clip: Waveform, plan: Plan, codec: Codec, coarse: VampNetConfig, seed: int) -> list[Pass]:
@@ -49,7 +49,7 @@ class Inpaint:
         networks: Networks,
         clip: Waveform,
         plan: Plan,
-        order: Order,
+        order: TakeOptions,
     ) -> Iterator[Take]:
         """See `Verb.takes`."""
         return pasted(networks, clip, plan, order)
@@ -59,9 +59,9 @@ def pasted(
     networks: Networks,
     canvas: Waveform,
     plan: Plan,
-    order: Order,
+    order: TakeOptions,
 ) -> Iterator[Take]:
     """Takes in which the spans of a plan are made anew, from what is around them alone."""
-    scene = listen(networks, canvas, plan, order.stereo, unheard=plan.spans)
+    scene = encode_context(networks, canvas, plan, order.stereo, unheard=plan.spans)
     mask = plan.mask(networks.grid.n_codebooks)
     return remade(networks, scene, mask, around(scene), order)

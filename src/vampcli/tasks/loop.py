@@ -17,8 +17,8 @@ from vampcli.recipe.recipe import Ranges
 from vampcli.tasks.inpaint import pasted
 from vampcli.tasks.plan import Margin, Pass, Plan, check_channels, plan_ranges, sample_range
 from vampcli.tasks.regenerate import Networks
-from vampcli.tasks.spans import Places
-from vampcli.tasks.take import Order, Take
+from vampcli.tasks.spans import SpanRequest
+from vampcli.tasks.take import Take, TakeOptions
 from vampcli.tasks.vamp import Vamp
 
 
@@ -34,7 +34,7 @@ class Loop:
         margin: frames hidden around a seam.
     """
 
-    places: Places = field(default_factory=Places)
+    places: SpanRequest = field(default_factory=SpanRequest)
     repeats: int = 1
     variation: float = 0.0
     seam_s: float = 0.3
@@ -71,8 +71,8 @@ class Loop:
         canvas = _silent(clip, total)
         return plan_ranges(canvas, [(0, half), *seams, *varied, (total - half, total)], codec, context, self.margin)
 
-    def moved(self, ranges: Ranges, clip: Waveform, codec: Codec) -> Ranges:
-        """See `Verb.moved`."""
+    def map_ranges(self, ranges: Ranges, clip: Waveform, codec: Codec) -> Ranges:
+        """See `Verb.map_ranges`."""
         first, last = self._cut(clip, codec)
         inside = [(max(start, first) - first, min(end, last) - first) for start, end in ranges]
         copies = range(0, (last - first) * self.repeats, last - first)
@@ -96,7 +96,7 @@ class Loop:
         networks: Networks,
         clip: Waveform,
         plan: Plan,
-        order: Order,
+        order: TakeOptions,
     ) -> Iterator[Take]:
         """See `Verb.takes`."""
         start, end = self._cut(clip, networks.codec)
@@ -116,7 +116,7 @@ class Loop:
         networks: Networks,
         linear: Waveform,
         n: int,
-        order: Order,
+        order: TakeOptions,
     ) -> Iterator[Take]:
         """Vary all copies but the first, of `n` samples each, and then make the junctions."""
         context = networks.coarse.config.context_frames
@@ -132,7 +132,7 @@ class Loop:
         networks: Networks,
         linear: Waveform,
         n: int,
-        order: Order,
+        order: TakeOptions,
     ) -> Iterator[Take]:
         """Make every junction of copies of `n` samples anew, and that of the end with the beginning.
 

@@ -19,7 +19,7 @@ from vampcli.audio.io import Waveform, read
 from vampcli.audio.loudness import level_gain
 from vampcli.audio.resample import resample
 from vampcli.checkpoints import registry
-from vampcli.checkpoints.registry import Found
+from vampcli.checkpoints.registry import ModelPaths
 from vampcli.checkpoints.weights import Provenance
 from vampcli.codec.chunked import decode_long, encode_long
 from vampcli.config import SamplingConfig
@@ -28,14 +28,14 @@ from vampcli.model.devices import DTYPES
 from vampcli.progress import Progress
 from vampcli.recipe import token_file
 from vampcli.recipe.embed import source_of
-from vampcli.recipe.recipe import MadeBy, Ranges, Recipe, Source, audio_hash
+from vampcli.recipe.recipe import InputSource, MadeBy, Ranges, Recipe, audio_hash
 from vampcli.recipe.token_file import TokenFile
-from vampcli.tasks.base import Verb
+from vampcli.tasks.base import Task
 from vampcli.tasks.compress import Compress, expanded, silent
-from vampcli.tasks.plan import Plan, merged
-from vampcli.tasks.regenerate import Networks, Scene, listen
+from vampcli.tasks.plan import Plan, merge_ranges
+from vampcli.tasks.regenerate import EncodedContext, Networks, encode_context
 from vampcli.tasks.registry import to_table
-from vampcli.tasks.take import Order, Stereo, Take
+from vampcli.tasks.take import Stereo, Take, TakeOptions
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Maker(Networks):
 
     provenance: Provenance
     name: str
-    found: Found
+    found: ModelPaths
     dtype: torch.dtype
     temperature: float = 1.0
     compiled: bool = False
@@ -108,14 +108,14 @@ class Maker(Networks):
     def takes(
         self,
         audio: Audio,
-        request: Verb,
+        request: Task,
         *,
         seeds: Sequence[int],
         plan: Plan | None = None,
         config: SamplingConfig | None = None,
         stereo: Stereo = "mid",
         progress: Progress | None = None,
-        source: Source | None = None,
+        source: InputSource | None = None,
     ) -> Iterator[Take]:
         """Give the takes of a request one by one, each as soon as it is made.
 
@@ -136,14 +136,14 @@ class Maker(Networks):
         if stereo not in ("mid", "channels"):
             raise UsageError(f"stereo is {stereo!r}", "choose mid or channels")
         plan = plan or request.plan(clip, self.codec, self.coarse.config.context_frames)
-        order = Order(seeds, self.suited(config or SamplingConfig()), stereo, progress)
+        order = TakeOptions(seeds, self.suited(config or SamplingConfig()), stereo, progress)
         source = source or _source_of(audio, clip)
-        earlier = request.moved(synthetic_before(source, clip), clip, self.codec)
+        earlier = request.map_ranges(synthetic_before(source, clip), clip, self.codec)
         with torch.inference_mode():  # some verbs listen at once
             made = request.takes(self, clip, plan, order)
 
         def signed(take: Take) -> Take:
-            synthetic = merged((*take.spans, *earlier))
+            synthetic = merge_ranges((*take.spans, *earlier))
             own = self._recipe(request, config, stereo, take.seed, source, take.audio.n_samples, synthetic)
             return replace(take, recipe=own)
 
@@ -162,7 +162,7 @@ class Maker(Networks):
         seed: int = 0,
         config: SamplingConfig | None = None,
         stereo: Stereo = "mid",
-        source: Source | None = None,
+        source: InputSource | None = None,
     ) -> TokenFile:
         """What `compress` keeps of a clip, for `tokens.save`; nothing is generated.
 
@@ -177,7 +177,7 @@ class Maker(Networks):
         clip = audio if isinstance(audio, Waveform) else read(audio)
         plan = request.plan(clip, self.codec, self.coarse.config.context_frames)
         with torch.inference_mode():
-            scene = listen(self, clip, plan, stereo)
+            scene = encode_context(self, clip, plan, stereo)
         recipe = self._recipe(request, config, stereo, seed, source or _source_of(audio, clip), clip.n_samples)
         return request.token_file(scene, self.grid, recipe)
 
@@ -187,7 +187,7 @@ class Maker(Networks):
         *,
         seeds: Sequence[int] | None = None,
         progress: Progress | None = None,
-        source: Source | None = None,
+        source: InputSource | None = None,
     ) -> Iterator[Take]:
         """Make the sound again that `compress` made of a clip; other seeds than the file's give other takes.
 
@@ -209,9 +209,9 @@ class Maker(Networks):
             raise ModelError(
                 f"the tokens are of {recipe.made_by.model}, not of {self.provenance.name}", "load that model"
             )
-        scene = Scene(canvas, plan, file.tokens.to(self.device), file.gain)
-        order = Order(seeds or [recipe.seed], self.suited(recipe.sampling), progress=progress)
-        source = source or Source("", token_file.file_hash(file), recipe)
+        scene = EncodedContext(canvas, plan, file.tokens.to(self.device), file.gain)
+        order = TakeOptions(seeds or [recipe.seed], self.suited(recipe.sampling), progress=progress)
+        source = source or InputSource("", token_file.file_hash(file), recipe)
 
         def signed(take: Take) -> Take:
             own = replace(recipe, seed=take.seed, source=source, made_by=self.made_by)
@@ -221,11 +221,11 @@ class Maker(Networks):
 
     def _recipe(
         self,
-        request: Verb,
+        request: Task,
         config: SamplingConfig | None,
         stereo: Stereo,
         seed: int,
-        source: Source,
+        source: InputSource,
         n_samples: int,
         synthetic: Sequence[tuple[int, int]] = (),
     ) -> Recipe:
@@ -234,12 +234,12 @@ class Maker(Networks):
         return Recipe(request.command, table, sampling, stereo, seed, source, self.made_by, n_samples, made)
 
 
-def _source_of(audio: Audio, clip: Waveform) -> Source:
+def _source_of(audio: Audio, clip: Waveform) -> InputSource:
     """What a recipe says of a clip that somebody gave, or its path."""
-    return Source("", audio_hash(clip)) if isinstance(audio, Waveform) else source_of(clip, Path(audio))
+    return InputSource("", audio_hash(clip)) if isinstance(audio, Waveform) else source_of(clip, Path(audio))
 
 
-def synthetic_before(source: Source, clip: Waveform) -> Ranges:
+def synthetic_before(source: InputSource, clip: Waveform) -> Ranges:
     """Sample ranges of an input that were made in earlier edits.
 
     All of it, if it is no longer as long as it was then: nobody knows what was cut.

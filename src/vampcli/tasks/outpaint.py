@@ -15,10 +15,10 @@ from vampcli.errors import UsageError
 from vampcli.model.transformer import VampNetConfig
 from vampcli.recipe.recipe import Ranges
 from vampcli.tasks.inpaint import pasted
-from vampcli.tasks.plan import Margin, Pass, Plan, check_channels, outward, plan_ranges
+from vampcli.tasks.plan import Margin, Pass, Plan, check_channels, plan_outward, plan_ranges
 from vampcli.tasks.regenerate import Networks
 from vampcli.tasks.spans import context_frames
-from vampcli.tasks.take import Order, Take
+from vampcli.tasks.take import Take, TakeOptions
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,10 @@ class Outpaint:
         canvas = self._canvas(clip)
         ranges = [(0, before), (canvas.n_samples - after, canvas.n_samples)]
         seen = max(2, context_frames(self.context_s, codec.grid, context))  # one to make, and one to go by
-        return outward(plan_ranges(canvas, [r for r in ranges if r[0] < r[1]], codec, seen, self.margin), seen)
+        return plan_outward(plan_ranges(canvas, [r for r in ranges if r[0] < r[1]], codec, seen, self.margin), seen)
 
-    def moved(self, ranges: Ranges, clip: Waveform, codec: Codec) -> Ranges:
-        """See `Verb.moved`."""
+    def map_ranges(self, ranges: Ranges, clip: Waveform, codec: Codec) -> Ranges:
+        """See `Verb.map_ranges`."""
         before = round(self.before_s * clip.sample_rate)
         return tuple((start + before, end + before) for start, end in ranges)
 
@@ -77,7 +77,7 @@ class Outpaint:
         networks: Networks,
         clip: Waveform,
         plan: Plan,
-        order: Order,
+        order: TakeOptions,
     ) -> Iterator[Take]:
         """See `Verb.takes`."""
         return pasted(networks, self._canvas(clip), plan, order)

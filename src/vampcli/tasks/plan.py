@@ -61,7 +61,7 @@ class Plan:
     @property
     def n_hidden_frames(self) -> int:
         """How many frames are re-made."""
-        return sum(end - start for start, end in merged(self.hidden))
+        return sum(end - start for start, end in merge_ranges(self.hidden))
 
     def mask(self, n_codebooks: int) -> Tensor:
         """All tokens of the frames that are re-made: bool (n_codebooks, n_frames)."""
@@ -146,7 +146,7 @@ def plan_ranges(
     if margin != "auto" and margin < 0:
         raise UsageError(f"the margin is {margin} frames", "it must be 0 or more, or auto")
     grid, rate = codec.grid, audio.sample_rate
-    ranges = merged(ranges)
+    ranges = merge_ranges(ranges)
     heard = resample_reach(grid.sample_rate, rate) if margin == "auto" else 0
     n_margin = codec.encoder_reach if margin == "auto" else margin
     n_clip_frames = grid.n_frames(grid.n_samples(audio.n_samples, audio.sample_rate))
@@ -156,7 +156,7 @@ def plan_ranges(
         hidden.append((max(0, first - n_margin), min(n_clip_frames, last + n_margin)))
     first_frame = max(0, hidden[0][0] - context)
     stop = min(n_clip_frames, hidden[-1][1] + context)
-    seeing_each_other = merged(hidden, max(0, context - 1))
+    seeing_each_other = merge_ranges(hidden, max(0, context - 1))
     turns = [Turn(max(0, a - context), min(n_clip_frames, b + context), (a, b)) for a, b in seeing_each_other]
     return Plan(tuple(ranges), tuple(hidden), first_frame, stop - first_frame, tuple(turns), audio.n_samples)
 
@@ -176,7 +176,7 @@ def narrowed(plan: Plan, wanted: Tensor, grid: TokenGrid, file_rate: int) -> Pla
     frames = (torch.nonzero(wanted)[:, 0] + plan.first_frame).tolist()
     spans, hidden = [], []
     for (start, end), (first, last) in zip(plan.spans, plan.hidden, strict=True):
-        for a, b in merged((frame, frame + 1) for frame in frames if first <= frame < last):
+        for a, b in merge_ranges((frame, frame + 1) for frame in frames if first <= frame < last):
             begin = max(start, -(-a * grid.hop_length * file_rate // grid.sample_rate))
             stop = min(end, b * grid.hop_length * file_rate // grid.sample_rate)
             if begin >= stop:  # a frame of which the span touches less than a sample
@@ -187,7 +187,7 @@ def narrowed(plan: Plan, wanted: Tensor, grid: TokenGrid, file_rate: int) -> Pla
     return replace(plan, spans=tuple(spans), hidden=tuple(hidden))
 
 
-def outward(plan: Plan, context: int) -> Plan:
+def plan_outward(plan: Plan, context: int) -> Plan:
     """Fill spans at the ends of the canvas piece by piece, away from what is kept.
 
     A piece is at most half a context, and the models see a context that ends with it: what lies further
@@ -247,7 +247,7 @@ def sample_range(audio: Waveform, start_s: float, end_s: float, grid: TokenGrid)
     return round(start_s * audio.sample_rate), end
 
 
-def merged(ranges: Iterable[tuple[int, int]], gap: int = 0, longest: float = math.inf) -> list[tuple[int, int]]:
+def merge_ranges(ranges: Iterable[tuple[int, int]], gap: int = 0, longest: float = math.inf) -> list[tuple[int, int]]:
     """Join half-open ranges that overlap, touch or have no more than a gap between them, up to a length."""
     joined: list[tuple[int, int]] = []
     for start, end in sorted(ranges):

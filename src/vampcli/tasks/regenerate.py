@@ -24,8 +24,8 @@ from vampcli.model.transformer import VampNet
 from vampcli.progress import Progress, part_of
 from vampcli.sampling.sampler import fill
 from vampcli.sampling.windows import windowed
-from vampcli.tasks.plan import Plan, merged
-from vampcli.tasks.take import Order, Stereo, Take
+from vampcli.tasks.plan import Plan, merge_ranges
+from vampcli.tasks.take import Stereo, Take, TakeOptions
 from vampcli.tokens.grid import TokenGrid
 from vampcli.tokens.noise import Stage
 
@@ -59,7 +59,7 @@ class Networks:
 
 
 @dataclass(frozen=True)
-class Scene:
+class EncodedContext:
     """What the models hear of a canvas.
 
     Attributes:
@@ -79,14 +79,14 @@ ImageOf = Callable[[tuple[int, int]], Image]
 """The stereo image of a span, sample range [start, end)."""
 
 
-def listen(
+def encode_context(
     networks: Networks,
     canvas: Waveform,
     plan: Plan,
     stereo: Stereo,
     unheard: Sequence[tuple[int, int]] = (),
     effect: Callable[[Tensor], Tensor] = lambda samples: samples,
-) -> Scene:
+) -> EncodedContext:
     """Set the level, and encode the part of the canvas that the models see.
 
     Args:
@@ -109,7 +109,7 @@ def listen(
 
     frames = range(plan.first_frame, plan.first_frame + plan.n_frames)
     tokens = encode_ranges(networks.codec, grid.n_samples(canvas.n_samples, rate), heard, frames)
-    return Scene(canvas, plan, tokens, gain)
+    return EncodedContext(canvas, plan, tokens, gain)
 
 
 def refill(
@@ -210,7 +210,7 @@ def _with_less(batches: Batches, fill: Callable[[], Tensor]) -> Tensor:
         log.warning("out of memory: going on with %d windows at once", batches.size)
 
 
-def around(scene: Scene) -> ImageOf:
+def around(scene: EncodedContext) -> ImageOf:
     """The stereo image of half a second on either side of a span."""
     samples, rate = scene.canvas.samples, scene.canvas.sample_rate
 
@@ -221,7 +221,7 @@ def around(scene: Scene) -> ImageOf:
     return lambda span: lambda _start, _stop: own(span)
 
 
-def render(networks: Networks, scene: Scene, tokens: Tensor, image_of: ImageOf) -> Waveform:
+def render_span(networks: Networks, scene: EncodedContext, tokens: Tensor, image_of: ImageOf) -> Waveform:
     """Decode the spans of a take and paste them.
 
     Args:
@@ -244,12 +244,12 @@ def render(networks: Networks, scene: Scene, tokens: Tensor, image_of: ImageOf) 
     return paste(canvas, [Patch(*span, widened(image_of(span))) for span in scene.plan.spans])
 
 
-def _decoder(networks: Networks, scene: Scene, tokens: Tensor) -> Render:
+def _decoder(networks: Networks, scene: EncodedContext, tokens: Tensor) -> Render:
     """Decodes samples of the canvas, out of the frames they depend on: float32 (n_model_channels, n_samples).
 
     Spans so close that they depend on the same frames are decoded together, once.
     """
-    grid, rate, reach = networks.grid, scene.canvas.sample_rate, networks.codec.context_frames + 1
+    grid, rate, reach = networks.grid, scene.canvas.sample_rate, networks.codec.halo_frames + 1
     first_frame, n_samples, around = scene.plan.first_frame, scene.canvas.n_samples, REACH + round(FADE_S * rate)
 
     def needed(start: int, stop: int) -> tuple[int, int]:
@@ -261,7 +261,7 @@ def _decoder(networks: Networks, scene: Scene, tokens: Tensor) -> Render:
         return np.stack([decode_long(networks.codec, channel[:, first:last]).cpu().numpy() for channel in tokens])
 
     alone = [needed(max(0, start - around), min(n_samples, end + around)) for start, end in scene.plan.spans]
-    together = set(merged(alone, gap=-1, longest=_DECODED_TOGETHER)) - set(alone)
+    together = set(merge_ranges(alone, gap=-1, longest=_DECODED_TOGETHER)) - set(alone)
 
     def decoded(start: int, stop: int) -> Samples:
         own = needed(start, stop)
@@ -272,22 +272,24 @@ def _decoder(networks: Networks, scene: Scene, tokens: Tensor) -> Render:
     return decoded
 
 
-def remade(networks: Networks, scene: Scene, mask: Tensor, image_of: ImageOf, order: Order) -> Iterator[Take]:
+def remade(
+    networks: Networks, scene: EncodedContext, mask: Tensor, image_of: ImageOf, order: TakeOptions
+) -> Iterator[Take]:
     """Takes of a scene one by one, all with the same mask: bool (n_codebooks, n_frames), True = generate."""
     for part in order.batches(networks.batches.n_takes):
         filled = refill(networks, scene.plan, scene.tokens[None], mask[None], part.seeds, part.config, part.progress)
         for seed, tokens in zip(part.seeds, filled, strict=True):
-            yield taken(networks, scene, tokens, mask, seed, image_of)
+            yield to_take(networks, scene, tokens, mask, seed, image_of)
 
 
-def taken(
+def to_take(
     networks: Networks,
-    scene: Scene,
+    scene: EncodedContext,
     tokens: Tensor,
     mask: Tensor,
     seed: int,
     image_of: ImageOf,
 ) -> Take:
     """The take of filled tokens. Nobody who yields one keeps it: it may be long, and the next is on its way."""
-    audio = render(networks, scene, tokens, image_of)
+    audio = render_span(networks, scene, tokens, image_of)
     return Take(audio, tokens.cpu(), mask, seed, scene.plan.spans, scene.canvas)

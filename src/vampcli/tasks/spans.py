@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from vampcli.config import Counted, Span, TempoConfig
+from vampcli.config import MusicalSpan, Span, TempoConfig
 from vampcli.errors import UsageError
 from vampcli.tokens.grid import TokenGrid
 
@@ -17,7 +17,7 @@ Snap = Literal["beat", "onset"]
 
 
 @dataclass(frozen=True)
-class Places:
+class SpanRequest:
     """Spans of a recording.
 
     Attributes:
@@ -41,12 +41,13 @@ class Places:
 
         if not self.spans:
             return []
-        counted = any(isinstance(span, Counted) for span in self.spans)
+        counted = any(isinstance(span, MusicalSpan) for span in self.spans)
         pulse = beats.track(clip.samples, clip.sample_rate, self.tempo) if counted or self.snap == "beat" else None
         found = [
-            pulse.span_s(span, clip.duration_s) if pulse and isinstance(span, Counted) else span for span in self.spans
+            pulse.span_s(span, clip.duration_s) if pulse and isinstance(span, MusicalSpan) else span
+            for span in self.spans
         ]
-        spans = [span for span in found if not isinstance(span, Counted)]
+        spans = [span for span in found if not isinstance(span, MusicalSpan)]
         if self.snap is None:
             return spans
         places = pulse.beats_s if pulse and self.snap == "beat" else beats.onsets_s(clip.samples, clip.sample_rate)

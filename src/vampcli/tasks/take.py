@@ -13,11 +13,11 @@ from vampcli.config import SamplingConfig, Stereo
 from vampcli.progress import Progress, part_of
 from vampcli.recipe.recipe import Recipe, to_text
 
-__all__ = ["Order", "Stereo", "Take"]
+__all__ = ["Stereo", "Take", "TakeOptions"]
 
 
 @dataclass(frozen=True)
-class Order:
+class TakeOptions:
     """How many takes of a request, and how they are made.
 
     Attributes:
@@ -32,12 +32,12 @@ class Order:
     stereo: Stereo = "mid"
     progress: Progress | None = None
 
-    def part(self, i: int, n: int, seeds: Sequence[int] | None = None) -> Order:
+    def part(self, i: int, n: int, seeds: Sequence[int] | None = None) -> TakeOptions:
         """The same as part i of n equal parts of the work, for some of the seeds."""
         told = self.progress and part_of(self.progress, i, n)
         return replace(self, seeds=self.seeds if seeds is None else seeds, progress=told)
 
-    def batches(self, size: int) -> list[Order]:
+    def batches(self, size: int) -> list[TakeOptions]:
         """Parts of so many takes at most, which are made at once."""
         groups = [self.seeds[i : i + size] for i in range(0, len(self.seeds), size)]
         return [self.part(i, len(groups), group) for i, group in enumerate(groups)]

@@ -21,10 +21,10 @@ from vampcli.config import PromptConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.model.transformer import VampNetConfig
 from vampcli.recipe.recipe import Ranges
-from vampcli.tasks.plan import Pass, Plan, check_channels, merged, narrowed, plan_ranges, sample_range
-from vampcli.tasks.regenerate import Networks, Scene, listen, refill, taken
-from vampcli.tasks.spans import Places
-from vampcli.tasks.take import Order, Stereo, Take
+from vampcli.tasks.plan import Pass, Plan, check_channels, merge_ranges, narrowed, plan_ranges, sample_range
+from vampcli.tasks.regenerate import EncodedContext, Networks, encode_context, refill, to_take
+from vampcli.tasks.spans import SpanRequest
+from vampcli.tasks.take import Stereo, Take, TakeOptions
 from vampcli.tokens import presets
 from vampcli.tokens import prompt as prompts
 from vampcli.tokens.grid import TokenGrid
@@ -55,7 +55,7 @@ class Vamp:
     """
 
     prompt: PromptConfig = field(default_factory=PromptConfig)
-    places: Places = field(default_factory=Places)
+    places: SpanRequest = field(default_factory=SpanRequest)
     prefix_s: float = 0.0
     suffix_s: float = 0.0
     amount: float | None = None
@@ -79,7 +79,7 @@ class Vamp:
         """See `Verb.plan`."""
         check_channels(clip)
         named = self.places.seconds(clip)
-        ranges = merged([sample_range(clip, *span, codec.grid) for span in named]) or [(0, clip.n_samples)]
+        ranges = merge_ranges([sample_range(clip, *span, codec.grid) for span in named]) or [(0, clip.n_samples)]
         prefix, suffix = (round(s * clip.sample_rate) for s in (self.prefix_s, self.suffix_s))
         ranges[0] = (ranges[0][0] + prefix, ranges[0][1])
         ranges[-1] = (ranges[-1][0], ranges[-1][1] - suffix)
@@ -95,8 +95,8 @@ class Vamp:
         plan = plan_ranges(self._canvas(clip), ranges, codec, context, margin=0)
         return plan if self.own is None else self._narrowed(plan, clip, codec.grid, self.own)
 
-    def moved(self, ranges: Ranges, clip: Waveform, codec: Codec) -> Ranges:
-        """See `Verb.moved`."""
+    def map_ranges(self, ranges: Ranges, clip: Waveform, codec: Codec) -> Ranges:
+        """See `Verb.map_ranges`."""
         return ranges
 
     def passes(self, clip: Waveform, plan: Plan, codec: Codec, coarse: VampNetConfig, seed: int) -> list[Pass]:
@@ -113,7 +113,7 @@ class Vamp:
         networks: Networks,
         clip: Waveform,
         plan: Plan,
-        order: Order,
+        order: TakeOptions,
     ) -> Iterator[Take]:
         """See `Verb.takes`."""
         if self.amount is not None:
@@ -125,7 +125,7 @@ class Vamp:
         for batch in order.batches(networks.batches.n_takes):
             filled, masks = self._vary(networks, scene, mask_of, batch)
             for seed, tokens, mask in zip(batch.seeds, filled, masks, strict=True):
-                yield taken(networks, scene, tokens, mask, seed, lambda _span: image)
+                yield to_take(networks, scene, tokens, mask, seed, lambda _span: image)
 
     def _narrowed(self, plan: Plan, clip: Waveform, grid: TokenGrid, own: OwnMask) -> Plan:
         """Leave alone what a mask of one's own keeps whole, unless the pitch of all is shifted."""
@@ -160,17 +160,17 @@ class Vamp:
 
         return image
 
-    def _scene(self, networks: Networks, clip: Waveform, plan: Plan, stereo: Stereo) -> Scene:
+    def _scene(self, networks: Networks, clip: Waveform, plan: Plan, stereo: Stereo) -> EncodedContext:
         """What the models hear; of a stretched clip each frame as often as it will be long."""
         factor, pitch = self.prompt.stretch, self.prompt.pitch
         source = plan if factor == 1 else plan_ranges(clip, [(0, clip.n_samples)], networks.codec, 0, margin=0)
-        scene = listen(networks, clip, source, stereo)
+        scene = encode_context(networks, clip, source, stereo)
         tokens = scene.tokens
         if pitch:
-            shifted = listen(networks, clip, source, stereo, effect=lambda x: shift_pitch(x, pitch))
+            shifted = encode_context(networks, clip, source, stereo, effect=lambda x: shift_pitch(x, pitch))
             tokens = torch.where(source.mask(1)[0].to(tokens.device), shifted.tokens, tokens)
         longer = tokens.repeat_interleave(factor, dim=2)[:, :, : plan.n_frames]
-        return Scene(self._canvas(clip), plan, longer, scene.gain)
+        return EncodedContext(self._canvas(clip), plan, longer, scene.gain)
 
     def _events(self, clip: Waveform) -> Events:
         """Beats and onsets that the prompt keeps."""
@@ -187,9 +187,9 @@ class Vamp:
     def _vary(
         self,
         networks: Networks,
-        scene: Scene,
+        scene: EncodedContext,
         mask_of: MaskOf,
-        order: Order,
+        order: TakeOptions,
     ) -> tuple[Tensor, Tensor]:
         """Tokens (n_takes, n_model_channels, n_codebooks, n_frames) and masks of the last pass."""
         n_passes, tokens, plan = self.prompt.n_passes, scene.tokens[None], scene.plan
@@ -215,11 +215,11 @@ class Vamp:
         The first prompt is drawn of the clip as it was, then stretched; later ones are drawn of what was made.
         """
         factor = 1 if n_earlier else self.prompt.stretch
-        n_frames, moved = -(-plan.n_frames // factor), self.prompt.stretch // factor
+        n_frames, map_ranges = -(-plan.n_frames // factor), self.prompt.stretch // factor
         ranges = [
             frames
             for times, width in events
-            for frames in prompts.event_ranges([t * moved for t in times], width, grid, plan.first_frame, n_frames)
+            for frames in prompts.event_ranges([t * map_ranges for t in times], width, grid, plan.first_frame, n_frames)
         ]
         rng = np.random.default_rng(seed % 2**64)
         drawn = prompts.draw(self.prompt, grid.n_codebooks, n_frames, ranges, rng, n_earlier)

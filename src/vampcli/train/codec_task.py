@@ -118,7 +118,7 @@ class CodecTask(Task):
         if self.learns_codes and not self.run.start and step == config.quantize_from:
             self._fill_codebooks(rng)
         clips = self._excerpts(rng)
-        latents = self.codec.listen(clips)  # in float32: in bfloat16 training would know other codes than use
+        latents = self.codec.analyze(clips)  # in float32: in bfloat16 training would know other codes than use
         if unquantised:  # the codes have no meaning yet
             codes = torch.from_numpy(rng.integers(0, 2**31, (len(clips), 1, latents.shape[2]))).to(self.device)
             return self._reconstruction_loss(step, clips, latents, codes)
@@ -166,7 +166,7 @@ class CodecTask(Task):
         """A codec of waveforms learns from spectra of what it makes."""
         config = self.run.loss
         with self._autocast():
-            made = self.codec.render(latents, codes).float()
+            made = self.codec.synthesize(latents, codes).float()
         mel = mel_error(made, clips, self.run.codec.sample_rate, TRAINING_SCALES)
         compressed = complex_error(made, clips)
         figures = {"mel": float(mel.detach()), "complex": float(compressed.detach())}
@@ -181,7 +181,7 @@ class CodecTask(Task):
 
     def _fill_codebooks(self, rng: np.random.Generator) -> None:
         with torch.no_grad():
-            latents = torch.cat([self.codec.listen(self._excerpts(rng)) for _ in range(_N_FILL_BATCHES)])
+            latents = torch.cat([self.codec.analyze(self._excerpts(rng)) for _ in range(_N_FILL_BATCHES)])
             fill_from(self.codec.quantizer, latents, rng)
         self.rewritten = list(self.codec.quantizer.state_dict().values())
 

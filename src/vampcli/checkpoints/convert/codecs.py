@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from vampcli.checkpoints.convert import keys
 from vampcli.checkpoints.convert.read import Content, blaming, read
-from vampcli.checkpoints.convert.tensors import Make, Making, Source
+from vampcli.checkpoints.convert.tensors import Make, Making, TensorSource
 from vampcli.codec.dac import DacCodec, DacConfig
 from vampcli.codec.lac import LacCodec, LacConfig
 
@@ -62,7 +62,7 @@ def _config(kind: type[Config], kwargs: dict[str, Any]) -> Config:
 
 def _makers(content: Content, config: LacConfig, decoder: keys.Names, widths: Sequence[int] = ()) -> dict[str, Make]:
     """Take all tensors of a codec; `widths` are those of the codebooks' rows, if unequal."""
-    source = Source(content)
+    source = TensorSource(content)
     pairs = chain(keys.encoder(config), keys.quantizer(config), decoder)  # as many as the file says: one by one
     makers = {ours: source.take(theirs) for ours, theirs in pairs}
     rows = [source.take(f"quantizer.quantizers.{i}.codebook.weight") for i in range(config.n_codebooks)]

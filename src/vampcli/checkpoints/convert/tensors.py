@@ -14,7 +14,7 @@ from vampcli.model import lora
 Make = Callable[[], Tensor]
 
 
-class Source:
+class TensorSource:
     """The tensors of a file, each to be taken once."""
 
     def __init__(self, content: Content) -> None:
@@ -42,7 +42,7 @@ class Source:
         weight, stem = self.take(name), name.removesuffix(".weight")
         a, b = stem + ".lora_A", stem + ".lora_B"
         if self._taken(a, b):
-            return lambda: lora.merged(weight(), (self._state[a], self._state[b]))
+            return lambda: lora.add_pair(weight(), (self._state[a], self._state[b]))
         self._left -= {a, b}
         return weight
 

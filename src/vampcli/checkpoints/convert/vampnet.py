@@ -17,7 +17,7 @@ from vampcli.checkpoints.convert import keys
 from vampcli.checkpoints.convert.atomic_folder import whole
 from vampcli.checkpoints.convert.codecs import open_lac
 from vampcli.checkpoints.convert.read import blaming, read, read_pairs
-from vampcli.checkpoints.convert.tensors import Make, Making, Source
+from vampcli.checkpoints.convert.tensors import Make, Making, TensorSource
 from vampcli.checkpoints.weights import Parts, Provenance
 from vampcli.errors import ModelError
 from vampcli.model.transformer import VampNet, VampNetConfig
@@ -108,7 +108,7 @@ def open_transformer(path: Path, pairs: Path | None, codebooks: Tensor, context:
         content = replace(content, state=ChainMap(read_pairs(pairs), content.state))  # type: ignore[arg-type]
     with blaming(path):
         config = config_of(content.kwargs, context)
-        source = Source(content)
+        source = TensorSource(content)
         makers = {ours: source.take_merged(theirs) for ours, theirs in keys.transformer(config.n_layers)}
         makers |= _classifier(source, config)
         embed = makers["embed.weight"]
@@ -135,7 +135,7 @@ def config_of(kwargs: Mapping[str, Any], context: int) -> VampNetConfig:
     )
 
 
-def _classifier(source: Source, config: VampNetConfig) -> dict[str, Make]:
+def _classifier(source: TensorSource, config: VampNetConfig) -> dict[str, Make]:
     """Channels reordered from class-major to codebook-major."""
     weight, bias = (source.take(f"classifier.layers.0.{name}") for name in ("weight", "bias"))
     shape = (config.codebook_size, config.n_predicted)

@@ -15,14 +15,14 @@ from vampcli.audio.formats import TOKENS
 from vampcli.cli import options as o
 from vampcli.cli.annotations import Rivals, Typed
 from vampcli.cli.console import Console
-from vampcli.cli.jobs.job import Brief, Facts, Job, Load, Opened, Results, Scheme
+from vampcli.cli.jobs.job import Facts, Job, Load, NamingHints, Opened, Results, Workflow
 from vampcli.cli.jobs.outputs import make_folder
 from vampcli.cli.jobs.plots import draw_tokens
 from vampcli.cli.jobs.write import Writer
 from vampcli.cli.names import option_of
 from vampcli.config import SamplingConfig
 from vampcli.errors import InputError, ModelError, UsageError
-from vampcli.recipe.recipe import Source
+from vampcli.recipe.recipe import InputSource
 
 if TYPE_CHECKING:
     from vampcli.api import Model, Take
@@ -53,7 +53,7 @@ def compress(
     ] = None,
     common: o.Common,
     typed: Typed,
-) -> Scheme:
+) -> Workflow:
     """Keep a few tokens of recordings and make the sound again from them alone.
 
     Into a .vamp file go those tokens only: as small as it gets. From a .vamp file comes the same sound again.
@@ -66,7 +66,7 @@ def compress(
     """
     if bitrate is not None and not (keep_codebooks is None and period is None):
         raise UsageError("--bitrate chooses codebooks and period", "leave it out, or --keep-codebooks and --period")
-    return CompressScheme("compress", common, (keep_codebooks, period, bitrate), typed)
+    return CompressWorkflow("compress", common, (keep_codebooks, period, bitrate), typed)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class OpenedTokens(Opened):
 
 
 @dataclass(frozen=True)
-class CompressScheme(Scheme):
+class CompressWorkflow(Workflow):
     """From sound to sound, with token files on either side.
 
     Attributes:
@@ -94,7 +94,7 @@ class CompressScheme(Scheme):
         makes_tokens = Path(self.common.name or "").suffix.lower() == TOKENS
         return () if makes_tokens else (TOKENS,)
 
-    def brief(self, source: Path) -> Brief:
+    def brief(self, source: Path) -> NamingHints:
         """See `Scheme.brief`."""
         brief = super().brief(source)
         if source.suffix.lower() != TOKENS:
@@ -171,12 +171,12 @@ class CompressScheme(Scheme):
         for path in job.paths:
             audio.check_output(path, clip, self.common.subtype)
         request = Compress(max(1, file.n_kept_codebooks), file.period)
-        source = Source(job.name, hashlib.sha256(job.source.read_bytes()).hexdigest(), file.recipe)
+        source = InputSource(job.name, hashlib.sha256(job.source.read_bytes()).hexdigest(), file.recipe)
         opened = self._opened(job, request, clip, source, outline, len(file.tokens))
         return OpenedTokens(**vars(opened), file=file)
 
     def _opened(
-        self, job: Job, request: Compress, clip: Waveform, source: Source, outline: Outline, n_model_channels: int
+        self, job: Job, request: Compress, clip: Waveform, source: InputSource, outline: Outline, n_model_channels: int
     ) -> Opened:
         grid, plan = outline.codec.grid, request.plan(clip, outline.codec, outline.context_frames)
         n_kept = min(request.n_kept_codebooks, grid.n_codebooks)

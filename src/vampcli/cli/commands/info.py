@@ -18,7 +18,7 @@ from vampcli.config import PromptConfig, SamplingConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.recipe.embed import SIDECAR, recipe_of
 from vampcli.recipe.recipe import Recipe, to_table
-from vampcli.schema import built
+from vampcli.schema import from_table
 
 _MOST_SPANS = 8  # that people read
 
@@ -185,7 +185,7 @@ def _asked(request: dict[str, Any]) -> str:
 
 def _prompt(table: dict[str, Any]) -> str:
     try:
-        return settings(built(PromptConfig, table, "prompt"))
+        return settings(from_table(PromptConfig, table, "prompt"))
     except UsageError:  # of a later version
         return json.dumps(table)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vampcli.cli import options as o
-from vampcli.cli.jobs.audio_job import AudioScheme
-from vampcli.cli.jobs.job import Scheme
+from vampcli.cli.jobs.audio_job import AudioWorkflow
+from vampcli.cli.jobs.job import Workflow
 from vampcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from vampcli.tasks.base import Verb
+    from vampcli.tasks.base import Task
 
 
 def inpaint(
@@ -19,7 +19,7 @@ def inpaint(
     margin: o.MarginFrames = "1",
     context: o.Context = None,
     common: o.Common,
-) -> Scheme:
+) -> Workflow:
     """Re-make spans of recordings; every sample outside them stays as it is.
 
     Example: vamp inpaint song.wav --start 4 --end 6 -n 3
@@ -31,9 +31,9 @@ def inpaint(
         raise UsageError("no span is named", "give --start and --end, --span 4-6, or --spans-from")
     hidden, context_s = o.parse_margin(margin), o.parse_context(context)
 
-    def request() -> Verb:
+    def request() -> Task:
         from vampcli.tasks.inpaint import Inpaint
 
         return Inpaint(places, hidden, context_s)
 
-    return AudioScheme("inpaint", common, request)
+    return AudioWorkflow("inpaint", common, request)

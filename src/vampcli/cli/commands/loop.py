@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vampcli.cli import options as o
-from vampcli.cli.jobs.audio_job import AudioScheme
-from vampcli.cli.jobs.job import Scheme
+from vampcli.cli.jobs.audio_job import AudioWorkflow
+from vampcli.cli.jobs.job import Workflow
 from vampcli.cli.parse import parse_time
 
 if TYPE_CHECKING:
     from vampcli.api import Take
-    from vampcli.tasks.base import Verb
+    from vampcli.tasks.base import Task
 
 _LOOP = "Loop"
 
@@ -30,7 +30,7 @@ def loop(
     seam: Annotated[str, typer.Option(help="How much is made anew around a junction.", rich_help_panel=_LOOP)] = "0.3",
     margin: o.MarginFrames = "1",
     common: o.Common,
-) -> Scheme:
+) -> Workflow:
     """Make a span, or all of a recording, a loop without a seam.
 
     Its length is exact, and a WAV file says where it loops. How much each junction clicks is printed: below 3 is
@@ -41,17 +41,17 @@ def loop(
     places = where.places
     seam_s, hidden = parse_time(seam), o.parse_margin(margin)
 
-    def request() -> Verb:
+    def request() -> Task:
         from vampcli.tasks.loop import Loop
 
         return Loop(places, repeats, variation, seam_s, hidden)
 
-    return loop_scheme(common, request, repeats)
+    return loop_workflow(common, request, repeats)
 
 
-def loop_scheme(common: o.Common, request: Callable[[], Verb], repeats: int) -> AudioScheme:
-    """The scheme of a loop of so many copies."""
-    return AudioScheme("loop", common, request, lambda take: _clicks(take, repeats), loops=True)
+def loop_workflow(common: o.Common, request: Callable[[], Task], repeats: int) -> AudioWorkflow:
+    """The workflow of a loop of so many copies."""
+    return AudioWorkflow("loop", common, request, lambda take: _clicks(take, repeats), loops=True)
 
 
 def _clicks(take: Take, repeats: int) -> tuple[dict[str, Any], str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import typer
 
 from vampcli.cli.console import Console
-from vampcli.cli.jobs.job import Brief, Job, Load, Opened, Results, Scheme
+from vampcli.cli.jobs.job import Job, Load, NamingHints, Opened, Results, Workflow
 from vampcli.cli.jobs.outputs import Naming, check_outputs, make_folder
 from vampcli.cli.jobs.plots import draw_mask, pictured
 from vampcli.cli.jobs.prompt_table import Forecaster, picture, table
@@ -40,15 +40,15 @@ def help_of(verb: str) -> str:
     )
 
 
-def show(scheme: Scheme, inputs: list[str]) -> None:
+def show(workflow: Workflow, inputs: list[str]) -> None:
     """Show the prompts of a request, or write them if -o or --name say so.
 
     Args:
-        scheme: what would be done with each recording.
+        workflow: what would be done with each recording.
         inputs: as they were typed.
     """
-    first = replace(scheme.common, takes=1, keep=None, sidecar=False, plot=None, dry_run=False)
-    run(MaskScheme(scheme.command, first, scheme), inputs)
+    first = replace(workflow.common, takes=1, keep=None, sidecar=False, plot=None, dry_run=False)
+    run(MaskWorkflow(workflow.command, first, workflow), inputs)
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,14 @@ class Shown(Opened):
 
 
 @dataclass(frozen=True)
-class MaskScheme(Scheme):
-    """The prompt that another scheme would have.
+class MaskWorkflow(Workflow):
+    """The prompt that another workflow would have.
 
     Attributes:
         other: what would be done.
     """
 
-    other: Scheme
+    other: Workflow
     sounds: ClassVar[bool] = False
     ext: ClassVar[str] = "npy"
 
@@ -79,7 +79,7 @@ class MaskScheme(Scheme):
         """See `Scheme.suffixes`."""
         return self.other.suffixes
 
-    def brief(self, source: Path) -> Brief:
+    def brief(self, source: Path) -> NamingHints:
         """See `Scheme.brief`."""
         return replace(self.other.brief(source), template=self.common.name)
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vampcli.cli import options as o
-from vampcli.cli.jobs.audio_job import AudioScheme
-from vampcli.cli.jobs.job import Scheme
+from vampcli.cli.jobs.audio_job import AudioWorkflow
+from vampcli.cli.jobs.job import Workflow
 from vampcli.cli.parse import parse_time
 
 if TYPE_CHECKING:
-    from vampcli.tasks.base import Verb
+    from vampcli.tasks.base import Task
 
 
 def outpaint(
@@ -24,7 +24,7 @@ def outpaint(
     margin: o.MarginFrames = "1",
     context: o.Context = None,
     common: o.Common,
-) -> Scheme:
+) -> Workflow:
     """Extend recordings at the end, at the beginning or at both; the recording itself stays as it is.
 
     Any length: beyond what the models see at once, they go on from what they have made.
@@ -34,9 +34,9 @@ def outpaint(
     after_s, before_s, hidden = parse_time(after), parse_time(before), o.parse_margin(margin)
     context_s = o.parse_context(context)
 
-    def request() -> Verb:
+    def request() -> Task:
         from vampcli.tasks.outpaint import Outpaint
 
         return Outpaint(after_s, before_s, hidden, context_s)
 
-    return AudioScheme("outpaint", common, request)
+    return AudioWorkflow("outpaint", common, request)

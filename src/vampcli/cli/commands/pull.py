@@ -16,7 +16,7 @@ from vampcli.cli.console import Console, guarded
 from vampcli.errors import ExitCode, ModelError, UsageError
 
 if TYPE_CHECKING:
-    from vampcli.checkpoints.origin import Source
+    from vampcli.checkpoints.origin import PublishedModel
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def _is_whole(console: Console, name: str, folder: Path) -> bool:
     return True
 
 
-def _changed(source: Source | None, folder: Path, offline: bool, dtype: str) -> str:
+def _changed(source: PublishedModel | None, folder: Path, offline: bool, dtype: str) -> str:
     """Say what is not as asked for, or as its publisher has it now; nothing if nobody can be asked."""
     from vampcli.checkpoints import download, install
     from vampcli.checkpoints import origin as origins
@@ -92,7 +92,7 @@ def _changed(source: Source | None, folder: Path, offline: bool, dtype: str) -> 
 
 
 @contextmanager
-def _progress(console: Console, source: Source) -> Iterator[Callable[[int, int], None] | None]:
+def _progress(console: Console, source: PublishedModel) -> Iterator[Callable[[int, int], None] | None]:
     """Our bar for plain files; Hugging Face draws its own, where ours would be drawn."""
     if source.repo:
         yield (lambda step, total: None) if sys.stderr.isatty() and not console.quiet else None

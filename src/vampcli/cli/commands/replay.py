@@ -12,12 +12,12 @@ import typer
 
 from vampcli.audio.formats import FORMATS, TOKENS
 from vampcli.cli import options as o
-from vampcli.cli.commands.compress import CompressScheme
-from vampcli.cli.commands.loop import loop_scheme
+from vampcli.cli.commands.compress import CompressWorkflow
+from vampcli.cli.commands.loop import loop_workflow
 from vampcli.cli.console import Console, guarded
-from vampcli.cli.jobs.audio_job import AudioScheme
+from vampcli.cli.jobs.audio_job import AudioWorkflow
 from vampcli.cli.jobs.changes import changed
-from vampcli.cli.jobs.job import Brief, Job, Load, Opened, Results, Scheme, Wanted
+from vampcli.cli.jobs.job import Job, Load, ModelRequest, NamingHints, Opened, Results, Workflow
 from vampcli.cli.jobs.outputs import check_outputs, names_folder
 from vampcli.cli.jobs.pipes import PIPE
 from vampcli.cli.jobs.run import run
@@ -98,17 +98,17 @@ class Replayed(Opened):
 
     Attributes:
         opened: the same for the command that made it.
-        scheme: of that command.
+        workflow: of that command.
         recipe: what is made now.
     """
 
     opened: Opened
-    scheme: Scheme
+    workflow: Workflow
     recipe: Recipe
 
 
 @dataclass(frozen=True)
-class ReplayScheme(Scheme):
+class ReplayScheme(Workflow):
     """From a result to the same once more.
 
     Attributes:
@@ -118,7 +118,7 @@ class ReplayScheme(Scheme):
     """
 
     settings: tuple[str, ...]
-    moved: str | None
+    map_ranges: str | None
     other_model: str | None
 
     of_results: ClassVar[bool] = True
@@ -137,7 +137,7 @@ class ReplayScheme(Scheme):
         except InputError:
             return True  # said where it is opened
 
-    def brief(self, source: Path) -> Brief:
+    def brief(self, source: Path) -> NamingHints:
         """See `Scheme.brief`; results are named after the result, and seed and model are its own."""
         result, brief = _result(source), super().brief(source)
         beside = self.common.name is None and (self.common.out is None or names_folder(self.common.out))
@@ -148,7 +148,7 @@ class ReplayScheme(Scheme):
             return brief  # said where it is opened
         return replace(brief, wanted=self._wanted(recipe.made_by), seed=recipe.seed)
 
-    def _wanted(self, made_by: MadeBy) -> Wanted:
+    def _wanted(self, made_by: MadeBy) -> ModelRequest:
         """Without another wish, what the result was made on, if it is there."""
         from vampcli.model.devices import pick_device
 
@@ -159,7 +159,7 @@ class ReplayScheme(Scheme):
             except DeviceError:
                 device = "auto"
         dtype = made_by.dtype if dtype == "auto" else dtype
-        return Wanted(self.other_model or made_by.model, device, dtype, made_by.exact, made_by.compiled)
+        return ModelRequest(self.other_model or made_by.model, device, dtype, made_by.exact, made_by.compiled)
 
     def check(self, source: Path, path: Path) -> None:
         """See `Scheme.check`."""
@@ -172,8 +172,8 @@ class ReplayScheme(Scheme):
         places = self._inputs(job.source, recipe)
         for place in places:
             check_outputs(list(job.paths), place, self.common.overwrite)
-            scheme = self._scheme(recipe, place, job)
-            opened = scheme.open(replace(job, source=place), outline)
+            workflow = self._workflow(recipe, place, job)
+            opened = workflow.open(replace(job, source=place), outline)
             if opened.source.sha256 == recipe.source.sha256:
                 break
         else:
@@ -183,7 +183,7 @@ class ReplayScheme(Scheme):
             )
         source = replace(opened.source, name=str(place), recipe=opened.source.recipe or recipe.source.recipe)
         own = {f.name: getattr(opened, f.name) for f in fields(Opened)} | {"job": job, "source": source}
-        return Replayed(**own, opened=opened, scheme=scheme, recipe=recipe)
+        return Replayed(**own, opened=opened, workflow=workflow, recipe=recipe)
 
     def make(self, load: Load, opened: Opened, console: Console) -> Results:
         """See `Scheme.make`."""
@@ -192,7 +192,7 @@ class ReplayScheme(Scheme):
             console.note(f"{opened.job.title}: {difference}: the samples may differ")
         before, result = opened.opened, _result(opened.job.source)
         inner = replace(before, job=replace(before.job, name=str(before.job.source)), source=opened.source)
-        for path, seed, facts in opened.scheme.make(load, inner, console):
+        for path, seed, facts in opened.workflow.make(load, inner, console):
             if path and not self.settings and self.other_model is None and result.is_file():
                 same, words = compared(result, path)
                 console.note(f"{path.name}: {words}")
@@ -211,8 +211,8 @@ class ReplayScheme(Scheme):
 
     def _inputs(self, source: Path, recipe: Recipe) -> list[Path]:
         """Where the input may be: where somebody says, where it was, or beside the result."""
-        if self.moved is not None:
-            return [Path(os.path.expanduser(self.moved))]
+        if self.map_ranges is not None:
+            return [Path(os.path.expanduser(self.map_ranges))]
         name = recipe.source.name
         places = dict.fromkeys((Path(name), source.parent / Path(name).name)) if name not in ("", PIPE) else ()
         found = [place for place in places if os.path.isfile(place)]
@@ -221,14 +221,14 @@ class ReplayScheme(Scheme):
             raise InputError(f"the input of {source} is not there: {was}", "name it with --input")
         return found
 
-    def _scheme(self, recipe: Recipe, place: Path, job: Job) -> Scheme:
-        """The scheme of the command that made a result."""
+    def _workflow(self, recipe: Recipe, place: Path, job: Job) -> Workflow:
+        """The workflow of the command that made a result."""
         own = _common(recipe, self.common, job.wanted.model)
         if place.suffix.lower() != TOKENS:
             return _made_by(recipe, own, job.name)
         if {setting.partition("=")[0].strip().removeprefix("--") for setting in self.settings} - {"seed"}:
             raise UsageError(f"{place} says already how it is made", "of token files, --set changes the seed alone")
-        return CompressScheme("compress", own, (None, None, None))
+        return CompressWorkflow("compress", own, (None, None, None))
 
 
 def _result(source: Path) -> Path:
@@ -239,18 +239,18 @@ def _result(source: Path) -> Path:
     return result if result.suffix.lower() in (*FORMATS, TOKENS) else result.with_name(f"{result.name}.wav")
 
 
-def _made_by(recipe: Recipe, own: Common, name: str) -> Scheme:
-    """The scheme of a command that made sound of sound."""
+def _made_by(recipe: Recipe, own: Common, name: str) -> Workflow:
+    """The workflow of a command that made sound of sound."""
     from vampcli.tasks import registry
     from vampcli.tasks.compress import Compress
     from vampcli.tasks.loop import Loop
 
-    verb = registry.from_table(recipe.command, recipe.request, f"the recipe in {name}")
+    verb = registry.task_from_table(recipe.command, recipe.request, f"the recipe in {name}")
     if isinstance(verb, Compress):
-        return CompressScheme("compress", own, (verb.n_kept_codebooks, verb.period, None))
+        return CompressWorkflow("compress", own, (verb.n_kept_codebooks, verb.period, None))
     if isinstance(verb, Loop):
-        return loop_scheme(own, lambda: verb, verb.repeats)
-    return AudioScheme(recipe.command, own, lambda: verb)
+        return loop_workflow(own, lambda: verb, verb.repeats)
+    return AudioWorkflow(recipe.command, own, lambda: verb)
 
 
 def _common(recipe: Recipe, common: Common, model: str) -> Common:

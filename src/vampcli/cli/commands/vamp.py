@@ -9,8 +9,8 @@ import typer
 
 from vampcli.cli import options as o
 from vampcli.cli.annotations import Carries, Fills, Rivals, flag
-from vampcli.cli.jobs.audio_job import AudioScheme
-from vampcli.cli.jobs.job import Scheme
+from vampcli.cli.jobs.audio_job import AudioWorkflow
+from vampcli.cli.jobs.job import Workflow
 from vampcli.cli.names import option_of
 from vampcli.cli.parse import parse_time
 from vampcli.config import PromptConfig
@@ -20,7 +20,7 @@ from vampcli.tokens.presets import PRESETS
 _KEEP, _EFFECT = "What is kept", "Effects"
 
 if TYPE_CHECKING:
-    from vampcli.tasks.base import Verb
+    from vampcli.tasks.base import Task
 
 _EFFECTS = {"n_passes", "stretch", "pitch"}  # of a prompt; all its other fields say what is kept
 _KEPT = [option_of(f.name) for f in fields(PromptConfig) if f.name not in _EFFECTS]
@@ -113,7 +113,7 @@ def vamp(
         typer.Option(help="Shift what is kept by semitones.", show_default="0", rich_help_panel=_EFFECT),
     ] = None,
     common: o.Common,
-) -> Scheme:
+) -> Workflow:
     """Vary recordings, or spans of them: some of the tokens are kept as a prompt, the others are made anew.
 
     Period, beats, onsets and chance add up: what one of them keeps is kept.
@@ -148,11 +148,11 @@ def vamp(
     prompt = PromptConfig(**named)
     ends_s = parse_time(prefix), parse_time(suffix)
 
-    def request() -> Verb:
+    def request() -> Task:
         from vampcli.tasks.vamp import Vamp
         from vampcli.tokens import mask_file
 
         own = None if mask is None else mask_file.named(mask)
         return Vamp(prompt, places, *ends_s, amount=amount, own=own)
 
-    return AudioScheme("vamp", common, request)
+    return AudioWorkflow("vamp", common, request)

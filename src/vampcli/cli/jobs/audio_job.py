@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vampcli.cli.console import Console
-from vampcli.cli.jobs.job import Job, Load, Opened, Results, Scheme
+from vampcli.cli.jobs.job import Job, Load, Opened, Results, Workflow
 from vampcli.cli.jobs.write import Describe, Writer, nothing_more
 
 if TYPE_CHECKING:
     from vampcli.checkpoints.folder import Outline
-    from vampcli.tasks.base import Verb
+    from vampcli.tasks.base import Task
 
 
 @dataclass(frozen=True)
-class AudioScheme(Scheme):
+class AudioWorkflow(Workflow):
     """From sound to sound.
 
     Attributes:
@@ -25,7 +25,7 @@ class AudioScheme(Scheme):
         loops: the result is a loop: say so in the file.
     """
 
-    request: Callable[[], Verb]
+    request: Callable[[], Task]
     describe: Describe = nothing_more
     loops: bool = False
 

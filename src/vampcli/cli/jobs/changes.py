@@ -10,9 +10,9 @@ from typing import Any
 
 from vampcli.cli.names import FIELDS
 from vampcli.cli.parse import parse_span, parse_time
-from vampcli.config import Counted
+from vampcli.config import MusicalSpan
 from vampcli.errors import InputError, UsageError
-from vampcli.recipe.recipe import Recipe, from_table, to_table
+from vampcli.recipe.recipe import Recipe, recipe_from_table, to_table
 
 _CHANGEABLE = ("sampling", "request")
 _ALONE = ("seed", "stereo", "part", "subtype")
@@ -49,8 +49,8 @@ def changed(recipe: Recipe, settings: Sequence[str], where: str) -> Recipe:
     from vampcli.tasks import registry
 
     try:
-        other = from_table(json.loads(json.dumps(table)), where)
-        registry.from_table(other.command, other.request, where)
+        other = recipe_from_table(json.loads(json.dumps(table)), where)
+        registry.task_from_table(other.command, other.request, where)
         return other
     except InputError as error:
         raise UsageError(error.message, error.hint) from error
@@ -73,7 +73,7 @@ def _parsed(key: str, text: str) -> Any:
         return [] if key == "spans" else None
     if key == "spans":
         spans = [parse_span(one) for one in text.split(",")]
-        return [asdict(span) if isinstance(span, Counted) else span for span in spans]
+        return [asdict(span) if isinstance(span, MusicalSpan) else span for span in spans]
     if key.endswith("_s"):
         return parse_time(text)
     try:

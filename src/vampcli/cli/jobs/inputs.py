@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vampcli.audio.find import SOUNDS, Found, find
+from vampcli.audio.find import SOUNDS, FoundFile, find
 from vampcli.audio.formats import TOKENS
 from vampcli.errors import InputError
 
@@ -25,7 +25,7 @@ class Sources:
         several: whether somebody named more than one file, or a folder or pattern, however many that holds.
     """
 
-    found: tuple[Found, ...]
+    found: tuple[FoundFile, ...]
     several: bool
 
 
@@ -58,16 +58,16 @@ def sources(
     return Sources(kept, len(inputs) > 1 or len(found) > 1 or any(f.searched for f in found))
 
 
-def _is_again(found: Found, out: str | None) -> bool:
+def _is_again(found: FoundFile, out: str | None) -> bool:
     return found.path.stem.endswith(".replay") or _lies_in(found, out)
 
 
-def _is_result(found: Found, out: str | None) -> bool:
+def _is_result(found: FoundFile, out: str | None) -> bool:
     path = found.path
     return _lies_in(found, out) or (path.suffix.lower() != TOKENS and _MADE.fullmatch(path.stem) is not None)
 
 
-def _lies_in(found: Found, out: str | None) -> bool:
+def _lies_in(found: FoundFile, out: str | None) -> bool:
     """Whether a file lies where results go, below the folder that was searched."""
     if out is None:
         return False

@@ -12,13 +12,13 @@ from vampcli.cli.console import Console
 from vampcli.cli.jobs.outputs import Naming
 from vampcli.cli.options import Common
 from vampcli.errors import UsageError
-from vampcli.recipe.recipe import Source
+from vampcli.recipe.recipe import InputSource
 
 if TYPE_CHECKING:
     from vampcli.api import Model
     from vampcli.audio.io import Waveform
     from vampcli.checkpoints.folder import Outline
-    from vampcli.tasks.base import Verb
+    from vampcli.tasks.base import Task
     from vampcli.tasks.plan import Plan
 
 Facts = dict[str, Any]
@@ -32,7 +32,7 @@ Load = Callable[[], "Model"]
 """Gives the model, which is loaded if it is not yet."""
 
 
-class Wanted(NamedTuple):
+class ModelRequest(NamedTuple):
     """A model by name or folder, and how it runs: what `vampcli.load` takes."""
 
     model: str
@@ -43,7 +43,7 @@ class Wanted(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Brief:
+class NamingHints:
     """What a file says of its results before anything is read of it.
 
     Attributes:
@@ -53,7 +53,7 @@ class Brief:
         template: how they are named; None = as everywhere.
     """
 
-    wanted: Wanted
+    wanted: ModelRequest
     seed: int | None
     after: Path
     template: str | None
@@ -77,7 +77,7 @@ class Job:
     seeds: tuple[int, ...]
     name: str
     naming: Naming
-    wanted: Wanted
+    wanted: ModelRequest
 
     @property
     def title(self) -> str:
@@ -86,8 +86,8 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Scheme:
-    """A command's way with one recording: `AudioScheme` for all that goes from sound to sound.
+class Workflow:
+    """A command's way with one recording: `AudioWorkflow` for all that goes from sound to sound.
 
     Attributes:
         command: its name.
@@ -112,11 +112,11 @@ class Scheme:
         """Whether a file that was found in a folder is meant."""
         return True
 
-    def brief(self, source: Path) -> Brief:
+    def brief(self, source: Path) -> NamingHints:
         """Say what decides the names of a file's results."""
         common = self.common
-        wanted = Wanted(common.model, common.device, common.dtype, common.exact, common.compiled)
-        return Brief(wanted, None, source, common.name)
+        wanted = ModelRequest(common.model, common.device, common.dtype, common.exact, common.compiled)
+        return NamingHints(wanted, None, source, common.name)
 
     def paths(self, naming: Naming, seeds: list[int]) -> list[Path]:
         """Where the takes go; where the best are chosen, all places that these may get."""
@@ -163,9 +163,9 @@ class Opened:
     """
 
     job: Job
-    request: Verb
+    request: Task
     clip: Waveform
-    source: Source
+    source: InputSource
     plan: Plan
     facts: Facts
     summary: str

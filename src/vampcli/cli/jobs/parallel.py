@@ -26,7 +26,7 @@ Tell = Callable[[Results], None]
 
 
 @dataclass
-class Lanes(AbstractContextManager["Lanes"]):
+class ParallelFiles(AbstractContextManager["ParallelFiles"]):
     """Makes recordings on threads, and tells of them in the order in which they were started.
 
     Who leaves it by an exception calls off what waits, and what is being made after its next step.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from vampcli.cli.console import Console, report
 from vampcli.cli.jobs.inputs import Sources, sources
-from vampcli.cli.jobs.job import Facts, Job, Opened, Results, Scheme, Wanted
+from vampcli.cli.jobs.job import Facts, Job, ModelRequest, Opened, Results, Workflow
 from vampcli.cli.jobs.outputs import Naming, check_outputs
 from vampcli.cli.jobs.pipes import PIPE, Pipes, pipes
 from vampcli.cli.jobs.plots import pictured
@@ -22,24 +22,24 @@ from vampcli.errors import InputError, ModelError, UsageError, VampError
 if TYPE_CHECKING:
     from vampcli.api import Model
     from vampcli.checkpoints.folder import Outline
-    from vampcli.cli.jobs.parallel import Lanes
+    from vampcli.cli.jobs.parallel import ParallelFiles
 
 
-def run(scheme: Scheme, inputs: list[str]) -> None:
+def run(workflow: Workflow, inputs: list[str]) -> None:
     """Carry a request out.
 
     A recording that fails does not stop the others: failures are listed at the end, and the first gives the exit code.
 
     Args:
-        scheme: what is to be done with each recording.
+        workflow: what is to be done with each recording.
         inputs: as they were typed.
     """
-    common, console = scheme.common, Console(scheme.common.quiet, scheme.common.verbose)
+    common, console = workflow.common, Console(workflow.common.quiet, workflow.common.verbose)
     common.sampling, common.channels  # noqa: B018 (both may refuse)
-    with pipes(inputs, common, scheme.sounds) as piped:
-        found = sources(piped.inputs(inputs), common.recursive, scheme.suffixes, common.out, scheme.of_results)
-        jobs = _jobs(scheme, found, piped)
-        runner = _Runner(scheme, console, piped, many=found.several)
+    with pipes(inputs, common, workflow.sounds) as piped:
+        found = sources(piped.inputs(inputs), common.recursive, workflow.suffixes, common.out, workflow.of_results)
+        jobs = _jobs(workflow, found, piped)
+        runner = _Runner(workflow, console, piped, many=found.several)
         if len(models := {job.wanted for job in jobs}) == 1:
             runner.outline(models.pop())  # a model that is not there is found before anything is read
         todo = [left for job in jobs if (left := _left(job, common)) is not None]
@@ -47,35 +47,35 @@ def run(scheme: Scheme, inputs: list[str]) -> None:
         runner.finish(len(jobs), len(jobs) - len(todo))
 
 
-def _jobs(scheme: Scheme, found: Sources, piped: Pipes) -> list[Job]:
+def _jobs(workflow: Workflow, found: Sources, piped: Pipes) -> list[Job]:
     """Name every output, and find what is in the way, before anything is read."""
-    common = scheme.common
+    common = workflow.common
     out = common.out if piped.target is None else PIPE
     fallback = 0 if common.skip_existing or found.several else secrets.randbelow(10_000)
     jobs = []
     for one in found.found:
-        if one.searched and not scheme.concerns(one.path):
+        if one.searched and not workflow.concerns(one.path):
             continue
-        brief = scheme.brief(one.path)
+        brief = workflow.brief(one.path)
         seed = next(s for s in (common.seed, brief.seed, fallback) if s is not None)
         seeds = [seed + i for i in range(common.takes)]
         naming = Naming(
             source=piped.template(brief.after),
             out=out,
             template=brief.template,
-            command=scheme.command,
+            command=workflow.command,
             model=brief.wanted.model,
             below=one.below,
             several=found.several,
             piped=piped.target,
-            ext=scheme.ext,
+            ext=workflow.ext,
         )
-        paths = scheme.paths(naming, seeds)
+        paths = workflow.paths(naming, seeds)
         for path in paths:
-            scheme.check(one.path, path)
+            workflow.check(one.path, path)
         jobs.append(Job(one.path, tuple(paths), tuple(seeds), piped.name(one.path), naming, brief.wanted))
     if not jobs:
-        raise InputError(f"nothing among {len(found.found)} files is for vamp {scheme.command}", "name a file")
+        raise InputError(f"nothing among {len(found.found)} files is for vamp {workflow.command}", "name a file")
     jobs = _without_results(jobs, common.overwrite)
     named: dict[str, Job] = {}
     for job in jobs:
@@ -133,17 +133,17 @@ def beside(job: Job, common: Common) -> list[Path]:
 class _Runner:
     """Carries jobs out; a model is loaded for the first that gets so far, and kept for all that want it."""
 
-    def __init__(self, scheme: Scheme, console: Console, piped: Pipes, many: bool) -> None:
-        self.scheme, self.console, self.piped, self.many = scheme, console, piped, many
-        self.outlines: dict[Wanted, Outline] = {}
-        self.models: dict[Wanted, Model] = {}
+    def __init__(self, workflow: Workflow, console: Console, piped: Pipes, many: bool) -> None:
+        self.workflow, self.console, self.piped, self.many = workflow, console, piped, many
+        self.outlines: dict[ModelRequest, Outline] = {}
+        self.models: dict[ModelRequest, Model] = {}
         self.n_done = 0
         self.failures: list[VampError] = []
 
     def run(self, jobs: list[Job]) -> None:
-        from vampcli.cli.jobs.parallel import Lanes
+        from vampcli.cli.jobs.parallel import ParallelFiles
 
-        with Lanes(self.console) as lanes:
+        with ParallelFiles(self.console) as lanes:
             for job in jobs:
                 opened = self._opened(job, lanes)
                 if opened is None:
@@ -155,13 +155,13 @@ class _Runner:
                     lanes.finish()
                     tell(make(self.console))
 
-    def _opened(self, job: Job, lanes: Lanes) -> Opened | None:
+    def _opened(self, job: Job, lanes: ParallelFiles) -> Opened | None:
         """Read a recording; None if that is all, or has failed."""
-        common = self.scheme.common
+        common = self.workflow.common
         try:
             check_outputs([*job.paths, *beside(job, common)], job.source, common.overwrite)
             self.piped.take_in(job.source)
-            opened = self.scheme.open(job, self.outline(job.wanted))
+            opened = self.workflow.open(job, self.outline(job.wanted))
         except (InputError, ModelError) as error:  # a token file may be of another model
             lanes.finish()
             self._failed(job, error)
@@ -176,7 +176,7 @@ class _Runner:
         from vampcli.cli.jobs import parallel
 
         if (
-            not self.scheme.sounds or self.scheme.common.plot or seconds > parallel.LONGEST_S
+            not self.workflow.sounds or self.workflow.common.plot or seconds > parallel.LONGEST_S
         ):  # matplotlib has one thread
             return 1
         return self._loaded(job.wanted).batches.n_lanes
@@ -184,7 +184,7 @@ class _Runner:
     def _made(self, opened: Opened, console: Console) -> Results:
         """Make and write the takes, then say so."""
         began, job = time.monotonic(), opened.job
-        yield from self.scheme.make(partial(self._loaded, job.wanted), opened, console)
+        yield from self.workflow.make(partial(self._loaded, job.wanted), opened, console)
         if opened.summary:
             seeds = f"seed {job.seeds[0]}" if len(job.seeds) == 1 else f"seeds {job.seeds[0]} to {job.seeds[-1]}"
             self._note(job, f"{opened.summary} made in {time.monotonic() - began:.1f} s, {seeds}", console)
@@ -202,19 +202,19 @@ class _Runner:
         """Note a failure for the end, or stop with it."""
         is_named = str(job.source) in error.message
         error = self.piped.said(error, job.source)
-        if self.scheme.common.as_json:
+        if self.workflow.common.as_json:
             facts = {"input": job.name, "error": error.message, "hint": error.hint}
             self.console.result({**facts, "exit_code": int(error.exit_code)})
         if not self.many:
             raise error
         if not is_named:
             error = type(error)(f"{job.name}: {error.message}", error.hint)
-        if self.scheme.common.fail_fast:
+        if self.workflow.common.fail_fast:
             raise error
         self.failures.append(error)
 
     def _foretell(self, opened: Opened) -> None:
-        job, keep = opened.job, self.scheme.common.keep
+        job, keep = opened.job, self.workflow.common.keep
         if keep is None:
             for path, seed in zip(job.paths, job.seeds, strict=True):
                 self._tell(opened, path, seed, {"dry_run": True})
@@ -226,7 +226,7 @@ class _Runner:
         console.note(f"{job.title}: {text}" if self.many else text)
 
     def _tell(self, opened: Opened, path: Path | None, seed: int, more: Facts) -> None:
-        common = self.scheme.common
+        common = self.workflow.common
         if path is not None and path == self.piped.target:
             if not common.dry_run:
                 self.piped.give_out(path)
@@ -235,7 +235,7 @@ class _Runner:
             "output": path and str(path),
             "seed": seed,
             "input": opened.job.name,
-            "command": self.scheme.command,
+            "command": self.workflow.command,
             "model": (wanted := opened.job.wanted).model,
             "licence": self.outlines[wanted].provenance.licence,
             **opened.facts,
@@ -244,7 +244,7 @@ class _Runner:
         if common.as_json or path is not None:
             self.console.result(facts if common.as_json else str(path))
 
-    def outline(self, wanted: Wanted) -> Outline:
+    def outline(self, wanted: ModelRequest) -> Outline:
         """What is known of a model without a weight, and that this machine can run it as asked."""
         if wanted not in self.outlines:
             from vampcli.checkpoints import folder as outline
@@ -255,7 +255,7 @@ class _Runner:
             pick_dtype(wanted.dtype, pick_device(wanted.device))
         return self.outlines[wanted]
 
-    def _loaded(self, wanted: Wanted) -> Model:
+    def _loaded(self, wanted: ModelRequest) -> Model:
         if wanted not in self.models:
             from vampcli.api import load
 
@@ -264,7 +264,7 @@ class _Runner:
 
     def finish(self, n_inputs: int, n_skipped: int) -> None:
         """Say how it went, and stop with the exit code of the first failure."""
-        common = self.scheme.common
+        common = self.workflow.common
         for wanted, model in self.models.items():
             if "NC" in (licence := model.provenance.licence):
                 self.console.note(f"made with {wanted.model}, whose licence is {licence}: not for commercial use")
