@@ -17,8 +17,9 @@ import soundfile as sf
 from conftest import music, quiet
 from vampcli.audio import io as audio
 from vampcli.audio.formats import BITS, FORMATS, holds
-from vampcli.audio.io import Waveform, output_format, read, write
+from vampcli.audio.io import output_format, read, write
 from vampcli.audio.riff import loop_points
+from vampcli.audio.waveform import Waveform
 from vampcli.errors import InputError, UsageError
 
 INTEGERS = ["PCM_U8", "PCM_16", "PCM_24", "PCM_32"]

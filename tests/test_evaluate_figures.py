@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from test_evaluate_musicnn import small_weights
-from vampcli.audio.io import Waveform
+from vampcli.audio.waveform import Waveform
 from vampcli.errors import UsageError
 from vampcli.evaluate import measures, metrics, musicnn
 from vampcli.evaluate.measures import FIGURES, Original, diversity

@@ -13,8 +13,9 @@ import soundfile as sf
 import oracles
 from conftest import music, quiet
 from vampcli.audio import splice
-from vampcli.audio.io import Waveform, read, write
+from vampcli.audio.io import read, write
 from vampcli.audio.splice import Patch, Render, paste
+from vampcli.audio.waveform import Waveform
 
 PASTE_RATE = 1000  # the fade is 10 samples
 

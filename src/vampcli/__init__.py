@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vampcli.api import Model, Take, load
-    from vampcli.audio.io import Waveform, read, write
+    from vampcli.audio.io import read, write
+    from vampcli.audio.waveform import Waveform
     from vampcli.config import MusicalSpan, PromptConfig, SamplingConfig
 
 __version__ = "0.1.0"
@@ -23,7 +24,7 @@ _HOMES = {
     "Model": "api",
     "SamplingConfig": "config",
     "Take": "api",
-    "Waveform": "audio.io",
+    "Waveform": "audio.waveform",
     "load": "api",
     "read": "audio.io",
     "write": "audio.io",

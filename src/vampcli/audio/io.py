@@ -1,4 +1,4 @@
-"""Sound as arrays: read and write without loss, a block at a time."""
+"""Read, write and inspect sound files, block by block and without loss."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,49 +16,16 @@ import soundfile as sf
 
 from vampcli.audio.formats import BITS, container, holds
 from vampcli.audio.riff import add_comment, add_loop, comment_of
+from vampcli.audio.waveform import Samples, Waveform
 from vampcli.errors import InputError, UsageError
 from vampcli.files import replacing
 
 log = logging.getLogger(__name__)
 
-Samples = npt.NDArray[np.floating[Any]]
-"""float32 or float64 (n_channels, n_samples); full scale is 1."""
-
 _BLOCK = 2**16  # samples read or written at once; libsndfile's Vorbis crashes on minutes in one piece
 _WAV_LIMIT = 2**32 - 4096  # bytes that a RIFF header can count
 _AIFF_COMMENT = 2**13  # libsndfile cannot write a header of much more
 _UNKNOWN = 2**63 - 1  # libsndfile's number of samples in a stream that does not say
-
-
-@dataclass(frozen=True)
-class Waveform:
-    """Audio and the sample format it came in.
-
-    Attributes:
-        samples: float32 (n_channels, n_samples), full scale 1; float64 where the file holds more bits
-            (32-bit integers, doubles). Every sample of the file is represented exactly.
-        sample_rate: in Hz.
-        subtype: sample format in libsndfile's words, such as `PCM_16` or `FLOAT`.
-    """
-
-    samples: Samples
-    sample_rate: int
-    subtype: str = "FLOAT"
-
-    @property
-    def n_channels(self) -> int:
-        """How many channels."""
-        return int(self.samples.shape[0])
-
-    @property
-    def n_samples(self) -> int:
-        """Samples in each channel."""
-        return int(self.samples.shape[1])
-
-    @property
-    def duration_s(self) -> float:
-        """Length in seconds."""
-        return self.n_samples / self.sample_rate
 
 
 def read(path: str | Path) -> Waveform:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torchaudio.functional import highpass_biquad, treble_biquad
 
-from vampcli.audio.io import Samples
+from vampcli.audio.waveform import Samples
 
 TARGET_LUFS = -24.0
 QUIETEST_LUFS = -60.0

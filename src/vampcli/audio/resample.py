@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 import torchaudio.functional
 
-from vampcli.audio.io import Samples
+from vampcli.audio.waveform import Samples
 
 _RESAMPLER_ZEROS = 64  # zero crossings of the sinc on either side
 _LARGEST_KERNEL = 4_000_000  # taps; odd pairs of rates would need a kernel of gigabytes

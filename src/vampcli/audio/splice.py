@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from vampcli.audio.io import Samples, Waveform
+from vampcli.audio.waveform import Samples, Waveform
 
 FADE_S = 0.010
 _BLOCK = 2**19  # samples made at once, so that memory does not grow with the span

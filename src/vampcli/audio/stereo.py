@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vampcli.audio.io import Samples
+from vampcli.audio.waveform import Samples
 
 BARK_EDGES_HZ = (
     *(0, 100, 200, 300, 400, 510, 630, 770, 920, 1080, 1270, 1480, 1720),

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vampcli.audio.io import Waveform, inspect
+from vampcli.audio.io import inspect
+from vampcli.audio.waveform import Waveform
 from vampcli.errors import InputError
 from vampcli.evaluate.clips import load_clip
 

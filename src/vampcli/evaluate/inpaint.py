@@ -12,8 +12,8 @@ from torch import Tensor
 
 from vampcli.api import Model
 from vampcli.audio.clicks import LIMIT, click_figure
-from vampcli.audio.io import Waveform
 from vampcli.audio.resample import resample_range
+from vampcli.audio.waveform import Waveform
 from vampcli.config import SamplingConfig
 from vampcli.evaluate import metrics, musicnn
 from vampcli.evaluate.clips import Clip

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from vampcli.audio import beats
-from vampcli.audio.io import Waveform
 from vampcli.audio.resample import resample, resample_range
+from vampcli.audio.waveform import Waveform
 from vampcli.config import TempoConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.evaluate import metrics, musicnn

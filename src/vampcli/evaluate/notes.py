@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from vampcli.audio.io import Samples, Waveform, write
+from vampcli.audio.io import write
+from vampcli.audio.waveform import Samples, Waveform
 from vampcli.evaluate.packages import needed
 
 NEEDS = ("basic_pitch", "onnxruntime", "pretty_midi", "resampy")

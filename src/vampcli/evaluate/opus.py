@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vampcli.audio.io import Waveform, read, write
+from vampcli.audio.io import read, write
+from vampcli.audio.waveform import Waveform
 from vampcli.errors import InputError
 
 _PROGRAMS = ("opusenc", "opusdec")

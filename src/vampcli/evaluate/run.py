@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from vampcli.api import Model
-from vampcli.audio.io import Waveform
+from vampcli.audio.waveform import Waveform
 from vampcli.errors import InputError
 from vampcli.evaluate.excerpts import Place, cut
 from vampcli.evaluate.inpaint import untrained

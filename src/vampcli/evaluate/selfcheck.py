@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vampcli.api import Model
-from vampcli.audio.io import Waveform
+from vampcli.audio.waveform import Waveform
 from vampcli.codec.chunked import encode_long
 from vampcli.config import PromptConfig, SamplingConfig
 from vampcli.evaluate import metrics

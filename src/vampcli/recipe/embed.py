@@ -12,7 +12,7 @@ from vampcli.files import replacing
 from vampcli.recipe.recipe import InputSource, Recipe, audio_hash, from_text, to_text
 
 if TYPE_CHECKING:
-    from vampcli.audio.io import Waveform
+    from vampcli.audio.waveform import Waveform
 
 SIDECAR = ".json"
 

@@ -12,7 +12,7 @@ from vampcli.errors import InputError, UsageError
 from vampcli.schema import from_table
 
 if TYPE_CHECKING:
-    from vampcli.audio.io import Waveform
+    from vampcli.audio.waveform import Waveform
 
 FORMAT = 1
 MOST_EARLIER = 16

@@ -7,7 +7,7 @@ from itertools import chain
 
 import numpy as np
 
-from vampcli.audio.io import Waveform
+from vampcli.audio.waveform import Waveform
 from vampcli.config import TempoConfig
 from vampcli.scoring.groove import Groove, beats_through, groove_of
 from vampcli.scoring.spectra import Floats, Frames, Ranges, frames_at, frames_in, hop_of, window_of

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vampcli.audio import beats
-from vampcli.audio.io import Waveform
+from vampcli.audio.waveform import Waveform
 from vampcli.config import TempoConfig
 from vampcli.errors import InputError
 from vampcli.scoring.spectra import Floats, Frames, Ranges, finite

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vampcli.audio.clicks import LIMIT, click_figure
-from vampcli.audio.io import Samples, Waveform
+from vampcli.audio.waveform import Samples, Waveform
 from vampcli.config import TempoConfig
 from vampcli.scoring.context import Music, beside, edges, measure, music_around
 from vampcli.scoring.spectra import Floats, Ranges, finite, frames_in

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vampcli.audio.io import Waveform
+from vampcli.audio.waveform import Waveform
 from vampcli.scoring.scores import Scores, best
 from vampcli.tasks.plan import merge_ranges
 from vampcli.tasks.take import Take

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vampcli.audio.io import Samples, Waveform
+from vampcli.audio.waveform import Samples, Waveform
 
 Floats = npt.NDArray[np.floating[Any]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, Protocol
 
-from vampcli.audio.io import Waveform
+from vampcli.audio.waveform import Waveform
 from vampcli.codec.kinds import Codec
 from vampcli.model.transformer import VampNetConfig
 from vampcli.recipe.recipe import Ranges

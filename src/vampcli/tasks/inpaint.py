@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from vampcli.audio.io import Waveform
+from vampcli.audio.waveform import Waveform
 from vampcli.codec.kinds import Codec
 from vampcli.model.transformer import VampNetConfig
 from vampcli.recipe.recipe import Ranges

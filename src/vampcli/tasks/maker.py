@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from vampcli import __version__
-from vampcli.audio.io import Waveform, read
+from vampcli.audio.io import read
 from vampcli.audio.loudness import level_gain
 from vampcli.audio.resample import resample
+from vampcli.audio.waveform import Waveform
 from vampcli.checkpoints import registry
 from vampcli.checkpoints.registry import ModelPaths
 from vampcli.checkpoints.weights import Provenance

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from vampcli.audio.io import Waveform
+from vampcli.audio.waveform import Waveform
 from vampcli.codec.kinds import Codec
 from vampcli.errors import UsageError
 from vampcli.model.transformer import VampNetConfig

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from vampcli.audio.io import Waveform
 from vampcli.audio.resample import resample_reach
+from vampcli.audio.waveform import Waveform
 from vampcli.codec.kinds import Codec
 from vampcli.errors import InputError, UsageError
 from vampcli.tokens import masks

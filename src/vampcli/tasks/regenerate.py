@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vampcli.audio.io import Samples, Waveform
 from vampcli.audio.loudness import level_gain
 from vampcli.audio.resample import resample_range
 from vampcli.audio.splice import FADE_S, Patch, Render, paste
 from vampcli.audio.stereo import REACH, Image, image_in, surroundings, widen_along
+from vampcli.audio.waveform import Samples, Waveform
 from vampcli.codec.chunked import decode_long, encode_ranges
 from vampcli.codec.kinds import Codec
 from vampcli.config import SamplingConfig

@@ -11,7 +11,7 @@ from vampcli.errors import UsageError
 from vampcli.tokens.grid import TokenGrid
 
 if TYPE_CHECKING:
-    from vampcli.audio.io import Waveform
+    from vampcli.audio.waveform import Waveform
 
 Snap = Literal["beat", "onset"]
 

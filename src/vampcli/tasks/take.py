@@ -8,7 +8,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from vampcli.audio.io import Waveform, most_comment, write
+from vampcli.audio.io import most_comment, write
+from vampcli.audio.waveform import Waveform
 from vampcli.config import SamplingConfig, Stereo
 from vampcli.progress import Progress, part_of
 from vampcli.recipe.recipe import Recipe, to_text

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from vampcli.audio import beats
-from vampcli.audio.io import Waveform
 from vampcli.audio.stereo import Image, image_in
+from vampcli.audio.waveform import Waveform
 from vampcli.codec.kinds import Codec
 from vampcli.config import PromptConfig
 from vampcli.errors import InputError, UsageError

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vampcli.audio.io import Waveform, write
+from vampcli.audio.io import write
+from vampcli.audio.waveform import Waveform
 from vampcli.codec.chunked import decode_long
 from vampcli.codec.kinds import Codec
 from vampcli.config import SamplingConfig

@@ -26,7 +26,7 @@ from vampcli.recipe.recipe import InputSource
 
 if TYPE_CHECKING:
     from vampcli.api import Model, Take
-    from vampcli.audio.io import Waveform
+    from vampcli.audio.waveform import Waveform
     from vampcli.checkpoints.folder import Outline
     from vampcli.recipe.token_file import TokenFile
     from vampcli.tasks.compress import Compress

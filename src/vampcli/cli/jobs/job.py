@@ -16,7 +16,7 @@ from vampcli.recipe.recipe import InputSource
 
 if TYPE_CHECKING:
     from vampcli.api import Model
-    from vampcli.audio.io import Waveform
+    from vampcli.audio.waveform import Waveform
     from vampcli.checkpoints.folder import Outline
     from vampcli.tasks.base import Task
     from vampcli.tasks.plan import Plan

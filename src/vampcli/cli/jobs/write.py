@@ -16,7 +16,7 @@ from vampcli.recipe.recipe import Recipe, to_text
 
 if TYPE_CHECKING:
     from vampcli.api import Model, Take
-    from vampcli.audio.io import Waveform
+    from vampcli.audio.waveform import Waveform
     from vampcli.scoring.scores import Reference, Scores
 
 Describe = Callable[["Take"], tuple[Facts, str]]

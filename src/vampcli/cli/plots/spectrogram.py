@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from vampcli.audio.io import Waveform
+    from vampcli.audio.waveform import Waveform
 
 Floats = npt.NDArray[np.floating[Any]]
 

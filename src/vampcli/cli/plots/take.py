@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from vampcli.audio.io import Waveform
+    from vampcli.audio.waveform import Waveform
 
 N_COLUMNS = 1200
 """Points of time in a picture, at most: about its pixels."""
