@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from test_discriminators import run_with
+from test_train_discriminators import run_with
 from training import LOOP, Line, codec_run, token_run
 from vampcli.checkpoints.weights import Provenance
 from vampcli.cli.plots.training import read_curves

@@ -10,7 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from clips import clip
-from test_verbs import every_verb
+from test_task_base import every_verb
 from vampcli import SamplingConfig
 from vampcli.api import Model
 from vampcli.config import PromptConfig, Sampler

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from test_wavchunks import mark, sound
+from test_riff import mark, sound
 from vampcli.audio.markers import spans_from
 from vampcli.audio.riff import CuePoint
 from vampcli.errors import ExitCode, InputError
