@@ -19,7 +19,7 @@ from benchmarks.limits import Need, count_flops, measure_rates
 from benchmarks.measuring import FAST, PLAIN, Measurement, interleaved
 from benchmarks.once import STAGES, STEPS, Stage, do, peak_mb
 from benchmarks.ways import VERBS, FastWay, PlainWay, Task, Verb
-from vampcli.codec.kinds import Codec
+from vampcli.codec.base import Codec
 from vampcli.tasks import cost
 from vampcli.tasks.inpaint import Inpaint
 from vampcli.tasks.spans import SpanRequest

@@ -28,7 +28,8 @@ import soundfile as sf
 import torch
 
 from vampcli.audio.resample import resample
-from vampcli.checkpoints.weights import CONFIG, read_config, stored_hash
+from vampcli.checkpoints.folder import CONFIG, read_config
+from vampcli.checkpoints.weights import stored_hash
 from vampcli.cli.console import guarded
 from vampcli.errors import InputError
 from vampcli.train.data import MANIFEST, Pool, read_manifest, refuse_held_out, save_whole, write_manifest

@@ -26,9 +26,9 @@ import torch
 from pack import TOKENS, archives, unpack
 from pieces import split
 
-from vampcli.checkpoints.weights import Provenance
+from vampcli.checkpoints.folder import Provenance
 from vampcli.cli.console import guarded
-from vampcli.codec import kinds as codecs
+from vampcli.codec.kinds import kind_of
 from vampcli.model.devices import pick_device
 from vampcli.train import encode
 from vampcli.train.codec_task import CodecTask
@@ -229,7 +229,7 @@ def as_toml(run: Any) -> str:
             continue
         tables.append(f"\n[{field.name}]\n{as_toml(value)}")
         if field.name == "codec":
-            tables[-1] += f'kind = "{codecs.kind_of(type(value))}"\n'
+            tables[-1] += f'kind = "{kind_of(type(value))}"\n'
     return "".join(f"{line}\n" for line in lines) + "".join(tables)
 
 

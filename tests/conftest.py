@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 
 from vampcli import Waveform
 from vampcli.api import Model, load
-from vampcli.checkpoints import weights as checkpoint
-from vampcli.checkpoints.weights import Parts, Provenance
+from vampcli.checkpoints.folder import Provenance
+from vampcli.checkpoints.weights import Parts, save_parts
 from vampcli.codec.magnitude import MagnitudeCodec, MagnitudeConfig
 from vampcli.model.transformer import VampNet, VampNetConfig
 
@@ -89,7 +89,7 @@ def two_threads() -> Iterator[None]:
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder: context of 80 frames (1.39 s) and 40 frames, 5 codebooks of 32, 2 of them coarse."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    checkpoint.save(folder, "magnitude", tiny_parts())
+    save_parts(folder, "magnitude", tiny_parts())
     return folder
 
 

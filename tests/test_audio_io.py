@@ -15,7 +15,6 @@ import pytest
 import soundfile as sf
 
 from conftest import music, quiet
-from vampcli.audio import io as audio
 from vampcli.audio.formats import BITS, FORMATS, holds
 from vampcli.audio.io import output_format, read, write
 from vampcli.audio.riff import loop_points
@@ -133,14 +132,14 @@ def test_minutes_of_ogg_do_not_crash(tmp_path: Path) -> None:
 
 
 def test_more_than_a_block_is_written_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audio, "_BLOCK", 64)
+    monkeypatch.setattr("vampcli.audio.io._BLOCK", 64)
     clip = quiet(2, 1000)
     write(tmp_path / "a.wav", clip)
     assert np.array_equal(read(tmp_path / "a.wav").samples, clip.samples)
 
 
 def test_what_a_wav_cannot_count_becomes_rf64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audio, "_WAV_LIMIT", 100)
+    monkeypatch.setattr("vampcli.audio.io._WAV_LIMIT", 100)
     clip = quiet()
     write(tmp_path / "a.wav", clip)
     assert sf.info(tmp_path / "a.wav").format == "RF64"
@@ -376,7 +375,7 @@ def test_a_format_that_holds_the_input_is_no_news(tmp_path: Path, caplog: pytest
 def test_what_is_too_loud_is_clamped_and_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, subtype: str
 ) -> None:
-    monkeypatch.setattr(audio, "_BLOCK", 2)
+    monkeypatch.setattr("vampcli.audio.io._BLOCK", 2)
     step = 2.0 ** (1 - BITS[subtype])
     samples = np.array([[1.0, 5.0, -1.0, -1.0 - step, 1 - step, 0.0]])
     write(tmp_path / "a.wav", Waveform(samples, 44100, subtype))

@@ -21,10 +21,9 @@ from torch import Tensor
 import vampcli
 from conftest import tiny_parts
 from vampcli.checkpoints import adapter_file, registry
-from vampcli.checkpoints import folder as outline
-from vampcli.checkpoints import weights as checkpoint
+from vampcli.checkpoints.folder import PARTS, read_config, read_metadata
 from vampcli.checkpoints.registry import ModelPaths
-from vampcli.checkpoints.weights import PARTS, Parts
+from vampcli.checkpoints.weights import Parts, load_parts, save_parts
 from vampcli.errors import ExitCode, InputError, ModelError
 
 CPU = torch.device("cpu")
@@ -37,7 +36,7 @@ def folder(tiny_folder: Path, tmp_path: Path) -> Path:
 
 
 def load(folder: Path) -> Parts:
-    return checkpoint.load_parts(folder, CPU, torch.float32)
+    return load_parts(folder, CPU, torch.float32)
 
 
 def refused(folder: Path, *facts: str) -> None:
@@ -73,7 +72,7 @@ def stored_hash(folder: Path, part: str) -> str:
 
 def test_float32_round_trip_is_exact(tmp_path: Path) -> None:
     parts = tiny_parts()
-    checkpoint.save(tmp_path / "model", "magnitude", parts, torch.float32)
+    save_parts(tmp_path / "model", "magnitude", parts, torch.float32)
     loaded = load(tmp_path / "model")
     assert loaded.provenance == parts.provenance
     for name in PARTS:
@@ -96,7 +95,7 @@ def test_default_storage_rounds_to_float16_where_it_is_not_heard(tiny_folder: Pa
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_matrices_load_in_the_wanted_precision_and_look_up_in_float32(tiny_folder: Path, dtype: torch.dtype) -> None:
-    loaded = checkpoint.load_parts(tiny_folder, CPU, dtype)
+    loaded = load_parts(tiny_folder, CPU, dtype)
     assert loaded.coarse is not None
     assert loaded.coarse.layers[0].query.weight.dtype == dtype
     assert loaded.coarse.codebooks.dtype == loaded.coarse.mask_rows.dtype == torch.float32
@@ -113,19 +112,19 @@ def test_loaded_models_are_for_inference(tiny_folder: Path) -> None:
 
 def test_codec_alone_can_be_saved_and_loaded_but_is_no_model(tmp_path: Path) -> None:
     whole = tiny_parts()
-    checkpoint.save(tmp_path / "codec", "magnitude", Parts(whole.codec, None, None, whole.provenance))
+    save_parts(tmp_path / "codec", "magnitude", Parts(whole.codec, None, None, whole.provenance))
     assert load(tmp_path / "codec").coarse is None
     with pytest.raises(ModelError, match="codec only"):
         vampcli.load(tmp_path / "codec", device="cpu")
     with pytest.raises(ModelError, match="no coarse"):
-        outline.read(tmp_path / "codec")
+        read_metadata(tmp_path / "codec")
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
 def test_files_are_readable_by_those_whom_the_umask_allows(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
-        checkpoint.save(tmp_path / "model", "magnitude", tiny_parts())
+        save_parts(tmp_path / "model", "magnitude", tiny_parts())
     finally:
         os.umask(before)
     modes = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "model").iterdir()}
@@ -135,17 +134,17 @@ def test_files_are_readable_by_those_whom_the_umask_allows(tmp_path: Path, umask
 def test_folder_in_the_way_of_saving_is_an_input_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match="cannot write"):
-        checkpoint.save(tmp_path / "file", "magnitude", tiny_parts())
+        save_parts(tmp_path / "file", "magnitude", tiny_parts())
 
 
 def test_outline_tells_grid_and_context_without_weights(folder: Path) -> None:
-    seen = outline.read(folder)
+    seen = read_metadata(folder)
     codec, context = seen.codec, seen.context_frames
     assert codec.grid == load(folder).codec.grid
     assert context == 80
     (folder / "fine.safetensors").unlink()
     with pytest.raises(ModelError, match="fine"):
-        outline.read(folder)
+        read_metadata(folder)
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -188,7 +187,7 @@ def test_garbage_config_is_a_model_error(folder: Path, content: bytes) -> None:
     (folder / "config.json").write_bytes(content)
     refused(folder, "config.json")
     with pytest.raises(ModelError):
-        outline.read(folder)
+        read_metadata(folder)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +226,7 @@ def test_bad_codec_sizes_are_a_model_error(folder: Path, edit: Callable[[dict[st
     edit_config(folder, lambda config: edit(config["codec"]))
     refused(folder, "codec")
     with pytest.raises(ModelError, match="codec"):
-        outline.read(folder)
+        read_metadata(folder)
 
 
 def test_newer_format_asks_for_an_update(folder: Path) -> None:
@@ -241,7 +240,7 @@ def test_newer_format_asks_for_an_update(folder: Path) -> None:
 def test_transformer_of_another_codec_is_refused(folder: Path, tmp_path: Path, part: str) -> None:
     other = tiny_parts()
     other.codec.encoder.rotation.weight.data += 1  # type: ignore[attr-defined]
-    checkpoint.save(tmp_path / "other", "magnitude", other)
+    save_parts(tmp_path / "other", "magnitude", other)
     shutil.copy(tmp_path / f"other/{part}.safetensors", folder)
     refused(folder, f"{part}.safetensors", "another codec")
 
@@ -258,9 +257,9 @@ def test_transformer_of_another_codec_is_refused(folder: Path, tmp_path: Path, p
 )
 def test_hash_covers_what_makes_codes_and_nothing_else(tmp_path: Path, tensor: str, changes: bool) -> None:
     parts = tiny_parts()
-    checkpoint.save(tmp_path / "before", "magnitude", parts)
+    save_parts(tmp_path / "before", "magnitude", parts)
     parts.codec.state_dict()[tensor].view(-1)[0] += 1  # type: ignore[attr-defined]
-    checkpoint.save(tmp_path / "after", "magnitude", parts)
+    save_parts(tmp_path / "after", "magnitude", parts)
     before, after = (stored_hash(tmp_path / name, "codec") for name in ("before", "after"))
     assert (before != after) == changes
     assert stored_hash(tmp_path / "after", "coarse") == stored_hash(tmp_path / "after", "fine") == after
@@ -339,12 +338,12 @@ def test_loading_imports_neither_compiler_nor_dac_nor_librosa(tiny_folder: Path)
 
 
 def test_the_temperature_that_suits_a_model_is_kept(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path / "cool", "magnitude", replace(tiny_parts(), temperature=0.7))
-    assert checkpoint.load_parts(tmp_path / "cool", torch.device("cpu"), torch.float32).temperature == 0.7
+    save_parts(tmp_path / "cool", "magnitude", replace(tiny_parts(), temperature=0.7))
+    assert load_parts(tmp_path / "cool", torch.device("cpu"), torch.float32).temperature == 0.7
     config = json.loads((tmp_path / "cool/config.json").read_text())
     del config["temperature"]
     (tmp_path / "cool/config.json").write_text(json.dumps(config))
-    assert checkpoint.load_parts(tmp_path / "cool", torch.device("cpu"), torch.float32).temperature == 1
+    assert load_parts(tmp_path / "cool", torch.device("cpu"), torch.float32).temperature == 1
     (tmp_path / "cool/config.json").write_text(json.dumps(config | {"temperature": "warm"}))
     with pytest.raises(ModelError, match="'warm'"):
-        checkpoint.read_config(tmp_path / "cool")
+        read_config(tmp_path / "cool")

@@ -14,16 +14,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from conftest import Ran, random_codec
 from hubserver import COMMIT, Hub, forbid_sockets, serving, use
-from vampcli.checkpoints import adapter_file, install, listing, registry, tensorfile, web
-from vampcli.checkpoints import origin as origins
-from vampcli.checkpoints import weights as checkpoint
+from vampcli.checkpoints import adapter_file, install, listing, published, registry, tensorfile, web
 from vampcli.checkpoints.adapter_file import Facts
 from vampcli.checkpoints.convert import dac, vampnet
-from vampcli.checkpoints.weights import Parts, Provenance
+from vampcli.checkpoints.folder import Provenance
+from vampcli.checkpoints.weights import Parts, save_parts, stored_hash, weights_hash
 
 Vamp = Callable[..., Ran]
 OFFICIAL = Path(__file__).parent / "data/official"
@@ -48,8 +48,8 @@ def hub(server: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
     server.commit, server.cuts, server.statuses, server.rotten = COMMIT, {}, {}, set()
     server.log.clear()
     use(server, tmp_path, monkeypatch)
-    codec = replace(origins.CODECS[0], files={"codec": server.url + DAC})
-    monkeypatch.setattr(origins, "CODECS", (codec, *origins.CODECS[1:]))
+    codec = replace(published.CODECS[0], files={"codec": server.url + DAC})
+    monkeypatch.setattr(published, "CODECS", (codec, *published.CODECS[1:]))
     return server
 
 
@@ -68,7 +68,7 @@ def mine(home: Path, tiny_folder: Path) -> Path:
 
 def made_dac(weights: Path, out: Path, dtype: torch.dtype, provenance: Provenance) -> None:
     assert weights.read_bytes() == b"weights"
-    checkpoint.save(out, "magnitude", Parts(random_codec(), None, None, provenance), dtype)
+    save_parts(out, "magnitude", Parts(random_codec(), None, None, provenance), dtype)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tiny_folder: Path) -> None:
         assert {part: path.suffix for part, path in files.items()} == dict.fromkeys(("codec", "coarse", "c2f"), ".pth")
         shutil.copytree(tiny_folder, out)
         coarse = out / "coarse.safetensors"
-        mark = {"codec_hash": checkpoint.stored_hash(coarse), "made_of": web.sha256(files["coarse"])}
+        mark = {"codec_hash": stored_hash(coarse), "made_of": web.sha256(files["coarse"])}
         tensors = load_file(coarse)  # not back by `save_file`: it writes what is in `mark` in any order
         coarse.unlink()  # or what is mapped would be written over
         tensorfile.write(coarse, {name: (t.shape, t.dtype) for name, t in tensors.items()}, tensors, mark)
@@ -362,7 +362,7 @@ def test_info_tells_contexts_codec_and_hashes(vamp: Vamp, mine: Path) -> None:
     told = json.loads(vamp("models", "info", "mine", "--json").out)
     assert (told["frame_rate_hz"], told["coarse"]["context_frames"], told["coarse"]["context_s"]) == (57.422, 80, 1.39)
     assert told["codec"]["kind"] == "magnitude"
-    assert told["codec_hash"] == checkpoint.stored_hash(mine / "codec.safetensors")
+    assert told["codec_hash"] == stored_hash(mine / "codec.safetensors")
     assert told["model_sha256"] == registry.model_hash(registry.ModelPaths(mine))
     assert "coarse.context_frames: 80\n" in vamp("models", "info", "mine").out
 
@@ -392,7 +392,7 @@ def test_verify_finds_damage(vamp: Vamp, home: Path, damage: str) -> None:
         (home / "mine/config.json").write_text((home / "mine/config.json").read_text() + " ")
     else:
         (home / "mine/origin.json").unlink()
-        with checkpoint.safe_open(str(weights), framework="pt") as file:
+        with safe_open(str(weights), framework="pt") as file:
             metadata = file.metadata()
         tensors = load_file(weights)
         tensors["norm.weight"][0] = torch.nan
@@ -481,8 +481,8 @@ def test_path_is_the_folder_or_the_adapters(vamp: Vamp, mine: Path) -> None:
 
 def adapter_of(mine: Path) -> Path:
     folder = registry.adapters_home() / "jazz"
-    codec_hash = checkpoint.stored_hash(mine / "codec.safetensors")
-    adapter_file.save(folder, Facts("jazz", "mine", codec_hash, checkpoint.weights_hash(mine), "MIT", 8), {})
+    codec_hash = stored_hash(mine / "codec.safetensors")
+    adapter_file.save(folder, Facts("jazz", "mine", codec_hash, weights_hash(mine), "MIT", 8), {})
     return folder
 
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from oracles import copy_from_dac
-from vampcli.codec import kinds as codecs
 from vampcli.codec.dac import DacCodec, DacConfig
+from vampcli.codec.kinds import build_codec
 from vampcli.errors import ModelError
 
 SIZES = {"encoder_dim": 4, "decoder_dim": 16, "n_codebooks": 3, "codebook_size": 16, "codebook_dim": 4}
@@ -150,4 +150,4 @@ def test_a_range_with_its_context_equals_the_whole(codec: DacCodec, start: int, 
 
 def test_rates_that_do_not_match_are_refused() -> None:
     with pytest.raises(ModelError, match=r"decoder rates \(2, 2\) do not undo \(2, 4\)"):
-        codecs.build("dac", {"encoder_rates": [2, 4], "decoder_rates": [2, 2]})
+        build_codec("dac", {"encoder_rates": [2, 4], "decoder_rates": [2, 2]})

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from conftest import TINY_CODEC, music, random_codec
-from vampcli.codec import kinds as codecs
+from vampcli.codec.kinds import build_codec
 from vampcli.codec.magnitude import MagnitudeCodec, MagnitudeConfig, band_sizes
 from vampcli.errors import ModelError
 
@@ -219,4 +219,4 @@ def test_what_inference_keeps_serves_training() -> None:
 @pytest.mark.parametrize("sizes", [{"n_fft": 1000}, {"n_subframes": 5}, {"n_fft": 384}])
 def test_sizes_that_do_not_fit_are_refused(sizes: dict[str, int]) -> None:
     with pytest.raises(ModelError, match="bad sizes of a magnitude codec"):
-        codecs.build("magnitude", sizes)
+        build_codec("magnitude", sizes)

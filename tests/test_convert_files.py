@@ -16,7 +16,6 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from published import FILES, OFFICIAL, Edit, coarse_tokens, edited, imported, ours
-from vampcli.checkpoints.convert import read as reading
 from vampcli.checkpoints.convert import vampnet
 from vampcli.checkpoints.convert.vampnet import open_transformer
 from vampcli.errors import ExitCode, ModelError
@@ -101,7 +100,7 @@ def test_half_precision_and_old_format_are_read(files: Path, out: Path, expected
 
 def test_mapping_a_file_anew_changes_nothing(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     vampnet.import_published(OFFICIAL, tmp_path / "once")
-    monkeypatch.setattr(reading, "_READ_AT_ONCE", 50_000)
+    monkeypatch.setattr("vampcli.checkpoints.convert.read._READ_AT_ONCE", 50_000)
     vampnet.import_published(OFFICIAL, out)
     for file in sorted(out.iterdir()):
         assert file.read_bytes() == (tmp_path / "once" / file.name).read_bytes()

@@ -14,11 +14,10 @@ import torch
 
 from conftest import Ran
 from published import OFFICIAL
-from vampcli.checkpoints import folder as outline
 from vampcli.checkpoints import tensorfile
-from vampcli.checkpoints import weights as checkpoint
 from vampcli.checkpoints.convert import vampnet
 from vampcli.checkpoints.convert.atomic_folder import whole
+from vampcli.checkpoints.folder import CONFIG, PARTS, read_metadata
 from vampcli.errors import InputError
 
 
@@ -52,8 +51,8 @@ def test_a_model_is_replaced_and_what_else_lies_there_stays(model: Path) -> None
 
 def test_a_codec_alone_leaves_no_transformer_of_the_model_it_replaces(model: Path) -> None:
     with whole(model, overwrite=True) as folder:
-        (folder / checkpoint.CONFIG).write_text("{}")
-    assert sorted(content(model)) == [checkpoint.CONFIG, "note.txt"]
+        (folder / CONFIG).write_text("{}")
+    assert sorted(content(model)) == [CONFIG, "note.txt"]
 
 
 @pytest.mark.parametrize(("stop", "n_written"), [(OSError, 0), (KeyboardInterrupt, 1), (MemoryError, 2)])
@@ -118,11 +117,11 @@ def test_a_killed_import_leaves_no_model_and_is_no_hindrance(tmp_path: Path, how
         process.send_signal(getattr(signal, how))
         assert process.wait(30) != 0
     assert not out.exists()
-    assert list(tmp_path.glob(f"*/{checkpoint.CONFIG}")) == []
+    assert list(tmp_path.glob(f"*/{CONFIG}")) == []
     if how == "SIGINT":
         assert list(tmp_path.iterdir()) == []
     vampnet.import_published(OFFICIAL, out)
-    assert outline.read(out).coarse.n_codebooks == 4
+    assert read_metadata(out).coarse.n_codebooks == 4
     assert list(tmp_path.iterdir()) == [out]
 
 
@@ -139,12 +138,12 @@ def test_a_model_that_a_killed_import_had_moved_aside_returns(model: Path) -> No
 def test_of_two_imports_at_once_the_later_one_wins(model: Path) -> None:
     def earlier() -> None:
         with whole(model, overwrite=True) as folder:
-            (folder / checkpoint.CONFIG).write_text("{}")
+            (folder / CONFIG).write_text("{}")
             vampnet.import_published(OFFICIAL, model, overwrite=True)
 
     with pytest.raises(InputError, match="cannot write"):
         earlier()
-    assert outline.read(model).coarse.n_codebooks == 4
+    assert read_metadata(model).coarse.n_codebooks == 4
     assert [path.name for path in model.parent.iterdir()] == ["vampnet"]
 
 
@@ -161,4 +160,4 @@ def test_what_is_no_model_is_not_replaced(tmp_path: Path, in_the_way: str) -> No
 
 def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
     vampnet.import_published(OFFICIAL, tmp_path)
-    assert sorted(content(tmp_path)) == sorted([checkpoint.CONFIG, *(f"{p}.safetensors" for p in checkpoint.PARTS)])
+    assert sorted(content(tmp_path)) == sorted([CONFIG, *(f"{p}.safetensors" for p in PARTS)])

@@ -15,7 +15,7 @@ from vampcli import SamplingConfig
 from vampcli.api import Model
 from vampcli.config import PromptConfig, Sampler
 from vampcli.model.transformer import Layer, VampNet, VampNetConfig
-from vampcli.sampling import sampler as sampling
+from vampcli.sampling import sampler
 from vampcli.tasks import cost
 from vampcli.tasks.base import Task
 from vampcli.tasks.inpaint import Inpaint
@@ -37,7 +37,7 @@ def foretold(tiny: Model, verb: Task, config: SamplingConfig, seconds: float = L
 def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
     """Frames of every pass of a model, by the number of its codebooks, and tokens of every draw."""
     seen: dict[str, list[int]] = {"2": [], "5": [], "drawn": []}
-    forward, draw = VampNet.forward, sampling._draw
+    forward, draw = VampNet.forward, sampler._draw
 
     def watched(self: VampNet, tokens: torch.Tensor, *rest: Any, **more: Any) -> torch.Tensor:
         seen[str(tokens.shape[1])].append(tokens.shape[2])
@@ -48,7 +48,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
         return draw(logits, *rest)
 
     monkeypatch.setattr(VampNet, "forward", watched)
-    monkeypatch.setattr(sampling, "_draw", drawn)
+    monkeypatch.setattr(sampler, "_draw", drawn)
     return seen
 
 

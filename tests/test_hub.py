@@ -16,10 +16,8 @@ from typing import Any
 import pytest
 
 from hubserver import COMMIT, Hub, _Handler, forbid_sockets, serving, small_disk, use
-from vampcli.checkpoints import download as hubs
-from vampcli.checkpoints import origin as origins
-from vampcli.checkpoints import web
-from vampcli.checkpoints.origin import PublishedModel
+from vampcli.checkpoints import download, published, web
+from vampcli.checkpoints.published import PublishedModel, find_published
 from vampcli.checkpoints.web import Download
 from vampcli.errors import InputError, ModelError
 
@@ -47,11 +45,11 @@ def hub(server: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
 
 @pytest.fixture
 def plain(hub: Hub) -> PublishedModel:
-    return replace(origins.CODECS[0], files={"codec": hub.url + PLAIN})
+    return replace(published.CODECS[0], files={"codec": hub.url + PLAIN})
 
 
 def fetch(source: PublishedModel, tmp_path: Path, offline: bool = False) -> dict[str, Download]:
-    return hubs.fetch(source, tmp_path / "downloads", offline)
+    return download.fetch(source, tmp_path / "downloads", offline)
 
 
 def contents(hub: Hub, source: PublishedModel) -> dict[str, bytes]:
@@ -67,7 +65,7 @@ def assert_whole(got: dict[str, Download], hub: Hub, source: PublishedModel) -> 
 
 @pytest.fixture(params=["hub", "plain"])
 def source(request: pytest.FixtureRequest, plain: PublishedModel) -> PublishedModel:
-    return origins.VAMPNET if request.param == "hub" else plain
+    return published.VAMPNET if request.param == "hub" else plain
 
 
 def end(source: PublishedModel) -> str:
@@ -84,7 +82,7 @@ def test_first_pull_brings_every_file_and_a_second_brings_none(
 
 
 def test_files_of_a_repository_say_which_commit_they_are_of(hub: Hub, tmp_path: Path) -> None:
-    got = fetch(origins.VAMPNET, tmp_path)["c2f"]
+    got = fetch(published.VAMPNET, tmp_path)["c2f"]
     assert (got.revision, got.url) == (COMMIT, f"{hub.url}/hugggof/vampnet/resolve/{COMMIT}/c2f.pth")
 
 
@@ -190,9 +188,9 @@ def test_a_plain_file_with_nothing_left_to_fetch_is_fetched_from_its_start(
 def test_a_file_that_arrives_damaged_is_refused_and_fetched_afresh(hub: Hub, tmp_path: Path) -> None:
     hub.rotten.add("coarse.pth")
     with pytest.raises(ModelError, match=r"coarse\.pth .* damaged"):
-        fetch(origins.VAMPNET, tmp_path)
+        fetch(published.VAMPNET, tmp_path)
     hub.rotten.clear()
-    assert_whole(fetch(origins.VAMPNET, tmp_path), hub, origins.VAMPNET)
+    assert_whole(fetch(published.VAMPNET, tmp_path), hub, published.VAMPNET)
 
 
 @pytest.mark.parametrize(
@@ -219,11 +217,11 @@ def test_no_network_is_said(hub: Hub, source: PublishedModel, tmp_path: Path, mo
 
 
 def test_without_a_network_the_cache_will_do(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fetch(origins.VAMPNET, tmp_path)
+    fetch(published.VAMPNET, tmp_path)
     with serving() as gone:
         pass
     use(gone, tmp_path, monkeypatch)
-    assert_whole(fetch(origins.VAMPNET, tmp_path), hub, origins.VAMPNET)
+    assert_whole(fetch(published.VAMPNET, tmp_path), hub, published.VAMPNET)
 
 
 @pytest.mark.parametrize("by", ["option", "variable"])
@@ -245,8 +243,8 @@ def test_offline_opens_no_socket(
 
 def test_environment_variables_of_the_hub_hold_and_nothing_is_drawn_off_a_terminal(hub: Hub, tmp_path: Path) -> None:
     env = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf")}
-    code = "from vampcli.checkpoints import download as hub, origin as origins\n"
-    code += "print(hub.fetch(origins.VAMPNET, None, progress=None)['codec'].path)"
+    code = "from vampcli.checkpoints import download, published\n"
+    code += "print(download.fetch(published.VAMPNET, None, progress=None)['codec'].path)"
     ran = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert ran.stderr == ""
     assert Path(ran.stdout.strip()).is_relative_to(tmp_path / "hf/hub")
@@ -282,19 +280,19 @@ def test_a_disk_that_is_full_already_is_said_before_anything_is_fetched(
 
 def test_changes_show_before_anything_is_fetched(hub: Hub, source: PublishedModel, tmp_path: Path) -> None:
     before = {source.files[part]: got.etag for part, got in fetch(source, tmp_path).items()}
-    assert hubs.etags(source) == before
+    assert download.etags(source) == before
     for address in hub.files:
         hub.files[address] = b"new"
-    assert not set(hubs.etags(source).values()) & set(before.values())
+    assert not set(download.etags(source).values()) & set(before.values())
 
 
 @pytest.mark.parametrize("name", ["vampnet", "vampnet/opera", "vampnet/never-seen", "dac-16khz-8kbps"])
 def test_published_models_have_names(name: str) -> None:
-    source = origins.named(name)
+    source = find_published(name)
     assert source is not None
     assert source.name == name
 
 
 @pytest.mark.parametrize("name", ["mini", "vampnet/", "vampnet/../x", "vampnet/a/b", "vampnet/a--b", "/vampnet", "dac"])
 def test_other_names_are_nobodys(name: str) -> None:
-    assert origins.named(name) is None
+    assert find_published(name) is None

@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from conftest import Ran, tiny_parts
 from vampcli.api import Model, load
 from vampcli.checkpoints import adapter_file, registry
-from vampcli.checkpoints import weights as checkpoint
 from vampcli.checkpoints.adapter_file import Facts
+from vampcli.checkpoints.weights import stored_hash, weights_hash
 from vampcli.config import SamplingConfig
 from vampcli.errors import InputError, ModelError
 from vampcli.model import lora
@@ -55,8 +55,8 @@ def facts(tiny_folder: Path) -> Facts:
     return Facts(
         name="jazz",
         base=str(tiny_folder),
-        codec_hash=checkpoint.stored_hash(tiny_folder / "codec.safetensors"),
-        base_hash=checkpoint.weights_hash(tiny_folder),
+        codec_hash=stored_hash(tiny_folder / "codec.safetensors"),
+        base_hash=weights_hash(tiny_folder),
         licence="MIT",
         rank=3,
         sources=({"title": "Song", "author": "Ann", "licence": "CC0-1.0", "seconds": 3.0},),

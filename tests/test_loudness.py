@@ -11,7 +11,6 @@ import torch
 import torchaudio
 
 from conftest import music, sine
-from vampcli.audio import loudness as level
 from vampcli.audio.loudness import level_gain, loudness
 
 
@@ -26,14 +25,14 @@ def lufs(samples: np.ndarray, rate: int, scale: float = 1 / 16) -> float:
 def test_loudness_in_pieces_is_that_of_the_whole(
     seconds: float, rate: int, n_channels: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(level, "_GATES_AT_ONCE", 4)
+    monkeypatch.setattr("vampcli.audio.loudness._GATES_AT_ONCE", 4)
     x = music(seconds, rate, n_channels) + 0.2  # an offset, which the filters take away
     assert loudness(x, rate) == pytest.approx(lufs(x, rate), abs=0.001)
 
 
 @pytest.mark.parametrize("n_samples", [5599, 5600, 6399, 6400, 24000])
 def test_loudness_at_lengths_about_a_piece(n_samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(level, "_GATES_AT_ONCE", 4)  # of 3200 samples, one each 800: 5600 in all
+    monkeypatch.setattr("vampcli.audio.loudness._GATES_AT_ONCE", 4)  # of 3200 samples, one each 800: 5600 in all
     x = music(n_samples / 8000, 8000).astype(np.float32)
     x[:, : n_samples // 2] *= 0.03  # below the relative gate
     assert loudness(x, 8000) == pytest.approx(lufs(x.astype(np.float64), 8000), abs=0.001)
@@ -47,7 +46,7 @@ def test_loudness_follows_the_volume(volume: float) -> None:
 
 
 def test_loudness_of_ranges_is_that_of_them_laid_end_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(level, "_GATES_AT_ONCE", 4)
+    monkeypatch.setattr("vampcli.audio.loudness._GATES_AT_ONCE", 4)
     x = music(4, 44100, 2)
     kept = [(0, 100), (5000, 50000), (50001, 50003), (60000, 130000), (176000, 176400)]
     whole = np.concatenate([x[:, start:end] for start, end in kept], axis=1)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import oracles
 from vampcli.config import Sampler
-from vampcli.sampling import order as unmasking
+from vampcli.sampling import order
 from vampcli.sampling.order import ORDERS, due, hidden_tokens, n_hidden_after, schedule, stay_hidden
 
 CONTEXT = 30
@@ -149,4 +149,4 @@ def test_every_sampler_has_an_order() -> None:
 def test_bits_are_read_from_the_other_end() -> None:
     numbers = [0, 1, 2, 3, 575, 2**31, 2**32 - 1]
     expected = [int(format(n, "032b")[::-1], 2) for n in numbers]
-    assert unmasking._bits_reversed(torch.tensor(numbers)).tolist() == expected
+    assert order._bits_reversed(torch.tensor(numbers)).tolist() == expected

@@ -15,7 +15,6 @@ import oracles
 from vampcli.config import Sampler, SamplingConfig
 from vampcli.errors import UsageError
 from vampcli.progress import part_of
-from vampcli.sampling import sampler as sampling
 from vampcli.sampling.sampler import fill, filtered, top_p_classes, typical_classes
 from vampcli.sampling.windows import Piece, windowed
 from vampcli.tokens.noise import Stage
@@ -112,7 +111,7 @@ def test_takes_with_masks_of_their_own_are_those_of_one_take() -> None:
 def test_tokens_are_drawn_the_same_in_any_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     tokens, mask = prompt(70, 0.6)
     whole = run(tokens, mask, [1, 2])
-    monkeypatch.setattr(sampling, "_DRAWN_TOGETHER", (5 * N_CLASSES, 1))
+    monkeypatch.setattr("vampcli.sampling.sampler._DRAWN_TOGETHER", (5 * N_CLASSES, 1))
     assert torch.equal(run(tokens, mask, [1, 2]), whole)
 
 

@@ -12,7 +12,7 @@ from clips import QUICK, check_kept, clip
 from vampcli import Take, Waveform
 from vampcli.api import Model
 from vampcli.audio.clicks import LIMIT, junction_figure
-from vampcli.codec.kinds import Codec
+from vampcli.codec.base import Codec
 from vampcli.config import MusicalSpan, TempoConfig
 from vampcli.errors import UsageError
 from vampcli.tasks import regenerate

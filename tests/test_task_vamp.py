@@ -23,8 +23,7 @@ from vampcli.audio.clicks import LIMIT, junction_figure
 from vampcli.config import PromptConfig, TempoConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.sampling.windows import window_starts
-from vampcli.tasks import regenerate
-from vampcli.tasks import vamp as module
+from vampcli.tasks import regenerate, vamp
 from vampcli.tasks.regenerate import Stereo, encode_context
 from vampcli.tasks.registry import task_from_table, to_table
 from vampcli.tasks.spans import SpanRequest
@@ -78,14 +77,14 @@ def test_what_is_hidden_is_made_of_what_is_kept_alone(
 ) -> None:
     source, request = clip(1.5), Vamp(PromptConfig(5, n_kept_codebooks=3), SpanRequest(spans))
     take = made(tiny, source, request)
-    own = module.encode_context
+    own = vamp.encode_context
 
     def deaf(*args: object, **options: object) -> object:
         """Other tokens where the take's are hidden."""
         scene = own(*args, **options)  # type: ignore[arg-type]
         return replace(scene, tokens=torch.where(take.mask, (scene.tokens + 1) % 32, scene.tokens))
 
-    monkeypatch.setattr(module, "encode_context", deaf)
+    monkeypatch.setattr(vamp, "encode_context", deaf)
     assert torch.equal(made(tiny, source, request).tokens, take.tokens)
 
 
@@ -106,14 +105,14 @@ def test_prefix_and_suffix_stay_to_the_bit(tiny: Model) -> None:
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Tokens given, mask and tokens made of every pass."""
     seen: list[tuple[Tensor, Tensor, Tensor]] = []
-    own: Callable[..., Tensor] = module.refill
+    own: Callable[..., Tensor] = vamp.refill
 
     def watched(networks: Model, plan: object, tokens: Tensor, mask: Tensor, *rest: object) -> Tensor:
         filled = own(networks, plan, tokens, mask, *rest)
         seen.append((tokens.clone(), mask.clone(), filled.clone()))
         return filled
 
-    monkeypatch.setattr(module, "refill", watched)
+    monkeypatch.setattr(vamp, "refill", watched)
     return seen
 
 
@@ -192,7 +191,7 @@ def test_an_octave_up_doubles_the_frequency(tiny: Model) -> None:
     t = torch.arange(44100) / 44100
     tone = torch.sin(2 * torch.pi * 300 * t)[None]
     for semitones, hz in ((12, 600), (-12, 150), (7, 449.5), (11, 566.3), (-8, 189)):
-        shifted = module.shift_pitch(tone, semitones)
+        shifted = vamp.shift_pitch(tone, semitones)
         assert shifted.shape == tone.shape
         assert float(torch.fft.rfft(shifted[0]).abs().argmax()) == pytest.approx(hz, abs=2)
 

@@ -12,7 +12,7 @@ import torch
 
 from conftest import music, random_codec
 from training import LOOP, codec_run
-from vampcli.checkpoints import weights as checkpoint
+from vampcli.checkpoints.weights import codec_hash, load_parts
 from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.errors import ModelError
 from vampcli.train.codebooks import fill_from, reseed_unused
@@ -25,11 +25,11 @@ def test_a_codec_of_magnitudes_learns_while_its_codes_stay(prepared: Path, tmp_p
     task = CodecTask(codec_run(prepared, n_frames=10))
     trainer = Trainer(task, replace(LOOP, learning_rate=5e-3), tmp_path)
     figures = [trainer.advance()]
-    codes = checkpoint.codec_hash(task.codec.state_dict())
+    codes = codec_hash(task.codec.state_dict())
     figures += [trainer.advance() for _ in range(LOOP.n_steps)]
     early, late = (np.mean([f["magnitude"] for f in some]) for some in (figures[:5], figures[-5:]))
     assert late < 0.9 * early
-    assert checkpoint.codec_hash(task.codec.state_dict()) == codes
+    assert codec_hash(task.codec.state_dict()) == codes
     assert not any(name.startswith(("codec.encoder", "codec.quantizer")) for name in trainer.parameters)
 
 
@@ -49,20 +49,20 @@ def test_a_codec_of_waveforms_learns_and_keeps_its_codes_alive(prepared: Path, t
 def test_a_frozen_encoder_of_waveforms_stays_as_it_is(prepared: Path, tmp_path: Path) -> None:
     task = CodecTask(codec_run(prepared, "dac", freeze_encoder=True))
     fill_from(task.codec.quantizer, torch.randn(8, 32, 50), np.random.default_rng(0))
-    before = checkpoint.codec_hash(task.codec.state_dict())
+    before = codec_hash(task.codec.state_dict())
     decoder = {name: t.clone() for name, t in task.codec.decoder.state_dict().items()}
     trainer = Trainer(task, LOOP, tmp_path)
     for _ in range(6):
         trainer.advance()
-    assert checkpoint.codec_hash(task.codec.state_dict()) == before
+    assert codec_hash(task.codec.state_dict()) == before
     assert any(not torch.equal(t, decoder[name]) for name, t in task.codec.decoder.state_dict().items())
 
 
 def test_a_codec_that_starts_from_a_model_keeps_its_codes(prepared: Path, tiny_folder: Path, tmp_path: Path) -> None:
     task = CodecTask(replace(codec_run(prepared), start=str(tiny_folder)))
     Trainer(task, LOOP, tmp_path).advance()
-    started = checkpoint.load_parts(tiny_folder, torch.device("cpu"), torch.float32).codec
-    assert checkpoint.codec_hash(task.codec.state_dict()) == checkpoint.codec_hash(started.state_dict())
+    started = load_parts(tiny_folder, torch.device("cpu"), torch.float32).codec
+    assert codec_hash(task.codec.state_dict()) == codec_hash(started.state_dict())
 
 
 def test_a_codec_starts_from_no_other_kind(prepared: Path, tiny_folder: Path) -> None:

@@ -11,8 +11,8 @@ import torch
 
 from conftest import music
 from training import LOOP, codec_run
-from vampcli.checkpoints import weights as checkpoint
-from vampcli.checkpoints.weights import Provenance
+from vampcli.checkpoints.folder import Provenance
+from vampcli.checkpoints.weights import load_parts
 from vampcli.codec.dac import DacConfig
 from vampcli.errors import UsageError
 from vampcli.train.codec_task import CodecTask
@@ -162,7 +162,7 @@ def test_an_export_leaves_them_out(prepared: Path, tmp_path: Path) -> None:
     sizes = "\n".join(f"{name} = {value}" for name, value in vars(trainer.task.run.codec).items())  # type: ignore[attr-defined]
     (folder / "run.toml").write_text(f'[data]\ntrain = "a"\nvalidation = "b"\n[codec]\n{sizes}\n')
     export(tmp_path / "model", Provenance("n", "MIT", "s"), folder)
-    codec = checkpoint.load_parts(tmp_path / "model", torch.device("cpu"), torch.float32).codec
+    codec = load_parts(tmp_path / "model", torch.device("cpu"), torch.float32).codec
     averages = {n.removeprefix("codec."): t for n, t in trainer.average.items() if n.startswith("codec.")}
     assert averages
     stored = codec.state_dict()

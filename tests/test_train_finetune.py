@@ -12,7 +12,7 @@ import torch
 from conftest import Ran
 from vampcli.audio.find import pieces_of_files
 from vampcli.checkpoints import adapter_file
-from vampcli.checkpoints import weights as checkpoint
+from vampcli.checkpoints.weights import stored_hash
 from vampcli.errors import ExitCode, InputError, UsageError
 from vampcli.model import lora
 from vampcli.train import finetune as finetuning
@@ -113,7 +113,7 @@ def test_end_to_end(vamp: Vamp, song: Song, home: Path, tiny_folder: Path) -> No
         assert text in ran.err
     facts = adapter_file.read(home / "adapters/mine")
     assert (facts.name, facts.base, facts.licence, facts.rank) == ("mine", "tiny", "MIT", 4)
-    assert facts.codec_hash == checkpoint.stored_hash(tiny_folder / "codec.safetensors")
+    assert facts.codec_hash == stored_hash(tiny_folder / "codec.safetensors")
     assert facts.sources[0]["title"] == "song"
     assert "tiny+mine" in vamp("models", "list").out
     made = vamp("inpaint", path, "--span", "0.5-1", "-m", "tiny+mine", "--steps", 1, "--seed", 1)

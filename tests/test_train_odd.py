@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from test_train_discriminators import run_with
 from training import LOOP, Line, codec_run, token_run
-from vampcli.checkpoints.weights import Provenance
+from vampcli.checkpoints.folder import Provenance
 from vampcli.cli.plots.training import read_curves
 from vampcli.errors import InputError, UsageError
 from vampcli.train.codec_task import CodecTask

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from conftest import TINY_CODEC
 from training import codec_run, token_run
-from vampcli.checkpoints import weights as checkpoint
+from vampcli.checkpoints.weights import load_parts, stored_hash
 from vampcli.errors import InputError, UsageError
 from vampcli.evaluate.metrics import piece_mel_error
 from vampcli.train.config import CodecRun, TokenRun, load_run
@@ -68,11 +68,9 @@ def test_tokens_come_back_the_same(
     for entry in read_manifest(packed):
         one, other = (load_file(f / entry["file"])["codes"] for f in (packed, work / "tokens-train"))
         assert torch.equal(one, other)
-    codec = checkpoint.load_parts(work / "frozen", torch.device("cpu"), torch.float32)
+    codec = load_parts(work / "frozen", torch.device("cpu"), torch.float32)
     assert codec.coarse is None
-    assert read_manifest(work / "tokens-train")[0]["codec_hash"] == checkpoint.stored_hash(
-        work / "frozen/codec.safetensors"
-    )
+    assert read_manifest(work / "tokens-train")[0]["codec_hash"] == stored_hash(work / "frozen/codec.safetensors")
 
 
 @pytest.mark.parametrize("name", ["../manifest.json", "/tmp/manifest.json", "other/manifest.json"])
@@ -219,7 +217,7 @@ def test_a_model_is_trained_within_the_time_over_several_calls(
     assert (work / "codec").exists() == (what == "audio")
     assert set(json.loads((work / "clock.json").read_text())["planned_s"]) >= {"coarse", "fine"}
     scripts["pieces"].main(["join", str(home), "-o", str(tmp_path / "model")])
-    parts = checkpoint.load_parts(tmp_path / "model", torch.device("cpu"), torch.float32)
+    parts = load_parts(tmp_path / "model", torch.device("cpu"), torch.float32)
     assert parts.coarse is not None
     assert parts.fine is not None
     assert "CC0-1.0" in (tmp_path / "model/CREDITS.md").read_text()

@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from conftest import Ran, music
 from vampcli.audio.find import expand, pieces_of_files, pieces_of_table
 from vampcli.audio.loudness import level_gain
-from vampcli.checkpoints import weights as checkpoint
+from vampcli.checkpoints.weights import load_parts, stored_hash
 from vampcli.errors import InputError, UsageError
 from vampcli.train import prepare as preparing
 from vampcli.train.credits import credits_text, licence_hours, write_credits
@@ -395,8 +395,8 @@ def test_tokens_are_those_of_the_stored_codec(
     ran = vamp("prepare", song("a.wav", 2), "-o", tmp_path / "out", "-m", tiny_folder)
     assert ran.code == 0, ran.err
     (entry,) = read_manifest(tmp_path / "out/tokens")
-    assert entry["codec_hash"] == checkpoint.stored_hash(tiny_folder / "codec.safetensors")
-    codec = checkpoint.load_parts(tiny_folder, torch.device("cpu"), torch.float32).codec
+    assert entry["codec_hash"] == stored_hash(tiny_folder / "codec.safetensors")
+    codec = load_parts(tiny_folder, torch.device("cpu"), torch.float32).codec
     samples = load_file(tmp_path / "out" / entry["file"])["samples"].float() / 32768
     codes = load_file(tmp_path / "out/tokens" / entry["file"])["codes"]
     assert codes.dtype == torch.int16

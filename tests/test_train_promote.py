@@ -13,8 +13,8 @@ import torch
 
 from conftest import Ran, tiny_parts
 from training import TINY_DAC, codec_run, token_run
-from vampcli.checkpoints import weights as checkpoint
-from vampcli.checkpoints.weights import Parts, Provenance
+from vampcli.checkpoints.folder import PARTS, Provenance, read_config
+from vampcli.checkpoints.weights import Parts, load_parts, save_parts
 from vampcli.codec.dac import DacCodec
 from vampcli.errors import ModelError, UsageError
 from vampcli.train import promote as promoting
@@ -27,7 +27,7 @@ def version(folder: Path, change: Callable[[Parts], object] = lambda parts: None
     parts = tiny_parts()
     with torch.no_grad():
         change(parts)
-    checkpoint.save(folder, "magnitude", Parts(parts.codec, parts.coarse, parts.fine, Provenance("tiny", "MIT", "new")))
+    save_parts(folder, "magnitude", Parts(parts.codec, parts.coarse, parts.fine, Provenance("tiny", "MIT", "new")))
     return folder
 
 
@@ -89,7 +89,7 @@ def test_only_what_changed_is_copied(old: Path, tmp_path: Path) -> None:
     config = json.loads(after["config.json"])
     assert config["provenance"]["source"] == "new"
     assert config["fine"] == json.loads(before["config.json"])["fine"]
-    checkpoint.load_parts(old, torch.device("cpu"), torch.float32)
+    load_parts(old, torch.device("cpu"), torch.float32)
 
 
 PIECE = {"file": "f", "package": "p", "author": "Ann", "licence": "CC0-1.0", "n_samples": 44100 * 3600}
@@ -120,18 +120,18 @@ def test_music_that_nothing_knows_any_more_may_leave_the_credits(old: Path, tmp_
     new = version(tmp_path / "new", other_everything)
     write_credits(old, [{**PIECE, "title": "One"}], "tiny", "MIT")
     write_credits(new, [{**PIECE, "title": "Two"}], "tiny", "MIT")
-    promote(old, new, [Comparison(part, "loss", 1.0, 2.0) for part in checkpoint.PARTS])
+    promote(old, new, [Comparison(part, "loss", 1.0, 2.0) for part in PARTS])
     assert "One" not in (old / "CREDITS.md").read_text()
 
 
 def test_a_codec_alone_leaves_the_temperature_of_the_transformers(old: Path, tmp_path: Path) -> None:
-    config = checkpoint.read_config(old)
+    config = read_config(old)
     (old / "config.json").write_text(json.dumps(config | {"temperature": 0.8}))
     new = version(tmp_path / "new", other_coarse)
     promote(old, new, [Comparison("codec", "mel_error", 1.0, 2.0)])
-    assert checkpoint.read_config(old)["temperature"] == 0.8
+    assert read_config(old)["temperature"] == 0.8
     promote(old, new, [Comparison("coarse", "loss", 1.0, 2.0)])
-    assert checkpoint.read_config(old)["temperature"] == 1.0
+    assert read_config(old)["temperature"] == 1.0
 
 
 @pytest.mark.parametrize("figure", [2.0, 3.0, float("nan")])
@@ -158,7 +158,7 @@ def test_parts_are_measured_on_the_validation_pieces(
 
 def test_codecs_of_different_kinds_are_compared(old: Path, prepared: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    checkpoint.save(tmp_path / "dac", "dac", Parts(DacCodec(TINY_DAC), None, None, Provenance("tiny", "MIT", "new")))
+    save_parts(tmp_path / "dac", "dac", Parts(DacCodec(TINY_DAC), None, None, Provenance("tiny", "MIT", "new")))
     (compared,) = compare(old, tmp_path / "dac", ["codec"], {"codec": codec_run(prepared, "dac")})
     assert math.isfinite(compared.new)
     assert math.isfinite(compared.bar)

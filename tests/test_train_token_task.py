@@ -15,7 +15,7 @@ import torch
 from conftest import tiny_parts
 from training import LOOP, token_run
 from vampcli import read
-from vampcli.checkpoints import weights as checkpoint
+from vampcli.checkpoints.weights import load_parts, save_parts
 from vampcli.errors import ModelError
 from vampcli.model.transformer import VampNet
 from vampcli.train.loop import Trainer
@@ -148,7 +148,7 @@ def test_samples_are_sounds_with_figures(packed: Path, tiny_folder: Path, tmp_pa
 
 
 def test_a_perfect_model_has_no_error(packed: Path, tiny_folder: Path, tmp_path: Path) -> None:
-    parts = checkpoint.load_parts(tiny_folder, torch.device("cpu"), torch.float32)
+    parts = load_parts(tiny_folder, torch.device("cpu"), torch.float32)
     clips = torch.full((2, 5, 30), 3)
     model = VampNet(token_run(packed, tiny_folder).model).eval()
     with torch.inference_mode():
@@ -160,7 +160,7 @@ def test_a_perfect_model_has_no_error(packed: Path, tiny_folder: Path, tmp_path:
 
 @pytest.mark.parametrize("part", ["coarse", "fine"])
 def test_a_run_starts_from_a_model(packed: Path, tiny_folder: Path, part: str) -> None:
-    model = getattr(checkpoint.load_parts(tiny_folder, torch.device("cpu"), torch.float32), part)
+    model = getattr(load_parts(tiny_folder, torch.device("cpu"), torch.float32), part)
     run = replace(token_run(packed, tiny_folder), model=model.config, start=str(tiny_folder))
     state = TokenTask(run).model.state_dict()
     assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
@@ -172,7 +172,7 @@ def test_a_run_starts_from_no_other_model(packed: Path, tiny_folder: Path, tmp_p
     parts = tiny_parts()
     with torch.no_grad():
         next(parts.codec.encoder.parameters()).add_(1)
-    checkpoint.save(tmp_path, "magnitude", parts)
+    save_parts(tmp_path, "magnitude", parts)
     with pytest.raises(ModelError, match="another codec"):
         TokenTask(replace(token_run(packed, tiny_folder), start=str(tmp_path)))
 

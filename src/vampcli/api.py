@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vampcli.checkpoints import registry
-from vampcli.checkpoints import weights as checkpoint
+from vampcli.checkpoints.weights import load_parts
 from vampcli.config import PromptConfig, SamplingConfig, Span
 from vampcli.errors import ModelError, UsageError
 from vampcli.model.devices import pick_batches, pick_device, pick_dtype
@@ -170,7 +170,7 @@ def load(
     place = pick_device(device)
     precision = pick_dtype(dtype, place)
     found = registry.locate(name_or_folder)
-    parts = checkpoint.load_parts(found.folder, place, precision, found.adapter)
+    parts = load_parts(found.folder, place, precision, found.adapter)
     log.info("%s on %s in %s", name_or_folder, place, precision)
     if parts.coarse is None or parts.fine is None:
         raise ModelError(f"{name_or_folder} holds a codec only", "it needs coarse.safetensors and fine.safetensors")

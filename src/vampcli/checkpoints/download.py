@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vampcli.checkpoints import web
-from vampcli.checkpoints.origin import PublishedModel
+from vampcli.checkpoints.published import PublishedModel
 from vampcli.checkpoints.web import Download, Progress
 from vampcli.errors import ModelError
 

@@ -9,17 +9,16 @@ from pathlib import Path
 
 import torch
 
-from vampcli.checkpoints import adapter_file, registry
-from vampcli.checkpoints import download as hub
-from vampcli.checkpoints import origin as origins
-from vampcli.checkpoints import weights as checkpoint
+from vampcli.checkpoints import adapter_file, download, registry
 from vampcli.checkpoints.convert import dac, vampnet
 from vampcli.checkpoints.convert.atomic_folder import whole
 from vampcli.checkpoints.convert.dac import DAC_PROVENANCE
 from vampcli.checkpoints.convert.vampnet import PAIRS, PARTS, PROVENANCE
-from vampcli.checkpoints.origin import Origin, PublishedModel
+from vampcli.checkpoints.folder import Provenance, refuse_existing
+from vampcli.checkpoints.origin import Origin, read_origin
+from vampcli.checkpoints.published import PublishedModel
 from vampcli.checkpoints.web import Download, Progress, sha256
-from vampcli.checkpoints.weights import Provenance
+from vampcli.checkpoints.weights import load_parts
 from vampcli.errors import InputError, ModelError
 from vampcli.model.devices import DTYPES
 
@@ -46,8 +45,8 @@ def pull(
         InputError: the disk is full or not writable.
     """
     folder = registry.folder_of(source.name)
-    before = None if update else origins.origin(folder)
-    downloads = hub.fetch(source, registry.downloads_home(), offline, progress)
+    before = None if update else read_origin(folder)
+    downloads = download.fetch(source, registry.downloads_home(), offline, progress)
     fetched = {source.files[part]: _entry(download) for part, download in downloads.items()}
     if before:
         _refuse_changed(source, before, fetched)
@@ -59,9 +58,9 @@ def pull(
     try:
         _put(files, folder, dtype, origin, provenance)
     except ModelError:
-        hub.discard(source, downloads)  # no model can be made of it, so the next pull fetches it afresh
+        download.discard(source, downloads)  # no model can be made of it, so the next pull fetches it afresh
         raise
-    hub.discard(source, downloads)
+    download.discard(source, downloads)
     return folder
 
 
@@ -71,7 +70,7 @@ def news(source: PublishedModel, origin: Origin) -> list[str]:
     Raises:
         ModelError: the servers cannot be asked.
     """
-    now = hub.etags(source)
+    now = download.etags(source)
     return [path for path, etag in now.items() if etag != origin.downloads.get(path, {}).get("etag")]
 
 
@@ -115,7 +114,7 @@ def keep(files: Mapping[str, Path], folder: Path, dtype: str, overwrite: bool = 
         ModelError: a file is damaged or of another kind.
         InputError: the folder holds a model, or cannot be written.
     """
-    checkpoint.refuse_existing(folder, overwrite)
+    refuse_existing(folder, overwrite)
     provenance = DAC_PROVENANCE if len(files) == 1 else PROVENANCE
     read = {path.name: _on_disk(path) for path in files.values()}
     _put(files, folder, dtype, Origin(folder.name, "", provenance.licence, dtype, read), provenance)
@@ -129,7 +128,7 @@ def verify(name: str) -> None:
     """
     found = registry.locate(name)
     compare(found.folder)
-    parts = checkpoint.load_parts(found.folder, torch.device("cpu"), torch.float32, found.adapter)
+    parts = load_parts(found.folder, torch.device("cpu"), torch.float32, found.adapter)
     for module in (parts.codec, parts.coarse, parts.fine):
         for tensor, values in (module.state_dict() if module else {}).items():
             if values.is_floating_point() and not values.isfinite().all():
@@ -142,7 +141,7 @@ def compare(folder: Path) -> None:
     Raises:
         ModelError: a file is missing, or not what was pulled or imported.
     """
-    origin = origins.origin(folder)
+    origin = read_origin(folder)
     if origin is None:
         return
     cure = f"`vamp models pull {origin.name}` makes it again" if origin.address else "import it with --overwrite"

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from vampcli.checkpoints import adapter_file, registry
-from vampcli.checkpoints import origin as origins
-from vampcli.checkpoints.origin import PublishedModel
+from vampcli.checkpoints.folder import CONFIG, PARTS, read_config
+from vampcli.checkpoints.origin import read_origin
+from vampcli.checkpoints.published import PublishedModel, find_published, published_models
 from vampcli.checkpoints.registry import ModelPaths
-from vampcli.checkpoints.weights import CONFIG, PARTS, read_config, stored_hash
+from vampcli.checkpoints.weights import stored_hash
 from vampcli.errors import ModelError
 
 _CURE = "import or pull the model again"
@@ -115,7 +116,7 @@ def everything() -> Iterator[Entry | ModelError]:
             yield of_adapter(folder)
         except ModelError as error:
             yield error
-    yield from (of_source(source) for source in origins.known() if source.name not in here)
+    yield from (of_source(source) for source in published_models() if source.name not in here)
 
 
 def facts(name: str) -> dict[str, Any]:
@@ -124,14 +125,14 @@ def facts(name: str) -> dict[str, Any]:
     Raises:
         ModelError: there is none, or a file of it is missing or damaged.
     """
-    source = origins.named(name)
+    source = find_published(name)
     if source and name not in registry.installed() and not Path(name).is_dir():
         return asdict(of_source(source)) | {"files": dict(source.files)}
     found = registry.locate(name)
     told = asdict(of_model(name, found.folder)) | _details(found)
     if found.adapter:
         told["adapter"] = {"folder": str(found.adapter), **asdict(adapter_file.read(found.adapter))}
-    origin = origins.origin(found.folder)
+    origin = read_origin(found.folder)
     return told | ({"origin": asdict(origin)} if origin else {})
 
 
@@ -188,7 +189,7 @@ def counts(path: Path) -> dict[str, int]:
 def _kind(folder: Path) -> str:
     if not registry.is_own(folder) and folder.parent in registry.homes():
         return "embedded"
-    origin = origins.origin(folder)
+    origin = read_origin(folder)
     return "own" if origin is None else "pulled" if origin.address else "imported"
 
 

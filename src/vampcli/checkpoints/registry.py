@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vampcli.checkpoints import adapter_file
-from vampcli.checkpoints import folder as outline
-from vampcli.checkpoints import origin as origins
-from vampcli.checkpoints.weights import CONFIG, PARTS, stored_hash, weights_hash
+from vampcli.checkpoints.folder import CONFIG, PARTS, read_metadata
+from vampcli.checkpoints.published import find_published
+from vampcli.checkpoints.weights import stored_hash, weights_hash
 from vampcli.errors import ModelError
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ def locate(name_or_folder: str | Path) -> ModelPaths:
         return _fitting(base, _adapter(adapter))
     if folder.is_dir():
         raise ModelError(f"{folder} is no model folder: it has no {CONFIG}", "see `vamp models import --help`")
-    if origins.named(text):
+    if find_published(text):
         raise ModelError(f"the model {text} is not here", f"`vamp models pull {text}` fetches it")
     known = ", ".join(models) or "none"
     bent = f"; with {', '.join('+' + name for name in adapters())}" if adapters() else ""
@@ -124,7 +124,7 @@ def _fitting(base: str, adapter: Path) -> ModelPaths:
     if found.adapter is not None:
         raise ModelError(f"{base} has an adapter already", "adapters do not stack: name one alone")
     folder = found.folder
-    outline.read(folder)
+    read_metadata(folder)
     if stored_hash(folder / "codec.safetensors") != facts.codec_hash:
         raise ModelError(
             f"the adapter {adapter.name} knows the tokens of another codec than {base}",

@@ -1,7 +1,7 @@
-"""A model folder: check it, load it, save it.
+"""Load and save the weights of a model folder.
 
 A folder holds `config.json` and up to three files, `codec.safetensors`, `coarse.safetensors` and
-`fine.safetensors`. Coarse and fine carry the hash of the encoder and quantiser whose tokens they know.
+`fine.safetensors`. Coarse and fine carry the hash of the encoder and quantiser that made their training tokens.
 """
 
 from __future__ import annotations
@@ -12,37 +12,30 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from vampcli.checkpoints import adapter_file, tensorfile
-from vampcli.codec import kinds as codecs
-from vampcli.codec.kinds import Codec
+from vampcli.checkpoints.folder import (
+    CONFIG,
+    CURE,
+    FORMAT,
+    TEMPERATURE,
+    Provenance,
+    codec_without_weights,
+    from_table,
+    read_config,
+)
+from vampcli.codec.base import Codec
 from vampcli.errors import InputError, ModelError
 from vampcli.model import lora
 from vampcli.model.transformer import VampNet, VampNetConfig
 
-FORMAT = 1
-CONFIG = "config.json"
-PARTS = ("codec", "coarse", "fine")
 _CODEC_HASH = "codec_hash"
-_TEMPERATURE = "temperature"
 _ALWAYS_FLOAT32 = ("codebooks", "mask_rows", "quantizer.", "decoder.head.")
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where a model comes from and what may be done with it."""
-
-    name: str
-    licence: str
-    source: str
-    training: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,55 +84,12 @@ def load_parts(folder: Path, device: torch.device, dtype: torch.dtype, adapter: 
     provenance = from_table(folder, Provenance, config["provenance"])
     if adapter:
         provenance = replace(provenance, name=f"{provenance.name}+{adapter_file.read(adapter).name}")
-    return Parts(codec, coarse, fine, provenance, config.get(_TEMPERATURE, 1.0))  # type: ignore[arg-type]
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """Read and check `config.json`.
-
-    Raises:
-        ModelError: it is missing or damaged, or of a newer format.
-    """
-    path = folder / CONFIG
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"cannot read {path}: {error}", "import or pull the model again") from error
-    if not isinstance(config, dict):
-        raise ModelError(f"{path} is damaged: it holds no table", "import or pull the model again")
-    missing = [k for k in ("format", "codec", "provenance") if k not in config]
-    if missing:
-        raise ModelError(f"{path} lacks {missing[0]!r}", "import or pull the model again")
-    if config["format"] != FORMAT:
-        raise ModelError(f"{path} has format {config['format']}, not {FORMAT}", "update vamp")
-    temperature = config.get(_TEMPERATURE, 1.0)
-    if not isinstance(temperature, int | float) or not 0.01 <= temperature <= 100:
-        raise ModelError(f"{path} has the temperature {temperature!r}", "it must be 0.01 to 100")
-    no_tables = [k for k in (*PARTS, "provenance") if not isinstance(config.get(k, {}), dict)]
-    if no_tables:
-        raise ModelError(f"{path} is damaged: {no_tables[0]!r} is no table", "import or pull the model again")
-    return config
-
-
-def from_table(folder: Path, make: Callable[..., T], table: dict[str, Any]) -> T:
-    """Make something from a table of `config.json`; what does not fit is the file's fault."""
-    try:
-        return make(**table)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{folder / CONFIG} has bad values: {error}", "import or pull the model again") from error
+    return Parts(codec, coarse, fine, provenance, config.get(TEMPERATURE, 1.0))
 
 
 def _without_weights(**sizes: Any) -> VampNet:
     with torch.device("meta"):
         return VampNet(VampNetConfig(**sizes))
-
-
-def codec_without_weights(config: dict[str, Any]) -> nn.Module:
-    """The codec of a `config.json`; its tensors have shapes alone."""
-    sizes = dict(config["codec"])
-    kind = str(sizes.pop("kind", ""))
-    with torch.device("meta"):
-        return codecs.build(kind, sizes)
 
 
 def _load_into(
@@ -159,7 +109,7 @@ def _load_into(
         }
         metadata = file.metadata() or {}
     if _CODEC_HASH not in metadata:
-        raise ModelError(f"{path} does not say which codec it belongs to", "import or pull the model again")
+        raise ModelError(f"{path} does not say which codec it belongs to", CURE)
     module.load_state_dict(tensors, assign=True)
     return str(metadata[_CODEC_HASH])
 
@@ -171,15 +121,15 @@ def _opened(path: Path) -> Iterator[Any]:
         with safe_open(str(path), framework="pt") as file:
             yield file
     except FileNotFoundError as error:
-        raise ModelError(f"{path} is missing", "import or pull the model again") from error
+        raise ModelError(f"{path} is missing", CURE) from error
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path} is damaged: {error}", "import or pull the model again") from error
+        raise ModelError(f"{path} is damaged: {error}", CURE) from error
 
 
 def _require(path: Path, fact: str, names: list[str]) -> None:
     if names:
         more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
-        raise ModelError(f"{path} {fact} {names[0]}{more}", "import or pull the model again")
+        raise ModelError(f"{path} {fact} {names[0]}{more}", CURE)
 
 
 def _precision(name: str, dtype: torch.dtype) -> torch.dtype:
@@ -237,17 +187,7 @@ def weights_hash(folder: Path) -> str:
         return hashlib.sha256(file.get_tensor("layers.0.query.weight").half().numpy().tobytes()).hexdigest()
 
 
-def refuse_existing(folder: Path, overwrite: bool) -> None:
-    """Keep a model folder from being written over by mistake.
-
-    Raises:
-        InputError: the folder holds a model, and `overwrite` is not set.
-    """
-    if (folder / CONFIG).exists() and not overwrite:
-        raise InputError(f"{folder} holds a model", "--overwrite replaces it; or name another folder")
-
-
-def save(
+def save_parts(
     folder: Path,
     kind: str,
     parts: Parts,
@@ -270,9 +210,9 @@ def save(
     modules = {name: module for name, module in named.items() if isinstance(module, nn.Module)}
     weights = weights or (lambda part: modules[part].state_dict())
     metadata = {_CODEC_HASH: codec_hash(Rounded(weights("codec"), dtype))}
-    config: dict[str, Any] = {"format": FORMAT, "codec": {"kind": kind, **asdict(parts.codec.config)}}  # type: ignore[attr-defined]
+    config: dict[str, Any] = {"format": FORMAT, "codec": {"kind": kind, **asdict(parts.codec.config)}}
     config |= {name: asdict(m.config) for name, m in modules.items() if isinstance(m, VampNet)}
-    config |= {"provenance": asdict(parts.provenance), _TEMPERATURE: parts.temperature}
+    config |= {"provenance": asdict(parts.provenance), TEMPERATURE: parts.temperature}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         new_config = folder / f".{CONFIG}.partial"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from vampcli.codec.kinds import Codec
+from vampcli.codec.base import Codec
 
 _FRAMES_AT_ONCE = 1024
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from vampcli.codec.base import QuantizedCodec
+from vampcli.codec.base import Codec
 from vampcli.codec.lac import DILATIONS_ENCODER, LacConfig, ResidualLayer, Snake, convolutional_encoder, encoder_reach
 from vampcli.codec.rvq import ResidualVectorQuantizer
 
@@ -40,11 +40,13 @@ def _decoder(config: DacConfig) -> nn.Sequential:
     return nn.Sequential(*layers, Snake(width), nn.Conv1d(width, 1, 7, padding=3), nn.Tanh())
 
 
-class DacCodec(QuantizedCodec):
+class DacCodec(Codec):
     """Mono audio <-> tokens by convolutions over samples.
 
     Source: Kumar et al., "High-Fidelity Audio Compression with Improved RVQGAN" (arXiv 2306.06546).
     """
+
+    config: DacConfig
 
     def __init__(self, config: DacConfig) -> None:
         super().__init__()

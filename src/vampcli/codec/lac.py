@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vampcli.codec.base import QuantizedCodec
+from vampcli.codec.base import Codec
 from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.tokens.grid import TokenGrid
 
@@ -126,12 +126,14 @@ def _decoder(config: LacConfig) -> nn.Sequential:
     return nn.Sequential(*layers, Snake(width), nn.Conv1d(width, 1, 7, padding=3), nn.Tanh())
 
 
-class LacCodec(QuantizedCodec):
+class LacCodec(Codec):
     """Mono audio <-> tokens as the published VampNet models know them.
 
     Source: Kumar et al. (arXiv 2306.06546) for encoder and quantiser; the decoder has residual stacks
     of three kernels in parallel, as HiFi-GAN (arXiv 2010.05646).
     """
+
+    config: LacConfig
 
     def __init__(self, config: LacConfig) -> None:
         super().__init__()

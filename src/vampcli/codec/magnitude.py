@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vampcli.codec.base import QuantizedCodec
+from vampcli.codec.base import Codec
 from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.tokens.grid import TokenGrid
 from vampcli.tokens.noise import white_noise
@@ -155,7 +155,7 @@ class MagnitudeDecoder(nn.Module):
             return log_magnitude.clamp(max=_LOUDEST_LOG)
 
 
-class MagnitudeCodec(QuantizedCodec):
+class MagnitudeCodec(Codec):
     """Mono audio <-> tokens that describe magnitudes alone.
 
     Phases look random to a model that guesses tokens, and cost most of the bits; overlapping magnitudes
@@ -167,6 +167,8 @@ class MagnitudeCodec(QuantizedCodec):
     Source: phases after Perraudin et al., "A fast Griffin-Lim algorithm" (WASPAA 2013), the decoder's network
     after Vocos (arXiv 2306.00814), the stack of quantisers after DAC (arXiv 2306.06546).
     """
+
+    config: MagnitudeConfig
 
     def __init__(self, config: MagnitudeConfig) -> None:
         super().__init__()

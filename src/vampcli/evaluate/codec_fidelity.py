@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from vampcli.audio.clicks import LIMIT, click_figure
-from vampcli.checkpoints import weights as checkpoint
-from vampcli.codec import kinds as codecs
+from vampcli.checkpoints.folder import read_config
+from vampcli.checkpoints.weights import load_parts
+from vampcli.codec.base import Codec
 from vampcli.codec.chunked import decode_long, encode_long
-from vampcli.codec.kinds import Codec
+from vampcli.codec.kinds import build_codec
 from vampcli.evaluate import metrics
 from vampcli.evaluate.clips import Clip
 from vampcli.evaluate.opus import is_installed, opus
@@ -64,21 +65,21 @@ def load_codec(folder: Path) -> Codec:
     Raises:
         ModelError: it is missing or damaged.
     """
-    return checkpoint.load_parts(folder, torch.device("cpu"), torch.float32).codec
+    return load_parts(folder, torch.device("cpu"), torch.float32).codec
 
 
 def untrained(folder: Path, seed: int = 0) -> Codec:
     """A codec of the same sizes as a model's with random weights; rows of codebooks are normal noise."""
-    sizes = dict(checkpoint.read_config(folder)["codec"])
+    sizes = dict(read_config(folder)["codec"])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module = codecs.build(str(sizes.pop("kind")), sizes)
+        module = build_codec(str(sizes.pop("kind")), sizes)
         with torch.no_grad():
             for name, tensor in module.state_dict().items():
                 if "codebook" in name:
                     tensor.normal_()
     module.eval().requires_grad_(False)
-    return module  # type: ignore[return-value]
+    return module
 
 
 def fidelity(made: Tensor, clip: Clip) -> dict[str, float]:

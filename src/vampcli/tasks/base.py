@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar, Protocol
 
 from vampcli.audio.waveform import Waveform
-from vampcli.codec.kinds import Codec
+from vampcli.codec.base import Codec
 from vampcli.model.transformer import VampNetConfig
 from vampcli.recipe.recipe import Ranges
 from vampcli.tasks.plan import Pass, Plan

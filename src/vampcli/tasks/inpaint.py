@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from vampcli.audio.waveform import Waveform
-from vampcli.codec.kinds import Codec
+from vampcli.codec.base import Codec
 from vampcli.model.transformer import VampNetConfig
 from vampcli.recipe.recipe import Ranges
 from vampcli.tasks.plan import Margin, Pass, Plan, plan_spans

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from vampcli.audio.waveform import Waveform
-from vampcli.codec.kinds import Codec
+from vampcli.codec.base import Codec
 from vampcli.errors import InputError, UsageError
 from vampcli.model.transformer import VampNetConfig
 from vampcli.recipe.recipe import Ranges

@@ -20,8 +20,8 @@ from vampcli.audio.loudness import level_gain
 from vampcli.audio.resample import resample
 from vampcli.audio.waveform import Waveform
 from vampcli.checkpoints import registry
+from vampcli.checkpoints.folder import Provenance
 from vampcli.checkpoints.registry import ModelPaths
-from vampcli.checkpoints.weights import Provenance
 from vampcli.codec.chunked import decode_long, encode_long
 from vampcli.config import SamplingConfig
 from vampcli.errors import ModelError, UsageError

@@ -14,7 +14,7 @@ from torch.nn.functional import pad
 
 from vampcli.audio.resample import resample_reach
 from vampcli.audio.waveform import Waveform
-from vampcli.codec.kinds import Codec
+from vampcli.codec.base import Codec
 from vampcli.errors import InputError, UsageError
 from vampcli.tokens import masks
 from vampcli.tokens.grid import TokenGrid

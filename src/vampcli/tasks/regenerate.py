@@ -17,7 +17,6 @@ from vampcli.audio.splice import FADE_S, Patch, Render, paste
 from vampcli.audio.stereo import REACH, Image, image_in, surroundings, widen_along
 from vampcli.audio.waveform import Samples, Waveform
 from vampcli.codec.chunked import decode_long, encode_ranges
-from vampcli.codec.kinds import Codec
 from vampcli.config import SamplingConfig
 from vampcli.model.batching import Batches
 from vampcli.model.transformer import VampNet

@@ -16,7 +16,7 @@ from torch.nn.functional import pad
 from vampcli.audio import beats
 from vampcli.audio.stereo import Image, image_in
 from vampcli.audio.waveform import Waveform
-from vampcli.codec.kinds import Codec
+from vampcli.codec.base import Codec
 from vampcli.config import PromptConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.model.transformer import VampNetConfig
@@ -26,9 +26,9 @@ from vampcli.tasks.regenerate import EncodedContext, Networks, encode_context, r
 from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.take import Stereo, Take, TakeOptions
 from vampcli.tokens import presets
-from vampcli.tokens import prompt as prompts
 from vampcli.tokens.grid import TokenGrid
 from vampcli.tokens.mask_file import OwnMask
+from vampcli.tokens.prompt import draw, event_ranges, stretched
 
 _PITCH_FFT = 2048
 _PASS_BITS = 40  # passes have noise of their own: seeds this far apart
@@ -219,11 +219,11 @@ class Vamp:
         ranges = [
             frames
             for times, width in events
-            for frames in prompts.event_ranges([t * map_ranges for t in times], width, grid, plan.first_frame, n_frames)
+            for frames in event_ranges([t * map_ranges for t in times], width, grid, plan.first_frame, n_frames)
         ]
         rng = np.random.default_rng(seed % 2**64)
-        drawn = prompts.draw(self.prompt, grid.n_codebooks, n_frames, ranges, rng, n_earlier)
-        return prompts.stretched(drawn, factor)[:, : plan.n_frames] & plan.mask(grid.n_codebooks)
+        drawn = draw(self.prompt, grid.n_codebooks, n_frames, ranges, rng, n_earlier)
+        return stretched(drawn, factor)[:, : plan.n_frames] & plan.mask(grid.n_codebooks)
 
 
 def shift_pitch(samples: Tensor, semitones: int) -> Tensor:

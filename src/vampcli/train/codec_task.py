@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vampcli.checkpoints import weights as checkpoint
-from vampcli.codec import kinds as codecs
+from vampcli.checkpoints.weights import load_parts
 from vampcli.codec.dac import DacCodec
+from vampcli.codec.kinds import build_codec, kind_of
 from vampcli.codec.magnitude import MagnitudeCodec
 from vampcli.errors import ModelError
 from vampcli.evaluate.metrics import perplexity, piece_mel_error
@@ -51,7 +51,7 @@ class CodecTask(Task):
     def __init__(self, run: CodecRun) -> None:
         super().__init__()
         self.run = run
-        codec = codecs.build(codecs.kind_of(type(run.codec)), asdict(run.codec))
+        codec = build_codec(kind_of(type(run.codec)), asdict(run.codec))
         assert isinstance(codec, MagnitudeCodec | DacCodec)
         self.codec = codec
         shape = (run.codec.n_codebooks, run.codec.codebook_size)
@@ -64,7 +64,7 @@ class CodecTask(Task):
         )
         self.audio_s = run.loop.batch_size * run.loss.n_frames * run.codec.hop_length / run.codec.sample_rate
         if run.start:
-            start = checkpoint.load_parts(Path(run.start), torch.device("cpu"), torch.float32).codec
+            start = load_parts(Path(run.start), torch.device("cpu"), torch.float32).codec
             try:
                 self.codec.load_state_dict(start.state_dict())
             except RuntimeError as error:

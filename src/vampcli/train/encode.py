@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from vampcli.checkpoints import registry
-from vampcli.checkpoints import weights as checkpoint
+from vampcli.checkpoints.weights import load_parts, stored_hash
 from vampcli.codec.chunked import encode_long
 from vampcli.errors import InputError
 from vampcli.train.data import MANIFEST, Pool, read_manifest, save_whole, write_manifest
@@ -40,8 +40,8 @@ def pack(
         InputError: `out` holds audio or tokens of another codec, or the audio has another rate than the codec.
     """
     folder, device = registry.find(model), device or torch.device("cpu")
-    codec = checkpoint.load_parts(folder, device, torch.float32).codec
-    own_hash = checkpoint.stored_hash(folder / "codec.safetensors")
+    codec = load_parts(folder, device, torch.float32).codec
+    own_hash = stored_hash(folder / "codec.safetensors")
     if (out / MANIFEST).exists() and token_codec_hash(out) != own_hash:
         raise InputError(f"{out} holds tokens of another codec than {model}", "name another folder, or remove it")
     pool = Pool(audio, "samples")

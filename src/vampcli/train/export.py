@@ -12,9 +12,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from vampcli.checkpoints import weights as checkpoint
-from vampcli.checkpoints.weights import Parts, Provenance
-from vampcli.codec import kinds as codecs
+from vampcli.checkpoints.folder import CONFIG, Provenance
+from vampcli.checkpoints.weights import Parts, codec_hash, load_parts, rounded, save_parts
+from vampcli.codec.kinds import build_codec, kind_of
 from vampcli.errors import InputError, ModelError
 from vampcli.model.transformer import VampNet
 from vampcli.train.config import CodecRun, TokenRun, load_run
@@ -48,17 +48,17 @@ def export(
         ModelError: coarse or fine was trained on the tokens of another encoder or quantiser.
     """
     codec_module = _codec(codec)
-    kind = codecs.kind_of(type(codec_module.config))
-    own_hash = checkpoint.codec_hash(checkpoint.rounded(codec_module, dtype))
+    kind = kind_of(type(codec_module.config))
+    own_hash = codec_hash(rounded(codec_module, dtype))
     models = [None if folder is None else _transformer(folder, own_hash) for folder in (coarse, fine)]
-    checkpoint.save(out, kind, Parts(codec_module, models[0], models[1], provenance, temperature), dtype)
+    save_parts(out, kind, Parts(codec_module, models[0], models[1], provenance, temperature), dtype)
 
 
 def _codec(folder: Path) -> Any:
-    if (folder / checkpoint.CONFIG).is_file():
-        return checkpoint.load_parts(folder, torch.device("cpu"), torch.float32).codec
+    if (folder / CONFIG).is_file():
+        return load_parts(folder, torch.device("cpu"), torch.float32).codec
     config = load_run(folder / RUN, CodecRun).codec
-    codec = codecs.build(codecs.kind_of(type(config)), asdict(config))
+    codec = build_codec(kind_of(type(config)), asdict(config))
     _load_average(codec, folder, "codec.")
     return codec
 

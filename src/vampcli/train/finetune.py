@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from vampcli.audio.find import Piece
-from vampcli.checkpoints import folder as outline
-from vampcli.checkpoints import weights as checkpoint
+from vampcli.checkpoints.folder import read_config, read_metadata
+from vampcli.checkpoints.weights import stored_hash
 from vampcli.errors import InputError, UsageError, VampError
 from vampcli.model import lora
 from vampcli.model.transformer import VampNetConfig
@@ -129,7 +129,7 @@ def gather(
     failed = [outcome.error for outcome in outcomes if outcome.error is not None]
     if len(failed) == len(outcomes):
         raise failed[0]
-    known = outline.read(model)
+    known = read_metadata(model)
     grid, n_needed = known.codec.grid, max(10, known.context_frames // 2)
     seconds = sum(entry["seconds"] for outcome in outcomes for entry in outcome.entries)
     if seconds * grid.frame_rate < n_needed:
@@ -145,7 +145,7 @@ def gather(
         "train": torch.cat([c[:, :cut] for c, cut in zip(codes, cuts, strict=True)], dim=1),
         "held-out": torch.cat([c[:, cut:] for c, cut in zip(codes, cuts, strict=True)], dim=1),
     }
-    own_hash = checkpoint.stored_hash(model / "codec.safetensors")
+    own_hash = stored_hash(model / "codec.safetensors")
     for name, part in parts.items():
         _write(work / name, part, grid, own_hash)
     n_held_out = parts["held-out"].shape[1]
@@ -219,7 +219,7 @@ def learn(
 
 
 def _task(model: Path, part: str, material: Material, config: FineTuneConfig) -> tuple[TokenTask, LoopConfig]:
-    sizes = VampNetConfig(**checkpoint.read_config(model)[part])
+    sizes = VampNetConfig(**read_config(model)[part])
     loop = LoopConfig(
         n_steps=config.n_steps or 1_000_000_000,
         batch_size=_BATCH_SIZE,

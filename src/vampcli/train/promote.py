@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from vampcli.checkpoints import weights as checkpoint
+from vampcli.checkpoints.folder import CONFIG, PARTS, read_config
+from vampcli.checkpoints.weights import stored_hash
 from vampcli.errors import ModelError, UsageError
 from vampcli.train.config import CodecRun, TokenRun
 from vampcli.train.credits import CARD, CREDITS, carried, works
@@ -52,12 +53,12 @@ def changed_parts(old: Path, new: Path, wanted: Collection[str] | None = None) -
         UsageError: a wanted part is none.
         ModelError: encoder or quantiser changed, and the new version does not bring all three parts.
     """
-    unknown = sorted(set(wanted or ()) - set(checkpoint.PARTS))
+    unknown = sorted(set(wanted or ()) - set(PARTS))
     if unknown:
         raise UsageError(f"no part is named {unknown[0]!r}", "choose codec, coarse or fine")
-    parts = [part for part in wanted or checkpoint.PARTS if _file(new, part).is_file()]
+    parts = [part for part in wanted or PARTS if _file(new, part).is_file()]
     changed = [part for part in parts if _bytes(_file(new, part)) != _bytes(_file(old, part))]
-    if _other_tokens(old, new) and set(changed) != set(checkpoint.PARTS):
+    if _other_tokens(old, new) and set(changed) != set(PARTS):
         raise ModelError(
             f"{new} has another encoder or quantiser than {old}, but no coarse and fine model of its own",
             "train both on its tokens, and promote all three together",
@@ -128,10 +129,10 @@ def promote(old: Path, new: Path, compared: list[Comparison]) -> list[Path]:
     written += texts
     if compared:
         config = _merged(old, new, [c.part for c in compared])
-        if config != checkpoint.read_config(old):
+        if config != read_config(old):
             text = json.dumps(config, indent=1) + "\n"
-            write_whole(old / checkpoint.CONFIG, partial(Path.write_text, data=text, encoding="utf-8"))
-            written.append(old / checkpoint.CONFIG)
+            write_whole(old / CONFIG, partial(Path.write_text, data=text, encoding="utf-8"))
+            written.append(old / CONFIG)
     return written
 
 
@@ -145,7 +146,7 @@ def _credits(old: Path, new: Path, parts: list[str]) -> dict[Path, str]:
         old / CARD: carried(before[old / CARD], _bytes(new / CARD).decode()),
     }
     lost = works(before[old / CREDITS]) - works(after[old / CREDITS])
-    staying = [part for part in checkpoint.PARTS if part not in parts and _file(old, part).is_file()]
+    staying = [part for part in PARTS if part not in parts and _file(old, part).is_file()]
     if lost and staying:
         who, title = min(lost)
         raise ModelError(
@@ -157,13 +158,13 @@ def _credits(old: Path, new: Path, parts: list[str]) -> dict[Path, str]:
 
 def _merged(old: Path, new: Path, parts: list[str]) -> dict[str, object]:
     """The old `config.json` with the new tables of what was promoted, where that comes from, and what suits it."""
-    own, other = checkpoint.read_config(old), checkpoint.read_config(new)
+    own, other = read_config(old), read_config(new)
     suits = ["temperature"] if "coarse" in parts else []  # a new codec alone says nothing of the transformers
     return own | {name: other[name] for name in (*parts, "provenance", *suits) if name in other}
 
 
 def _other_tokens(old: Path, new: Path) -> bool:
-    return checkpoint.stored_hash(_file(old, "codec")) != checkpoint.stored_hash(_file(new, "codec"))
+    return stored_hash(_file(old, "codec")) != stored_hash(_file(new, "codec"))
 
 
 def _file(folder: Path, part: str) -> Path:

@@ -10,7 +10,6 @@ from torch import Tensor
 from vampcli.audio.io import write
 from vampcli.audio.waveform import Waveform
 from vampcli.codec.chunked import decode_long
-from vampcli.codec.kinds import Codec
 from vampcli.config import SamplingConfig
 from vampcli.evaluate.metrics import level_difference_db, mel_error
 from vampcli.model.transformer import VampNet

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vampcli.checkpoints import weights as checkpoint
+from vampcli.checkpoints.weights import load_parts, stored_hash
 from vampcli.errors import ModelError
 from vampcli.evaluate.metrics import guess_sums
 from vampcli.model.transformer import VampNet
@@ -40,14 +40,14 @@ class TokenTask(Task):
         super().__init__()
         self.run = run
         config = run.model
-        own_hash = checkpoint.stored_hash(Path(run.data.codec) / "codec.safetensors")
+        own_hash = stored_hash(Path(run.data.codec) / "codec.safetensors")
         for folder in (run.data.train, run.data.validation):
             if token_codec_hash(folder) != own_hash:
                 raise ModelError(
                     f"the tokens in {folder} are of another codec than {run.data.codec}", "pack them again"
                 )
         # In a tuple: a module's modules are its state, and the codec is not.
-        self.frozen = (checkpoint.load_parts(Path(run.data.codec), torch.device("cpu"), torch.float32).codec,)
+        self.frozen = (load_parts(Path(run.data.codec), torch.device("cpu"), torch.float32).codec,)
         # In the state, so that an export can tell whether a codec belongs to what was learned.
         self.register_buffer("codec_hash", torch.tensor(list(bytes.fromhex(own_hash)), dtype=torch.uint8))
         self.model = VampNet(config)
@@ -151,8 +151,8 @@ def start_from(model: VampNet, folder: Path, codec_hash: str) -> None:
     Raises:
         ModelError: the folder is of another codec or of other sizes, or lacks the part.
     """
-    parts = checkpoint.load_parts(folder, torch.device("cpu"), torch.float32)
-    if checkpoint.stored_hash(folder / "codec.safetensors") != codec_hash:
+    parts = load_parts(folder, torch.device("cpu"), torch.float32)
+    if stored_hash(folder / "codec.safetensors") != codec_hash:
         raise ModelError(
             f"{folder} knows the tokens of another codec", "start from nothing, or from a model of this one"
         )

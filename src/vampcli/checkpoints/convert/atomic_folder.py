@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vampcli.checkpoints import weights as checkpoint
+from vampcli.checkpoints.folder import CONFIG, PARTS, refuse_existing
 from vampcli.errors import InputError
 
 
@@ -33,14 +33,14 @@ def whole(out: Path, overwrite: bool) -> Iterator[Path]:
         out.parent.mkdir(parents=True, exist_ok=True)
         temp = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
         _clear(out, temp)
-        is_model = (out / checkpoint.CONFIG).exists()
-        checkpoint.refuse_existing(out, overwrite)
+        is_model = (out / CONFIG).exists()
+        refuse_existing(out, overwrite)
         if out.exists() and not is_model and not (out.is_dir() and next(out.iterdir(), None) is None):
             raise InputError(f"cannot write {out}: there is something else", "name a new folder")
         new = temp / "new"  # one deeper, where nobody looks for models
         new.mkdir()
         if is_model:
-            ours = (checkpoint.CONFIG, *(f"{part}.safetensors" for part in checkpoint.PARTS))
+            ours = (CONFIG, *(f"{part}.safetensors" for part in PARTS))
             shutil.copytree(out, new, ignore=shutil.ignore_patterns(*ours), dirs_exist_ok=True)
         yield new
         _take_place(new, out, temp / "old")

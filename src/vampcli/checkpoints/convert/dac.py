@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 
-from vampcli.checkpoints import weights as checkpoint
 from vampcli.checkpoints.convert.atomic_folder import whole
 from vampcli.checkpoints.convert.codecs import open_dac
-from vampcli.checkpoints.weights import Parts, Provenance
+from vampcli.checkpoints.folder import Provenance
+from vampcli.checkpoints.weights import Parts, save_parts
 
 DAC_PROVENANCE = Provenance(
     name="dac",
@@ -40,4 +40,4 @@ def import_dac(
     """
     with whole(out, overwrite) as folder:
         codec = open_dac(weights)[0]  # not its tensors: they would stay in memory
-        checkpoint.save(folder, "dac", Parts(codec, None, None, provenance), dtype, lambda _: open_dac(weights)[1])
+        save_parts(folder, "dac", Parts(codec, None, None, provenance), dtype, lambda _: open_dac(weights)[1])

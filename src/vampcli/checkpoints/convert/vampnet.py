@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vampcli.checkpoints import weights as checkpoint
 from vampcli.checkpoints.convert import keys
 from vampcli.checkpoints.convert.atomic_folder import whole
 from vampcli.checkpoints.convert.codecs import open_lac
 from vampcli.checkpoints.convert.read import blaming, read, read_pairs
 from vampcli.checkpoints.convert.tensors import Make, Making, TensorSource
-from vampcli.checkpoints.weights import Parts, Provenance
+from vampcli.checkpoints.folder import Provenance
+from vampcli.checkpoints.weights import Parts, save_parts
 from vampcli.errors import ModelError
 from vampcli.model.transformer import VampNet, VampNetConfig
 
@@ -66,7 +66,7 @@ def import_published(
         openers: dict[str, Any] = {"codec": partial(open_lac, paths["codec"]), "coarse": coarse, "fine": fine}
         parts = Parts(codec, coarse()[0], fine()[0], provenance)
         _must_be_a_pair(parts, paths)
-        checkpoint.save(folder, "lac", parts, dtype, lambda part: openers[part]()[1])
+        save_parts(folder, "lac", parts, dtype, lambda part: openers[part]()[1])
 
 
 def _paths(files: Path | Mapping[str, Path]) -> dict[str, Path]:

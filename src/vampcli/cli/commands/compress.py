@@ -27,7 +27,7 @@ from vampcli.recipe.recipe import InputSource
 if TYPE_CHECKING:
     from vampcli.api import Model, Take
     from vampcli.audio.waveform import Waveform
-    from vampcli.checkpoints.folder import Outline
+    from vampcli.checkpoints.folder import ModelMetadata
     from vampcli.recipe.token_file import TokenFile
     from vampcli.tasks.compress import Compress
 
@@ -129,35 +129,35 @@ class CompressWorkflow(Workflow):
         if self.common.difference:
             raise UsageError(f"{source} has no sound to compare with", "leave --difference out")
 
-    def open(self, job: Job, outline: Outline) -> Opened:
+    def open(self, job: Job, metadata: ModelMetadata) -> Opened:
         """See `Scheme.open`."""
         if job.source.suffix.lower() == TOKENS:
-            return self._open_tokens(job, outline)
-        from vampcli.audio import io as audio
+            return self._open_tokens(job, metadata)
+        from vampcli.audio.io import check_output, read
         from vampcli.recipe import embed
 
-        clip, n_model_channels = audio.read(job.source), 1
+        clip, n_model_channels = read(job.source), 1
         if self.common.channels == "channels":
             n_model_channels = clip.n_channels
-        request = self._request(outline, n_model_channels)
+        request = self._request(metadata, n_model_channels)
         for path in job.paths:
             if path.suffix.lower() != TOKENS:
-                audio.check_output(path, clip, self.common.subtype)
+                check_output(path, clip, self.common.subtype)
         source = embed.source_of(clip, job.source, job.name)
-        return self._opened(job, request, clip, source, outline, n_model_channels)
+        return self._opened(job, request, clip, source, metadata, n_model_channels)
 
-    def _request(self, outline: Outline, n_model_channels: int) -> Compress:
+    def _request(self, metadata: ModelMetadata, n_model_channels: int) -> Compress:
         from vampcli.tasks.compress import Compress
         from vampcli.tokens import bitrate
 
         n_kept, period, bits = self.named
         if bits is not None:
-            n_kept, period = bitrate.choose(outline.codec.grid, bits / n_model_channels)
+            n_kept, period = bitrate.choose(metadata.codec.grid, bits / n_model_channels)
         named = {"n_kept_codebooks": n_kept, "period": period}
         return Compress(**{name: value for name, value in named.items() if value is not None})
 
-    def _open_tokens(self, job: Job, outline: Outline) -> Opened:
-        from vampcli.audio import io as audio
+    def _open_tokens(self, job: Job, metadata: ModelMetadata) -> Opened:
+        from vampcli.audio.io import check_output
         from vampcli.recipe import token_file
         from vampcli.tasks.compress import Compress, silent
 
@@ -169,16 +169,22 @@ class CompressWorkflow(Workflow):
             )
         clip = silent(file.n_channels, file.n_samples, file.sample_rate, file.subtype)
         for path in job.paths:
-            audio.check_output(path, clip, self.common.subtype)
+            check_output(path, clip, self.common.subtype)
         request = Compress(max(1, file.n_kept_codebooks), file.period)
         source = InputSource(job.name, hashlib.sha256(job.source.read_bytes()).hexdigest(), file.recipe)
-        opened = self._opened(job, request, clip, source, outline, len(file.tokens))
+        opened = self._opened(job, request, clip, source, metadata, len(file.tokens))
         return OpenedTokens(**vars(opened), file=file)
 
     def _opened(
-        self, job: Job, request: Compress, clip: Waveform, source: InputSource, outline: Outline, n_model_channels: int
+        self,
+        job: Job,
+        request: Compress,
+        clip: Waveform,
+        source: InputSource,
+        metadata: ModelMetadata,
+        n_model_channels: int,
     ) -> Opened:
-        grid, plan = outline.codec.grid, request.plan(clip, outline.codec, outline.context_frames)
+        grid, plan = metadata.codec.grid, request.plan(clip, metadata.codec, metadata.context_frames)
         n_kept = min(request.n_kept_codebooks, grid.n_codebooks)
         bits = n_model_channels * request.n_bits(grid, plan.n_frames) / clip.duration_s
         facts = {"keep_codebooks": n_kept, "period": request.period, "bits_per_second": bits}

@@ -96,14 +96,14 @@ def _prepare(
     """Find everything that can be wrong before the work begins."""
     from vampcli.audio.find import pieces_of_files
     from vampcli.checkpoints import adapter_file, registry
-    from vampcli.checkpoints import folder as outline
+    from vampcli.checkpoints.folder import read_metadata
     from vampcli.model.devices import pick_device
 
     place = pick_device(device)
     found = registry.locate(model)
     if found.adapter is not None:
         raise UsageError(f"{model} has an adapter already", "adapters do not stack: name the model alone")
-    outline.read(found.folder)
+    read_metadata(found.folder)
     out = out or registry.adapters_home() / name
     if (out / adapter_file.FILE).exists() and not overwrite:
         raise InputError(f"{out} holds an adapter", "--overwrite replaces it; or choose another --name")
@@ -155,15 +155,15 @@ def _verdict(gain: float) -> str:
 
 def _save(console: Console, job: _Job, material: Material, learned: dict[str, Learned], as_json: bool) -> None:
     from vampcli.checkpoints import adapter_file, registry
-    from vampcli.checkpoints import folder as outline
-    from vampcli.checkpoints import weights as checkpoint
+    from vampcli.checkpoints.folder import read_metadata
+    from vampcli.checkpoints.weights import stored_hash, weights_hash
 
-    provenance = outline.read(job.folder).provenance
+    provenance = read_metadata(job.folder).provenance
     facts = adapter_file.Facts(
         name=job.name,
         base=job.model,
-        codec_hash=checkpoint.stored_hash(job.folder / "codec.safetensors"),
-        base_hash=checkpoint.weights_hash(job.folder),
+        codec_hash=stored_hash(job.folder / "codec.safetensors"),
+        base_hash=weights_hash(job.folder),
         licence=provenance.licence,
         rank=job.config.rank,
         sources=material.sources,

@@ -65,10 +65,10 @@ def _facts(path: Path, quick: bool) -> Facts:
         return {}
     if suffix == TOKENS:
         return _of_tokens(path)
-    from vampcli.audio import io as audio
+    from vampcli.audio.io import inspect
     from vampcli.audio.riff import loop_points
 
-    form = audio.inspect(path)
+    form = inspect(path)
     facts: Facts = {
         "format": form.container,
         "subtype": form.subtype,
@@ -85,11 +85,11 @@ def _facts(path: Path, quick: bool) -> Facts:
 def _of_samples(path: Path) -> Facts:
     """Level and tempo; None where there is nothing to measure."""
     from vampcli.audio import beats
-    from vampcli.audio import io as audio
+    from vampcli.audio.io import read
     from vampcli.audio.loudness import SHORTEST_MEASURED_S, loudness
     from vampcli.config import TempoConfig
 
-    clip = audio.read(path)
+    clip = read(path)
     peak = max(float(clip.samples.max()), -float(clip.samples.min()))
     lufs = -math.inf
     if clip.duration_s >= SHORTEST_MEASURED_S and clip.n_channels <= 5:

@@ -20,7 +20,7 @@ from vampcli.errors import UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vampcli.checkpoints.folder import Outline
+    from vampcli.checkpoints.folder import ModelMetadata
 
 ONLY_TYPED = ("out", "name")  # what a vamp.toml says of them is meant for sound
 
@@ -93,17 +93,17 @@ class MaskWorkflow(Workflow):
         if path.suffix.lower() != f".{self.ext}":
             raise UsageError(f"{path} is no name of a mask", f"a mask is a .{self.ext} file")
 
-    def open(self, job: Job, outline: Outline) -> Opened:
+    def open(self, job: Job, metadata: ModelMetadata) -> Opened:
         """See `Scheme.open`."""
-        opened = self.other.open(replace(job, paths=()), outline)
-        codec, rate = outline.codec, opened.clip.sample_rate
+        opened = self.other.open(replace(job, paths=()), metadata)
+        codec, rate = metadata.codec, opened.clip.sample_rate
         if self.other.common.plot:
             check_outputs([self._pictured(job)], job.source, self.other.common.overwrite)
-        passes = opened.request.passes(opened.clip, opened.plan, codec, outline.coarse, job.seeds[0])
+        passes = opened.request.passes(opened.clip, opened.plan, codec, metadata.coarse, job.seeds[0])
         if job.paths and (len(passes) > 1 or passes[0].plan != opened.plan):
             why = f"there are {len(passes)}" if len(passes) > 1 else "a loop is turned by half before its seam is made"
             raise UsageError(f"a mask file holds one pass over the result, but {why}", "leave -o out")
-        forecaster = Forecaster(outline, self.other.common)
+        forecaster = Forecaster(metadata, self.other.common)
         masks = [one.on_canvas(forecaster.n_frames(one.plan, rate)) for one in passes]
         facts = forecaster.facts(opened, passes)
         return Shown(job, opened.request, opened.clip, opened.source, opened.plan, facts, "", masks)

@@ -105,10 +105,10 @@ def _pieces(
 def _check_model(model: str, device: str) -> None:
     """Find what is wrong with it before the work begins."""
     from vampcli.checkpoints import registry
-    from vampcli.checkpoints import weights as checkpoint
+    from vampcli.checkpoints.folder import read_config
     from vampcli.model.devices import pick_device
 
-    checkpoint.read_config(registry.find(model))
+    read_config(registry.find(model))
     pick_device(device)
 
 

@@ -16,7 +16,7 @@ from vampcli.cli.console import Console, guarded
 from vampcli.errors import ExitCode, ModelError, UsageError
 
 if TYPE_CHECKING:
-    from vampcli.checkpoints.origin import PublishedModel
+    from vampcli.checkpoints.published import PublishedModel
 
 log = logging.getLogger(__name__)
 
@@ -38,17 +38,17 @@ def pull(
     Files from Hugging Face go through its own cache: HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE hold.
     """
     from vampcli.checkpoints import install, registry
-    from vampcli.checkpoints import origin as origins
+    from vampcli.checkpoints.published import find_published, published_models
 
     console = Console(quiet)
     _check_dtype(dtype)
-    source, folder = origins.named(name), registry.installed().get(name)
+    source, folder = find_published(name), registry.installed().get(name)
     if folder and not (source and update) and _is_whole(console, name, folder):
         console.note(f"{name} is here already{_changed(source, folder, offline, dtype)}")
         console.result(str(folder))
         return
     if source is None:
-        known = ", ".join(source.name for source in origins.known())
+        known = ", ".join(source.name for source in published_models())
         raise ModelError(f"no published model named {name!r}", f"there are: {known}; any vampnet/NAME is tried")
     agree(console, f"{name}: {source.n_bytes / 1e9:.2f} GB from {source.address}\n{source.terms}", yes)
     with _progress(console, source) as progress:
@@ -72,9 +72,9 @@ def _is_whole(console: Console, name: str, folder: Path) -> bool:
 def _changed(source: PublishedModel | None, folder: Path, offline: bool, dtype: str) -> str:
     """Say what is not as asked for, or as its publisher has it now; nothing if nobody can be asked."""
     from vampcli.checkpoints import download, install
-    from vampcli.checkpoints import origin as origins
+    from vampcli.checkpoints.origin import read_origin
 
-    origin = origins.origin(folder)
+    origin = read_origin(folder)
     if source is None or origin is None or not origin.address:
         return ""
     if origin.dtype != dtype:
@@ -141,13 +141,14 @@ def import_models(
 ) -> None:
     """Make published files into a model; use it with -m."""
     from vampcli.checkpoints import install, registry
-    from vampcli.checkpoints import origin as origins
+    from vampcli.checkpoints.origin import read_origin
+    from vampcli.checkpoints.published import NAME
 
     console = Console(quiet)
     _check_dtype(dtype)
     if (out is None) == (name is None):
         raise UsageError("one of --name and -o is needed", "--name keeps it with your models, -o in a folder")
-    if name is not None and not re.fullmatch(f"{origins.NAME}(/{origins.NAME})?", name):
+    if name is not None and not re.fullmatch(f"{NAME}(/{NAME})?", name):
         raise UsageError(
             f"{name!r} is no name", "letters, digits, dots and single dashes, such as opera or vampnet/opera"
         )
@@ -156,7 +157,7 @@ def import_models(
         raise UsageError(f"{name} comes with vamp", "keep yours under another name")
     folder = out or registry.folder_of(str(name))
     install.keep(install.parts_of(files), folder, dtype, overwrite)
-    origin = origins.origin(folder)
+    origin = read_origin(folder)
     assert origin is not None
     console.note(f"licence of the published weights: {origin.licence}")
     console.result(str(folder))

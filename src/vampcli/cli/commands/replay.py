@@ -27,7 +27,7 @@ from vampcli.recipe.embed import SIDECAR
 from vampcli.recipe.recipe import MadeBy, Recipe
 
 if TYPE_CHECKING:
-    from vampcli.checkpoints.folder import Outline
+    from vampcli.checkpoints.folder import ModelMetadata
 
 
 @guarded
@@ -166,14 +166,14 @@ class ReplayScheme(Workflow):
         if {path.suffix.lower(), _result(source).suffix.lower()} != {TOKENS}:
             super().check(source, path)
 
-    def open(self, job: Job, outline: Outline) -> Opened:
+    def open(self, job: Job, metadata: ModelMetadata) -> Opened:
         """See `Scheme.open`."""
         recipe = self._recipe(job.source)
         places = self._inputs(job.source, recipe)
         for place in places:
             check_outputs(list(job.paths), place, self.common.overwrite)
             workflow = self._workflow(recipe, place, job)
-            opened = workflow.open(replace(job, source=place), outline)
+            opened = workflow.open(replace(job, source=place), metadata)
             if opened.source.sha256 == recipe.source.sha256:
                 break
         else:
@@ -287,9 +287,9 @@ def compared(result: Path, again: Path) -> tuple[bool, str]:
         one, two = (token_file.load(path).kept for path in (result, again))
         same = one.shape == two.shape and bool((one == two).all())
         return same, f"{'the same' if same else 'other'} tokens as in {result.name}"
-    from vampcli.audio import io as audio
+    from vampcli.audio.io import read
 
-    one_s, two_s = (audio.read(path).samples for path in (result, again))
+    one_s, two_s = (read(path).samples for path in (result, again))
     if one_s.shape != two_s.shape:
         return False, f"{two_s.shape[1]} samples, {one_s.shape[1]} in {result.name}"
     n_other = int((one_s != two_s).any(axis=0).sum())

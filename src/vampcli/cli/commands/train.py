@@ -221,7 +221,7 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
 ) -> None:
     """Write the averaged weights of training runs as a model folder."""
-    from vampcli.checkpoints.weights import Provenance, refuse_existing
+    from vampcli.checkpoints.folder import Provenance, refuse_existing
     from vampcli.train import export as exporting
     from vampcli.train.credits import write_credits
     from vampcli.train.data import read_manifest, refuse_held_out

@@ -11,7 +11,7 @@ from vampcli.cli.jobs.job import Job, Load, Opened, Results, Workflow
 from vampcli.cli.jobs.write import Describe, Writer, nothing_more
 
 if TYPE_CHECKING:
-    from vampcli.checkpoints.folder import Outline
+    from vampcli.checkpoints.folder import ModelMetadata
     from vampcli.tasks.base import Task
 
 
@@ -29,16 +29,16 @@ class AudioWorkflow(Workflow):
     describe: Describe = nothing_more
     loops: bool = False
 
-    def open(self, job: Job, outline: Outline) -> Opened:
+    def open(self, job: Job, metadata: ModelMetadata) -> Opened:
         """See `Scheme.open`."""
-        from vampcli.audio import io as audio
+        from vampcli.audio.io import check_output, read
         from vampcli.recipe import embed
 
         request = self.request()
-        clip = audio.read(job.source)
-        plan = request.plan(clip, outline.codec, outline.context_frames)
+        clip = read(job.source)
+        plan = request.plan(clip, metadata.codec, metadata.context_frames)
         for path in job.paths:
-            audio.check_output(path, clip, self.common.subtype)
+            check_output(path, clip, self.common.subtype)
         rate = clip.sample_rate
         spans_s = [[start / rate, end / rate] for start, end in plan.spans]
         spans = ", ".join(f"{start:.2f}-{end:.2f} s" for start, end in spans_s[:4])

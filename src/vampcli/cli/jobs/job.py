@@ -17,7 +17,7 @@ from vampcli.recipe.recipe import InputSource
 if TYPE_CHECKING:
     from vampcli.api import Model
     from vampcli.audio.waveform import Waveform
-    from vampcli.checkpoints.folder import Outline
+    from vampcli.checkpoints.folder import ModelMetadata
     from vampcli.tasks.base import Task
     from vampcli.tasks.plan import Plan
 
@@ -139,7 +139,7 @@ class Workflow:
         """Refuse an output of a kind that the command does not write, or not of such a source."""
         container(path)
 
-    def open(self, job: Job, outline: Outline) -> Opened:
+    def open(self, job: Job, metadata: ModelMetadata) -> Opened:
         """Read a recording and find all that can be wrong, without a weight."""
         raise NotImplementedError
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from vampcli.checkpoints.folder import Outline
+    from vampcli.checkpoints.folder import ModelMetadata
     from vampcli.tasks.cost import Work
     from vampcli.tasks.plan import Pass, Plan
 
@@ -32,16 +32,16 @@ class Forecaster:
     """What there is to say of takes of a model, without its weights.
 
     Attributes:
-        outline: of the model.
+        metadata: of the model.
         common: how many takes, and how they would be made. Seconds are told of the CPU alone.
     """
 
-    outline: Outline
+    metadata: ModelMetadata
     common: Common
 
     def n_frames(self, plan: Plan, file_rate: int) -> int:
         """Length of a plan's canvas, in frames."""
-        grid = self.outline.codec.grid
+        grid = self.metadata.codec.grid
         return grid.n_frames(grid.n_samples(plan.n_canvas_samples, file_rate))
 
     def facts(self, opened: Opened, passes: list[Pass]) -> Facts:
@@ -49,21 +49,21 @@ class Forecaster:
         from vampcli.model.devices import pick_device, pick_dtype
         from vampcli.tasks import cost
 
-        outline, common, rate = self.outline, self.common, opened.clip.sample_rate
+        metadata, common, rate = self.metadata, self.common, opened.clip.sample_rate
         sampling, n_channels = _made_with(opened, common)
-        models = ((outline.coarse, sampling.n_steps), (outline.fine, sampling.n_fine_steps))
+        models = ((metadata.coarse, sampling.n_steps), (metadata.fine, sampling.n_fine_steps))
         works = [[cost.work([one], *model, sampling.sampler) for model in models] for one in passes]
         each = [part for pair in works for part in pair]
         n, device = common.takes * n_channels, pick_device(common.device)
         seconds, per_second = None, None
         if device.type == "cpu":
-            per_second = cost.layer_rate(outline.coarse, pick_dtype(common.dtype, device))
+            per_second = cost.layer_rate(metadata.coarse, pick_dtype(common.dtype, device))
             seconds = n * cost.seconds(each, per_second)
         return {
             "duration_s": opened.plan.n_canvas_samples / rate,
             "n_frames": self.n_frames(opened.plan, rate),
-            "frame_rate": outline.codec.grid.frame_rate,
-            "n_coarse": outline.coarse.n_codebooks,
+            "frame_rate": metadata.codec.grid.frame_rate,
+            "n_coarse": metadata.coarse.n_codebooks,
             "n_channels": n_channels,
             "n_takes": common.takes,
             "passes": [self._pass(p, pair, rate, n_channels) for p, pair in zip(passes, works, strict=True)],
@@ -77,12 +77,12 @@ class Forecaster:
         """Of one pass; what is kept is counted in the frames that the spans touch."""
         from vampcli.tasks import cost
 
-        grid, plan = self.outline.codec.grid, one.plan
+        grid, plan = self.metadata.codec.grid, one.plan
         inside = one.mask[:, plan.mask(1)[0]]
         n_kept = int((~inside).sum())
         length_s = sum(end - start for start, end in plan.spans) / file_rate
         end_s = plan.n_canvas_samples / file_rate
-        found = cost.sampled_regions(one, self.outline.context_frames)
+        found = cost.sampled_regions(one, self.metadata.context_frames)
         return {
             "name": one.name,
             "spans_s": [[start / file_rate, end / file_rate] for start, end in plan.spans],

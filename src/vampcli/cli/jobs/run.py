@@ -21,7 +21,7 @@ from vampcli.errors import InputError, ModelError, UsageError, VampError
 
 if TYPE_CHECKING:
     from vampcli.api import Model
-    from vampcli.checkpoints.folder import Outline
+    from vampcli.checkpoints.folder import ModelMetadata
     from vampcli.cli.jobs.parallel import ParallelFiles
 
 
@@ -41,7 +41,7 @@ def run(workflow: Workflow, inputs: list[str]) -> None:
         jobs = _jobs(workflow, found, piped)
         runner = _Runner(workflow, console, piped, many=found.several)
         if len(models := {job.wanted for job in jobs}) == 1:
-            runner.outline(models.pop())  # a model that is not there is found before anything is read
+            runner.metadata(models.pop())  # a model that is not there is found before anything is read
         todo = [left for job in jobs if (left := _left(job, common)) is not None]
         runner.run(todo)
         runner.finish(len(jobs), len(jobs) - len(todo))
@@ -135,7 +135,7 @@ class _Runner:
 
     def __init__(self, workflow: Workflow, console: Console, piped: Pipes, many: bool) -> None:
         self.workflow, self.console, self.piped, self.many = workflow, console, piped, many
-        self.outlines: dict[ModelRequest, Outline] = {}
+        self.metadata_of: dict[ModelRequest, ModelMetadata] = {}
         self.models: dict[ModelRequest, Model] = {}
         self.n_done = 0
         self.failures: list[VampError] = []
@@ -161,7 +161,7 @@ class _Runner:
         try:
             check_outputs([*job.paths, *beside(job, common)], job.source, common.overwrite)
             self.piped.take_in(job.source)
-            opened = self.workflow.open(job, self.outline(job.wanted))
+            opened = self.workflow.open(job, self.metadata(job.wanted))
         except (InputError, ModelError) as error:  # a token file may be of another model
             lanes.finish()
             self._failed(job, error)
@@ -237,23 +237,23 @@ class _Runner:
             "input": opened.job.name,
             "command": self.workflow.command,
             "model": (wanted := opened.job.wanted).model,
-            "licence": self.outlines[wanted].provenance.licence,
+            "licence": self.metadata_of[wanted].provenance.licence,
             **opened.facts,
             **more,
         }
         if common.as_json or path is not None:
             self.console.result(facts if common.as_json else str(path))
 
-    def outline(self, wanted: ModelRequest) -> Outline:
+    def metadata(self, wanted: ModelRequest) -> ModelMetadata:
         """What is known of a model without a weight, and that this machine can run it as asked."""
-        if wanted not in self.outlines:
-            from vampcli.checkpoints import folder as outline
+        if wanted not in self.metadata_of:
             from vampcli.checkpoints import registry
+            from vampcli.checkpoints.folder import read_metadata
             from vampcli.model.devices import pick_device, pick_dtype
 
-            self.outlines[wanted] = outline.read(registry.find(wanted.model))
+            self.metadata_of[wanted] = read_metadata(registry.find(wanted.model))
             pick_dtype(wanted.dtype, pick_device(wanted.device))
-        return self.outlines[wanted]
+        return self.metadata_of[wanted]
 
     def _loaded(self, wanted: ModelRequest) -> Model:
         if wanted not in self.models:
