@@ -16,6 +16,7 @@ from vampcli.audio.resample import resample_range
 from vampcli.audio.splice import FADE_S, Patch, Render, paste
 from vampcli.audio.stereo import REACH, Image, image_in, surroundings, widen_along
 from vampcli.audio.waveform import Samples, Waveform
+from vampcli.codec.base import Codec
 from vampcli.codec.chunked import decode_long, encode_ranges
 from vampcli.config import SamplingConfig
 from vampcli.model.batching import Batches

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vampcli.audio.io import write
 from vampcli.audio.waveform import Waveform
+from vampcli.codec.base import Codec
 from vampcli.codec.chunked import decode_long
 from vampcli.config import SamplingConfig
 from vampcli.evaluate.metrics import level_difference_db, mel_error
