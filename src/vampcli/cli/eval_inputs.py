@@ -31,7 +31,7 @@ def files_of(audio: list[Path], table: Path | None, root: Path | None, split: st
     if table is None and root is not None:
         raise UsageError("--root without --table", "leave it out, or name the table")
     from vampcli.audio.find import SOUNDS, expand, pieces_of_table
-    from vampcli.evaluate.clips import require_files
+    from vampcli.evaluate.excerpts import require_files
 
     if table is None:
         files = expand([str(path) for path in audio])

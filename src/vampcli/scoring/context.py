@@ -77,13 +77,14 @@ class Music:
         return (stillest + _UNHEARD_DB) / (self.stillest + _UNHEARD_DB)
 
 
-def music_around(base: Waveform, spans: Ranges, tempo: TempoConfig) -> Music | None:
+def music_around(base: Waveform, spans: Ranges, tempo: TempoConfig, with_groove: bool = True) -> Music | None:
     """Listen to the music around spans, or in them, if little else is there; None if there is silence.
 
     Args:
         base: the clip as if nothing had been made.
         spans: what is made.
         tempo: what is known of the tempo; tracked otherwise.
+        with_groove: whether to track beats and judge the groove.
     """
     rate, around = base.sample_rate, frames_in(base, measure(base, spans, _AROUND_S))
     sound = around.power[around.power > around.power.max(initial=0) * 10 ** (-_SOUND_DB / 10)]
@@ -109,7 +110,9 @@ def music_around(base: Waveform, spans: Ranges, tempo: TempoConfig) -> Music | N
         spectrum=kept.db(level).mean(axis=0),
         stillest=_stillest(changes, n_still),
         n_still=n_still,
-        groove=groove_of(kept, level, beats_through(base, spans, tempo)) if made_s > _LEAST_GROOVE_S else None,
+        groove=groove_of(kept, level, beats_through(base, spans, tempo))
+        if with_groove and made_s > _LEAST_GROOVE_S
+        else None,
     )
 
 

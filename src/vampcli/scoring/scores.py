@@ -72,26 +72,27 @@ class Reference:
     music: Music | None
 
     @classmethod
-    def of(cls, base: Waveform, spans: Ranges, tempo: TempoConfig | None = None) -> Reference:
+    def of(cls, base: Waveform, spans: Ranges, tempo: TempoConfig | None = None, with_groove: bool = True) -> Reference:
         """Listen to what a take would be if nothing were made.
 
         Args:
             base: as in `Take.base`.
             spans: as in `Take.spans`.
             tempo: what is known of the tempo; tracked otherwise.
+            with_groove: False saves tracking beats.
         """
-        music = music_around(base, spans, tempo or TempoConfig())
+        music = music_around(base, spans, tempo or TempoConfig(), with_groove)
         allowed = np.full(len(edges(base, spans)), LIMIT)
         if music is not None:  # an attack that lay there may come again, but not the bare end of a recording
             inside = (beside(base, spans).power >= music.quiet).reshape(-1, 2).all(axis=1)
-            allowed = np.where(inside, np.maximum(allowed, _figures(base, spans)), allowed)
+            allowed = np.where(inside, np.maximum(allowed, click_figures(base, spans)), allowed)
         return cls(spans, allowed, _plateau(base, measure(base, spans)), music)
 
     def score(self, take: Take) -> Scores:
         """Measure a take of the request, whatever the others are."""
         audio, music = take.audio, self.music
         scores = Scores(
-            click=float((_figures(audio, self.spans) / self.clicks).max(initial=0)),
+            click=float((click_figures(audio, self.spans) / self.clicks).max(initial=0)),
             plateau=max(0.0, _plateau(audio, self.spans) - self.plateau),
         )
         if music is not None:
@@ -150,7 +151,7 @@ def _total(scores: Scores) -> float:
     return 0.0 - sum(fault**2 for fault in faults)
 
 
-def _figures(audio: Waveform, spans: Ranges) -> Floats:
+def click_figures(audio: Waveform, spans: Ranges) -> Floats:
     """The worst channel's click figure at each edge: float64 (n_edges,); 0 where there is too little sound to tell."""
     return np.array(
         [max(_figure(channel, audio.sample_rate, place) for channel in audio.samples) for place in edges(audio, spans)]
