@@ -45,7 +45,7 @@ evaluate: .venv/run.stamp  ## measure a model on the held-out pieces (after free
 	  --reference-split ood -o runs/card/$(notdir $(MODEL))
 
 promote-mini: .venv/run.stamp  ## make NEW=folder the embedded model, if every changed part is better on validation
-	$(BIN)/vamp train promote $(NEW) --into checkpoints/mini --codec configs/mini-codec.toml \
+	$(BIN)/python scripts/promote.py $(NEW) --into checkpoints/mini --codec configs/mini-codec.toml \
 	  --coarse configs/mini-coarse.toml --fine configs/mini-fine.toml $(ARGS)
 	$(BIN)/vamp eval self-check -m checkpoints/mini --table configs/free-music.tsv --root data/root \
 	  || { git checkout -- 'checkpoints/mini/*.safetensors' checkpoints/mini/config.json; exit 1; }

@@ -28,13 +28,14 @@ from safetensors import safe_open
 
 import vampcli
 from vampcli.audio import beats
-from vampcli.audio.find import SOUNDS, pieces_of_table
+from vampcli.audio.find import SOUNDS
 from vampcli.audio.resample import resample
 from vampcli.config import TempoConfig
 from vampcli.errors import InputError
 from vampcli.evaluate import musicnn
 from vampcli.evaluate.excerpts import choose_excerpts, cut_excerpts
 from vampcli.evaluate.run import randomize_transformers
+from vampcli.train.pieces import pieces_of_table
 
 EXCERPT_S, SPAN_S = 18.5, (6.0, 12.0)
 AFTER_S = (12.5, 18.5)
