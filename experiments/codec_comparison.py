@@ -20,11 +20,9 @@ import torch.nn.functional as F
 from codec_trials import HOP, RATE, TRIALS, Fitted
 from torch import Tensor, nn
 
-from vampcli.evaluate.metrics import perplexity
-from vampcli.train.codebooks import fill_from, reseed_unused
-from vampcli.train.codec_init import fit
+from vampcli.evaluate.metrics import mel_error, perplexity, si_sdr, spectral_convergence, stft
+from vampcli.train.codec_init import fill_codebooks, fit, reseed_unused
 from vampcli.train.data import Pool
-from vampcli.train.losses import mel_error, si_sdr, spectral_convergence, stft
 
 mpl.use("agg")
 BATCH, N_FRAMES, LEARNING_RATE = 8, 23, 4e-4
@@ -49,7 +47,7 @@ def train(trial: nn.Module, pool: Pool, seconds: float) -> tuple[nn.Module, int]
         rng = np.random.default_rng([0, step])
         if share > 0.2 and not filled and not isinstance(trial, Fitted):
             with torch.no_grad():
-                fill_from(trial.quantizer, torch.cat([trial.analyze(excerpts(rng)) for _ in range(48)]), rng)
+                fill_codebooks(trial.quantizer, torch.cat([trial.analyze(excerpts(rng)) for _ in range(48)]), rng)
             filled, usage = True, torch.zeros(9, 1024, dtype=torch.int64)
         clips = excerpts(rng)
         latents = trial.analyze(clips)

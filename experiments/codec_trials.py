@@ -14,7 +14,8 @@ from vampcli.codec.dac import DacCodec, DacConfig
 from vampcli.codec.lac import Snake
 from vampcli.codec.magnitude import ConvNeXtBlock, MagnitudeCodec, MagnitudeConfig
 from vampcli.codec.rvq import ResidualVectorQuantizer
-from vampcli.train.losses import TRAINING_SCALES, complex_error, magnitude_error, mel_error
+from vampcli.evaluate.metrics import mel_error
+from vampcli.train.losses import TRAINING_SCALES, complex_error, magnitude_error
 
 RATE, HOP = 44100, 768
 

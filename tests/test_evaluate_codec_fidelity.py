@@ -9,8 +9,8 @@ import torch
 
 from conftest import music
 from vampcli.errors import InputError
-from vampcli.evaluate.clips import Clip
 from vampcli.evaluate.codec_fidelity import evaluate_codec, fidelity, load_codec, untrained
+from vampcli.evaluate.excerpts import Clip
 from vampcli.evaluate.opus import is_installed, opus
 
 RATE = 44100

@@ -13,23 +13,32 @@ import pytest
 import soundfile as sf
 import torch
 
-from conftest import Ran
-from test_evaluate_musicnn import small_weights
+from conftest import Ran, music
+from vampcli import Waveform
 from vampcli.api import Model
 from vampcli.cli.plots.experiment import draw
 from vampcli.errors import InputError, UsageError
-from vampcli.evaluate import measures
-from vampcli.evaluate.excerpts import cut, spread_over
-from vampcli.evaluate.frechet import frechet_distance
-from vampcli.evaluate.records import REFERENCE, Record, appended, done, read_records
-from vampcli.evaluate.run import Trial, reference_records
+from vampcli.evaluate.excerpts import choose_excerpts, cut_excerpts
+from vampcli.evaluate.frechet import Normal
+from vampcli.evaluate.measures import EMBEDDING, Original, embed_patches, embedding, seams, sound
+from vampcli.evaluate.run import (
+    REFERENCE,
+    Record,
+    Trial,
+    append_records,
+    done,
+    make_takes,
+    randomize_transformers,
+    read_records,
+    reference_records,
+)
 from vampcli.evaluate.spec import Condition, read_experiment
-from vampcli.evaluate.summary import DISTANCE, FLOOR, TO_EXCERPTS, Estimate, Row, summarised
-from vampcli.evaluate.tables import write_tables
+from vampcli.evaluate.summary import DISTANCE, FLOOR, TO_EXCERPTS, Estimate, Row, summarize, write_tables
 from vampcli.model.batching import Batches
 
 Vamp = Callable[..., Ran]
 Song = Callable[..., Path]
+FILLS = ("silence", "repeat")
 CONFIGS = Path(__file__).parents[1] / "configs/eval"
 
 TOML = """
@@ -51,13 +60,6 @@ command = "codec"
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small network in the place of musicnn's."""
-    monkeypatch.setattr(measures, "_weights", lambda: small_weights(96))
-    monkeypatch.setattr(measures, "_NEEDS", {})
-
-
-@pytest.fixture
 def toml(tmp_path: Path) -> Path:
     path = tmp_path / "experiment.toml"
     path.write_text(TOML)
@@ -72,7 +74,7 @@ def songs(song: Song, tmp_path: Path) -> Path:
     return tmp_path / "songs"
 
 
-def test_a_sweep_is_a_condition_for_each_choice(toml: Path) -> None:
+def test_each_swept_value_makes_a_condition(toml: Path) -> None:
     found = read_experiment(toml, {"n_excerpts": 2})
     assert [condition.label for condition in found.conditions] == ["steps: n_steps 1", "steps: n_steps 2", "codec"]
     assert [condition.config.n_steps for condition in found.conditions] == [1, 2, 36]
@@ -81,7 +83,7 @@ def test_a_sweep_is_a_condition_for_each_choice(toml: Path) -> None:
     assert found.seeds(3) == range(3000, 3002)
 
 
-def test_conditions_have_the_sampling_of_the_experiment_but_for_their_own(toml: Path) -> None:
+def test_sampling_of_a_condition_overrides_the_experiments(toml: Path) -> None:
     toml.write_text("sampling = { n_steps = 7, temperature = 0.5 }" + TOML)
     swept, _, codec = read_experiment(toml).conditions
     assert swept.sampling == {"n_steps": 1, "n_fine_steps": 1, "temperature": 0.5}
@@ -89,7 +91,7 @@ def test_conditions_have_the_sampling_of_the_experiment_but_for_their_own(toml: 
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
-def test_our_experiments_can_be_read(path: Path) -> None:
+def test_shipped_experiments_can_be_read(path: Path) -> None:
     assert len(read_experiment(path).conditions) >= 3
 
 
@@ -107,9 +109,11 @@ def test_our_experiments_can_be_read(path: Path) -> None:
         (("n_takes = 2", "n_takes = 0"), "n_takes is 0"),
         (("n_takes = 2", 'baseline = "step"'), "'step' is no condition"),
         (('command = "codec"', "silenced = true"), "only spans of inpaint"),
+        (('command = "codec"', 'fill = "repeat"'), "is filled by repeat"),
+        (('command = "codec"', 'fill = "noise"'), "fill is 'noise'"),
     ],
 )
-def test_what_makes_no_sense_is_refused(toml: Path, change: tuple[str, str], fact: str) -> None:
+def test_invalid_experiments_are_refused(toml: Path, change: tuple[str, str], fact: str) -> None:
     toml.write_text(TOML.replace(*change))
     with pytest.raises(UsageError) as error:
         read_experiment(toml)
@@ -118,20 +122,19 @@ def test_what_makes_no_sense_is_refused(toml: Path, change: tuple[str, str], fac
 
 def test_excerpts_are_spread_and_do_not_overlap(songs: Path) -> None:
     files = sorted(songs.iterdir())
-    places = spread_over(files, 1.0, 99)
+    places = choose_excerpts(files, 1.0, 99)
     assert [place.path.name for place in places] == ["0.wav", "0.wav", "2.wav", "2.wav", "2.wav"]
     assert places[1].start_s - places[0].start_s >= 1
-    assert len(spread_over(files, 1.0, 2)) == 2
-    found = list(cut(places, 22050, {1, 4}))
+    assert len(choose_excerpts(files, 1.0, 2)) == 2
+    found = list(cut_excerpts(places, 22050, {1, 4}))
     assert [place.index for place, _ in found] == [1, 4]
     assert all(audio.samples.shape == (1, 22050) for _, audio in found)
     with pytest.raises(InputError, match="none of 3 recordings is 9 s long"):
-        spread_over(files, 9.0, 2)
+        choose_excerpts(files, 9.0, 2)
 
 
-@pytest.mark.usefixtures("small")
-def test_a_trial_gives_the_same_records_in_parts_and_at_once(tiny: Model, toml: Path, songs: Path) -> None:
-    places = spread_over(sorted(songs.iterdir()), 1.0, 3)
+def test_resumed_and_parallel_runs_agree(tiny: Model, toml: Path, songs: Path) -> None:
+    places = choose_excerpts(sorted(songs.iterdir()), 1.0, 3)
     trial = Trial(replace(tiny, batches=Batches(1, 2)), read_experiment(toml), places)
     records = list(trial.records(set()))
     assert records == list(Trial(tiny, trial.experiment, places).records(set()))  # one after another
@@ -148,43 +151,97 @@ def test_a_trial_gives_the_same_records_in_parts_and_at_once(tiny: Model, toml: 
     assert codec["takes"][0]["level_db"] == pytest.approx(0, abs=0.01)
 
 
-def test_noise_replaces_a_share_of_tokens(tiny: Model, songs: Path, toml: Path) -> None:
-    trial = Trial(tiny, read_experiment(toml), spread_over([songs / "2.wav"], 3.0, 1))
-    ((_, audio),) = cut(trial.places, 44100, {0})
-    original = trial._original(audio)
-    condition = Condition("x", "codec", {"noise": 0.3})
-    takes = trial._takes(tiny, condition, original, range(2))
+@pytest.fixture
+def original(tiny: Model) -> Original:
+    audio = Waveform(music(1.0, 44100)[:1].astype(np.float32), 44100)
+    return encode(tiny, audio)
+
+
+def encode(model: Model, audio: Waveform) -> Original:
+    return Original(audio, model.encode(audio), model.grid.codebook_size)
+
+
+def test_noise_replaces_a_share_of_tokens(tiny: Model, original: Original) -> None:
+    takes = make_takes(tiny, Condition("x", "codec", {"noise": 0.3}), original, range(2))
     for take in takes:
         changed = take.tokens[0] != original.tokens
-        assert torch.equal(changed & ~take.mask, torch.zeros_like(changed))
+        assert not (changed & ~take.mask).any()
         assert 0.2 < float(take.mask.float().mean()) < 0.4
         assert changed[take.mask].float().mean() > 0.9
     assert not torch.equal(takes[0].mask, takes[1].mask)
-    (clean,) = trial._takes(tiny, Condition("x", "codec"), original, range(1))
+    (clean,) = make_takes(tiny, Condition("x", "codec"), original, range(2))
     assert torch.equal(clean.tokens[0], original.tokens)
     assert not clean.mask.any()
     with pytest.raises(UsageError, match=r"noise is 1\.5"):
-        Condition("x", "codec", {"noise": 1.5}).verb  # noqa: B018
+        Condition("x", "codec", {"noise": 1.5}).task  # noqa: B018
+
+
+SPAN = {"places": {"spans": [[0.4, 0.6]]}, "margin": 0}
 
 
 @pytest.mark.parametrize("silenced", [True, False])
-def test_silenced_spans_are_not_heard(tiny: Model, songs: Path, tmp_path: Path, silenced: bool) -> None:
-    """Whether tokens beside a span have heard it: two excerpts that differ in the span alone."""
-    request = {"places": {"spans": [[0.4, 0.6]]}, "margin": 0}
-    condition = Condition("x", "inpaint", request, {"n_steps": 1}, silenced=silenced)
-    path = tmp_path / "e.toml"
-    path.write_text('excerpt_s = 1.0\nfigures = ["tokens"]\n[[conditions]]\nname = "x"\n')
-    trial = Trial(tiny, read_experiment(path), spread_over([songs / "0.wav"], 1.0, 1))
-    (_, audio), *_ = cut(trial.places, 44100, {0})
-    changed = audio.samples.copy()
+def test_silenced_spans_leave_no_trace_in_tokens(tiny: Model, original: Original, silenced: bool) -> None:
+    """Compare two excerpts that differ in the span alone."""
+    condition = Condition("x", "inpaint", SPAN, {"n_steps": 1}, silenced=silenced)
+    changed = original.audio.samples.copy()
     changed[:, round(0.4 * 44100) : round(0.6 * 44100)] = np.random.default_rng(0).uniform(-0.9, 0.9, 8820)
-    takes = [
-        trial._takes(tiny, condition, trial._original(type(audio)(samples, 44100)), range(1))[0]
-        for samples in (audio.samples, changed)
-    ]
-    kept = ~takes[0].mask
-    assert torch.equal(takes[0].tokens[0][kept], takes[1].tokens[0][kept]) == silenced
-    assert all(np.abs(take.base.samples[:, 20000:24000]).max() > 0 for take in takes)
+    both = (original, encode(tiny, replace(original.audio, samples=changed)))
+    (a,), (b,) = (make_takes(tiny, condition, one, range(1)) for one in both)
+    kept = ~a.mask
+    assert torch.equal(a.tokens[0][kept], b.tokens[0][kept]) == silenced
+    assert all(np.abs(take.base.samples[:, 20000:24000]).max() > 0 for take in (a, b))
+
+
+@pytest.mark.parametrize(("start_s", "end_s"), [(0.4, 0.6), (0.2, 0.8), (0.0, 0.3)])
+def test_spans_filled_without_a_model(tiny: Model, original: Original, start_s: float, end_s: float) -> None:
+    request = {"places": {"spans": [[start_s, end_s]]}}
+    makes = (make_takes(tiny, Condition("x", "inpaint", request, fill=fill), original, range(2)) for fill in FILLS)
+    (silent,), (again,) = makes
+    start, end = round(start_s * 44100), round(end_s * 44100)
+    source = original.audio.samples
+    for take in (silent, again):
+        assert take.spans == ((start, end),)
+        assert np.array_equal(
+            np.delete(take.audio.samples, np.s_[start:end], 1), np.delete(source, np.s_[start:end], 1)
+        )
+        assert take.tokens[0].shape == take.mask.shape == original.tokens.shape
+        assert 0 < take.mask.sum() < take.mask.numel()
+    assert not silent.audio.samples[:, start:end].any()
+    n = min(start, end - start)
+    filled = again.audio.samples[:, start:end]
+    assert np.array_equal(filled[:, :n], source[:, start - n : start])
+    assert np.array_equal(filled[:, n:], filled[:, : end - start - n] if n else np.zeros((1, end - start)))
+
+
+def test_figures_of_a_card(tiny: Model, original: Original) -> None:
+    """What repeats is its own continuation; silence is neither loud nor close."""
+    card = read_experiment(CONFIGS / "card.toml")
+    assert [condition.fill for condition in card.conditions] == ["model", "model", "silence", "repeat"]
+    again = encode(tiny, replace(original.audio, samples=np.tile(original.audio.samples[:, :8820], 5)))
+    figures = {}
+    for fill in FILLS:
+        (take,) = make_takes(tiny, Condition("x", "inpaint", SPAN, fill=fill), again, range(1))
+        figures[fill] = {**sound(take, again), **seams(take, again), "patches": embedding(take, again)[EMBEDDING]}
+    assert figures["repeat"]["mel_error"] == pytest.approx(0, abs=1e-4)
+    assert figures["repeat"]["level_db"] == pytest.approx(0, abs=1e-3)
+    assert figures["silence"]["mel_error"] > 0.1
+    assert figures["silence"]["level_db"] < -40
+    assert all(figures[fill]["click_share"] in (0, 0.5, 1) for fill in FILLS)
+    (real,) = embed_patches(again.audio, ((17640, 26460),))
+    assert figures["repeat"]["patches"][0] == pytest.approx(real, abs=1e-3)
+    assert figures["silence"]["patches"][0] != pytest.approx(real, abs=1e-1)
+
+
+def test_untrained_transformers_share_the_codec_only(tiny: Model) -> None:
+    fresh, again = randomize_transformers(tiny), randomize_transformers(tiny)
+    assert torch.equal(fresh.coarse.codebooks, tiny.coarse.codebooks)
+    assert torch.equal(fresh.fine.classifier.weight, again.fine.classifier.weight)
+    assert not torch.equal(fresh.fine.classifier.weight, tiny.fine.classifier.weight)
+    assert fresh.codec is tiny.codec
+
+
+def distance(a: np.ndarray, b: np.ndarray) -> float:
+    return Normal.of(a).distance(Normal.of(b))
 
 
 def record(piece: str, value: float, made: np.ndarray, real: np.ndarray) -> Record:
@@ -195,22 +252,22 @@ def record(piece: str, value: float, made: np.ndarray, real: np.ndarray) -> Reco
 
 
 @pytest.mark.parametrize("n_takes", [1, 3])
-def test_means_and_distances_have_intervals_over_recordings(n_takes: int) -> None:
+def test_intervals_are_over_recordings(n_takes: int) -> None:
     rng = np.random.default_rng(0)
     made, real, other = rng.normal(1, 1, (40, n_takes, 3)), rng.normal(0, 1, (40, 3)), rng.normal(0, 1, (50, 3))
     records = [record(f"piece {i % 4}", float(i), made[i], real[i]) for i in range(40)]
     reference = [{"condition": REFERENCE, "takes": [{"embedding": [list(map(float, patch))]}]} for patch in other]
     failed = {"condition": Condition("a").key, "excerpt": 40, "piece": "piece 9", "takes": [], "failed": "no beat"}
-    (row,) = summarised([*records, *reference, failed], [Condition("a"), Condition("b", "codec")])
+    (row,) = summarize([*records, *reference, failed], [Condition("a"), Condition("b", "codec")])
     assert (row.label, row.n_excerpts, row.n_failed) == ("a", 40, 1)
     assert row.figures["mel_error"].value == pytest.approx(19.5)
     means = [float(np.mean(range(i, 40, 4))) for i in range(4)]
     student = 3.182 * np.std(means, ddof=1) / np.sqrt(4)  # of three degrees of freedom
     assert row.figures["mel_error"].error == pytest.approx(student, rel=0.1)
-    distances = [frechet_distance(other, made[:, i]) for i in range(n_takes)]
+    distances = [distance(other, made[:, i]) for i in range(n_takes)]
     assert row.figures[DISTANCE].value == pytest.approx(np.mean(distances))
-    assert row.figures[FLOOR].value == pytest.approx(frechet_distance(other, real))
-    own = [frechet_distance(made[:, i], real) for i in range(n_takes)]
+    assert row.figures[FLOOR].value == pytest.approx(distance(other, real))
+    own = [distance(made[:, i], real) for i in range(n_takes)]
     assert row.figures[TO_EXCERPTS].value == pytest.approx(np.mean(own))
     assert "diversity" not in row.figures
 
@@ -223,7 +280,7 @@ def measured(condition: Condition, i: int, value: float, patch: float | None = N
     return {**head, "takes": [{"mel_error": value, "embedding": [[patch, value]]}], "original": [[float(i), 0.0]]}
 
 
-def test_differences_are_surer_than_what_differs() -> None:
+def test_paired_differences_are_more_precise() -> None:
     """Conditions share how hard a recording is; b is 1 above a everywhere, and c as far as chance has it."""
     rng = np.random.default_rng(0)
     a, b, c = Condition("a"), Condition("b", "codec"), Condition("c", "loop")
@@ -232,21 +289,21 @@ def test_differences_are_surer_than_what_differs() -> None:
         hard = float(10 * (i % 6))
         values = ((a, hard), (b, hard + 1), (c, hard + rng.normal()))
         records += [measured(condition, i, value) for condition, value in values]
-    rows = {row.label: row for row in summarised(records, [a, b, c], "a")}
+    rows = {row.label: row for row in summarize(records, [a, b, c], "a")}
     assert not rows["a"].above
     assert rows["b"].above["mel_error"] == (pytest.approx(1), pytest.approx(0, abs=1e-9))
     assert rows["b"].figures["mel_error"].error == pytest.approx(rows["a"].figures["mel_error"].error)
     assert rows["c"].above["mel_error"].error == pytest.approx(2.571 / np.sqrt(60), rel=0.6)
 
 
-def test_excerpts_that_failed_do_not_count_as_a_difference() -> None:
+def test_failed_excerpts_make_no_difference() -> None:
     """The same figures, but the hard half could not be made under b."""
     a, b = Condition("a"), Condition("b", "codec")
     records = [measured(condition, i, float(i)) for condition in (a, b) for i in range(12)]
     for record in records:
         if record["condition"] == b.key and record["excerpt"] >= 6:
             record.update(takes=[], failed="no beat")
-    row = summarised(records, [a, b], "a")[1]
+    row = summarize(records, [a, b], "a")[1]
     assert (row.n_excerpts, row.n_failed) == (6, 6)
     assert row.above["mel_error"] == (0, 0)
 
@@ -258,11 +315,11 @@ def reference() -> list[Record]:
     return [{"condition": REFERENCE, "takes": [{"embedding": patch}]} for patch in patches]
 
 
-def test_a_difference_of_distances_is_the_difference_of_the_distances(reference: list[Record]) -> None:
+def test_difference_of_distances(reference: list[Record]) -> None:
     rng = np.random.default_rng(1)
     a, b = Condition("a"), Condition("b", "codec")
     records = [measured(c, i, rng.normal(), scale * rng.normal()) for c, scale in ((a, 1), (b, 3)) for i in range(12)]
-    base, other = summarised([*records, *reference], [a, b], "a")
+    base, other = summarize([*records, *reference], [a, b], "a")
     for distance in (DISTANCE, TO_EXCERPTS):
         further = other.figures[distance].value - base.figures[distance].value
         assert abs(further) > 0.1
@@ -270,22 +327,22 @@ def test_a_difference_of_distances_is_the_difference_of_the_distances(reference:
     assert FLOOR not in other.above
 
 
-def test_distances_are_compared_only_of_the_same_patches(reference: list[Record]) -> None:
+def test_distances_need_the_same_patches(reference: list[Record]) -> None:
     a, b, c = Condition("a"), Condition("b", "codec"), Condition("c", "loop")
     records = [measured(condition, i, float(i % 5), float(i % 7)) for condition in (a, b, c) for i in range(12)]
     for record in records:
         if record["condition"] == c.key:  # as if of other places
             record["original"] = [[7.0, float(record["excerpt"])]]
-    rows = {row.label: row for row in summarised([*records, *reference], [a, b, c], "a")}
+    rows = {row.label: row for row in summarize([*records, *reference], [a, b, c], "a")}
     assert rows["b"].above[DISTANCE] == (0, 0)
     assert DISTANCE in rows["c"].figures
     assert DISTANCE not in rows["c"].above
-    longer = summarised([*records, *reference], [a, c, b], "c")  # nor with a baseline of other ones
+    longer = summarize([*records, *reference], [a, c, b], "c")  # nor with a baseline of other ones
     assert all(DISTANCE not in row.above for row in longer)
     for record in records:
         if record["condition"] == c.key:  # as if it had been made longer
             record["takes"][0]["embedding"] *= 2
-    longer = summarised([*records, *reference], [a, c, b], "c")
+    longer = summarize([*records, *reference], [a, c, b], "c")
     assert all(DISTANCE not in row.above and "mel_error" in row.above for row in longer if row.label != "c")
 
 
@@ -309,11 +366,11 @@ def test_tables_as_files(tmp_path: Path) -> None:
 
 def test_a_single_patch_has_no_distance() -> None:
     reference = [{"condition": REFERENCE, "takes": [{"embedding": [[0.0, 1.0], [1.0, 0.0]]}]}]
-    (row,) = summarised([record("a", 1.0, np.ones((1, 2)), np.ones(2)), *reference], [Condition("a")])
+    (row,) = summarize([record("a", 1.0, np.ones((1, 2)), np.ones(2)), *reference], [Condition("a")])
     assert set(row.figures) == {"mel_error"}
 
 
-def test_a_plot_of_all_conditions_and_one_of_each_number_that_is_swept_alone(tmp_path: Path) -> None:
+def test_plots_of_conditions_and_swept_numbers(tmp_path: Path) -> None:
     figure = {"mel_error": Estimate(1.0, None)}
     far = {**figure, DISTANCE: Estimate(2.0, 0.1), FLOOR: Estimate(1.0, 0.1)}
     rows = [
@@ -337,38 +394,35 @@ def test_a_plot_of_all_conditions_and_one_of_each_number_that_is_swept_alone(tmp
     assert draw(rows[:1], tmp_path, over="mel_error")[0].stem == "conditions"  # there is nothing else to draw
 
 
-@pytest.mark.usefixtures("small")
-def test_what_cannot_be_made_is_counted_and_the_rest_goes_on(tiny: Model, songs: Path, tmp_path: Path) -> None:
+def test_failures_are_recorded(tiny: Model, songs: Path, tmp_path: Path) -> None:
     path = tmp_path / "e.toml"
     path.write_text(
         'excerpt_s = 1.0\nfigures = ["tokens"]\n[[conditions]]\nname = "beats"\nrequest.prompt.beats = true\n'
     )
     silence = songs / "3.wav"
     sf.write(silence, np.zeros(44100), 44100)
-    trial = Trial(tiny, read_experiment(path), spread_over([silence], 1.0, 1))
+    trial = Trial(tiny, read_experiment(path), choose_excerpts([silence], 1.0, 1))
     (found,) = trial.records(set())
     assert "no beat" in found["failed"]
 
 
-def test_a_line_that_was_cut_off_is_made_again(tmp_path: Path) -> None:
+def test_incomplete_line_is_made_again(tmp_path: Path) -> None:
     path = tmp_path / "records.jsonl"
     path.write_text('{"condition": "a", "excerpt": 0}\n{"condition": "a", "exc')
     assert len(read_records(path)) == 1
     again = {"condition": "a", "excerpt": 1}
-    assert list(appended(path, [again])) == [again]
+    assert list(append_records(path, [again])) == [again]
     assert done(read_records(path)) == {("a", 0), ("a", 1)}
     assert read_records(tmp_path / "none") == []
 
 
-@pytest.mark.usefixtures("small")
-def test_the_reference_is_of_other_recordings(songs: Path) -> None:
-    places = spread_over([songs / "2.wav"], 1.0, 2)
+def test_reference_records_resume(songs: Path) -> None:
+    places = choose_excerpts([songs / "2.wav"], 1.0, 2)
     found = list(reference_records(places, 22050, {(REFERENCE, 0)}))
     assert [(record["condition"], record["excerpt"]) for record in found] == [(REFERENCE, 1)]
 
 
-@pytest.mark.usefixtures("small")
-def test_run_writes_tables_and_plots_and_goes_on(
+def test_run_writes_tables_and_plots_and_resumes(
     vamp: Vamp, tiny_folder: Path, toml: Path, songs: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"

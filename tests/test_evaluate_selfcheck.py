@@ -13,8 +13,8 @@ import torch
 from conftest import Ran
 from vampcli import load
 from vampcli.api import Model
-from vampcli.evaluate.clips import Clip, load_clip
-from vampcli.evaluate.inpaint import untrained
+from vampcli.evaluate.excerpts import Clip, load_clip
+from vampcli.evaluate.run import randomize_transformers
 from vampcli.evaluate.selfcheck import losses_of_card, self_check
 
 
@@ -38,7 +38,7 @@ def test_the_embedded_model_is_well_but_for_what_the_card_does_not_know(mini: Mo
 
 
 def test_a_transformer_that_has_learned_nothing_is_found_out(mini: Model, clips: list[Clip]) -> None:
-    found = ill(untrained(mini), clips, {"coarse": 4.4, "fine": 4.9})
+    found = ill(randomize_transformers(mini), clips, {"coarse": 4.4, "fine": 4.9})
     assert {"loss of coarse, nats, against its card", "loss of fine, nats, against its card"} <= found
 
 

@@ -35,7 +35,7 @@ OUTSIDE = {
     "soundfile": {"audio"},
     "librosa": {"audio", "evaluate"},
     "dac": {"codec", "train"},
-    "safetensors": {"checkpoints", "recipe", "train"},
+    "safetensors": {"checkpoints", "evaluate", "recipe", "train"},
     "pickle": {"checkpoints"},
     "huggingface_hub": {"checkpoints"},
     "urllib": {"checkpoints"},

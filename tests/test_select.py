@@ -12,7 +12,7 @@ import torch
 
 from vampcli import Take, Waveform
 from vampcli.scoring.scores import Scores
-from vampcli.scoring.select import Choice, choose, spare, turned
+from vampcli.scoring.select import Choice, choose, rotate_loop, spare_seeds
 
 
 def take_of(seed: int) -> Take:
@@ -58,7 +58,7 @@ def test_a_hopeless_take_ranks_last_however_good_it_is() -> None:
 def test_drawing_again_ends_where_all_are_hopeless(n: int) -> None:
     choice = chosen({}, range(5, 5 + n), 1, hopeless=range(1000))
     assert (len(choice.kept), choice.n_drawn) == (1, 2 * n)
-    assert max(seeds_of(choice)) <= max(spare(range(5, 5 + n)))
+    assert max(seeds_of(choice)) <= max(spare_seeds(range(5, 5 + n)))
 
 
 def test_no_more_takes_live_than_are_kept() -> None:
@@ -86,7 +86,7 @@ def test_a_turned_loop_holds_the_same(n: int, spans: tuple[tuple[int, int], ...]
     """Which samples are made is the same, sample by sample."""
     clip = Waveform(np.arange(n, dtype=np.float32)[None], 44100)
     take = replace(take_of(0), audio=clip, base=clip, spans=spans)
-    found = turned(take)
+    found = rotate_loop(take)
     assert {int(found.audio.samples[0, i]) for s, e in found.spans for i in range(s, e)} == {
         i for s, e in spans for i in range(s, e)
     }

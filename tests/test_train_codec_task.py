@@ -15,10 +15,11 @@ from training import LOOP, codec_run
 from vampcli.checkpoints.weights import codec_hash, load_parts
 from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.errors import ModelError
-from vampcli.train.codebooks import fill_from, reseed_unused
-from vampcli.train.codec_task import CodecTask, turned
+from vampcli.evaluate.metrics import mel_error, si_sdr, spectral_convergence
+from vampcli.train.codec_init import fill_codebooks, reseed_unused
+from vampcli.train.codec_task import CodecTask, rotate_phases
 from vampcli.train.loop import Trainer
-from vampcli.train.losses import complex_error, magnitude_error, mel_error, si_sdr, spectral_convergence
+from vampcli.train.losses import complex_error, magnitude_error
 
 
 def test_a_codec_of_magnitudes_learns_while_its_codes_stay(prepared: Path, tmp_path: Path) -> None:
@@ -48,7 +49,7 @@ def test_a_codec_of_waveforms_learns_and_keeps_its_codes_alive(prepared: Path, t
 
 def test_a_frozen_encoder_of_waveforms_stays_as_it_is(prepared: Path, tmp_path: Path) -> None:
     task = CodecTask(codec_run(prepared, "dac", freeze_encoder=True))
-    fill_from(task.codec.quantizer, torch.randn(8, 32, 50), np.random.default_rng(0))
+    fill_codebooks(task.codec.quantizer, torch.randn(8, 32, 50), np.random.default_rng(0))
     before = codec_hash(task.codec.state_dict())
     decoder = {name: t.clone() for name, t in task.codec.decoder.state_dict().items()}
     trainer = Trainer(task, LOOP, tmp_path)
@@ -103,7 +104,7 @@ def test_filled_codebooks_code_most_of_the_latents() -> None:
     latents = torch.einsum(
         "ij,bjf->bif", torch.randn(24, 24), torch.randn(8, 24, 200) * torch.linspace(2, 0.1, 24)[:, None]
     )
-    fill_from(quantizer, latents, np.random.default_rng(0))
+    fill_codebooks(quantizer, latents, np.random.default_rng(0))
     with torch.no_grad():
         left = latents - quantizer.decode(quantizer.encode(latents))
     assert left.var() < 0.3 * latents.var()
@@ -113,7 +114,7 @@ def test_latents_that_never_change_fill_codebooks_with_numbers() -> None:
     for by_direction in (False, True):
         quantizer = ResidualVectorQuantizer(24, 2, 16, 8, by_direction)
         latents = torch.ones(2, 24, 30)
-        fill_from(quantizer, latents, np.random.default_rng(0))
+        fill_codebooks(quantizer, latents, np.random.default_rng(0))
         with torch.no_grad():
             torch.testing.assert_close(quantizer.decode(quantizer.encode(latents)), latents, atol=1e-4, rtol=0)
 
@@ -154,7 +155,7 @@ def test_magnitude_error_is_zero_for_the_same_and_grows_with_level_and_smearing(
 def test_turning_all_phases_keeps_magnitudes_and_pi_changes_the_polarity() -> None:
     clips = torch.from_numpy(music(1, 44100, 3)).float()
     angles = torch.tensor([0.0, math.pi, 1.0])
-    result = turned(clips, angles)
+    result = rotate_phases(clips, angles)
     torch.testing.assert_close(result[0], clips[0], atol=1e-5, rtol=0)
     torch.testing.assert_close(result[1], -clips[1], atol=1e-5, rtol=0)
     assert (result[2] - clips[2]).abs().max() > 0.01

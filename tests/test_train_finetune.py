@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from conftest import Ran
-from vampcli.audio.find import pieces_of_files
 from vampcli.checkpoints import adapter_file
 from vampcli.checkpoints.weights import stored_hash
 from vampcli.errors import ExitCode, InputError, UsageError
 from vampcli.model import lora
 from vampcli.train import finetune as finetuning
 from vampcli.train.finetune import FineTuneConfig, Material, gather, learn
+from vampcli.train.pieces import pieces_of_files
 
 Vamp = Callable[..., Ran]
 Song = Callable[..., Path]

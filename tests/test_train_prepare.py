@@ -20,15 +20,16 @@ import torch
 from safetensors.torch import load_file
 
 from conftest import Ran, music
-from vampcli.audio.find import expand, pieces_of_files, pieces_of_table
+from vampcli.audio.find import expand
 from vampcli.audio.loudness import level_gain
 from vampcli.checkpoints.weights import load_parts, stored_hash
 from vampcli.errors import InputError, UsageError
 from vampcli.train import prepare as preparing
 from vampcli.train.credits import credits_text, licence_hours, write_credits
-from vampcli.train.data import Pool, capped_shares, read_manifest, training_pool, write_manifest
+from vampcli.train.data import Pool, cap_shares, read_manifest, training_pool, write_manifest
 from vampcli.train.encode import pack
-from vampcli.train.prepare import Outcome, prepare, read_mono, sounding
+from vampcli.train.pieces import pieces_of_files, pieces_of_table
+from vampcli.train.prepare import Outcome, prepare, read_mono, sound_ranges
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "configs/free-music.tsv"
@@ -113,7 +114,7 @@ def test_an_interrupted_run_leaves_whole_files_and_goes_on(
     song: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = [str(song(f"{i}.wav", 1, seed=i)) for i in range(3)]
-    real = preparing.save_whole
+    real = preparing.save_tensors
 
     def cut(tensors: dict[str, torch.Tensor], path: Path) -> None:
         if list(path.parent.glob("*.safetensors")):
@@ -121,13 +122,13 @@ def test_an_interrupted_run_leaves_whole_files_and_goes_on(
             raise KeyboardInterrupt
         real(tensors, path)
 
-    monkeypatch.setattr(preparing, "save_whole", cut)
+    monkeypatch.setattr(preparing, "save_tensors", cut)
     with pytest.raises(KeyboardInterrupt):
         run(paths, tmp_path / "out")
     assert len(Pool(tmp_path / "out", "samples").pieces) == 1
     assert len(written_at(tmp_path / "out")) == 1
     first = written_at(tmp_path / "out")
-    monkeypatch.setattr(preparing, "save_whole", real)
+    monkeypatch.setattr(preparing, "save_tensors", real)
     run(paths, tmp_path / "out")
     assert len(Pool(tmp_path / "out", "samples").pieces) == 3
     assert first.items() <= written_at(tmp_path / "out").items()
@@ -175,7 +176,7 @@ def test_the_level_of_a_long_piece_is_measured_in_excerpts(
 def test_ranges_of_sound_agree_with_the_slow_way(seed: int) -> None:
     rng = np.random.default_rng(seed)
     loud = np.repeat(rng.random(12) < 0.5, rng.integers(1, 45, 12))  # of blocks of 50 ms; 20 of them are a second
-    ranges = sounding(np.repeat(loud, 50).astype(np.float32), 1000)
+    ranges = sound_ranges(np.repeat(loud, 50).astype(np.float32), 1000)
     expected = np.zeros(50 * len(loud) + 200, dtype=bool)
     for i in np.flatnonzero(loud):  # a quiet block stays if sound is within 0.2 s, or on both sides within a second
         near = np.flatnonzero(loud[i + 1 : i + 21])
@@ -194,7 +195,7 @@ def test_a_folder_that_cannot_be_written_ends_the_run(
     def full(tensors: dict[str, torch.Tensor], path: Path) -> None:
         raise InputError(f"cannot write {path}: disk full", "make room")
 
-    monkeypatch.setattr(preparing, "save_whole", full)
+    monkeypatch.setattr(preparing, "save_tensors", full)
     ran = vamp("prepare", song("a.wav", 1), song("b.wav", 1), "-o", tmp_path / "out")
     assert ran.code == 3
     assert ran.err.count("disk full") == 1
@@ -372,7 +373,7 @@ def test_draws_depend_on_the_generator_alone(prepared: Path) -> None:
 
 
 def test_no_author_has_more_than_the_cap() -> None:
-    shares = capped_shares([100, 900, 50, 30, 20], ["a", "a", "b", "c", "d"], 0.4)
+    shares = cap_shares([100, 900, 50, 30, 20], ["a", "a", "b", "c", "d"], 0.4)
     assert shares.sum() == pytest.approx(1)
     assert shares[:2].sum() == pytest.approx(0.4)
     assert shares[1] / shares[0] == pytest.approx(9)
@@ -383,7 +384,7 @@ def test_no_author_has_more_than_the_cap() -> None:
 def test_shares_of_random_authors(cap: float) -> None:
     rng = np.random.default_rng(0)
     authors = [str(a) for a in rng.integers(0, 6, 40)]
-    shares = capped_shares(rng.uniform(1, 100, 40), authors, cap)
+    shares = cap_shares(rng.uniform(1, 100, 40), authors, cap)
     totals = [sum(s for s, a in zip(shares, authors, strict=True) if a == name) for name in set(authors)]
     assert sum(totals) == pytest.approx(1)
     assert max(totals) <= max(cap, 1 / 6) + 1e-9

@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from vampcli.audio.find import Piece
 from vampcli.train import prepare as preparing
 from vampcli.train.data import MANIFEST, read_manifest, write_manifest
+from vampcli.train.pieces import Piece
 from vampcli.train.prepare import Outcome, prepare
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vampcli.model.transformer import VampNet, VampNetConfig
-from vampcli.train.token_init import informed
+from vampcli.train.token_init import init_from_counts
 
 CONFIG = VampNetConfig(5, 2, 1, 64, 4, 40, codebook_size=32, dropout=0.0)
 
@@ -21,7 +21,7 @@ def model(counts: torch.Tensor) -> VampNet:
     torch.manual_seed(0)
     model = VampNet(CONFIG)
     model.codebooks.normal_()
-    informed(model, counts, seed=0)
+    init_from_counts(model, counts, seed=0)
     return model.eval()
 
 
@@ -39,7 +39,7 @@ def test_a_hidden_code_is_guessed_from_those_beside_it() -> None:
     coarse = VampNet(VampNetConfig(2, 0, 2, 64, 4, 40, codebook_size=32, dropout=0.0)).eval()
     coarse.codebooks.normal_()
     coarse.mask_rows.data.copy_(coarse.codebooks.mean(1))
-    informed(coarse, torch.ones(2, 32), seed=0)
+    init_from_counts(coarse, torch.ones(2, 32), seed=0)
     held = torch.randint(32, (64, 2, 1)).expand(-1, -1, 9).clone()
     given = held.clone()
     given[:, :, 4] = 32
@@ -61,7 +61,7 @@ def test_the_seed_alone_decides(counts: torch.Tensor) -> None:
     models = [VampNet(CONFIG) for _ in range(3)]
     for model, seed in zip(models, (0, 0, 1), strict=True):
         model.codebooks.copy_(torch.randn(5, 32, 8, generator=torch.Generator().manual_seed(2)))
-        informed(model, counts, seed)
+        init_from_counts(model, counts, seed)
     weights = [model.classifier.weight for model in models]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])

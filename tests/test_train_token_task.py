@@ -19,7 +19,7 @@ from vampcli.checkpoints.weights import load_parts, save_parts
 from vampcli.errors import ModelError
 from vampcli.model.transformer import VampNet
 from vampcli.train.loop import Trainer
-from vampcli.train.masking import HIDDEN_SHARES, draw_masks, spread
+from vampcli.train.masking import HIDDEN_SHARES, draw_masks, even_points
 from vampcli.train.samples import sample_spans
 from vampcli.train.token_task import TokenTask
 from vampcli.train.validate import validate
@@ -42,7 +42,7 @@ def test_the_loss_is_that_of_hidden_predicted_tokens(packed: Path, tiny_folder: 
     loss, figures = task.loss(3, np.random.default_rng(5))
     rng = np.random.default_rng(5)
     clips = task.pool.draw(rng, LOOP.batch_size, 30)[:, : run.model.n_codebooks].long()
-    shares = HIDDEN_SHARES["cosine"](spread(LOOP.seed, 3 * LOOP.batch_size, LOOP.batch_size))
+    shares = HIDDEN_SHARES["cosine"](even_points(LOOP.seed, 3 * LOOP.batch_size, LOOP.batch_size))
     hidden = draw_masks(clips.shape, n_conditioning, shares, rng)
     target = clips[hidden]
     guess = task.model(clips.masked_fill(hidden, 32))[hidden[:, n_conditioning:]]
@@ -64,7 +64,7 @@ def test_the_loss_is_that_of_hidden_predicted_tokens(packed: Path, tiny_folder: 
 )
 def test_hidden_shares_are_distributed_as_named(masking: str, quantile: Callable[[Any], Any]) -> None:
     rng, n = np.random.default_rng(0), 1600
-    drawn = HIDDEN_SHARES[masking](spread(0, 0, n))
+    drawn = HIDDEN_SHARES[masking](even_points(0, 0, n))
     hidden = draw_masks((n, 4, 400), 0, drawn, rng)
     expected = quantile((np.arange(n) + 0.5) / n)
     assert np.abs(np.sort(drawn) - expected).max() < 0.06
@@ -73,7 +73,7 @@ def test_hidden_shares_are_distributed_as_named(masking: str, quantile: Callable
 
 
 def test_conditioning_codebooks_are_never_hidden() -> None:
-    hidden = draw_masks((16, 9, 100), 4, HIDDEN_SHARES["cosine"](spread(0, 0, 16)), np.random.default_rng(0))
+    hidden = draw_masks((16, 9, 100), 4, HIDDEN_SHARES["cosine"](even_points(0, 0, 16)), np.random.default_rng(0))
     assert not hidden[:, :4].any()
     assert hidden.flatten(1).any(1).all()
 
@@ -93,12 +93,12 @@ def discrepancy(points: np.ndarray) -> float:
 def test_shares_are_spread_more_evenly_than_by_chance(first: int, n: int) -> None:
     rng = np.random.default_rng(first)
     chance = np.median([discrepancy(rng.random(n)) for _ in range(50)])
-    assert max(discrepancy(spread(seed, first, n)) for seed in range(5)) < 0.8 * chance
+    assert max(discrepancy(even_points(seed, first, n)) for seed in range(5)) < 0.8 * chance
 
 
 def test_a_stretch_of_shares_depends_on_seed_and_place_alone() -> None:
-    assert np.array_equal(spread(3, 0, 12)[4:8], spread(3, 4, 4))
-    assert not np.array_equal(spread(3, 0, 4), spread(4, 0, 4))
+    assert np.array_equal(even_points(3, 0, 12)[4:8], even_points(3, 4, 4))
+    assert not np.array_equal(even_points(3, 0, 4), even_points(4, 0, 4))
 
 
 def test_processes_take_turns_in_the_sequence_of_shares(
@@ -108,9 +108,9 @@ def test_processes_take_turns_in_the_sequence_of_shares(
 
     def spy(seed: int, first: int, n: int) -> np.ndarray:
         asked.append((first, n))
-        return spread(seed, first, n)
+        return even_points(seed, first, n)
 
-    monkeypatch.setattr("vampcli.train.token_task.spread", spy)
+    monkeypatch.setattr("vampcli.train.token_task.even_points", spy)
     task = TokenTask(token_run(packed, tiny_folder))
     task.n_processes = 2
     for step in range(2):

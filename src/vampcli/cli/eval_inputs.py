@@ -30,8 +30,9 @@ def files_of(audio: list[Path], table: Path | None, root: Path | None, split: st
         raise UsageError("nothing to measure on" if not audio else "both AUDIO and --table", "name files, or one table")
     if table is None and root is not None:
         raise UsageError("--root without --table", "leave it out, or name the table")
-    from vampcli.audio.find import SOUNDS, expand, pieces_of_table
-    from vampcli.evaluate.clips import require_files
+    from vampcli.audio.find import SOUNDS, expand
+    from vampcli.evaluate.excerpts import require_files
+    from vampcli.train.pieces import pieces_of_table
 
     if table is None:
         files = expand([str(path) for path in audio])

@@ -1,4 +1,4 @@
-"""How a codec sounds: per codebook kept, beside Opus, beside itself untrained."""
+"""Fidelity of a codec by number of codebooks kept, beside Opus and the same codec untrained."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from vampcli.codec.base import Codec
 from vampcli.codec.chunked import decode_long, encode_long
 from vampcli.codec.kinds import build_codec
 from vampcli.evaluate import metrics
-from vampcli.evaluate.clips import Clip
+from vampcli.evaluate.excerpts import Clip
 from vampcli.evaluate.opus import is_installed, opus
 
-_CLICK_PLACES = 40  # frame borders of each piece that are listened to
+_N_BORDERS = 40  # frame borders of each piece at which clicks are measured
 
 
 def evaluate_codec(
@@ -33,14 +33,14 @@ def evaluate_codec(
     opus_kbits: Sequence[float] = (),
     n_kept: Sequence[int] | None = None,
 ) -> dict[str, Any]:
-    """Measure a codec on recordings, one after another.
+    """Measure a codec on recordings.
 
     Args:
         codec: on the CPU, in float32.
-        random: the same untrained, to stand beside.
+        random: the same codec untrained, from `untrained_codec`.
         clips: at the codec's rate.
-        opus_kbits: bit rates of Opus to stand beside; left out where its programs are missing.
-        n_kept: how many codebooks to keep in turn; every number by default.
+        opus_kbits: bit rates of Opus to compare with, in kbit/s; ignored if its programs are missing.
+        n_kept: numbers of codebooks to keep; by default every number.
 
     Returns:
         Means over the recordings, ready for JSON; mel errors as in `vampcli.evaluate.metrics`.
@@ -49,7 +49,7 @@ def evaluate_codec(
     rates = opus_kbits if is_installed() else ()
     pieces, all_codes = [], []
     with torch.inference_mode(), one_thread():
-        _warm_up(codec)
+        decode_long(codec, encode_long(codec, torch.zeros(codec.grid.sample_rate)))  # warm up, for the times
         for clip in clips:
             codes, figures = _piece(codec, clip, kept)
             all_codes.append(codes)
@@ -60,7 +60,7 @@ def evaluate_codec(
 
 
 def load_codec(folder: Path) -> Codec:
-    """The codec of a model folder, on the CPU in float32; the folder may hold nothing else.
+    """Load the codec of a model folder, on the CPU in float32; the folder need not hold transformers.
 
     Raises:
         ModelError: it is missing or damaged.
@@ -68,8 +68,8 @@ def load_codec(folder: Path) -> Codec:
     return load_parts(folder, torch.device("cpu"), torch.float32).codec
 
 
-def untrained(folder: Path, seed: int = 0) -> Codec:
-    """A codec of the same sizes as a model's with random weights; rows of codebooks are normal noise."""
+def untrained_codec(folder: Path, seed: int = 0) -> Codec:
+    """Return a codec of the sizes of a model folder's, with random weights and codebooks of normal noise."""
     sizes = dict(read_config(folder)["codec"])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -83,7 +83,7 @@ def untrained(folder: Path, seed: int = 0) -> Codec:
 
 
 def fidelity(made: Tensor, clip: Clip) -> dict[str, float]:
-    """Mel error, SI-SDR in dB and spectral convergence: float32 (n_samples or more,) against a clip."""
+    """Return mel error, SI-SDR in dB and spectral convergence of float32 (n_samples or more,) against a clip."""
     target = clip.samples
     made = made[: len(target)]
     return {
@@ -95,7 +95,7 @@ def fidelity(made: Tensor, clip: Clip) -> dict[str, float]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Have torch compute on one thread, so that times can be compared."""
+    """Limit torch to one thread, so that times are comparable."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -104,12 +104,8 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _warm_up(codec: Codec) -> None:
-    decode_long(codec, encode_long(codec, torch.zeros(codec.grid.sample_rate)))
-
-
 def _piece(codec: Codec, clip: Clip, kept: Sequence[int]) -> tuple[Tensor, dict[str, Any]]:
-    start = time.process_time()  # not what other programs took meanwhile
+    start = time.process_time()  # unlike the wall clock, independent of other programs
     codes = encode_long(codec, clip.samples)
     encoded = time.process_time()
     made = decode_long(codec, codes)
@@ -127,9 +123,9 @@ def _piece(codec: Codec, clip: Clip, kept: Sequence[int]) -> tuple[Tensor, dict[
 
 
 def _clicks(samples: Tensor, sample_rate: int, hop: int) -> list[float]:
-    """Click figures of frame borders spread evenly over a piece."""
+    """Return the click figures of frame borders spread evenly over a piece."""
     n_frames = len(samples) // hop
-    borders = np.unique(np.linspace(0, n_frames, _CLICK_PLACES + 2).astype(int)[1:-1])
+    borders = np.unique(np.linspace(0, n_frames, _N_BORDERS + 2).astype(int)[1:-1])
     x = samples.numpy()
     return [click_figure(x, sample_rate, int(border) * hop) for border in borders]
 
@@ -168,5 +164,5 @@ def _share_of_clicks(figures: list[float]) -> float:
 
 
 def mean_of(rows: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Mean of every figure over rows with the same names."""
+    """Return the mean of every figure over rows with the same names."""
     return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}

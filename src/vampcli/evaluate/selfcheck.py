@@ -1,4 +1,4 @@
-"""Is a model well? What goes wrong with models, looked for in under a minute."""
+"""Quick model sanity checks: use of codes, levels, silence, clipping and losses, in under a minute."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from vampcli.audio.waveform import Waveform
 from vampcli.codec.chunked import encode_long
 from vampcli.config import PromptConfig, SamplingConfig
 from vampcli.evaluate import metrics
-from vampcli.evaluate.clips import Clip
+from vampcli.evaluate.excerpts import Clip
 from vampcli.evaluate.token_accuracy import evaluate_tokens
 
 CARD = "README.md"
 HIDDEN = 0.5
-"""The share of hidden tokens at which losses are compared."""
+"""Share of hidden tokens at which losses are compared."""
 
-_LEAST_USE = 0.01  # perplexity over codes, of a minute; a codebook that has collapsed has one or two codes left
-_MOST_OFF_DB = 6.0  # of what the codec makes of sound
+_LEAST_USE = 0.01  # perplexity over number of codes, in a minute; a collapsed codebook uses one or two codes
+_MOST_OFF_DB = 6.0  # level after the codec
 _MOST_OFF_TAKE_DB = 12.0
 _MOST_SILENCE_DB = -50.0
 _MOST_CLIPPED = 1e-3
-_WORSE_THAN_CARD = 0.5  # nats; other recordings than the card's are harder or easier
+_WORSE_THAN_CARD = 0.5  # nats; recordings differ in difficulty from those of the card
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """Result of one check.
 
     Attributes:
-        name: of it.
-        value: what was found.
-        limit: what it is held to.
-        is_well: whether it holds.
+        name: of the figure.
+        value: measured.
+        limit: on the value.
+        is_well: whether the value is within the limit.
     """
 
     name: str
@@ -48,13 +48,13 @@ class Check:
 
 
 def self_check(model: Model, clips: Sequence[Clip], card: Mapping[str, float], seed: int = 0) -> list[Check]:
-    """Look for codebooks that collapsed, wrong levels, clipping, silence, and losses beyond counting's or the card's.
+    """Check for collapsed codebooks, wrong levels, clipping, silence, and losses above the unigram's or the card's.
 
     Args:
-        model: to be looked at.
-        clips: music at its rate, a few seconds at least.
-        card: losses that its card states for `HIDDEN`, by part; see `losses_of_card`.
-        seed: of what is hidden and made.
+        model: to check.
+        clips: music at the model's rate, a few seconds at least.
+        card: losses that the model's card states for `HIDDEN`, by part; see `losses_of_card`.
+        seed: of masks and takes.
     """
     with torch.inference_mode():
         codes = [encode_long(model.codec, clip.samples.to(model.device)) for clip in clips]
@@ -62,7 +62,7 @@ def self_check(model: Model, clips: Sequence[Clip], card: Mapping[str, float], s
 
 
 def losses_of_card(folder: Path) -> dict[str, float]:
-    """What the card of a model folder says of its losses at `HIDDEN`: rows `| coarse | 50% | 4.42 |`; none if none."""
+    """Read the losses at `HIDDEN` from the card of a model folder, rows such as `| coarse | 50% | 4.42 |`, by part."""
     path = folder / CARD
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     rows = re.findall(rf"^\| (coarse|fine) \| {HIDDEN:.0%} \| ([\d.]+) \|", text, re.MULTILINE)
@@ -71,16 +71,16 @@ def losses_of_card(folder: Path) -> dict[str, float]:
 
 def _codec(model: Model, clips: Sequence[Clip], codes: Sequence[Tensor]) -> list[Check]:
     use = metrics.perplexity(torch.cat(list(codes), dim=1).cpu(), model.grid.codebook_size) / model.grid.codebook_size
+
+    def decode(tokens: Tensor) -> Tensor:
+        return torch.from_numpy(model.decode(tokens).samples[0])
+
     off = [
-        abs(
-            metrics.level_difference_db(
-                torch.from_numpy(model.decode(own).samples[0])[: len(clip.samples)], clip.samples
-            )
-        )
-        for own, clip in zip(codes, clips, strict=True)
+        abs(metrics.level_difference_db(decode(tokens)[: len(clip.samples)], clip.samples))
+        for tokens, clip in zip(codes, clips, strict=True)
     ]
     quiet = encode_long(model.codec, torch.zeros(model.grid.sample_rate, device=model.device))
-    silence = metrics.level_difference_db(torch.from_numpy(model.decode(quiet).samples[0]), torch.ones(1))
+    silence = metrics.level_difference_db(decode(quiet), torch.ones(1))
     return [
         _at_least("least used codebook, share of its codes", float(use.min()), _LEAST_USE),
         _at_most("codec off in level, dB", max(off), _MOST_OFF_DB),
@@ -89,7 +89,7 @@ def _codec(model: Model, clips: Sequence[Clip], codes: Sequence[Tensor]) -> list
 
 
 def _takes(model: Model, clips: Sequence[Clip], seed: int) -> list[Check]:
-    """A variation of which only one frame in 16 is kept, in few steps."""
+    """Check variations that keep one frame in 16, made in 8 steps."""
     off, clipped = [], []
     for clip in clips:
         audio = Waveform(clip.samples.numpy()[None], clip.sample_rate)
@@ -107,7 +107,7 @@ def _takes(model: Model, clips: Sequence[Clip], seed: int) -> list[Check]:
 def _losses(model: Model, codes: Sequence[Tensor], card: Mapping[str, float], seed: int) -> list[Check]:
     found = []
     for name, part in {"coarse": model.coarse, "fine": model.fine}.items():
-        n_frames = min(part.config.context_frames, *(own.shape[1] for own in codes))
+        n_frames = min(part.config.context_frames, *(tokens.shape[1] for tokens in codes))
         rows = evaluate_tokens(part, codes, 2, (HIDDEN,), seed, n_frames)["by_ratio"]
         for row in rows:
             found.append(_at_most(f"loss of {name}, nats, against counting", row["loss"], row["unigram_loss"]))

@@ -1,4 +1,4 @@
-"""What is compared: excerpts of recordings, made anew under conditions that a TOML file names."""
+"""Experiments read from TOML: conditions under which excerpts of recordings are re-made and compared."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vampcli.config import SamplingConfig
 from vampcli.errors import UsageError
@@ -19,15 +19,18 @@ from vampcli.tasks.inpaint import Inpaint
 from vampcli.tasks.registry import TASKS
 
 CODEC = "codec"
-"""The command that makes nothing: encoded, and decoded."""
+"""Command of conditions that only encode and decode."""
+
+Fill = Literal["model", "silence", "repeat"]
+"""What fills the spans of `inpaint`: a model, silence, or the sound of the same length before each span."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """The request of CODEC.
+    """Request of the command CODEC.
 
     Attributes:
-        noise: chance of each token to be replaced by any of its codebook.
+        noise: probability with which each token is replaced by a random one of its codebook.
     """
 
     noise: float = 0.0
@@ -39,17 +42,18 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Condition:
-    """One way of making excerpts anew.
+    """One way of re-making excerpts.
 
     Attributes:
-        name: of the experiment it belongs to.
+        name: of the condition in its experiment.
         command: inpaint, outpaint, loop, vamp, compress, or codec.
         request: the fields of the command's request, as recipes have them.
-        sampling: fields of a `SamplingConfig`, over those of the experiment.
-        silenced: spans are silence before the models listen, so that no token has heard what stood there.
-        untrained: by transformers that have learned nothing.
-        sweep: lists of values, by the dotted names of what they are for; each choice of them is a condition.
-        swept: what was chosen.
+        sampling: fields of a `SamplingConfig`, which override those of the experiment.
+        silenced: silence the spans before encoding, so that no token depends on the sound removed.
+        untrained: re-make with transformers of random weights.
+        fill: what fills the spans of inpaint.
+        sweep: lists of values by the dotted names of the fields they are for; each combination is a condition.
+        swept: the combination chosen.
     """
 
     name: str
@@ -58,37 +62,39 @@ class Condition:
     sampling: dict[str, Any] = field(default_factory=dict)
     silenced: bool = False
     untrained: bool = False
+    fill: Fill = "model"
     sweep: dict[str, Any] = field(default_factory=dict)
     swept: dict[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
-        """All that decides what is made, as JSON."""
-        made = (self.command, self.request, self.sampling, self.silenced, self.untrained)
+        """Everything that determines the takes, as JSON."""
+        fill = () if self.fill == "model" else (self.fill,)  # keys of earlier records stay as they are
+        made = (self.command, self.request, self.sampling, self.silenced, self.untrained, *fill)
         return json.dumps(made, sort_keys=True)
 
     @property
     def label(self) -> str:
-        """The name, and what was chosen."""
+        """Name and swept values."""
         chosen = ", ".join(f"{name.rpartition('.')[2]} {value}" for name, value in self.swept.items())
         return f"{self.name}: {chosen}" if chosen else self.name
 
     @property
-    def verb(self) -> Task | Decoded:
-        """The request."""
+    def task(self) -> Task | Decoded:
+        """The request as a dataclass."""
         kind: type[Task | Decoded] = Decoded if self.command == CODEC else TASKS[self.command]
         return from_table(kind, self.request, f"{self.label} [request]")
 
     @property
     def config(self) -> SamplingConfig:
-        """How tokens are drawn."""
+        """Sampling options."""
         return from_table(SamplingConfig, self.sampling, f"{self.label} [sampling]")
 
-    def choices(self) -> Iterator[Condition]:
-        """One condition for each choice of what is swept.
+    def expand(self) -> Iterator[Condition]:
+        """Yield one condition for each combination of swept values.
 
         Raises:
-            UsageError: a sweep is no list of values, or its name leads nowhere.
+            UsageError: a sweep is not a list of values, or its name is not that of a field.
         """
         for name, values in self.sweep.items():
             if not isinstance(values, list) or not values:
@@ -97,12 +103,12 @@ class Condition:
             swept = dict(zip(self.sweep, chosen, strict=True))
             table: dict[str, Any] = {"request": copy.deepcopy(self.request), "sampling": dict(self.sampling)}
             for name, value in swept.items():
-                _put(table, name, value, f"{self.name}: sweep")
+                _set_field(table, name, value, f"{self.name}: sweep")
             yield replace(self, **table, sweep={}, swept=swept)
 
 
-def _put(table: dict[str, Any], name: str, value: Any, where: str) -> None:
-    """Write a value where a dotted name says, in tables that are made on the way."""
+def _set_field(table: dict[str, Any], name: str, value: Any, where: str) -> None:
+    """Set the field with a dotted name in nested tables; missing tables are created."""
     *path, last = name.split(".")
     if not path or path[0] not in table:
         raise UsageError(f"{where} of {name!r}", "begin with request. or sampling.")
@@ -115,17 +121,17 @@ def _put(table: dict[str, Any], name: str, value: Any, where: str) -> None:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is compared.
+    """Conditions to compare, and the excerpts to compare them on.
 
     Attributes:
-        conditions: ways of making excerpts anew.
-        excerpt_s: how long an excerpt is.
-        n_excerpts: how many of all recordings, spread evenly, at most.
+        conditions: ways of re-making excerpts.
+        excerpt_s: duration of an excerpt.
+        n_excerpts: largest number of excerpts, spread evenly over all recordings.
         n_takes: of each excerpt under each condition.
         seed: take t of excerpt i is made with seed + 1000 i + t.
-        sampling: fields of a `SamplingConfig` that all conditions have.
-        figures: what is measured, groups of `vampcli.evaluate.measures.FIGURES`.
-        over: the figure that plots have on their horizontal axis; what is swept by default.
+        sampling: fields of a `SamplingConfig` for all conditions.
+        figures: groups of `vampcli.evaluate.measures.FIGURES` to measure.
+        over: figure on the horizontal axis of plots; the swept value by default.
         baseline: label of the condition that the others are compared with, excerpt by excerpt.
     """
 
@@ -150,17 +156,17 @@ class Experiment:
             raise UsageError(f"there is no figure {unknown[0]!r}", f"there are {', '.join(FIGURES)}")
 
     def seeds(self, i: int) -> range:
-        """Of the takes of excerpt i."""
+        """Seeds of the takes of excerpt i."""
         first = self.seed + 1000 * i
         return range(first, first + self.n_takes)
 
 
 def read_experiment(path: Path, changes: Mapping[str, Any] | None = None) -> Experiment:
-    """Read a TOML file, with all choices of its sweeps.
+    """Read an experiment from a TOML file, with its sweeps expanded.
 
     Args:
         path: of the file.
-        changes: other values for fields of the experiment.
+        changes: values that override fields of the experiment.
 
     Raises:
         InputError: the file cannot be read.
@@ -168,14 +174,15 @@ def read_experiment(path: Path, changes: Mapping[str, Any] | None = None) -> Exp
     """
     found = read(path, Experiment)
     shared = (replace(condition, sampling=found.sampling | condition.sampling) for condition in found.conditions)
-    conditions = tuple(choice for condition in shared for choice in condition.choices())
+    conditions = tuple(choice for condition in shared for choice in condition.expand())
     seen: set[str] = set()
     for condition in conditions:
         if condition.command not in (*TASKS, CODEC):
             raise UsageError(f"{path}: there is no command {condition.command!r}", f"known: {', '.join(TASKS)}, codec")
-        condition.verb, condition.config  # noqa: B018 (both may refuse)
-        if condition.silenced and condition.command != Inpaint.command:
-            raise UsageError(f"{path}: {condition.label} is silenced", "only spans of inpaint can be")
+        condition.task, condition.config  # noqa: B018 (both raise UsageError)
+        if (condition.silenced or condition.fill != "model") and condition.command != Inpaint.command:
+            what = "silenced" if condition.silenced else f"filled by {condition.fill}"
+            raise UsageError(f"{path}: {condition.label} is {what}", "only spans of inpaint can be")
         if condition.label in seen:
             raise UsageError(f"{path}: {condition.label} is there twice", "give one another name, or leave it out")
         seen.add(condition.label)

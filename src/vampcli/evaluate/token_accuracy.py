@@ -1,4 +1,4 @@
-"""How well transformers guess hidden tokens, beside guesses that need no learning."""
+"""Accuracy of transformers on hidden tokens, beside baselines that need no training."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ def evaluate_tokens(
     seed: int = 0,
     n_frames: int | None = None,
 ) -> dict[str, Any]:
-    """Hide tokens at random, and see what a model makes of them.
+    """Measure loss and accuracy of a model on randomly hidden tokens.
 
     Args:
         model: coarse or fine.
-        pieces: int64 (n_codebooks or more, n_frames) each; those shorter than a window are left out.
-        n_windows: how many of each piece, spread evenly.
+        pieces: int64 (n_codebooks or more, n_frames) each; those shorter than a window are skipped.
+        n_windows: windows of each piece, spread evenly.
         ratios: shares of the predicted codebooks' tokens to hide.
         seed: of the masks, the same for every ratio.
         n_frames: of a window; the model's context by default.
 
     Returns:
-        For each ratio the model's cross entropy in nats and accuracies; the same for guessing by how often each
-        token occurs, counted on all frames of the other pieces, one added to every count; and how often the nearest
-        kept token of the same codebook is right, the earlier of two equally near.
+        For each ratio the model's cross entropy in nats and accuracies; the same for a unigram model, counted on all
+        frames of the other pieces with one added to every count; and the accuracy of the nearest kept token of the
+        same codebook, the earlier of two equally near.
     """
     config = model.config
     n_frames = n_frames or config.context_frames
     counts = torch.stack([_counts(piece[config.n_conditioning : config.n_codebooks], config) for piece in pieces])
     windows, unigrams = [], []
-    for piece, own in zip(pieces, counts, strict=True):
+    for piece, counted in zip(pieces, counts, strict=True):
         found = spread(piece[: config.n_codebooks], n_frames, n_windows)
-        others = counts.sum(0) - own + 1
+        others = counts.sum(0) - counted + 1
         windows += found
         unigrams += [(others / others.sum(1, keepdim=True)).log()] * len(found)
     if not windows:
@@ -55,7 +55,7 @@ def evaluate_tokens(
 
 
 def spread(tokens: Tensor, length: int, n: int) -> list[Tensor]:
-    """Up to n excerpts of a length, spread evenly and not overlapping: (..., n_frames) -> (..., length) each."""
+    """Cut up to n excerpts, spread evenly and not overlapping: (..., n_frames) -> (..., length) each."""
     n_frames = tokens.shape[-1]
     n = min(n, n_frames // length)
     starts = [round((i + 0.5) * n_frames / n - length / 2) for i in range(n)]
@@ -65,7 +65,7 @@ def spread(tokens: Tensor, length: int, n: int) -> list[Tensor]:
 def _at_ratio(
     model: VampNet, windows: list[Tensor], unigrams: list[Tensor], ratio: float, seed: int
 ) -> dict[str, float]:
-    """Figures of one share of hidden tokens: windows (n_codebooks, n_frames), unigrams (n_predicted, classes)."""
+    """Measure one share of hidden tokens: windows (n_codebooks, n_frames), unigrams (n_predicted, n_classes)."""
     config, rng = model.config, np.random.default_rng(seed)
     sums: dict[str, float] = {}
     n_hidden = 0
@@ -87,7 +87,7 @@ def _at_ratio(
 
 
 def _counts(tokens: Tensor, config: VampNetConfig) -> Tensor:
-    """How often each class occurs: (n_predicted, n_frames) -> (n_predicted, classes)."""
+    """Count each class: (n_predicted, n_frames) -> (n_predicted, n_classes)."""
     return torch.stack([torch.bincount(row, minlength=config.codebook_size) for row in tokens])
 
 
@@ -101,6 +101,7 @@ def nearest_kept(tokens: Tensor, hidden: Tensor) -> Tensor:
     Returns:
         int64 of the same shape; -1 where a codebook keeps nothing.
     """
+    # The last kept frame before each frame and the first after it; far outside the grid if there is none.
     n_frames = tokens.shape[-1]
     frame = torch.arange(n_frames, device=tokens.device).expand(tokens.shape)
     before = torch.where(hidden, -2 * n_frames, frame).cummax(-1).values

@@ -1,4 +1,4 @@
-"""Does what was made keep to the beat: are its attacks where the piece's own attacks lie within a beat."""
+"""Groove: positions of attacks within a beat, of a piece and of what is re-made in it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from vampcli.scoring.spectra import Floats, Frames, Ranges, finite
 
 _N_PHASES = 16
 _TRACKED_S = 30.0  # on each side of the spans
-_LEAST_KEPT, _LEAST_MADE = 8, 2  # beats: what fewer show is chance
-_STEADY = 16  # beats whose mean interval goes on where no beat was heard
+_LEAST_KEPT, _LEAST_MADE = 8, 2  # beats that a profile, and an agreement, need
+_STEADY = 16  # beats whose mean interval extrapolates the pulse
 _LEAST_CONTRAST = 0.1
 
 
 @dataclass(frozen=True)
 class Groove:
-    """Where within a beat a piece's attacks lie.
+    """Profile of a piece's attacks over the phase of a beat.
 
     Attributes:
         beats_s: float64 (n_beats,), from before the clip's beginning to after its end.
-        profile: float64 (n_phases,), mean attack in each part of a beat, over that in all.
-        contrast: by how much an attack of the piece finds more than 1 there, on average.
+        profile: float64 (n_phases,), mean attack in each part of a beat over the mean in all parts.
+        contrast: mean of the profile minus 1, weighted by the piece's attacks.
     """
 
     beats_s: Floats
@@ -35,10 +35,10 @@ class Groove:
     contrast: float
 
     def agreement(self, made: Frames, level: float) -> float | None:
-        """How well attacks keep to the beat: 1 as the piece does, 0 as chance does; None for under two beats of sound.
+        """Return the agreement of attacks with the profile: 1 as the piece, 0 as chance; None below two beats of sound.
 
         Args:
-            made: frames to judge.
+            made: frames to score.
             level: mean power of the piece.
         """
         at_s, strength = made.attacks(level)
@@ -50,31 +50,31 @@ class Groove:
 
 
 def groove_of(kept: Frames, level: float, beats_s: Floats | None) -> Groove | None:
-    """Learn where attacks lie within a beat; None where there is no beat, or they lie anywhere.
+    """Measure the profile of attacks over a beat; None without a beat, or if the profile is nearly flat.
 
     Args:
         kept: frames of the piece.
         level: its mean power.
-        beats_s: float64 (n_beats,), as of `beats_through`.
+        beats_s: float64 (n_beats,), from `beats_through`.
     """
     at_s, strength = kept.attacks(level)
     if beats_s is None or _n_beats(beats_s, at_s) < _LEAST_KEPT or not strength.any():
         return None
     phases = _phases(beats_s, at_s)
     profile = np.bincount(phases, strength, _N_PHASES) / np.maximum(1, np.bincount(phases, minlength=_N_PHASES))
-    profile = (np.roll(profile, 1) + 2 * profile + np.roll(profile, -1)) / 4  # players are not exact
+    profile = (np.roll(profile, 1) + 2 * profile + np.roll(profile, -1)) / 4  # timing of players varies
     profile /= profile[phases].mean()
     contrast = float(np.average(profile[phases], weights=strength)) - 1
     return Groove(beats_s, profile, contrast) if contrast >= _LEAST_CONTRAST else None
 
 
 def beats_through(base: Waveform, spans: Ranges, tempo: TempoConfig) -> Floats | None:
-    """Find the beats near spans, and let them go on evenly through the clip.
+    """Track the beats near spans, and extrapolate them evenly over the clip.
 
     Args:
         base: the clip.
         spans: sample ranges [start, end), in order.
-        tempo: taken as it is if it has a `bpm`, else tracked.
+        tempo: used if it has a `bpm`, else tracked.
 
     Returns:
         float64 (n_beats,), in seconds, from before the clip's beginning to after its end; None where no beat is found.
@@ -98,13 +98,13 @@ def beats_through(base: Waveform, spans: Ranges, tempo: TempoConfig) -> Floats |
 
 
 def _phases(beats_s: Floats, at_s: Floats) -> npt.NDArray[np.int64]:
-    """Which part of its beat each time lies in, from 0 on."""
+    """Return the part of the beat that each time falls in, from 0."""
     beat = np.interp(at_s, beats_s, np.arange(len(beats_s)))
     return (beat % 1 * _N_PHASES).astype(np.int64)
 
 
 def _n_beats(beats_s: Floats, at_s: Floats) -> float:
-    """How many beats times that follow each other evenly cover."""
+    """Return the number of beats that evenly spaced times cover."""
     if len(at_s) < 2:
         return 0.0
     return float(len(at_s) * np.diff(at_s).min() / np.diff(beats_s).mean())

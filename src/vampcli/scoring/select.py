@@ -1,4 +1,4 @@
-"""The best of many takes; hopeless ones are drawn again."""
+"""Select the best of many takes, and draw hopeless ones again."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from vampcli.tasks.take import Take
 
 @dataclass(frozen=True)
 class Choice:
-    """The best takes.
+    """Selected takes.
 
     Attributes:
-        kept: takes and their scores, the best first.
-        n_drawn: how many takes there were.
-        hopeless: why takes were drawn again, and how many for each reason.
+        kept: takes and their scores, best first.
+        n_drawn: number of takes drawn.
+        hopeless: number of takes drawn again, by reason.
     """
 
     kept: tuple[tuple[Take, Scores], ...]
@@ -35,15 +35,15 @@ def choose(
     seeds: Sequence[int],
     n_kept: int,
 ) -> Choice:
-    """Keep the best takes, no more than these in memory.
+    """Keep the best takes, and no others in memory.
 
-    For each hopeless take one is drawn with the next seed that is free, as long as that is not as many again.
+    Each hopeless take is drawn again with the next free seed, up to as many takes as there are seeds.
 
     Args:
         draw: makes takes of seeds, one by one.
-        score: measures a take.
-        seeds: of the takes asked for.
-        n_kept: how many to keep.
+        score: scores a take.
+        seeds: of the takes requested.
+        n_kept: number of takes to keep.
     """
     kept: list[tuple[Take, Scores]] = []
     hopeless: Counter[str] = Counter()
@@ -64,15 +64,15 @@ def choose(
     return Choice(tuple(kept), n_drawn, dict(hopeless))
 
 
-def turned(take: Take) -> Take:
-    """A loop that begins in its middle: its wrap can be heard, and judged, like any other place."""
+def rotate_loop(take: Take) -> Take:
+    """Rotate a loop by half, so that its wrap is inside and is scored like any other edge."""
     n, turn = take.audio.n_samples, take.audio.n_samples // 2
     halves = [
         (max(s, a) - a, min(e, b) - a, n - turn if a == 0 else 0)
         for s, e in take.spans
         for a, b in ((0, turn), (turn, n))
     ]
-    spans = merge_ranges((s + place, e + place) for s, e, place in halves if s < e)
+    spans = merge_ranges((s + shift, e + shift) for s, e, shift in halves if s < e)
 
     def roll(sound: Waveform) -> Waveform:
         return replace(sound, samples=np.roll(sound.samples, -turn, axis=1))
@@ -80,6 +80,6 @@ def turned(take: Take) -> Take:
     return replace(take, audio=roll(take.audio), base=roll(take.base), spans=tuple(spans))
 
 
-def spare(seeds: Sequence[int]) -> range:
-    """The seeds that takes may be drawn again with."""
+def spare_seeds(seeds: Sequence[int]) -> range:
+    """Return the seeds with which takes may be drawn again."""
     return range(max(seeds) + 1, max(seeds) + 1 + len(seeds))

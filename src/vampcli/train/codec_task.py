@@ -14,21 +14,13 @@ from vampcli.codec.dac import DacCodec
 from vampcli.codec.kinds import build_codec, kind_of
 from vampcli.codec.magnitude import MagnitudeCodec
 from vampcli.errors import ModelError
-from vampcli.evaluate.metrics import perplexity, piece_mel_error
-from vampcli.train.codebooks import count_codes, fill_from, reseed_unused
-from vampcli.train.codec_init import fit
+from vampcli.evaluate.metrics import mel_error, perplexity, piece_mel_error, si_sdr, spectral_convergence
+from vampcli.train.codec_init import count_codes, fill_codebooks, fit, reseed_unused
 from vampcli.train.config import CodecRun
 from vampcli.train.data import Pool, training_pool
 from vampcli.train.discriminators import Discriminators, adversarial_losses
 from vampcli.train.loop import Task
-from vampcli.train.losses import (
-    TRAINING_SCALES,
-    complex_error,
-    magnitude_error,
-    mel_error,
-    si_sdr,
-    spectral_convergence,
-)
+from vampcli.train.losses import TRAINING_SCALES, complex_error, magnitude_error
 from vampcli.train.schedule import autocast_dtype
 
 _N_VALIDATION_CLIPS = 24
@@ -89,17 +81,17 @@ class CodecTask(Task):
         enabled = dtype is not None and isinstance(self.codec, MagnitudeCodec)
         return torch.autocast(self.device.type, dtype, enabled=enabled)
 
-    def _drawn(self, rng: np.random.Generator) -> Tensor:
+    def _draw(self, rng: np.random.Generator) -> Tensor:
         """Float32 (batch, n_frames * hop_length), as prepared."""
         length = self.run.loss.n_frames * self.run.codec.hop_length
         return self.pool.draw(rng, self.run.loop.batch_size, length).to(self.device).float() / 32768
 
     def _excerpts(self, rng: np.random.Generator) -> Tensor:
         """Float32 (batch, n_frames * hop_length), at random levels and phases."""
-        clips = self._drawn(rng)
+        clips = self._draw(rng)
         gains = torch.from_numpy(10 ** rng.uniform(-0.6, 0.2, len(clips))).to(clips)
         angles = torch.from_numpy(rng.uniform(0, 2 * np.pi, len(clips))).to(clips)
-        return turned(clips, angles) * gains[:, None]
+        return rotate_phases(clips, angles) * gains[:, None]
 
     def _n_active(self, rng: np.random.Generator, n_clips: int) -> Tensor:
         n_codebooks = self.run.codec.n_codebooks
@@ -112,7 +104,7 @@ class CodecTask(Task):
         config, self.rewritten = self.run.loss, ()
         if step == 0 and isinstance(self.codec, MagnitudeCodec) and not self.run.start:
             n_batches = -(-_N_FIT_FRAMES * self.run.codec.codebook_size // (self.run.loop.batch_size * config.n_frames))
-            fit(self.codec, (self._drawn(rng) for _ in range(n_batches)), rng)
+            fit(self.codec, (self._draw(rng) for _ in range(n_batches)), rng)
             self.rewritten = list(self.codec.state_dict().values())
         unquantised = self.learns_codes and not self.run.start and step < config.quantize_from
         if self.learns_codes and not self.run.start and step == config.quantize_from:
@@ -182,7 +174,7 @@ class CodecTask(Task):
     def _fill_codebooks(self, rng: np.random.Generator) -> None:
         with torch.no_grad():
             latents = torch.cat([self.codec.analyze(self._excerpts(rng)) for _ in range(_N_FILL_BATCHES)])
-            fill_from(self.codec.quantizer, latents, rng)
+            fill_codebooks(self.codec.quantizer, latents, rng)
         self.rewritten = list(self.codec.quantizer.state_dict().values())
 
     def _keep_codes_alive(self, step: int, rng: np.random.Generator, latents: Tensor, codes: Tensor) -> None:
@@ -217,7 +209,7 @@ class CodecTask(Task):
         }
 
 
-def turned(clips: Tensor, angles: Tensor) -> Tensor:
+def rotate_phases(clips: Tensor, angles: Tensor) -> Tensor:
     """Turn all phases of each clip by an angle: what is heard stays, the waveform is another.
 
     Args:

@@ -12,7 +12,7 @@ from vampcli.checkpoints import registry
 from vampcli.checkpoints.weights import load_parts, stored_hash
 from vampcli.codec.chunked import encode_long
 from vampcli.errors import InputError
-from vampcli.train.data import MANIFEST, Pool, read_manifest, save_whole, write_manifest
+from vampcli.train.data import MANIFEST, Pool, read_manifest, save_tensors, write_manifest
 
 _HASH = "codec_hash"
 
@@ -56,7 +56,7 @@ def pack(
         if _metadata(out / entry["file"]) != made_of:
             with torch.inference_mode():
                 codes = encode_long(codec, piece[:].to(device).float() / 32768)
-            save_whole({"codes": codes.to("cpu", torch.int16)}, out / entry["file"], made_of)
+            save_tensors({"codes": codes.to("cpu", torch.int16)}, out / entry["file"], made_of)
         if progress is not None:
             progress(i + 1, len(pool.pieces))
     write_manifest(out, [{**entry, _HASH: own_hash} for entry in pool.entries])

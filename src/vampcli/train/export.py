@@ -66,7 +66,7 @@ def _codec(folder: Path) -> Any:
 def _transformer(run: Path, codec_hash: str) -> VampNet:
     model = VampNet(load_run(run / RUN, TokenRun).model)
     _load_average(model, run, "model.")
-    with _opened(run) as file:
+    with _open_state(run) as file:
         learned_on = bytes(file.get_tensor("task.codec_hash").tolist()).hex()
     if learned_on != codec_hash:
         raise ModelError(f"{run} learned the tokens of another codec", "only a codec's decoder may change since")
@@ -74,7 +74,7 @@ def _transformer(run: Path, codec_hash: str) -> VampNet:
 
 
 def _load_average(module: nn.Module, run: Path, prefix: str) -> None:
-    with _opened(run) as file:
+    with _open_state(run) as file:
         names = set(file.keys())
         tensors = {}
         for name in module.state_dict():
@@ -84,7 +84,7 @@ def _load_average(module: nn.Module, run: Path, prefix: str) -> None:
 
 
 @contextmanager
-def _opened(run: Path) -> Iterator[Any]:
+def _open_state(run: Path) -> Iterator[Any]:
     """The state of a run, open to be read; what goes wrong with it meanwhile is an `InputError`."""
     path = run / STATE
     if not path.is_file():

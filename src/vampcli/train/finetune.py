@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from vampcli.audio.find import Piece
 from vampcli.checkpoints.folder import read_config, read_metadata
 from vampcli.checkpoints.weights import stored_hash
 from vampcli.errors import InputError, UsageError, VampError
@@ -19,9 +18,10 @@ from vampcli.model import lora
 from vampcli.model.transformer import VampNetConfig
 from vampcli.tokens.grid import TokenGrid
 from vampcli.train.config import DataConfig, LoopConfig, TokenRun
-from vampcli.train.data import read_manifest, save_whole, write_manifest
+from vampcli.train.data import read_manifest, save_tensors, write_manifest
 from vampcli.train.encode import pack
 from vampcli.train.loop import Trainer
+from vampcli.train.pieces import Piece
 from vampcli.train.prepare import prepare
 from vampcli.train.token_task import TokenTask
 
@@ -162,7 +162,7 @@ def _source(piece: Piece, entries: list[dict[str, Any]]) -> dict[str, Any]:
 def _write(folder: Path, codes: Tensor, grid: TokenGrid, codec_hash: str) -> None:
     """Tokens as `vampcli.train.data` reads them, in one piece."""
     folder.mkdir()
-    save_whole({"codes": codes.contiguous()}, folder / _FILE)
+    save_tensors({"codes": codes.contiguous()}, folder / _FILE)
     n_samples = codes.shape[1] * grid.hop_length
     write_manifest(folder, [{"file": _FILE, "author": "", "n_samples": n_samples, "codec_hash": codec_hash}])
 

@@ -14,7 +14,7 @@ _STEEPEST = 1.0  # in the first head, per frame; half of it in the next, and so 
 _FURTHEST = 256  # frames; all buckets begin nearer
 
 
-def informed(model: VampNet, counts: Tensor, seed: int) -> None:
+def init_from_counts(model: VampNet, counts: Tensor, seed: int) -> None:
     """Set first weights that copy: a hidden code is guessed from the codes around, by likeness and by habit.
 
     Codebook rows, centred and scaled, have axes of their own in the model's width, and the row of a hidden token

@@ -19,10 +19,10 @@ from vampcli.train.config import TokenRun
 from vampcli.train.data import Pool, training_pool
 from vampcli.train.encode import token_codec_hash
 from vampcli.train.loop import Task
-from vampcli.train.masking import HIDDEN_SHARES, draw_masks, spread
+from vampcli.train.masking import HIDDEN_SHARES, draw_masks, even_points
 from vampcli.train.samples import sample_spans
 from vampcli.train.schedule import autocast_dtype
-from vampcli.train.token_init import informed
+from vampcli.train.token_init import init_from_counts
 
 _N_VALIDATION_CLIPS = 32
 _N_SAMPLE_CLIPS = 3
@@ -63,7 +63,7 @@ class TokenTask(Task):
         if run.start:
             start_from(self.model, Path(run.start), own_hash)
         else:
-            informed(self.model, counts, run.loop.seed)
+            init_from_counts(self.model, counts, run.loop.seed)
         self.audio_s = run.loop.batch_size * run.n_frames / self.frozen[0].grid.frame_rate
 
     @property
@@ -75,7 +75,7 @@ class TokenTask(Task):
         """Smoothed cross entropy of hidden, predicted tokens."""
         n, loop = self.run.loop.batch_size, self.run.loop
         clips = self.pool.draw(rng, n, self.run.n_frames)[:, : self.run.model.n_codebooks].long()
-        shares = HIDDEN_SHARES[self.run.masking](spread(loop.seed, (step * self.n_processes + self.rank) * n, n))
+        shares = HIDDEN_SHARES[self.run.masking](even_points(loop.seed, (step * self.n_processes + self.rank) * n, n))
         hidden = draw_masks(clips.shape, self.run.model.n_conditioning, shares, rng)
         total, hits, n_hidden = torch.zeros((), device=self.device), torch.zeros((), device=self.device), 0
         for target, guess in self._targets_and_logits(clips.to(self.device), hidden.to(self.device)):

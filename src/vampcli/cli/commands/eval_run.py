@@ -17,8 +17,8 @@ from vampcli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from vampcli.api import Model
-    from vampcli.evaluate.excerpts import Place
-    from vampcli.evaluate.records import Record
+    from vampcli.evaluate.excerpts import Excerpt
+    from vampcli.evaluate.run import Record
     from vampcli.evaluate.spec import Experiment
     from vampcli.evaluate.summary import Row
 
@@ -74,10 +74,10 @@ def run(
         raise InputError(f"cannot make the folder {out}: {error.strerror}", "name another one with -o") from error
 
     from vampcli.api import load
-    from vampcli.evaluate.excerpts import spread_over
+    from vampcli.evaluate.excerpts import choose_excerpts
 
     places, other_places = (
-        spread_over(some, wanted.excerpt_s, wanted.n_excerpts) if some else [] for some in (files, others)
+        choose_excerpts(some, wanted.excerpt_s, wanted.n_excerpts) if some else [] for some in (files, others)
     )
     loaded = load(model, device)
     about = {"model": model, **_identity(loaded, wanted, places, other_places)}
@@ -85,10 +85,10 @@ def run(
     _finish(console, out, about, records, wanted)
 
 
-def _identity(model: Model, wanted: Experiment, places: list[Place], others: list[Place]) -> dict[str, Any]:
+def _identity(model: Model, wanted: Experiment, places: list[Excerpt], others: list[Excerpt]) -> dict[str, Any]:
     """What records of one folder have in common."""
 
-    def listed(some: list[Place]) -> list[str]:
+    def listed(some: list[Excerpt]) -> list[str]:
         return [f"{place.path}@{place.start_s:.3f}" for place in some]
 
     shared = {
@@ -107,12 +107,11 @@ def _recorded(
     about: dict[str, Any],
     model: Model,
     wanted: Experiment,
-    places: list[Place],
-    others: list[Place],
+    places: list[Excerpt],
+    others: list[Excerpt],
 ) -> list[Record]:
     """Records of earlier runs, and those that were lacking, each written as soon as it is made."""
-    from vampcli.evaluate.records import appended, done, read_records
-    from vampcli.evaluate.run import Trial, reference_records
+    from vampcli.evaluate.run import Trial, append_records, done, read_records, reference_records
 
     setup, path = out / "setup.json", out / "records.jsonl"
     if setup.exists():
@@ -124,7 +123,7 @@ def _recorded(
     total = trial.n_records + len(others)
     made = chain(trial.records(known), reference_records(others, model.grid.sample_rate, known))
     with console.progress("measuring") as progress:
-        for record in appended(path, made):
+        for record in append_records(path, made):
             records.append(record)
             if progress is not None:
                 progress(len(records), total)
@@ -140,10 +139,9 @@ def _same_setup(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:
 
 def _finish(console: Console, out: Path, about: dict[str, Any], records: list[Record], wanted: Experiment) -> None:
     from vampcli.cli.plots import experiment as plots
-    from vampcli.evaluate.summary import summarised
-    from vampcli.evaluate.tables import write_tables
+    from vampcli.evaluate.summary import summarize, write_tables
 
-    rows = summarised(records, wanted.conditions, wanted.baseline)
+    rows = summarize(records, wanted.conditions, wanted.baseline)
     paths = write_tables(rows, out, about) + plots.draw(rows, out, wanted.over)
     console.table(*_table(rows))
     for row in rows:
@@ -154,7 +152,7 @@ def _finish(console: Console, out: Path, about: dict[str, Any], records: list[Re
 
 
 def _table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
-    from vampcli.evaluate.tables import cell, names_of
+    from vampcli.evaluate.summary import cell, names_of
 
     names = names_of(rows)
     cells = [[row.label, *(cell(row, name) for name in names)] for row in rows]

@@ -12,10 +12,10 @@ from vampcli.cli import options as o
 from vampcli.cli.commands import eval_run, self_check
 from vampcli.cli.console import Console, guarded
 from vampcli.cli.eval_inputs import Audio, Root, Split, Table, files_of
-from vampcli.errors import InputError, UsageError
+from vampcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from vampcli.evaluate.clips import Clip
+    from vampcli.evaluate.excerpts import Clip
 
 app = typer.Typer(help="Measure a model on recordings.", no_args_is_help=True)
 app.command()(eval_run.run)
@@ -53,7 +53,7 @@ def codec(
     kept, rates = _numbers("--codebooks", codebooks, int), _numbers("--opus", opus, float)
     files = files_of(audio or [], table, root, split)
     from vampcli.checkpoints import registry
-    from vampcli.evaluate.codec_fidelity import evaluate_codec, load_codec, untrained
+    from vampcli.evaluate.codec_fidelity import evaluate_codec, load_codec, untrained_codec
     from vampcli.evaluate.opus import is_installed
 
     folder = registry.find(model)
@@ -64,7 +64,7 @@ def codec(
     if rates and not is_installed():
         console.note("without Opus: install opus-tools to have it measured, too")
     clips = _clips(console, files, grid.sample_rate, limit_s)
-    figures = evaluate_codec(loaded, untrained(folder), clips, rates, kept or None)
+    figures = evaluate_codec(loaded, untrained_codec(folder), clips, rates, kept or None)
     console.result({"model": model, "limit_s": limit_s, **_rounded(figures)})
 
 
@@ -104,48 +104,9 @@ def tokens(
     console.result({"model": model, "limit_s": limit_s, "seed": seed, **_rounded(figures)})
 
 
-@app.command()
-@guarded
-def inpaint(
-    audio: Audio = None,
-    model: o.ModelName = "mini",
-    table: Table = None,
-    root: Root = None,
-    split: Split = "test",
-    excerpts: Annotated[int, typer.Option("-n", "--excerpts", min=2, help="How many, of all recordings.")] = 64,
-    steps: o.Steps = 36,
-    seed: Annotated[int, typer.Option(help="Excerpt i is made with seed + i.")] = 0,
-    device: o.Device = "auto",
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
-) -> None:
-    """Re-make 2 s of excerpts of 10 s, beside silence, a loop of what came before, and the model untrained.
-
-    Needs the weights in the package musicnn: pip install --no-deps musicnn
-
-    Example: vamp eval inpaint -m mini -n 16 held-out/
-    """
-    console = Console(quiet, verbose)
-    files = files_of(audio or [], table, root, split)
-    from vampcli.api import load
-    from vampcli.config import SamplingConfig
-    from vampcli.evaluate import inpaint as inpainting
-    from vampcli.evaluate.musicnn import load_weights
-
-    config, weights = SamplingConfig(n_steps=steps), load_weights()
-    loaded = load(model, device)
-    clips = _clips(console, files, loaded.grid.sample_rate, None)
-    cuts = inpainting.excerpts(clips, excerpts, len(files))
-    if len(cuts) < 2:
-        raise InputError(f"{len(cuts)} excerpts of 15 s are in {len(files)} recordings", "name more, or longer ones")
-    with console.progress("re-making") as progress:
-        figures = inpainting.evaluate_inpaint(loaded, cuts, weights, config, seed, progress)
-    console.result({"model": model, "steps": steps, "seed": seed, **_rounded(figures)})
-
-
 def _clips(console: Console, files: list[Path], sample_rate: int, limit_s: float | None) -> Iterator[Clip]:
     """Read one recording after another, and say which."""
-    from vampcli.evaluate.clips import load_clip
+    from vampcli.evaluate.excerpts import load_clip
 
     for i, path in enumerate(files):
         console.note(f"{i + 1} of {len(files)}: {path.name}")

@@ -17,8 +17,8 @@ from vampcli.errors import ExitCode, InputError, UsageError
 if TYPE_CHECKING:
     import torch
 
-    from vampcli.audio.find import Piece
     from vampcli.train.finetune import FineTuneConfig, Learned, Material
+    from vampcli.train.pieces import Piece
 
 _PARTS = {"coarse": 2 / 3, "fine": 1 / 3}  # of the minutes
 _HOW = "Learning"
@@ -94,10 +94,10 @@ def _prepare(
     audio: list[str], name: str, model: str, config: FineTuneConfig, device: str, out: Path | None, overwrite: bool
 ) -> _Job:
     """Find everything that can be wrong before the work begins."""
-    from vampcli.audio.find import pieces_of_files
     from vampcli.checkpoints import adapter_file, registry
     from vampcli.checkpoints.folder import read_metadata
     from vampcli.model.devices import pick_device
+    from vampcli.train.pieces import pieces_of_files
 
     place = pick_device(device)
     found = registry.locate(model)

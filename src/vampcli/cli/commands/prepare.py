@@ -12,7 +12,7 @@ from vampcli.cli.console import Console, guarded, report
 from vampcli.errors import ExitCode, InputError, UsageError
 
 if TYPE_CHECKING:
-    from vampcli.audio.find import Piece
+    from vampcli.train.pieces import Piece
     from vampcli.train.prepare import Outcome
 
 _TOKENS = "tokens"  # the folder in the prepared one
@@ -90,7 +90,7 @@ def _pieces(
         raise UsageError("--root without --table", "leave it out, or name the table")
     if table is not None and (author or licence):
         raise UsageError("--author or --licence beside --table", "the table says who made what under which licence")
-    from vampcli.audio.find import SPLITS, pieces_of_files, pieces_of_table
+    from vampcli.train.pieces import SPLITS, pieces_of_files, pieces_of_table
 
     if split not in SPLITS:
         raise UsageError(f"--split is {split!r}", f"choose one of {', '.join(SPLITS)}")

@@ -34,7 +34,7 @@ def self_check(
     files = files_of(audio or [], table, root, split)
     from vampcli.api import load
     from vampcli.checkpoints import registry
-    from vampcli.evaluate.clips import load_clip
+    from vampcli.evaluate.excerpts import load_clip
     from vampcli.evaluate.selfcheck import losses_of_card, self_check
 
     folder, loaded = registry.find(model), load(model, device)

@@ -23,7 +23,6 @@ Config = Annotated[Path, typer.Argument(metavar="TOML", help="The run; an unknow
 Run = Annotated[Path, typer.Option("-o", "--out", help="Folder of the run: state, log and a copy of the TOML.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where the run in the folder stopped.")]
 Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:N or mps.")]
-RunOf = Annotated[Optional[Path], typer.Option(metavar="TOML", help="How to measure this part.")]  # noqa: UP045
 Minutes = Annotated[float, typer.Option(help="Stop after that long; the state is saved.")]
 
 
@@ -100,10 +99,10 @@ def _train(
     from vampcli.model.devices import pick_device
     from vampcli.train.export import RUN
     from vampcli.train.loop import STATE, Trainer
-    from vampcli.train.parallel import launched
+    from vampcli.train.parallel import join_processes
 
     console = Console()
-    processes, own_device = launched(pick_device(device))
+    processes, own_device = join_processes(pick_device(device))
     if not resume and (out / STATE).exists():
         raise InputError(f"{out} holds a run", "--resume goes on with it; or name another folder")
     if out.exists() and not out.is_dir():
@@ -143,42 +142,6 @@ def plot(
     path = out or run / "log.png"
     draw(run, path)
     Console().result(str(path))
-
-
-@app.command()
-@guarded
-def promote(
-    new: Annotated[Path, typer.Argument(metavar="NEW", help="Model folder with the new version.")],
-    into: Annotated[Path, typer.Option(help="Model folder whose files to replace.")],
-    codec: RunOf = None,
-    coarse: RunOf = None,
-    fine: RunOf = None,
-    part: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(help="codec, coarse or fine: what to promote, again for more; all that changed by default."),
-    ] = None,
-) -> None:
-    """Replace a model by a new version, if every changed part is better on the validation pieces."""
-    from dataclasses import asdict
-
-    from vampcli.train import promote as promoting
-    from vampcli.train.config import CodecRun, TokenRun, load_run
-
-    console = Console()
-    runs: dict[str, CodecRun | TokenRun] = {}
-    if codec is not None:
-        runs["codec"] = load_run(codec, CodecRun)
-    runs |= {name: load_run(path, TokenRun) for name, path in (("coarse", coarse), ("fine", fine)) if path is not None}
-    parts = promoting.changed_parts(into, new, part)
-    if not parts:
-        console.note("nothing changed")
-    compared = promoting.compare(into, new, parts, runs)
-    for comparison in compared:
-        console.result(asdict(comparison))
-        c = comparison
-        console.note(f"{c.part}: {c.figure} {c.new:.4f}, {c.against} {c.bar:.4f}")
-    for path in promoting.promote(into, new, compared):
-        console.note(f"replaced {path}")
 
 
 @app.command()

@@ -131,9 +131,9 @@ class Workflow:
             raise UsageError(
                 "--skip-existing cannot know the seeds of the best", "name them by rank: --name {stem}.{n}.wav"
             )
-        from vampcli.scoring.select import spare
+        from vampcli.scoring.select import spare_seeds
 
-        return naming.paths([*seeds, *spare(seeds)])
+        return naming.paths([*seeds, *spare_seeds(seeds)])
 
     def check(self, source: Path, path: Path) -> None:
         """Refuse an output of a kind that the command does not write, or not of such a source."""

@@ -144,10 +144,10 @@ class _Scorer:
 
     def __call__(self, take: Take) -> Scores:
         from vampcli.scoring.scores import Reference
-        from vampcli.scoring.select import turned
+        from vampcli.scoring.select import rotate_loop
 
         if self._loops:
-            take = turned(take)
+            take = rotate_loop(take)
         if self._reference is None:
             places = getattr(self._opened.request, "places", None)
             self._reference = Reference.of(take.base, take.spans, places.tempo if places else None)

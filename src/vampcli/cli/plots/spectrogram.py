@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from vampcli.scoring.spectra import power_spectra
+
 if TYPE_CHECKING:
     from vampcli.audio.waveform import Waveform
 
@@ -73,28 +75,17 @@ def spectrogram(sound: Waveform, n_columns: int) -> Floats:
     n_fft = 2 ** max(4, round(np.log2(sound.sample_rate / 10)))  # about a tenth of a second
     n_each = -(-2 * sound.n_samples // (n_columns * n_fft))
     weights = _band_weights(sound.sample_rate, n_fft)
+    window = np.hanning(n_fft + 1)[:-1] * (2 / np.hanning(n_fft + 1).sum())
     n_at_once = max(1, _AT_ONCE // n_each)
     columns = []
     for first in range(0, n_columns, n_at_once):
         n = min(n_at_once, n_columns - first)
         frames = np.arange(first * n_each, (first + n) * n_each)
         centres = (2 * frames + 1) * sound.n_samples // (2 * n_columns * n_each)
-        power = _power(sound.samples, n_fft, centres)
+        power = power_spectra(sound.samples, centres - n_fft // 2, window)
         columns.append(weights @ power.reshape(n, n_each, -1).mean(1).T)
     decibels: Floats = 10 * np.log10(np.maximum(np.concatenate(columns, 1), 10 ** (SILENT_DB / 10)))
     return decibels
-
-
-def _power(samples: Floats, n_fft: int, centres: npt.NDArray[np.int64]) -> Floats:
-    """Power spectra (n_frames, n_fft // 2 + 1) around some samples; silence lies beyond the ends."""
-    begin, end = centres[0] - n_fft // 2, centres[-1] + n_fft // 2
-    beyond = max(0, -begin), max(0, end - samples.shape[1])
-    piece = np.pad(samples[:, max(0, begin) : end], ((0, 0), beyond))
-    window = np.hanning(n_fft + 1)[:-1].astype(samples.dtype)
-    frames = np.lib.stride_tricks.sliding_window_view(piece, n_fft, axis=1)[:, centres - centres[0]]
-    spectra = np.fft.rfft(frames * window) * (2 / window.sum())
-    power: Floats = (spectra.real**2 + spectra.imag**2).mean(0)
-    return power
 
 
 def _band_weights(sample_rate: int, n_fft: int) -> Floats:

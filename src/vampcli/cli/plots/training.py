@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vampcli.errors import InputError, UsageError
-from vampcli.train.data import write_whole
+from vampcli.files import replacing
 from vampcli.train.loop import LOG
 
 Curve = tuple[list[int], list[float]]
@@ -93,4 +93,5 @@ def plot(run: Path, out: Path) -> None:
         axes.set(title=title, xlabel="step")
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
-    write_whole(out, lambda path: figure.savefig(path, format="png", dpi=100))
+    with replacing(out, overwrite=True) as path:
+        figure.savefig(path, format="png", dpi=100)

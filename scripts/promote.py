@@ -1,20 +1,25 @@
-"""A new version of a model takes the place of the old one, if it is better."""
+"""Replace a model by a new version, if every changed part is better on the validation pieces.
+
+python scripts/promote.py models/new --into checkpoints/mini --codec configs/mini-codec.toml \
+  --coarse configs/mini-coarse.toml --fine configs/mini-fine.toml
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from functools import partial
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vampcli.checkpoints.folder import CONFIG, PARTS, read_config
 from vampcli.checkpoints.weights import stored_hash
-from vampcli.errors import ModelError, UsageError
-from vampcli.train.config import CodecRun, TokenRun
-from vampcli.train.credits import CARD, CREDITS, carried, works
-from vampcli.train.data import write_whole
+from vampcli.errors import ModelError, UsageError, VampError
+from vampcli.files import replacing
+from vampcli.train.config import CodecRun, TokenRun, load_run
+from vampcli.train.credits import CARD, CREDITS, carry_licences, works
 from vampcli.train.validate import validate
 
 Run = CodecRun | TokenRun
@@ -27,11 +32,11 @@ class Comparison:
 
     Attributes:
         part: codec, coarse or fine.
-        figure: what was measured: the codec's mel error, a transformer's held-out loss.
-        new: of the new version.
-        bar: what it has to stay below: the old version's figure or, where tokens differ and losses
-            cannot be compared, the loss of a model that only counts.
-        against: whose figure the bar is: the old version's, or that of counting.
+        figure: the codec's mel error, or a transformer's held-out loss.
+        new: figure of the new version.
+        bar: limit: the old version's figure, or the loss of a unigram model where tokens differ, since losses
+            are not comparable then.
+        against: source of the limit.
     """
 
     part: str
@@ -42,15 +47,15 @@ class Comparison:
 
 
 def changed_parts(old: Path, new: Path, wanted: Collection[str] | None = None) -> list[str]:
-    """Which parts a new version holds that differ from the old one's, by their bytes.
+    """Return the parts of a new version whose files differ from the old one's.
 
     Args:
         old: model folder.
         new: model folder; a part it lacks is not changed.
-        wanted: the parts to look at; all by default.
+        wanted: parts to compare; all by default.
 
     Raises:
-        UsageError: a wanted part is none.
+        UsageError: there is no such part.
         ModelError: encoder or quantiser changed, and the new version does not bring all three parts.
     """
     unknown = sorted(set(wanted or ()) - set(PARTS))
@@ -73,7 +78,7 @@ def compare(old: Path, new: Path, parts: list[str], runs: Mapping[str, Run]) -> 
         old: model folder.
         new: model folder.
         parts: to measure.
-        runs: of every part, to name the validation pieces; those of coarse and fine with tokens of the new codec.
+        runs: by part, to name the validation pieces; those of coarse and fine with tokens of the new codec.
 
     Raises:
         UsageError: the run of a part is missing.
@@ -88,7 +93,7 @@ def compare(old: Path, new: Path, parts: list[str], runs: Mapping[str, Run]) -> 
     for part in parts:
         figures, name = validate(runs[part], new), _FIGURES[part]
         if part != "codec" and _other_tokens(old, new):
-            bar, against = figures[f"unigram_{name}"], "counting, since tokens differ"
+            bar, against = figures[f"unigram_{name}"], "unigram, since tokens differ"
         else:
             bar, against = _old_figure(runs[part], old, part), "old version"
         compared.append(Comparison(part, name, figures[name], bar, against))
@@ -100,7 +105,7 @@ def _old_figure(run: Run, old: Path, part: str) -> float:
 
 
 def promote(old: Path, new: Path, compared: list[Comparison]) -> list[Path]:
-    """Copy what changed over the old version, with credits and licences; what people wrote in its card stays.
+    """Copy the changed parts over the old version, with credits and licences; the rest of its card stays.
 
     Args:
         old: model folder to change.
@@ -111,56 +116,55 @@ def promote(old: Path, new: Path, compared: list[Comparison]) -> list[Path]:
         The files written.
 
     Raises:
-        ModelError: a part is not better, or the new credits lack music that a part which stays has learned from;
+        ModelError: a part is not better, or the new credits lack music that an unchanged part was trained on;
             nothing is written.
     """
     for c in compared:
-        if not c.new < c.bar:  # NaN is no better, either
+        if not c.new < c.bar:  # also if it is NaN
             raise ModelError(
                 f"the new {c.part} is not better: {c.figure} {c.new:.4f}, it takes less than {c.bar:.4f}",
                 "train on, or promote the other parts alone with --part",
             )
     texts = _credits(old, new, [c.part for c in compared])
     written = [old / f"{c.part}.safetensors" for c in compared]
-    for path in written:
-        write_whole(path, lambda target, path=path: shutil.copyfile(new / path.name, target))  # type: ignore[misc]
-    for path, text in texts.items():
-        write_whole(path, partial(Path.write_text, data=text, encoding="utf-8"))
-    written += texts
     if compared:
-        config = _merged(old, new, [c.part for c in compared])
+        config = _merge_configs(old, new, [c.part for c in compared])
         if config != read_config(old):
-            text = json.dumps(config, indent=1) + "\n"
-            write_whole(old / CONFIG, partial(Path.write_text, data=text, encoding="utf-8"))
-            written.append(old / CONFIG)
-    return written
+            texts[old / CONFIG] = json.dumps(config, indent=1) + "\n"
+    for path in written:
+        with replacing(path, overwrite=True) as temp:
+            shutil.copyfile(new / path.name, temp)
+    for path, text in texts.items():
+        with replacing(path, overwrite=True) as temp:
+            temp.write_text(text, encoding="utf-8")
+    return [*written, *texts]
 
 
 def _credits(old: Path, new: Path, parts: list[str]) -> dict[Path, str]:
-    """What credits and card of the old version become, where that is something else."""
+    """Return the new text of the old version's credits and card, where it differs."""
     if not parts or not (new / CREDITS).is_file():
         return {}
     before = {path: _bytes(path).decode() for path in (old / CREDITS, old / CARD)}
     after = {
         old / CREDITS: _bytes(new / CREDITS).decode(),
-        old / CARD: carried(before[old / CARD], _bytes(new / CARD).decode()),
+        old / CARD: carry_licences(before[old / CARD], _bytes(new / CARD).decode()),
     }
     lost = works(before[old / CREDITS]) - works(after[old / CREDITS])
     staying = [part for part in PARTS if part not in parts and _file(old, part).is_file()]
     if lost and staying:
         who, title = min(lost)
         raise ModelError(
-            f"the new credits lack {len(lost)} works that the old {staying[0]} learned from, such as {title} ({who})",
+            f"the new credits lack {len(lost)} works that the old {staying[0]} was trained on, such as {title} ({who})",
             "export the new version with an --audio folder that names all the music, or promote all parts",
         )
     return {path: text for path, text in after.items() if text != before[path]}
 
 
-def _merged(old: Path, new: Path, parts: list[str]) -> dict[str, object]:
-    """The old `config.json` with the new tables of what was promoted, where that comes from, and what suits it."""
-    own, other = read_config(old), read_config(new)
-    suits = ["temperature"] if "coarse" in parts else []  # a new codec alone says nothing of the transformers
-    return own | {name: other[name] for name in (*parts, "provenance", *suits) if name in other}
+def _merge_configs(old: Path, new: Path, parts: list[str]) -> dict[str, object]:
+    """Return the old `config.json` with the tables of promoted parts, their provenance, and coarse's temperature."""
+    before, after = read_config(old), read_config(new)
+    names = [*parts, "provenance", *(["temperature"] if "coarse" in parts else [])]
+    return before | {name: after[name] for name in names if name in after}
 
 
 def _other_tokens(old: Path, new: Path) -> bool:
@@ -173,3 +177,29 @@ def _file(folder: Path, part: str) -> Path:
 
 def _bytes(path: Path) -> bytes:
     return path.read_bytes() if path.is_file() else b""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Compare and promote; print a JSON object for each part, then the files replaced."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("new", type=Path, help="model folder with the new version")
+    parser.add_argument("--into", type=Path, required=True, help="model folder whose files to replace")
+    for part in PARTS:
+        parser.add_argument(f"--{part}", type=Path, metavar="TOML", help=f"run whose validation measures the {part}")
+    parser.add_argument("--part", action="append", help="codec, coarse or fine: promote this part alone; repeatable")
+    given = parser.parse_args(arguments)
+    kinds = {part: CodecRun if part == "codec" else TokenRun for part in PARTS}
+    runs = {part: load_run(getattr(given, part), kind) for part, kind in kinds.items() if getattr(given, part)}
+    compared = compare(given.into, given.new, changed_parts(given.into, given.new, given.part), runs)
+    for comparison in compared:
+        sys.stdout.write(json.dumps(asdict(comparison)) + "\n")
+        sys.stdout.flush()
+    for path in promote(given.into, given.new, compared):
+        sys.stdout.write(f"replaced {path}\n")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except VampError as error:
+        sys.exit(f"{error.message}\n{error.hint}")
