@@ -31,7 +31,7 @@ from vampcli.evaluate import metrics, musicnn
 from vampcli.evaluate.frechet import Normal
 from vampcli.sampling import order as unmasking
 from vampcli.sampling import sampler as sampling
-from vampcli.sampling.windows import windowed
+from vampcli.sampling.windows import window_predictor
 from vampcli.train.data import Pool
 
 EXCERPT_S, SPAN_S = 10.0, (4.0, 6.0)
@@ -84,24 +84,24 @@ def surprise(model: vampcli.Model, tokens: Tensor, mask: Tensor, order: str, n_s
     generator = torch.Generator().manual_seed(0)
     network, context = model.coarse, model.coarse.config.context_frames
     forward = partial(network, bias=network.attention_bias(min(context, tokens.shape[1])))
-    predict = windowed(forward, context, mask.any(0)[None])
-    hidden, sizes = unmasking.hidden_tokens(mask[None], context, ORDERS[order])
+    predict = window_predictor(forward, context, mask.any(0)[None])
+    hidden, sizes = unmasking.list_hidden(mask[None], context, ORDERS[order])
     shown, total, counts = tokens[None].masked_fill(mask, model.grid.mask_id), 0.0, unmasking.schedule(sizes, n_steps)
     for step in range(n_steps):
-        drawn = unmasking.due(hidden, sizes, counts[step], counts[step + 1])
+        drawn = unmasking.select_candidates(hidden, sizes, counts[step], counts[step + 1])
         real, sure = torch.zeros(len(hidden)), torch.zeros(len(hidden))
         chance = vampcli.SamplingConfig().mask_temperature * (1 - (step + 1) / n_steps)
-        for piece, logits in sampling._pieces(predict, shown, hidden, drawn, 0):
+        for piece, logits in sampling._candidate_logits(predict, shown, hidden, drawn, 0):
             log_p, own = logits.log_softmax(-1), hidden[piece]
             ids = torch.multinomial(log_p.exp(), 1, generator=generator)
-            real[piece] = log_p.gather(1, tokens[own.levels, own.frames][:, None])[:, 0]
+            real[piece] = log_p.gather(1, tokens[own.codebooks, own.frames][:, None])[:, 0]
             sure[piece] = log_p.gather(1, ids)[:, 0]
             sure[piece] += chance * -torch.empty(len(piece)).exponential_(generator=generator).log()
-        stay = unmasking.stay_hidden(hidden, sure, counts[step], counts[step + 1])
+        stay = unmasking.select_remasked(hidden, sure, counts[step], counts[step + 1])
         made = torch.ones(len(hidden), dtype=torch.bool).index_fill(0, stay, False).nonzero()[:, 0]
         total -= float(real[made].sum())
         own = hidden[made]
-        shown[0, own.levels, own.frames] = tokens[own.levels, own.frames]
+        shown[0, own.codebooks, own.frames] = tokens[own.codebooks, own.frames]
         hidden = hidden[stay]
     return total / sum(sizes)
 

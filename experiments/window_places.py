@@ -53,7 +53,7 @@ def surprise(network: VampNet, clip: Tensor, mask: Tensor, place: str) -> tuple[
         return forward(tokens, wanted)
 
     with patch.object(windows, "window_starts", PLACES[place]):
-        predict = windows.windowed(counted, context, mask.any(0)[None])
+        predict = windows.window_predictor(counted, context, mask.any(0)[None])
     hidden_at = mask[network.config.n_conditioning :]
     real, nats = clip[network.config.n_conditioning :], []
     for _, first, logits in predict(clip[None].masked_fill(mask, network.config.codebook_size), mask.any(0)[None]):

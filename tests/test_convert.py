@@ -15,7 +15,7 @@ from vampcli.api import Model
 from vampcli.checkpoints.convert import vampnet
 from vampcli.config import SamplingConfig
 from vampcli.sampling.sampler import fill
-from vampcli.sampling.windows import windowed
+from vampcli.sampling.windows import window_predictor
 from vampcli.tokens.noise import Stage
 
 GREEDY = SamplingConfig(mask_temperature=0, sample_cutoff=-1)
@@ -96,7 +96,7 @@ def test_greedy_coarse_tokens_equal_the_official_ones(model: Model, expected: di
     context = model.coarse.config.context_frames
     tokens, mask = expected["codes"][0, :4].long(), expected["coarse_mask"][0].bool()
     filled = fill(
-        windowed(model.coarse, context, mask.any(0)[None]),
+        window_predictor(model.coarse, context, mask.any(0)[None]),
         tokens,
         mask,
         [0],
@@ -114,7 +114,7 @@ def test_greedy_fine_tokens_equal_the_official_ones(model: Model, expected: dict
     context = model.fine.config.context_frames
     tokens = fine_tokens(expected)[0]
     filled = fill(
-        windowed(model.fine, context, (tokens == MASK_ID).any(0)[None]),
+        window_predictor(model.fine, context, (tokens == MASK_ID).any(0)[None]),
         tokens,
         tokens == MASK_ID,
         [0],

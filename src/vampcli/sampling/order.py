@@ -1,14 +1,14 @@
-"""In which order hidden tokens are made: how many stay hidden after a step, and which.
+"""The order in which hidden tokens are generated: how many stay hidden after each step, and which.
 
-A sampler is a *line* in which the tokens of a region stand, from the front to the back; tokens that share a place are
-made the surest first.
+An `UnmaskOrder` gives each token of a region a rank. Tokens of lower rank are generated first; among tokens of equal
+rank the most confident.
 
-- `confidence`: all share one place. Source: Garcia et al., "VampNet" (arXiv 2307.04686), section 3.2.
-- `halton`: at any moment what is made lies evenly in time, and codebooks take turns. Source: Besnier et al., "Halton
-  Scheduler for Masked Generative Image Transformer" (arXiv 2503.17076), for images. In one dimension, time, Halton's
-  sequence is van der Corput's: frames in the order of their radical inverses. Each codebook has it shifted digit by
-  digit, so that four of them begin with four different quarters of the frames. No two tokens share a place, so each is
-  drawn once, in the step that makes it.
+- `confidence`: all tokens share one rank. Source: Garcia et al., "VampNet" (arXiv 2307.04686), section 3.2.
+- `halton`: after any step, the generated tokens lie evenly in time, and codebooks take turns. Source: Besnier et al.,
+  "Halton Scheduler for Masked Generative Image Transformer" (arXiv 2503.17076), for images. In one dimension, time,
+  Halton's sequence is van der Corput's: frames in the order of their radical inverses. Each codebook has it shifted
+  digit by digit, so that four of them begin with four different quarters of the frames. No two tokens share a rank, so
+  each is drawn once, in the step that generates it.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vampcli.sampling.windows import regions
+from vampcli.sampling.windows import find_regions
 
 UnmaskOrder = Callable[[Tensor, Tensor], Tensor]
-"""Frames and codebooks of tokens, int64 (n_tokens,) each, to keys by which they stand in line: int64 (n_tokens,)."""
+"""Maps frames and codebooks of tokens, int64 (n_tokens,) each, to sort keys, int64 (n_tokens,)."""
 
 ORDERS: dict[str, UnmaskOrder] = {
-    "confidence": lambda frames, levels: torch.zeros_like(frames),
-    "halton": lambda frames, levels: (_bits_reversed(frames ^ levels) << 16) + levels,
+    "confidence": lambda frames, codebooks: torch.zeros_like(frames),
+    "halton": lambda frames, codebooks: (_reverse_bits(frames ^ codebooks) << 16) + codebooks,
 }
 
 
 def n_hidden_after(step: int, n_steps: int, n_total: int, n_hidden: int) -> int:
-    """How many tokens are hidden again after a step: a cosine from all to none.
+    """Count the tokens that stay hidden after a step: a cosine from all to none.
 
     Args:
         step: from 0.
@@ -46,81 +46,87 @@ def n_hidden_after(step: int, n_steps: int, n_total: int, n_hidden: int) -> int:
     """
     if step == n_steps - 1 or not n_hidden:
         return 0
-    return max(1, min(n_hidden - 1, int(np.float32(_share(step, n_steps) * n_total))))
+    return max(1, min(n_hidden - 1, int(np.float32(_cosine_share(step, n_steps) * n_total))))
 
 
 @lru_cache
-def _share(step: int, n_steps: int) -> float:
+def _cosine_share(step: int, n_steps: int) -> float:
     r = torch.tensor((step + 1) / n_steps, dtype=torch.float32)
     return float(torch.cos(r * math.pi / 2).clamp(1e-10, 1))
 
 
 @dataclass(frozen=True)
-class Hidden:
-    """Tokens still to be made, in one flat list: take by take, frame by frame, the coarsest codebook first.
+class HiddenTokens:
+    """Tokens still to be generated, in one flat list: take by take, frame by frame, the coarsest codebook first.
 
     Attributes:
         takes: int64 (n_tokens,).
         frames: int64 (n_tokens,).
-        levels: int64 (n_tokens,), codebooks.
-        regions: int64 (n_tokens,), counted through all takes; each has a schedule of its own.
-        places: int64 (n_tokens,), how many tokens of the region stood before it in line at the start.
+        codebooks: int64 (n_tokens,).
+        regions: int64 (n_tokens,), numbered through all takes; each region has its own schedule.
+        ranks: int64 (n_tokens,), how many tokens of the region came before it in the order at the start.
     """
 
     takes: Tensor
     frames: Tensor
-    levels: Tensor
+    codebooks: Tensor
     regions: Tensor
-    places: Tensor
+    ranks: Tensor
 
     def __len__(self) -> int:
         return len(self.takes)
 
-    def __getitem__(self, which: Tensor) -> Hidden:
-        """Some of them: int64 (n,) -> n tokens."""
-        return Hidden(*(part[which] for part in vars(self).values()))
+    def __getitem__(self, indices: Tensor) -> HiddenTokens:
+        """Select tokens: int64 (n,) -> n tokens."""
+        return HiddenTokens(*(part[indices] for part in vars(self).values()))
 
 
-def hidden_tokens(mask: Tensor, context: int, order: UnmaskOrder) -> tuple[Hidden, list[int]]:
-    """List what is to be made, and count the tokens of each region (see `vampcli.sampling.windows.regions`).
+def list_hidden(mask: Tensor, context: int, order: UnmaskOrder) -> tuple[HiddenTokens, list[int]]:
+    """List the tokens to generate, and count those of each region (see `vampcli.sampling.windows.find_regions`).
 
     Args:
         mask: bool (n_takes, n_codebooks, n_frames), True = generate.
         context: of the model, in frames.
-        order: in which it is made.
+        order: in which they are generated.
     """
     n_takes, _, n_frames = mask.shape
-    takes, frames, levels = torch.nonzero(mask.transpose(1, 2), as_tuple=True)
-    starts = torch.zeros(n_takes, n_frames, dtype=torch.int64)
-    for own, busy in zip(starts, mask.any(1).cpu(), strict=True):
-        own[[start for start, _ in regions(busy, context)]] = 1
-    owner = (starts.flatten().cumsum(0) - 1).to(mask.device)[takes * n_frames + frames]
-    sizes = torch.bincount(owner, minlength=int(starts.sum()))
-    return Hidden(takes, frames, levels, owner, _places(order(frames, levels), owner, sizes)), sizes.tolist()
+    takes, frames, codebooks = torch.nonzero(mask.transpose(1, 2), as_tuple=True)  # (n_tokens,) each
+
+    # Number the regions: a running count of their first frames, over all takes laid end to end.
+    is_start = torch.zeros(n_takes, n_frames, dtype=torch.int64)
+    for row, hides in zip(is_start, mask.any(1).cpu(), strict=True):
+        row[[start for start, _ in find_regions(hides, context)]] = 1
+    regions = (is_start.flatten().cumsum(0) - 1).to(mask.device)[takes * n_frames + frames]
+
+    sizes = torch.bincount(regions, minlength=int(is_start.sum()))
+    ranks = _rank_in_regions(order(frames, codebooks), regions, sizes)
+    return HiddenTokens(takes, frames, codebooks, regions, ranks), sizes.tolist()
 
 
-def _bits_reversed(x: Tensor) -> Tensor:
-    """Read 32 bits from the other end, which sorts numbers as their radical inverses: int64 -> int64."""
-    found = torch.zeros_like(x)
+def _reverse_bits(x: Tensor) -> Tensor:
+    """Reverse the order of 32 bits, which sorts numbers by their radical inverses: int64 -> int64."""
+    y = torch.zeros_like(x)
     for i in range(32):
-        found |= (x >> i & 1) << 31 - i
-    return found
+        y |= (x >> i & 1) << 31 - i
+    return y
 
 
-def _places(keys: Tensor, owner: Tensor, sizes: Tensor) -> Tensor:
+def _rank_in_regions(keys: Tensor, regions: Tensor, sizes: Tensor) -> Tensor:
     """Count for each token those of its region with a smaller key: int64 (n_tokens,)."""
+    # Sort by region, then by key.
     order = keys.argsort(stable=True)
-    order = order[owner[order].argsort(stable=True)]
-    keys, owner = keys[order], owner[order]
+    order = order[regions[order].argsort(stable=True)]
+    keys, regions = keys[order], regions[order]
+    # Tokens of equal key share the position of the first of them, counted from where the region begins.
     nth = torch.arange(len(order), device=order.device)
     is_first = torch.ones_like(nth, dtype=torch.bool)
-    is_first[1:] = (keys[1:] != keys[:-1]) | (owner[1:] != owner[:-1])
-    shared = torch.where(is_first, nth, 0).cummax(0).values - (sizes.cumsum(0) - sizes)[owner]
-    return torch.empty_like(nth).scatter_(0, order, shared)
+    is_first[1:] = (keys[1:] != keys[:-1]) | (regions[1:] != regions[:-1])
+    ranks = torch.where(is_first, nth, 0).cummax(0).values - (sizes.cumsum(0) - sizes)[regions]
+    return torch.empty_like(nth).scatter_(0, order, ranks)
 
 
 def schedule(sizes: Sequence[int], n_steps: int) -> list[list[int]]:
-    """How many tokens of each region are hidden at the start, and after each step: n_steps + 1 lists of these."""
+    """Count the hidden tokens of each region at the start and after each step: n_steps + 1 lists."""
     hidden = [list(sizes)]
     for step in range(n_steps):
         after = (n_hidden_after(step, n_steps, n, now) for n, now in zip(sizes, hidden[-1], strict=True))
@@ -128,38 +134,42 @@ def schedule(sizes: Sequence[int], n_steps: int) -> list[list[int]]:
     return hidden
 
 
-def due(hidden: Hidden, sizes: Sequence[int], n_now: Sequence[int], n_after: Sequence[int]) -> Tensor:
-    """Which of the hidden tokens may be made in this step: an index of them, ascending.
+def select_candidates(
+    hidden: HiddenTokens, sizes: Sequence[int], n_now: Sequence[int], n_after: Sequence[int]
+) -> Tensor:
+    """Select the hidden tokens that may be generated in this step: their indices, ascending.
 
     Args:
         hidden: tokens.
         sizes: tokens of each region, at the start.
-        n_now: those of them that are hidden.
-        n_after: those that stay so; where that is all, none is due.
+        n_now: hidden tokens of each region, before the step.
+        n_after: hidden tokens of each region, after it; a region where it equals `n_now` has no candidates.
     """
     n_made = [n - after if after < now else 0 for n, now, after in zip(sizes, n_now, n_after, strict=True)]
-    reached = torch.tensor(n_made, dtype=torch.int64).to(hidden.regions.device, non_blocking=True)
-    return torch.nonzero(hidden.places < reached[hidden.regions])[:, 0]
+    first_later = torch.tensor(n_made, dtype=torch.int64).to(hidden.regions.device, non_blocking=True)
+    return torch.nonzero(hidden.ranks < first_later[hidden.regions])[:, 0]
 
 
-def stay_hidden(hidden: Hidden, confidence: Tensor, n_now: Sequence[int], n_after: Sequence[int]) -> Tensor:
-    """Which of the hidden tokens to hide again: those furthest back in line, and of one place the least sure.
+def select_remasked(hidden: HiddenTokens, confidence: Tensor, n_now: Sequence[int], n_after: Sequence[int]) -> Tensor:
+    """Select the hidden tokens to hide again: those of the highest rank, among equal ranks the least confident.
 
-    Ties are broken by place, frame by frame.
+    Ties are broken by position, frame by frame.
 
     Args:
         hidden: tokens.
-        confidence: float32 (n_tokens,); of no meaning where a token is not due.
+        confidence: float32 (n_tokens,); ignored where a token is no candidate.
         n_now: hidden tokens of each region.
-        n_after: so many of them stay.
+        n_after: how many of them to hide again.
 
     Returns:
-        An index of the hidden tokens, ascending: int64 (sum of n_after,).
+        Indices of hidden tokens, ascending: int64 (sum of n_after,).
     """
+    # Sort by region, then by rank (highest first), then by confidence (least first): three stable sorts.
     order = confidence.argsort(stable=True)
-    order = order[(-hidden.places[order]).argsort(stable=True)]
+    order = order[(-hidden.ranks[order]).argsort(stable=True)]
     order = order[hidden.regions[order].argsort(stable=True)]
-    n, kept = torch.tensor(n_now, dtype=torch.int64), torch.tensor(n_after, dtype=torch.int64)
-    skipped = (n - kept).cumsum(0) - (n - kept)
-    stay = torch.arange(sum(n_after)) + skipped.repeat_interleave(kept)
-    return order[stay.to(order.device, non_blocking=True)].sort().values
+    # Take the first `n_after` of each region: skip the n_now - n_after tokens that end every earlier region.
+    n, n_kept = torch.tensor(n_now, dtype=torch.int64), torch.tensor(n_after, dtype=torch.int64)
+    n_skipped = (n - n_kept).cumsum(0) - (n - n_kept)
+    positions = torch.arange(sum(n_after)) + n_skipped.repeat_interleave(n_kept)
+    return order[positions.to(order.device, non_blocking=True)].sort().values

@@ -1,4 +1,4 @@
-"""The sampler: fills hidden tokens in parallel over a few steps; `vampcli.sampling.order` says in which order."""
+"""Generate hidden tokens in parallel over a few steps: draw all candidates, hide the least confident again."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 
 from vampcli.config import SamplingConfig
 from vampcli.progress import Progress
-from vampcli.sampling.order import ORDERS, Hidden, due, hidden_tokens, schedule, stay_hidden
+from vampcli.sampling.order import ORDERS, HiddenTokens, list_hidden, schedule, select_candidates, select_remasked
 from vampcli.sampling.windows import Predict
 from vampcli.tokens.noise import Stage, Stream, draw_noise, hide_noise, take_words, token_words
 
-_DRAWN_TOGETHER = 2**18, 2**25  # logits on a CPU, whose caches hold them, and elsewhere
+_MOST_LOGITS = 2**18, 2**25  # drawn from at once: on a CPU (its caches hold so many), and elsewhere
 
 
 def fill(
@@ -34,65 +34,77 @@ def fill(
 ) -> Tensor:
     """Generate the hidden tokens of several takes of one clip.
 
-    Schedules run per take and region (`vampcli.sampling.windows.regions`), so a take does not depend on others,
-    and a short hole not on a long one.
+    Each region of each take (`vampcli.sampling.windows.find_regions`) has its own schedule, so a take does not depend
+    on other takes, nor a short hole on a long one.
 
     Args:
         predict: tokens -> logits, for any length.
-        tokens: int64 (n_codebooks, n_frames) or (n_takes, n_codebooks, n_frames), what is kept; hidden places
-            may hold anything.
+        tokens: int64 (n_codebooks, n_frames) or (n_takes, n_codebooks, n_frames); values of hidden tokens are ignored.
         mask: bool, shaped as one of these, True = generate; False in all conditioning codebooks.
         seeds: one for each take.
         config: how to draw.
-        stage: which stream of noise.
+        stage: coarse or fine; selects the noise.
         n_steps: passes of the model.
         n_conditioning: the first codebooks, which `predict` does not predict.
         context: of the model, in frames.
         mask_id: the id of hidden tokens.
-        first_frame: of the clip's place in a longer recording; noise belongs to places in the recording.
-        progress: told after each step.
+        first_frame: of the clip in a longer recording; noise depends on the frame in the recording.
+        progress: called after each step.
 
     Returns:
         int64 (n_takes, n_codebooks, n_frames), nothing hidden.
+
+    Source: Garcia et al., "VampNet" (arXiv 2307.04686), section 3.2.
     """
-    mask = mask.expand(len(seeds), -1, -1)
+    mask = mask.expand(len(seeds), -1, -1)  # (n_takes, n_codebooks, n_frames)
     shown = tokens.expand(len(seeds), -1, -1).masked_fill(mask, mask_id)
-    hidden, sizes = hidden_tokens(mask, context, ORDERS[config.sampler])
+    hidden, sizes = list_hidden(mask, context, ORDERS[config.sampler])
     for step, (n_now, n_after) in enumerate(pairwise(schedule(sizes, n_steps))):
-        drawn = due(hidden, sizes, n_now, n_after)
-        drawing, hiding = (
-            token_words(of_takes[hidden.takes], hidden.frames + first_frame, hidden.levels)
-            for of_takes in (take_words(seeds, stage, stream, step, tokens.device) for stream in Stream)
+        # A random word for each hidden token and each use of noise: int32 (n_hidden,).
+        draw_words, hide_words = (
+            token_words(words[hidden.takes], hidden.frames + first_frame, hidden.codebooks)
+            for words in (take_words(seeds, stage, stream, step, tokens.device) for stream in Stream)
         )
-        ids, sure = torch.zeros_like(hidden.takes), torch.zeros(len(hidden), device=tokens.device)
-        for piece, logits in _pieces(predict, shown, hidden, drawn, n_conditioning):
-            ids[piece], sure[piece] = _draw(logits, drawing[piece], hiding[piece], step, n_steps, config)
-        shown[hidden.takes, hidden.levels, hidden.frames] = ids
-        hidden = hidden[stay_hidden(hidden, sure, n_now, n_after)]
-        shown[hidden.takes, hidden.levels, hidden.frames] = mask_id
+
+        # Draw a class for each candidate, with its confidence: (n_hidden,); other tokens keep a dummy.
+        candidates = select_candidates(hidden, sizes, n_now, n_after)
+        ids, confidence = torch.zeros_like(hidden.takes), torch.zeros(len(hidden), device=tokens.device)
+        for part, logits in _candidate_logits(predict, shown, hidden, candidates, n_conditioning):
+            ids[part], confidence[part] = _draw(logits, draw_words[part], hide_words[part], step, n_steps, config)
+
+        # Show what was drawn, then hide the least confident again, as many as the schedule says.
+        shown[hidden.takes, hidden.codebooks, hidden.frames] = ids
+        hidden = hidden[select_remasked(hidden, confidence, n_now, n_after)]
+        shown[hidden.takes, hidden.codebooks, hidden.frames] = mask_id
         if progress is not None:
             progress(step + 1, n_steps)
     return shown
 
 
-def _pieces(
-    predict: Predict, shown: Tensor, hidden: Hidden, drawn: Tensor, n_conditioning: int
+def _candidate_logits(
+    predict: Predict, shown: Tensor, hidden: HiddenTokens, candidates: Tensor, n_conditioning: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Indices of hidden tokens, those that are drawn, some at a time, and their logits (n_tokens, classes)."""
+    """Yield the candidates' logits a part at a time: indices of hidden tokens (n,), logits (n, classes)."""
+    # Candidates are sorted by take and frame: those of a frame are [ends - counts, ends), int64 (n_takes, n_frames).
     n_takes, _, n_frames = shown.shape
-    place = hidden.takes[drawn] * n_frames + hidden.frames[drawn]
-    counts = torch.bincount(place, minlength=n_takes * n_frames).cpu().view(n_takes, n_frames)
+    flat_frames = hidden.takes[candidates] * n_frames + hidden.frames[candidates]
+    counts = torch.bincount(flat_frames, minlength=n_takes * n_frames).cpu().view(n_takes, n_frames)
     ends = counts.flatten().cumsum(0).view_as(counts)
+
     for rows, start, logits in predict(shown, counts > 0):
-        n, n_levels, n_classes = logits.shape[2], logits.shape[1], logits.shape[3]
-        flat = logits.transpose(1, 2).flatten(0, 2)
+        # Find the candidates in this piece: in each row, those from its first frame to its last.
+        _, n_predicted, n, n_classes = logits.shape
         first, last = ends[rows, start] - counts[rows, start], ends[rows, start + n - 1]
-        inside = torch.cat([drawn[a:b] for a, b in zip(first.tolist(), last.tolist(), strict=True)])
+        inside = torch.cat([candidates[a:b] for a, b in zip(first.tolist(), last.tolist(), strict=True)])
+
+        # Find their rows in the logits, flattened to (n_rows * n * n_predicted, classes).
+        flat_logits = logits.transpose(1, 2).flatten(0, 2)
         nth_frame = (hidden.takes[inside] - rows.start) * n + hidden.frames[inside] - start
-        nth = nth_frame * n_levels + hidden.levels[inside] - n_conditioning
-        size = max(1, _DRAWN_TOGETHER[logits.device.type != "cpu"] // n_classes)
+        nth = nth_frame * n_predicted + hidden.codebooks[inside] - n_conditioning
+
+        size = max(1, _MOST_LOGITS[logits.device.type != "cpu"] // n_classes)
         for i in range(0, len(inside), size):
-            yield inside[i : i + size], flat.index_select(0, nth[i : i + size])
+            yield inside[i : i + size], flat_logits.index_select(0, nth[i : i + size])
 
 
 def _draw(
@@ -104,31 +116,32 @@ def _draw(
     config: SamplingConfig,
 ) -> tuple[Tensor, Tensor]:
     """Draw a class and its confidence for each token: (n_tokens, classes) -> (n_tokens,), (n_tokens,)."""
-    log_p = filtered(logits.float(), config).log_softmax(-1)
+    # Draw by the Gumbel-max trick, or take the likeliest class.
+    log_p = filter_logits(logits.float(), config).log_softmax(-1)
     if step / n_steps <= config.sample_cutoff and config.temperature > 0:
         ids = draw_noise(draw_words, logits.shape[-1]).add_(log_p).argmax(-1)
     else:
         ids = log_p.argmax(-1)
-    sure = log_p.gather(-1, ids[:, None])[:, 0]
-    chance = config.mask_temperature * (1 - (step + 1) / n_steps)
-    if chance > 0:
-        sure = sure + chance * hide_noise(hide_words)
-    return ids, sure
+    # Confidence: the log-probability of that class, and noise that decays to 0 over the steps.
+    confidence = log_p.gather(-1, ids[:, None])[:, 0]
+    scale = config.mask_temperature * (1 - (step + 1) / n_steps)
+    if scale > 0:
+        confidence = confidence + scale * hide_noise(hide_words)
+    return ids, confidence
 
 
-def filtered(logits: Tensor, config: SamplingConfig) -> Tensor:
-    """Typical filter, then top-p, both on the raw distribution, then temperature: (..., classes) -> same."""
-    kept = logits
+def filter_logits(logits: Tensor, config: SamplingConfig) -> Tensor:
+    """Apply the typical filter, then top-p, both on the raw distribution, then temperature: (..., classes) -> same."""
     if config.typical_mass < 1:
         keep = typical_classes(logits.softmax(-1), config.typical_mass, config.typical_min_tokens)
-        kept = kept.masked_fill(~keep, -torch.inf)
+        logits = logits.masked_fill(~keep, -torch.inf)
     if config.top_p < 1:
-        kept = kept.masked_fill(~top_p_classes(kept.softmax(-1), config.top_p), -torch.inf)
-    return kept if config.temperature in (0, 1) else kept / config.temperature
+        logits = logits.masked_fill(~top_p_classes(logits.softmax(-1), config.top_p), -torch.inf)
+    return logits if config.temperature in (0, 1) else logits / config.temperature
 
 
 def typical_classes(p: Tensor, mass: float, min_tokens: int) -> Tensor:
-    """The classes whose surprise is nearest the entropy, as few as hold `mass`, but `min_tokens` at least.
+    """Select the classes whose surprise is nearest the entropy, as few as hold `mass`, but at least `min_tokens`.
 
     Args:
         p: float32 (..., classes), summing to 1.
@@ -143,16 +156,20 @@ def typical_classes(p: Tensor, mass: float, min_tokens: int) -> Tensor:
     surprise = -p.clamp(min=1e-38).log()
     entropy = (p * surprise).sum(-1, keepdim=True)
     order = (surprise - entropy).abs().argsort(dim=-1, stable=True)
-    before = p.gather(-1, order).cumsum(-1) - p.gather(-1, order)
-    rank = torch.arange(p.shape[-1], device=p.device)
-    return torch.zeros_like(p, dtype=torch.bool).scatter(-1, order, (before < mass) | (rank < min_tokens))
+    return _select_mass(p, order, mass, min_tokens)
 
 
 def top_p_classes(p: Tensor, mass: float) -> Tensor:
-    """The likeliest classes, as few as hold `mass`: float32 (..., classes) -> bool (..., classes).
+    """Select the likeliest classes, as few as hold `mass`: float32 (..., classes) -> bool (..., classes).
 
     Source: Holtzman et al., "The Curious Case of Neural Text Degeneration" (arXiv 1904.09751).
     """
-    order = p.argsort(dim=-1, descending=True, stable=True)
-    before = p.gather(-1, order).cumsum(-1) - p.gather(-1, order)
-    return torch.zeros_like(p, dtype=torch.bool).scatter(-1, order, before < mass)
+    return _select_mass(p, p.argsort(dim=-1, descending=True, stable=True), mass, 0)
+
+
+def _select_mass(p: Tensor, order: Tensor, mass: float, min_tokens: int) -> Tensor:
+    """Select classes in an order until they hold `mass` and are `min_tokens`: bool (..., classes)."""
+    sorted_p = p.gather(-1, order)
+    before = sorted_p.cumsum(-1) - sorted_p
+    keep = (before < mass) | (torch.arange(p.shape[-1], device=p.device) < min_tokens)
+    return torch.zeros_like(p, dtype=torch.bool).scatter(-1, order, keep)

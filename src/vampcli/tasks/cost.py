@@ -14,7 +14,7 @@ from torch import Tensor
 from vampcli.config import Sampler
 from vampcli.model.transformer import Layer, VampNetConfig
 from vampcli.sampling.order import schedule
-from vampcli.sampling.windows import regions, window_starts
+from vampcli.sampling.windows import find_regions, window_starts
 from vampcli.tasks.plan import Pass
 
 _FLOPS_PER_CLASS = 500  # what it costs to draw, in the time of a layer; fits `mini`, see `seconds`
@@ -54,16 +54,16 @@ def work(passes: Sequence[Pass], config: VampNetConfig, n_steps: int, sampler: S
         for n_frames, n_wanted in _windows(own.any(0), config.context_frames):
             n_windows += 1
             flops += forward_flops(config, n_frames, n_wanted)
-        for start, end in regions(own.any(0), config.context_frames):
+        for start, end in find_regions(own.any(0), config.context_frames):
             n_tokens = int(own[:, start:end].sum())
             n_drawn += n_tokens if sampler == "halton" else _n_drawn(n_tokens, n_steps)
     return Work(n_windows, n_windows * n_steps, flops * n_steps, n_drawn * config.codebook_size)
 
 
 def sampled_regions(one: Pass, context: int) -> list[tuple[int, int]]:
-    """Frames of the canvas that are sampled together, as half-open ranges; see `vampcli.sampling.windows.regions`."""
+    """Frames of the canvas that are sampled together, as half-open ranges; see `windows.find_regions`."""
     turns = [(one.plan.first_frame + seen.start, mask) for seen, mask in one.plan.in_turns(one.mask)]
-    return [(first + a, first + b) for first, mask in turns for a, b in regions(mask.any(0), context)]
+    return [(first + a, first + b) for first, mask in turns for a, b in find_regions(mask.any(0), context)]
 
 
 def _windows(hidden: Tensor, context: int) -> Iterator[tuple[int, int]]:

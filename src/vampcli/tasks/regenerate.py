@@ -23,7 +23,7 @@ from vampcli.model.batching import Batches
 from vampcli.model.transformer import VampNet
 from vampcli.progress import Progress, part_of
 from vampcli.sampling.sampler import fill
-from vampcli.sampling.windows import windowed
+from vampcli.sampling.windows import window_predictor
 from vampcli.tasks.plan import Plan, merge_ranges
 from vampcli.tasks.take import Stereo, Take, TakeOptions
 from vampcli.tokens.grid import TokenGrid
@@ -176,7 +176,7 @@ def generate(
         return _with_less(
             networks.batches,
             lambda: fill(
-                windowed(forward, context, mask.any(1), networks.batches),
+                window_predictor(forward, context, mask.any(1), networks.batches),
                 tokens,
                 mask,
                 seeds,

@@ -15,7 +15,7 @@ from vampcli.config import SamplingConfig
 from vampcli.evaluate.metrics import level_difference_db, mel_error
 from vampcli.model.transformer import VampNet
 from vampcli.sampling.sampler import fill
-from vampcli.sampling.windows import windowed
+from vampcli.sampling.windows import window_predictor
 from vampcli.tokens.noise import Stage
 
 _CONFIG = SamplingConfig(n_steps=12, n_fine_steps=2)  # a third of the usual steps: heard often, on a CPU
@@ -63,7 +63,7 @@ def _filled(model: VampNet, clip: Tensor, mask: Tensor, seed: int) -> Tensor:
     config, device = model.config, model.codebooks.device
     stage = Stage.FINE if config.n_conditioning else Stage.COARSE
     made = fill(
-        windowed(model, config.context_frames, mask.any(0)[None]),
+        window_predictor(model, config.context_frames, mask.any(0)[None]),
         clip.to(device),
         mask.to(device),
         [seed],
