@@ -1,4 +1,4 @@
-"""Sound is read and written exactly, whole or not at all."""
+"""Reading and writing sound files: exact, whole or not at all."""
 
 from __future__ import annotations
 
@@ -24,63 +24,42 @@ from vampcli.errors import InputError, UsageError
 INTEGERS = ["PCM_U8", "PCM_16", "PCM_24", "PCM_32"]
 
 
-def extreme_integers(subtype: str, n_channels: int = 2) -> np.ndarray:
-    """Random and extreme samples, left-justified int32 (n, n_channels), as libsndfile takes them."""
-    bits = BITS[subtype]
-    low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
-    numbers = np.random.default_rng(0).integers(low, high + 1, (500, n_channels))
+def extreme(subtype: str) -> np.ndarray:
+    """Random and extreme samples as libsndfile takes them: (n, 2), integers left-justified in int32."""
+    rng = np.random.default_rng(0)
+    if subtype in ("FLOAT", "DOUBLE"):
+        dtype = np.float32 if subtype == "FLOAT" else np.float64
+        numbers = rng.standard_normal((500, 2)).astype(dtype)
+        numbers[:8, 0] = [0, -1, 1, 1e-30, -7.25, 1000, np.finfo(dtype).tiny, np.nextafter(dtype(1), dtype(2))]
+        return numbers
+    low, high = -(2 ** (BITS[subtype] - 1)), 2 ** (BITS[subtype] - 1) - 1
+    numbers = rng.integers(low, high + 1, (500, 2))
     numbers[:6, 0] = [low, low + 1, -1, 0, 1, high]
-    return (numbers << (32 - bits)).astype(np.int32)
-
-
-def extreme_floats(dtype: type) -> np.ndarray:
-    """Random and extreme numbers: (n, 2)."""
-    numbers = np.random.default_rng(0).standard_normal((500, 2)).astype(dtype)
-    numbers[:8, 0] = [0, -1, 1, 1e-30, -7.25, 1000, np.finfo(dtype).tiny, np.nextafter(dtype(1), dtype(2))]
-    return numbers
+    return (numbers << (32 - BITS[subtype])).astype(np.int32)
 
 
 # --- read and write
 
 
-@pytest.mark.parametrize("n_channels", [1, 2, 6])
-@pytest.mark.parametrize("subtype", INTEGERS)
-def test_integers_in_wav_come_back_to_the_bit(tmp_path: Path, subtype: str, n_channels: int) -> None:
-    numbers = extreme_integers(subtype, n_channels)
-    sf.write(tmp_path / "a.wav", numbers, 22050, subtype)
-    write(tmp_path / "b.wav", read(tmp_path / "a.wav"))
-    again, rate = sf.read(tmp_path / "b.wav", dtype="int32", always_2d=True)
-    assert np.array_equal(again, numbers)
-    assert (rate, sf.info(tmp_path / "b.wav").subtype) == (22050, subtype)
-
-
-@pytest.mark.parametrize(("subtype", "dtype"), [("FLOAT", np.float32), ("DOUBLE", np.float64)])
-def test_floats_in_wav_come_back_to_the_bit(tmp_path: Path, subtype: str, dtype: type) -> None:
-    numbers = extreme_floats(dtype)
-    sf.write(tmp_path / "a.wav", numbers, 96000, subtype)
-    write(tmp_path / "b.wav", read(tmp_path / "a.wav"))
-    again, rate = sf.read(tmp_path / "b.wav", dtype=dtype.__name__)
+@pytest.mark.parametrize(
+    ("source", "target", "subtype", "stored"),
+    [
+        *(("wav", "wav", subtype, subtype) for subtype in (*INTEGERS, "FLOAT", "DOUBLE")),
+        *(("flac", target, subtype, subtype) for target in ("wav", "flac", "aiff") for subtype in ("PCM_16", "PCM_24")),
+        ("aiff", "wav", "PCM_S8", "PCM_U8"),
+        ("wav", "flac", "PCM_U8", "PCM_S8"),
+    ],
+)
+def test_round_trips_are_exact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, target: str, subtype: str, stored: str
+) -> None:
+    monkeypatch.setattr("vampcli.audio.io._BLOCK", 64)
+    numbers, path = extreme(subtype), tmp_path / f"b.{target}"
+    sf.write(tmp_path / f"a.{source}", numbers, 22050, subtype)
+    write(path, read(tmp_path / f"a.{source}"))
+    again, rate = sf.read(path, dtype=numbers.dtype.name)
     assert np.array_equal(again.view(np.uint8), numbers.view(np.uint8))
-    assert (rate, sf.info(tmp_path / "b.wav").subtype) == (96000, subtype)
-
-
-@pytest.mark.parametrize("target", ["b.wav", "b.flac", "b.aiff"])
-@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24"])
-def test_flac_keeps_its_bits(tmp_path: Path, subtype: str, target: str) -> None:
-    numbers = extreme_integers(subtype)
-    sf.write(tmp_path / "a.flac", numbers, 44100, subtype)
-    write(tmp_path / target, read(tmp_path / "a.flac"))
-    assert np.array_equal(sf.read(tmp_path / target, dtype="int32")[0], numbers)
-    assert sf.info(tmp_path / target).subtype == subtype
-
-
-def test_signed_and_unsigned_8_bit_hold_each_other(tmp_path: Path) -> None:
-    numbers = extreme_integers("PCM_S8")
-    sf.write(tmp_path / "a.aiff", numbers, 44100, "PCM_S8")
-    write(tmp_path / "b.wav", read(tmp_path / "a.aiff"))
-    write(tmp_path / "c.flac", read(tmp_path / "b.wav"))
-    assert sf.info(tmp_path / "b.wav").subtype == "PCM_U8"
-    assert np.array_equal(sf.read(tmp_path / "c.flac", dtype="int32")[0], numbers)
+    assert (rate, sf.info(path).subtype) == (22050, stored)
 
 
 @pytest.mark.parametrize(
@@ -88,10 +67,8 @@ def test_signed_and_unsigned_8_bit_hold_each_other(tmp_path: Path) -> None:
     [
         ("PCM_U8", 127, 127 / 128),
         ("PCM_16", -32768, -1.0),
-        ("PCM_16", 32767, 32767 / 32768),
         ("PCM_24", 1, 2.0**-23),
         ("PCM_32", 2**31 - 1, 1 - 2.0**-31),
-        ("PCM_32", 1, 2.0**-31),
     ],
 )
 def test_full_scale_is_1(tmp_path: Path, subtype: str, number: int, value: float) -> None:
@@ -100,7 +77,7 @@ def test_full_scale_is_1(tmp_path: Path, subtype: str, number: int, value: float
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW"])
-def test_samples_are_float64_only_where_float32_is_too_short(tmp_path: Path, subtype: str) -> None:
+def test_float64_only_where_needed(tmp_path: Path, subtype: str) -> None:
     sf.write(tmp_path / "a.wav", np.zeros((10, 2)), 8000, subtype)
     clip = read(tmp_path / "a.wav")
     assert clip.samples.dtype == (np.float64 if subtype in ("PCM_32", "DOUBLE") else np.float32)
@@ -108,37 +85,23 @@ def test_samples_are_float64_only_where_float32_is_too_short(tmp_path: Path, sub
 
 
 @pytest.mark.parametrize("suffix", [".ogg", ".mp3"])
-def test_what_was_compressed_with_loss_becomes_float(tmp_path: Path, suffix: str) -> None:
-    sf.write(tmp_path / f"a{suffix}", music(0.5, 44100).T, 44100)
+def test_lossy_formats_become_float(tmp_path: Path, suffix: str) -> None:
+    original = Waveform(music(1, 44100, 2), 44100)
+    write(tmp_path / f"a{suffix}", original)
     clip = read(tmp_path / f"a{suffix}")
-    assert clip.subtype == "FLOAT"
+    assert (clip.subtype, clip.samples.shape) == ("FLOAT", original.samples.shape)
+    assert np.corrcoef(clip.samples.ravel(), original.samples.ravel())[0, 1] > 0.95
     write(tmp_path / "b.wav", clip)
     assert np.array_equal(read(tmp_path / "b.wav").samples, clip.samples)
 
 
-@pytest.mark.parametrize("suffix", [".ogg", ".mp3"])
-def test_compressed_sound_is_written_whole(tmp_path: Path, suffix: str) -> None:
-    clip = Waveform(music(1, 44100, 2), 44100)
-    write(tmp_path / f"a{suffix}", clip)
-    again = read(tmp_path / f"a{suffix}").samples
-    assert again.shape == clip.samples.shape
-    assert np.corrcoef(again.ravel(), clip.samples.ravel())[0, 1] > 0.95
-
-
-def test_minutes_of_ogg_do_not_crash(tmp_path: Path) -> None:
+def test_minutes_of_ogg(tmp_path: Path) -> None:
     n = 2_100_000  # libsndfile 1.2.2 dies of about 2 million frames in one call
     write(tmp_path / "a.ogg", Waveform(np.zeros((1, n), np.float32), 8000))
     assert sf.info(tmp_path / "a.ogg").frames == n
 
 
-def test_more_than_a_block_is_written_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vampcli.audio.io._BLOCK", 64)
-    clip = quiet(2, 1000)
-    write(tmp_path / "a.wav", clip)
-    assert np.array_equal(read(tmp_path / "a.wav").samples, clip.samples)
-
-
-def test_what_a_wav_cannot_count_becomes_rf64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_files_become_rf64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vampcli.audio.io._WAV_LIMIT", 100)
     clip = quiet()
     write(tmp_path / "a.wav", clip)
@@ -147,7 +110,7 @@ def test_what_a_wav_cannot_count_becomes_rf64(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".ogg", ".mp3"])
-def test_of_a_file_cut_short_what_is_there_is_read(tmp_path: Path, suffix: str) -> None:
+def test_truncated_files_are_read(tmp_path: Path, suffix: str) -> None:
     sf.write(tmp_path / f"a{suffix}", music(1, 44100, 2).T, 44100)
     whole = (tmp_path / f"a{suffix}").read_bytes()
     (tmp_path / f"b{suffix}").write_bytes(whole[: len(whole) // 2])
@@ -158,7 +121,7 @@ def test_of_a_file_cut_short_what_is_there_is_read(tmp_path: Path, suffix: str) 
     assert clip.samples.flags.c_contiguous
 
 
-def test_reading_and_writing_take_the_memory_of_the_sound_once(tmp_path: Path) -> None:
+def test_memory_of_reading_and_writing(tmp_path: Path) -> None:
     n_bytes = 2 * 3_000_000 * 4
     clip = Waveform(np.zeros((2, 3_000_000), np.float32), 44100, "PCM_16")
     tracemalloc.start()
@@ -173,30 +136,27 @@ def test_reading_and_writing_take_the_memory_of_the_sound_once(tmp_path: Path) -
     assert both < 1.3 * n_bytes
 
 
-def test_wav_files_say_where_to_loop(tmp_path: Path) -> None:
-    write(tmp_path / "a.wav", quiet(2, 1000), loop=(100, 900))
+def test_loop_points(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clip = quiet(2, 1000, "PCM_16")
+    write(tmp_path / "a.wav", clip, loop=(100, 900))
     assert loop_points(tmp_path / "a.wav") == (100, 900)
-    assert np.array_equal(read(tmp_path / "a.wav").samples, quiet(2, 1000).samples)
-
-
-def test_other_files_cannot_say_where_to_loop(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "vampcli"):
-        write(tmp_path / "a.flac", quiet(subtype="PCM_16"), loop=(0, 1000))
+        write(tmp_path / "a.flac", clip, loop=(0, 1000))
     assert "FLAC files hold no loop points" in caplog.text
-    assert read(tmp_path / "a.flac").n_samples == 1000
+    assert np.array_equal(read(tmp_path / "a.wav").samples, read(tmp_path / "a.flac").samples)
 
 
 @pytest.mark.parametrize("loop", [(-1, 5), (5, 5), (0, 1001)])
-def test_a_loop_lies_within_the_sound(tmp_path: Path, loop: tuple[int, int]) -> None:
+def test_loop_outside_the_audio(tmp_path: Path, loop: tuple[int, int]) -> None:
     with pytest.raises(UsageError, match="a loop of samples"):
         write(tmp_path / "a.wav", quiet(1, 1000), loop=loop)
     assert files(tmp_path) == []
 
 
-# --- what cannot be read
+# --- unreadable files
 
 
-def test_a_stream_that_does_not_say_its_length_is_an_error(tmp_path: Path) -> None:
+def test_stream_of_unknown_length(tmp_path: Path) -> None:
     sf.write(tmp_path / "a.flac", quiet().samples.T, 44100)
     content = bytearray((tmp_path / "a.flac").read_bytes())
     content[21] &= 0xF0  # STREAMINFO's number of samples: 36 bits
@@ -206,28 +166,19 @@ def test_a_stream_that_does_not_say_its_length_is_an_error(tmp_path: Path) -> No
         read(tmp_path / "a.flac")
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no such file: .*gone\.wav"):
-        read(tmp_path / "gone.wav")
-
-
-def test_a_folder_is_no_sound(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is a folder"):
-        read(tmp_path)
-
-
 @pytest.mark.parametrize("content", [b"", b"garbage" * 500, b"RIFF\x24\0\0\0WAVEfmt "])
-def test_bytes_that_are_no_sound_cannot_be_read(tmp_path: Path, content: bytes) -> None:
+def test_unreadable_files(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.wav").write_bytes(content)
-    with pytest.raises(InputError, match=r"cannot read .*a\.wav"):
-        read(tmp_path / "a.wav")
-
-
-@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
-def test_a_file_without_samples_is_an_error(tmp_path: Path, name: str) -> None:
-    sf.write(tmp_path / name, np.zeros((0, 1)), 44100)
-    with pytest.raises(InputError, match=r"0 samples|cannot read"):
-        read(tmp_path / name)
+    sf.write(tmp_path / "b.wav", np.zeros((0, 1)), 44100)
+    messages = {
+        "a.wav": "cannot read .*a.wav",
+        "b.wav": "0 samples",
+        "gone.wav": "no such file",
+        "": "a folder",
+    }
+    for name, message in messages.items():
+        with pytest.raises(InputError, match=message):
+            read(tmp_path / name)
 
 
 @pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
@@ -239,43 +190,34 @@ def test_nan_and_infinity_are_counted(tmp_path: Path, subtype: str) -> None:
         read(tmp_path / "a.wav")
 
 
-# --- what cannot be written
+# --- failures of writing
 
 
 def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_file_that_exists_stays(tmp_path: Path) -> None:
+def test_overwriting(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"precious")
     with pytest.raises(InputError, match="exists"):
         write(tmp_path / "a.wav", quiet())
     assert (tmp_path / "a.wav").read_bytes() == b"precious"
-    assert files(tmp_path) == ["a.wav"]
-
-
-def test_overwrite_replaces(tmp_path: Path) -> None:
-    (tmp_path / "a.wav").write_bytes(b"old")
     write(tmp_path / "a.wav", quiet(), overwrite=True)
     assert np.array_equal(read(tmp_path / "a.wav").samples, quiet().samples)
     assert files(tmp_path) == ["a.wav"]
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a", "a.wave"])
-def test_an_unknown_suffix_is_a_usage_error(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="unknown sound format"):
-        write(tmp_path / name, quiet())
-    assert files(tmp_path) == []
-
-
-def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot write"):
-        write(tmp_path / "none" / "a.wav", quiet())
-
-
-def test_a_rate_the_format_does_not_know_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot hold 1 channels at 12345 Hz"):
-        write(tmp_path / "a.mp3", Waveform(quiet().samples, 12345))
+@pytest.mark.parametrize(
+    ("name", "rate", "error", "message"),
+    [
+        *((name, 44100, UsageError, "unknown sound format") for name in ("a.txt", "a", "a.wave")),
+        ("none/a.wav", 44100, InputError, "cannot write"),
+        ("a.mp3", 12345, InputError, "cannot hold 1 channels at 12345 Hz"),
+    ],
+)
+def test_impossible_outputs(tmp_path: Path, name: str, rate: int, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        write(tmp_path / name, Waveform(quiet().samples, rate))
     assert files(tmp_path) == []
 
 
@@ -290,9 +232,9 @@ def disk_of(n_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.parametrize("missing", [1, 100, 0.5])
+@pytest.mark.parametrize("missing", [1, 0.5])
 @pytest.mark.parametrize("suffix", sorted(FORMATS))
-def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, suffix: str, missing: float) -> None:
+def test_full_disk_keeps_old_file(tmp_path: Path, suffix: str, missing: float) -> None:
     path, clip = tmp_path / f"a{suffix}", Waveform(music(0.5, 44100), 44100, "PCM_16")
     write(path, clip)
     before = path.read_bytes()
@@ -303,17 +245,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, suffix
     assert files(tmp_path) == [path.name]
 
 
-def test_an_interruption_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(sf.SoundFile, "write", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        write(tmp_path / "a.wav", quiet())
-    assert files(tmp_path) == []
-
-
-def test_a_file_has_the_permissions_of_the_umask(tmp_path: Path) -> None:
+def test_file_permissions_follow_umask(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
         write(tmp_path / "a.wav", quiet())
@@ -339,7 +271,7 @@ def test_a_file_has_the_permissions_of_the_umask(tmp_path: Path) -> None:
         ("MPEG_LAYER_III", set()),
     ],
 )
-def test_which_format_holds_which(stored: str, held: set[str]) -> None:
+def test_holds(stored: str, held: set[str]) -> None:
     assert {original for original in [*INTEGERS, "FLOAT", "DOUBLE"] if holds(stored, original)} == held
 
 
@@ -356,42 +288,33 @@ def test_which_format_holds_which(stored: str, held: set[str]) -> None:
         ("a.mp3", "FLOAT", ("MP3", "MPEG_LAYER_III")),
     ],
 )
-def test_the_suffix_names_the_container(name: str, subtype: str, expected: tuple[str, str]) -> None:
+def test_suffix_selects_the_container(name: str, subtype: str, expected: tuple[str, str]) -> None:
     assert output_format(name, subtype) == expected
 
 
-def test_a_format_that_cannot_hold_the_input_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_inexact_formats_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path / "a.wav", quiet(subtype="PCM_16"), "PCM_24")
+    assert not caplog.records
     write(tmp_path / "a.flac", quiet(subtype="FLOAT"))
     assert "PCM_24 cannot hold FLOAT samples exactly" in caplog.text
 
 
-def test_a_format_that_holds_the_input_is_no_news(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG, "vampcli"):
-        write(tmp_path / "a.wav", quiet(subtype="PCM_16"), "PCM_24")
-    assert not caplog.records
-
-
 @pytest.mark.parametrize("subtype", INTEGERS)
-def test_what_is_too_loud_is_clamped_and_counted(
+def test_samples_are_rounded_and_clamped(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, subtype: str
 ) -> None:
     monkeypatch.setattr("vampcli.audio.io._BLOCK", 2)
     step = 2.0 ** (1 - BITS[subtype])
-    samples = np.array([[1.0, 5.0, -1.0, -1.0 - step, 1 - step, 0.0]])
+    samples = np.array([[1.0, 5.0, -1.0, -1.0 - step, 1 - step, 0.4 * step, 0.6 * step, -0.4 * step, -0.6 * step]])
     write(tmp_path / "a.wav", Waveform(samples, 44100, subtype))
     assert [record.getMessage() for record in caplog.records] == [
         "a.wav: 3 samples were too loud for the format and were clamped"
     ]
-    assert read(tmp_path / "a.wav").samples.tolist() == [[1 - step, 1 - step, -1.0, -1.0, 1 - step, 0.0]]
+    expected = [1 - step, 1 - step, -1.0, -1.0, 1 - step, 0, step, 0, -step]
+    assert read(tmp_path / "a.wav").samples.tolist() == [expected]
 
 
-def test_integers_are_rounded_to_the_nearest(tmp_path: Path) -> None:
-    samples = np.array([[0.4, 0.6, -0.4, -0.6, 100.4]]) / 2**15
-    write(tmp_path / "a.wav", Waveform(samples, 44100, "PCM_16"))
-    assert sf.read(tmp_path / "a.wav", dtype="int16")[0].tolist() == [0, 1, 0, -1, 100]
-
-
-def test_mp3_is_read_as_in_one_piece(tmp_path: Path) -> None:
+def test_mp3_blocks_equal_one_read(tmp_path: Path) -> None:
     """MP3 decoders need what came before: a seek between blocks leaves marks."""
     t = np.arange(4 * 44100) / 44100
     tones = ((220, 1), (331.7, 2), (1234.5, 3))

@@ -1,4 +1,4 @@
-"""How windows are run: the same logits, in order, whatever runs beside them."""
+"""Batches and lanes give the same logits, in order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MODEL = oracles.fake_model(3, 1, 10)
 
 
 def windows(n: int, n_frames: int = 8) -> list[Input]:
-    """Random windows; of each all frames are wanted but the first."""
+    """Random windows, of which all frames but the first are wanted."""
     generator = torch.Generator().manual_seed(n)
     return [(torch.randint(11, (1, 3, n_frames), generator=generator), slice(1, n_frames)) for _ in range(n)]
 
@@ -36,7 +36,7 @@ def logits(batches: Batches, inputs: list[Input], forward: Forward = MODEL) -> l
 @pytest.mark.parametrize("n", [0, 1, 2, 7])
 @pytest.mark.parametrize("n_lanes", [1, 2, 3])
 @pytest.mark.usefixtures("two_threads")
-def test_lanes_give_what_one_after_another_gives(n: int, n_lanes: int) -> None:
+def test_lanes_give_the_same_logits(n: int, n_lanes: int) -> None:
     inputs = windows(n)
     made = logits(Batches(1, n_lanes), inputs)
     assert len(made) == n
@@ -44,7 +44,7 @@ def test_lanes_give_what_one_after_another_gives(n: int, n_lanes: int) -> None:
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_a_lane_has_one_thread_and_no_gradients() -> None:
+def test_lanes_have_one_thread() -> None:
     seen: set[tuple[bool, int, bool]] = set()
 
     def forward(tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
@@ -59,7 +59,7 @@ def test_a_lane_has_one_thread_and_no_gradients() -> None:
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_a_shape_whose_sums_depend_on_the_threads_never_runs_side_by_side() -> None:
+def test_shapes_that_depend_on_threads() -> None:
     def forward(tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
         odd = tokens.shape[-1] % 2
         return MODEL(tokens, wanted) + odd * torch.get_num_threads()
@@ -70,7 +70,7 @@ def test_a_shape_whose_sums_depend_on_the_threads_never_runs_side_by_side() -> N
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_a_thread_of_one_core_gives_what_all_cores_give() -> None:
+def test_one_core_gives_the_same_logits() -> None:
     seen = []
 
     def forward(tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
@@ -85,17 +85,17 @@ def test_a_thread_of_one_core_gives_what_all_cores_give() -> None:
         assert torch.equal(torch.cat(pool.submit(logits, batches, inputs[3:], forward).result()), torch.cat(alone[3:]))
         seen.clear()
         pool.submit(logits, batches, inputs, forward).result()
-    assert seen == [1, 1, 1, 2, 2]  # shapes are known by now
+    assert seen == [1, 1, 1, 2, 2]  # shapes are known now
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_a_thread_of_one_core_knows_all_cores_whatever_others_do_when_it_starts() -> None:
+def test_one_core_threads_know_all_cores() -> None:
     with one_core_threads(1, "recording") as pool, _threads(1):
         assert pool.submit(torch.get_num_threads).result() == 2
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_few_windows_are_asked_for_ahead() -> None:
+def test_few_windows_are_consumed_ahead() -> None:
     asked = []
 
     def inputs() -> Iterator[Input]:
@@ -110,7 +110,7 @@ def test_few_windows_are_asked_for_ahead() -> None:
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_what_goes_wrong_in_a_lane_is_raised_and_threads_are_what_they_were() -> None:
+def test_errors_in_lanes() -> None:
     def forward(tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
         if (tokens == tokens[0, 0, 0]).all():
             raise RuntimeError("no such window")
@@ -123,7 +123,7 @@ def test_what_goes_wrong_in_a_lane_is_raised_and_threads_are_what_they_were() ->
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_who_breaks_off_gets_the_threads_back() -> None:
+def test_closing_restores_threads() -> None:
     n_run = 0
 
     def forward(tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
@@ -140,7 +140,7 @@ def test_who_breaks_off_gets_the_threads_back() -> None:
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_fewer_windows_than_lanes_get_all_cores_one_after_another() -> None:
+def test_few_windows_use_all_cores() -> None:
     names: set[str] = set()
 
     def forward(tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
@@ -151,16 +151,18 @@ def test_fewer_windows_than_lanes_get_all_cores_one_after_another() -> None:
     assert names == {threading.current_thread().name}
 
 
-def test_batches_halve_down_to_one() -> None:
+def test_batches_halve_down_to_one(tiny: Model) -> None:
     batches = Batches(8)
     assert [batches.halve() for _ in range(4)] == [True, True, True, False]
     assert batches.size == 1
     assert not batches.exact
     assert Batches(1).exact
+    assert tiny.made_by.exact
+    assert not replace(tiny, batches=batches).made_by.exact
 
 
-def short_of_memory(model: Model, most: int) -> Model:
-    """The same model, whose transformers have no room for more than `most` windows at once."""
+def limited_memory(model: Model, most: int) -> Model:
+    """The same model, out of memory with more than `most` windows at once."""
 
     def refuse(_network: nn.Module, given: tuple[Tensor, ...], _kwargs: object = None) -> None:
         if len(given[0]) > most:
@@ -171,9 +173,8 @@ def short_of_memory(model: Model, most: int) -> Model:
     return replace(model, coarse=coarse, batches=Batches(8))
 
 
-@pytest.mark.parametrize("stereo", ["mid", "channels"])
-@pytest.mark.parametrize("seconds", [1.0, 4.0])
-def test_batches_make_what_single_windows_make(tiny: Model, stereo: Stereo, seconds: float) -> None:
+@pytest.mark.parametrize(("stereo", "seconds"), [("mid", 1.0), ("channels", 2.0)])
+def test_batches_agree_with_single_windows(tiny: Model, stereo: Stereo, seconds: float) -> None:
     source = clip(seconds, n_channels=2)
     takes, batched = (
         model.vamp(source, PromptConfig(period=5), seed=3, n_takes=3, config=QUICK, stereo=stereo)
@@ -183,27 +184,22 @@ def test_batches_make_what_single_windows_make(tiny: Model, stereo: Stereo, seco
         assert float((take.tokens == other.tokens).float().mean()) > 0.99  # sums are rounded otherwise in a batch
 
 
-def test_out_of_memory_goes_on_as_if_batches_had_been_small_from_the_beginning(tiny: Model) -> None:
+def test_out_of_memory_halves_batches(tiny: Model) -> None:
     source, spans = clip(3.0), [(0.5, 1.5)]
-    poor = short_of_memory(tiny, 2)
+    poor = limited_memory(tiny, 2)
     takes = poor.inpaint(source, spans, seed=3, n_takes=5, config=QUICK)
     assert poor.batches.size == 2
     modest = replace(tiny, batches=Batches(2)).inpaint(source, spans, seed=3, n_takes=5, config=QUICK)
     assert all(torch.equal(take.tokens, other.tokens) for take, other in zip(takes, modest, strict=True))
 
 
-def test_out_of_memory_with_one_window_is_said(tiny: Model) -> None:
+def test_out_of_memory_with_one_window(tiny: Model) -> None:
     with pytest.raises(torch.cuda.OutOfMemoryError):
-        short_of_memory(tiny, 0).inpaint(clip(3.0), [(0.5, 1.5)], config=QUICK)
-
-
-def test_recipes_say_whether_takes_were_made_in_batches(tiny: Model) -> None:
-    assert tiny.made_by.exact
-    assert not replace(tiny, batches=Batches(4)).made_by.exact
+        limited_memory(tiny, 0).inpaint(clip(3.0), [(0.5, 1.5)], config=QUICK)
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_rows_are_the_same_alone_and_side_by_side(tiny: Model) -> None:
+def test_rows_are_independent_of_lanes(tiny: Model) -> None:
     generator, seeds = torch.Generator().manual_seed(0), [3, 4, 3]
     tokens = torch.randint(tiny.grid.codebook_size, (3, 5, 100), generator=generator)
     mask = torch.rand(3, 5, 100, generator=generator) < 0.8
@@ -214,7 +210,7 @@ def test_rows_are_the_same_alone_and_side_by_side(tiny: Model) -> None:
             assert torch.equal(alone, together[i])
 
 
-def test_compiled_networks_make_the_same_takes(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_networks(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With Dynamo's own back end, which needs no compiler on the machine."""
     calls: list[dict[str, object]] = []
     compile_ = torch.compile

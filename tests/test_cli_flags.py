@@ -131,7 +131,7 @@ REQUESTS: list[tuple[str, object]] = [
     ("vamp --prefix 0:02", Vary(prefix_s=2)),
     ("vamp --suffix 2", Vary(suffix_s=2)),
     ("vamp --amount 0.4", Vary(amount=0.4)),
-    (f"vamp --mask {LABELS}", Vary(own=mask_file.named(LABELS))),
+    (f"vamp --mask {LABELS}", Vary(own=mask_file.pin(LABELS))),
     ("vamp --amount 0.4 --feedback 2", Vary(PromptConfig(n_passes=2), amount=0.4)),
 ]
 KEPT: list[tuple[str, tuple[object, ...]]] = [

@@ -14,7 +14,7 @@ import soundfile as sf
 from conftest import Ran
 from recipes import MADE_BY
 from vampcli import read
-from vampcli.audio.io import comment, write
+from vampcli.audio.io import read_comment, write
 from vampcli.cli.commands.replay import ReplayScheme, differences
 from vampcli.cli.jobs.job import ModelRequest
 from vampcli.cli.options import Common
@@ -181,7 +181,7 @@ def test_the_sidecar_stands_in_for_lost_metadata(vamp: Vamp, quick: Quick, song:
     result = quick("inpaint", song(seconds=1), "--span", "0.3-0.6", "--sidecar")
     known, clip = recipe_in(result), read(result)
     write(result, clip, overwrite=True)  # as another program does
-    assert comment(result) == ""
+    assert read_comment(result) == ""
     assert recipe_in(result) == known
     for named in (result, beside(result)):
         ran = vamp("replay", named, "--json", "--overwrite")
@@ -208,7 +208,7 @@ def test_differences_are_said(vamp: Vamp, quick: Quick, song: Song, monkeypatch:
 
 def test_other_samples_are_said(vamp: Vamp, quick: Quick, song: Song) -> None:
     result = quick("inpaint", song(seconds=1), "--span", "0.3-0.6")
-    text, clip = comment(result), read(result)
+    text, clip = read_comment(result), read(result)
     clip.samples[0, 20_000] += 0.25
     write(result, clip, overwrite=True, comment=text)
     ran = vamp("replay", result, "--json")
@@ -311,7 +311,7 @@ def test_parts_and_cuts(quick: Quick, song: Song, tmp_path: Path) -> None:
     part = quick("inpaint", song(seconds=1), "--span", "0.3-0.6", "--only-generated", "-o", tmp_path / "1.wav")
     assert recipe_in(part).synthetic == ((0, 13230),)
     clip = read(part)
-    write(part, type(clip)(clip.samples[:, :9000], 44100, clip.subtype), overwrite=True, comment=comment(part))
+    write(part, type(clip)(clip.samples[:, :9000], 44100, clip.subtype), overwrite=True, comment=read_comment(part))
     again = quick("outpaint", part, "--after", "0.1", "-o", tmp_path / "2.wav")
     assert recipe_in(again).synthetic == ((0, 9000 + 4410),)  # what was cut off is unknown: all counts
 
@@ -328,7 +328,7 @@ def test_the_licences_of_all_edits_stay(quick: Quick, vamp: Vamp, song: Song, tm
 
 def test_what_goes_to_stdout_is_the_file_it_would_be(quick: Quick, song: Song) -> None:
     """No path of the result is in its recipe."""
-    text = comment(quick("inpaint", song(seconds=1), "--span", "0.3-0.6", "-o", "x.wav"))
+    text = read_comment(quick("inpaint", song(seconds=1), "--span", "0.3-0.6", "-o", "x.wav"))
     assert "x.wav" not in text
     recipe = from_text(text, "x.wav")
     assert recipe is not None

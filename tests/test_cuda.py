@@ -20,42 +20,43 @@ pytestmark = [
 CONFIG = SamplingConfig(n_steps=8, n_fine_steps=2)
 
 
-def made(model: Model, seed: int = 3, n_takes: int = 1) -> list[Take]:
-    """Two seconds of twelve, which is more than one window."""
+def generate(model: Model, seed: int = 3, n_takes: int = 1) -> list[Take]:
+    """Regenerate two seconds of twelve, which is more than one window."""
     return model.inpaint(clip(12.0), [(4, 6)], seed=seed, n_takes=n_takes, config=CONFIG)
 
 
 def agreement(one: Take, two: Take) -> float:
-    """The share of made tokens that are the same."""
+    """Share of generated tokens that are equal."""
     return float((one.tokens == two.tokens)[0, one.mask].float().mean())
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
-def test_exact_takes_depend_on_their_seed_alone(dtype: str) -> None:
+def test_exact_takes_depend_on_seed_alone(dtype: str) -> None:
     model = load("mini", "cuda", dtype, exact=True)
     assert model.made_by.exact
-    for i, take in enumerate(made(model, n_takes=4)):
-        (alone,) = made(model, seed=3 + i)
+    for i, take in enumerate(generate(model, n_takes=4)):
+        (alone,) = generate(model, seed=3 + i)
         assert torch.equal(alone.tokens, take.tokens)
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
-def test_the_same_request_is_made_the_same_again(dtype: str) -> None:
+def test_same_request_gives_same_takes(dtype: str) -> None:
     model = load("mini", "cuda", dtype)
     assert not model.made_by.exact
     assert all(
-        torch.equal(a.tokens, b.tokens) for a, b in zip(made(model, n_takes=4), made(model, n_takes=4), strict=True)
+        torch.equal(a.tokens, b.tokens)
+        for a, b in zip(generate(model, n_takes=4), generate(model, n_takes=4), strict=True)
     )
 
 
-def test_a_gpu_makes_nearly_what_a_cpu_makes() -> None:
-    (here,), (there,) = made(load("mini", "cpu", "fp32")), made(load("mini", "cuda", "fp32", exact=True))
+def test_gpu_agrees_with_cpu() -> None:
+    (here,), (there,) = generate(load("mini", "cpu", "fp32")), generate(load("mini", "cuda", "fp32", exact=True))
     assert agreement(here, there) > 0.8
 
 
-def test_batches_and_compiled_kernels_change_few_tokens() -> None:
+def test_batches_and_compilation_change_little() -> None:
     takes = [
-        made(load("mini", "cuda", "fp32", **how), n_takes=4)  # type: ignore[arg-type]
+        generate(load("mini", "cuda", "fp32", **how), n_takes=4)  # type: ignore[arg-type]
         for how in ({"exact": True}, {}, {"compiled": True})
     ]
     for one, two in pairwise(takes):

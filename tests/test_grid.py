@@ -1,4 +1,4 @@
-"""Seconds, samples and frames agree with counting one by one."""
+"""Conversions between samples and frames, against counting."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from vampcli.tokens.grid import TokenGrid
 GRID = TokenGrid(sample_rate=44100, hop_length=768, n_codebooks=14, codebook_size=1024)
 
 
-def test_the_mask_id_is_one_past_the_last_class() -> None:
+def test_mask_id() -> None:
     assert GRID.mask_id == 1024
 
 
-def test_the_published_grid_has_57_frames_a_second() -> None:
+def test_frame_rate() -> None:
     assert GRID.frame_rate == pytest.approx(57.42, abs=0.005)
 
 
 @pytest.mark.parametrize(("n_samples", "n_frames"), [(0, 0), (1, 1), (767, 1), (768, 1), (769, 2), (44100, 58)])
-def test_the_last_frame_is_filled_up(n_samples: int, n_frames: int) -> None:
+def test_n_frames_rounds_up(n_samples: int, n_frames: int) -> None:
     assert GRID.n_frames(n_samples) == n_frames
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 44099, 44100, 48000, 96000])
-def test_the_fewest_codec_samples_that_hold_the_file(rate: int) -> None:
+def test_n_samples_rounds_up(rate: int) -> None:
     for n in (0, 1, 2, 999, 12345):
         held = GRID.n_samples(n, rate)
         assert held * rate >= n * GRID.sample_rate
@@ -33,7 +33,7 @@ def test_the_fewest_codec_samples_that_hold_the_file(rate: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_frames_touched_are_those_of_every_sample(seed: int) -> None:
+def test_frames_touched_by_every_sample(seed: int) -> None:
     rng = np.random.default_rng(seed)
     for _ in range(40):
         codec_rate, hop = int(rng.integers(10, 60000)), int(rng.integers(1, 900))
@@ -45,9 +45,6 @@ def test_frames_touched_are_those_of_every_sample(seed: int) -> None:
         assert grid.frames_touched(start, end, file_rate) == expected
 
 
-def test_a_span_on_frame_borders_touches_no_neighbour() -> None:
+def test_span_on_frame_borders() -> None:
     assert GRID.frames_touched(768 * 3, 768 * 5, 44100) == (3, 5)
-
-
-def test_one_sample_over_a_border_touches_the_neighbour() -> None:
     assert GRID.frames_touched(768 * 3 - 1, 768 * 5 + 1, 44100) == (2, 6)

@@ -1,4 +1,4 @@
-"""Spans are those that the other program shows, or an error says where the file is wrong."""
+"""Spans of label files equal those that the program shows; errors name the line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from test_riff import mark, sound
-from vampcli.audio.markers import spans_from
+from vampcli.audio.markers import read_spans
 from vampcli.audio.riff import CuePoint
 from vampcli.errors import ExitCode, InputError
 
@@ -33,42 +33,35 @@ def written(folder: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize("name", READ)
-def test_files_of_the_programs(name: str) -> None:
-    assert spans_from(DATA / name) == READ[name]
-
-
-@pytest.mark.parametrize("name", READ)
 @pytest.mark.parametrize("end_of_line", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("bom", ["", "\ufeff"])
-def test_systems_write_the_same_text_in_their_own_way(tmp_path: Path, name: str, end_of_line: str, bom: str) -> None:
+def test_files_of_the_programs(tmp_path: Path, name: str, end_of_line: str, bom: str) -> None:
+    assert read_spans(DATA / name) == READ[name]
     text = bom + (DATA / name).read_text(encoding="utf-8").replace("\n", end_of_line)
-    assert spans_from(written(tmp_path, text)) == READ[name]
-    assert spans_from(written(tmp_path, text.rstrip("\r\n"))) == READ[name]  # the last line may have no end
+    assert read_spans(written(tmp_path, text)) == READ[name]
+    assert read_spans(written(tmp_path, text.rstrip("\r\n"))) == READ[name]  # the last line may have no end
 
 
-def test_audacity_with_decimal_commas(tmp_path: Path) -> None:
+def test_audacity_decimal_commas(tmp_path: Path) -> None:
     text = (DATA / "audacity.txt").read_text(encoding="utf-8").replace("chair, and", "chair and").replace(".", ",")
-    assert spans_from(written(tmp_path, text)) == READ["audacity.txt"]
+    assert read_spans(written(tmp_path, text)) == READ["audacity.txt"]
 
 
-def test_labels_may_hold_anything(tmp_path: Path) -> None:
+def test_labels_with_odd_text(tmp_path: Path) -> None:
     text = "1\t2\n\n3.5\t4\ta\tb\u2028c\x0bd\n5\t6\t\\\n7\t8\t#,Name\n"
-    assert spans_from(written(tmp_path, text)) == ((1, 2), (3.5, 4), (5, 6), (7, 8))
+    assert read_spans(written(tmp_path, text)) == ((1, 2), (3.5, 4), (5, 6), (7, 8))
 
 
-def test_regions_stay_in_the_order_of_the_file_and_may_overlap(tmp_path: Path) -> None:
-    assert spans_from(written(tmp_path, "5\t6\n1\t9\n0\t2\n")) == ((5, 6), (1, 9), (0, 2))
+def test_order_of_regions_and_points(tmp_path: Path) -> None:
+    assert read_spans(written(tmp_path, "5\t6\n1\t9\n0\t2\n")) == ((5, 6), (1, 9), (0, 2))
+    assert read_spans(written(tmp_path, "6\t6\n1\t1\n2\t2\n5\t5\n")) == ((1, 2), (5, 6))
 
 
-def test_points_are_paired_in_order_of_time(tmp_path: Path) -> None:
-    assert spans_from(written(tmp_path, "6\t6\n1\t1\n2\t2\n5\t5\n")) == ((1, 2), (5, 6))
-
-
-def test_reaper_times_are_those_of_exact_arithmetic(tmp_path: Path) -> None:
+def test_reaper_times_are_exact(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     starts = [(int(h), int(m), int(s), int(ms)) for h, m, s, ms in rng.integers(0, (3, 60, 60, 1000), (200, 4))]
     rows = "".join(f"R1,,{h}:{m:02}:{s:02}.{ms:03},9:00:00.000,\n" for h, m, s, ms in starts)
-    found = spans_from(written(tmp_path, REAPER + rows))
+    found = read_spans(written(tmp_path, REAPER + rows))
     for (h, m, s, ms), (start, _) in zip(starts, found, strict=True):
         exact = 3600 * h + 60 * m + s + Fraction(ms, 1000)
         assert abs(Fraction(start) - exact) < Fraction(1, 10**9)
@@ -76,21 +69,21 @@ def test_reaper_times_are_those_of_exact_arithmetic(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rate", [8000, 44100, 96000])
 @pytest.mark.parametrize("kind", ["WAV", "RF64"])
-def test_regions_of_a_wav_are_exact(tmp_path: Path, rate: int, kind: str) -> None:
-    sound(tmp_path / "a.dat", kind)  # the suffix is not asked
+def test_wav_regions_are_exact(tmp_path: Path, rate: int, kind: str) -> None:
+    sound(tmp_path / "a.dat", kind)  # the suffix is ignored
     content = (tmp_path / "a.dat").read_bytes()
     (tmp_path / "a.dat").write_bytes(content.replace(struct.pack("<I", 44100), struct.pack("<I", rate), 1))
     samples = np.random.default_rng(1).integers(0, 2**31, (50, 2)).tolist()
     mark(tmp_path / "a.dat", [CuePoint(start, n + 1, "") for start, n in samples] + [CuePoint(3, 0, "point")])
-    spans = spans_from(tmp_path / "a.dat")
+    spans = read_spans(tmp_path / "a.dat")
     assert spans == tuple((start / rate, (start + n + 1) / rate) for start, n in samples)
     assert [(round(a * rate), round(b * rate)) for a, b in spans] == [(start, start + n + 1) for start, n in samples]
 
 
-def test_points_of_a_wav_are_pairs(tmp_path: Path) -> None:
+def test_wav_points_are_pairs(tmp_path: Path) -> None:
     sound(tmp_path / "a.wav")
     mark(tmp_path / "a.wav", [CuePoint(start, 0, "") for start in (44100, 0, 88200, 22050)])
-    assert spans_from(tmp_path / "a.wav") == ((0, 0.5), (1, 2))
+    assert read_spans(tmp_path / "a.wav") == ((0, 0.5), (1, 2))
 
 
 @pytest.mark.parametrize(
@@ -121,47 +114,46 @@ def test_points_of_a_wav_are_pairs(tmp_path: Path) -> None:
         ("#,Name\nM1,a\n", "line 2: '' is neither"),
     ],
 )
-def test_errors_name_the_line_and_the_text(tmp_path: Path, text: str, facts: str) -> None:
+def test_errors_name_the_line(tmp_path: Path, text: str, facts: str) -> None:
     with pytest.raises(InputError, match=facts) as caught:
-        spans_from(written(tmp_path, text))
+        read_spans(written(tmp_path, text))
     assert str(tmp_path / "labels") in caught.value.message
     assert caught.value.hint
     assert caught.value.exit_code == ExitCode.INPUT
 
 
 @pytest.mark.parametrize(("ruler", "text"), [("bars", "'5.1.00'"), ("frames", "'00:00:08:00'"), ("samples", "'50000'")])
-def test_rulers_of_reaper_that_do_not_count_seconds_are_refused_with_the_cure(ruler: str, text: str) -> None:
+def test_reaper_rulers_without_seconds(ruler: str, text: str) -> None:
     with pytest.raises(InputError, match=text) as caught:
-        spans_from(DATA / f"reaper_{ruler}.csv")
+        read_spans(DATA / f"reaper_{ruler}.csv")
     assert "set REAPER's ruler" in caught.value.hint
 
 
 @pytest.mark.parametrize("content", ["Tür".encode("latin-1"), "1\t2\n".encode("utf-16"), b"fLaC\xff\xf8"])
-def test_other_files_are_named_as_such(tmp_path: Path, content: bytes) -> None:
+def test_other_kinds_of_files(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "labels").write_bytes(content)
     with pytest.raises(InputError, match="neither a WAV file nor text in UTF-8"):
-        spans_from(tmp_path / "labels")
+        read_spans(tmp_path / "labels")
 
 
-def test_missing_files_folders_and_sounds_without_marks(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such file"):
-        spans_from(tmp_path / "none.txt")
-    with pytest.raises(InputError, match="is a folder"):
-        spans_from(tmp_path)
+def test_files_without_spans(tmp_path: Path) -> None:
+    for name, message in (("none.txt", "no such file"), ("", "is a folder")):
+        with pytest.raises(InputError, match=message):
+            read_spans(tmp_path / name)
     sound(tmp_path / "a.wav")
     with pytest.raises(InputError, match="marks nothing"):
-        spans_from(tmp_path / "a.wav")
+        read_spans(tmp_path / "a.wav")
     mark(tmp_path / "a.wav", [CuePoint(7, 0, "lost")])
     with pytest.raises(InputError, match="there are 1; the last is cue point 1 'lost'"):
-        spans_from(tmp_path / "a.wav")
+        read_spans(tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize("kind", ["WAV", "RF64"])
-def test_a_wav_cut_off_anywhere_or_with_any_byte_changed_is_read_or_refused(tmp_path: Path, kind: str) -> None:
+def test_damaged_wav_files(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "a.wav"
     sound(path, kind, n=5)
     mark(path, [CuePoint(0, 3, "a"), CuePoint(2, 0, "point"), CuePoint(4, 1, "b")])
-    whole, spans = path.read_bytes(), spans_from(path)
+    whole, spans = path.read_bytes(), read_spans(path)
     rng = np.random.default_rng(2)
     changed = [whole[:n] for n in range(len(whole))]
     for place, byte in enumerate(rng.integers(256, size=len(whole)).tolist()):
@@ -172,16 +164,16 @@ def test_a_wav_cut_off_anywhere_or_with_any_byte_changed_is_read_or_refused(tmp_
             file.seek(0)
             file.truncate(file.write(content))
             try:
-                assert all(0 <= start < end < float("inf") for start, end in spans_from(path))
+                assert all(0 <= start < end < float("inf") for start, end in read_spans(path))
             except InputError:
                 n_refused += 1
     assert len(whole) / 2 < n_refused < len(changed)
     assert spans == ((0, 3 / 44100), (4 / 44100, 5 / 44100))
 
 
-def test_reading_labels_needs_neither_torch_nor_numpy() -> None:
+def test_import_loads_no_torch_or_numpy() -> None:
     code = (
-        "import sys; from vampcli.audio.markers import spans_from; spans_from(sys.argv[1]); "
+        "import sys; from vampcli.audio.markers import read_spans; read_spans(sys.argv[1]); "
         "print([m for m in ('torch', 'numpy') if m in sys.modules])"
     )
     command = [sys.executable, "-c", code, str(DATA / "audacity.txt")]

@@ -1,4 +1,4 @@
-"""Masks of one's own: what is taken, and what is refused."""
+"""Mask files: accepted and refused arrays."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ MASK = np.random.default_rng(0).random((3, 8)) < 0.5
 
 @pytest.mark.parametrize("kind", [bool, np.uint8, np.int64])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_ones_and_zeros_of_numpy_are_a_mask(tmp_path: Path, kind: type, order: str) -> None:
+def test_load_bools_or_integers(tmp_path: Path, kind: type, order: str) -> None:
     np.save(tmp_path / "m.npy", np.array(MASK, kind, order=order))  # type: ignore[call-overload]
-    read = mask_file.named(tmp_path / "m.npy").load(3, 8)
+    read = mask_file.pin(tmp_path / "m.npy").load(3, 8)
     assert read.dtype == bool
     assert np.array_equal(read, MASK)
 
 
-def test_a_row_is_meant_for_all_codebooks(tmp_path: Path) -> None:
+def test_one_row_for_all_codebooks(tmp_path: Path) -> None:
     np.save(tmp_path / "m.npy", MASK[0])
-    assert np.array_equal(mask_file.named(tmp_path / "m.npy").load(3, 8), MASK[[0, 0, 0]])
+    assert np.array_equal(mask_file.pin(tmp_path / "m.npy").load(3, 8), MASK[[0, 0, 0]])
 
 
-def test_numpy_reads_what_is_written(tmp_path: Path) -> None:
+def test_write(tmp_path: Path) -> None:
     mask_file.write(tmp_path / "m.npy", MASK)
     found = np.load(tmp_path / "m.npy", allow_pickle=False)
     assert found.dtype == bool
@@ -51,38 +51,35 @@ def test_numpy_reads_what_is_written(tmp_path: Path) -> None:
         (np.array([None] * 8), "holds no array"),
     ],
 )
-def test_what_is_no_mask_of_the_clip_is_refused(tmp_path: Path, wrong: np.ndarray, says: str) -> None:
+def test_arrays_that_are_no_mask(tmp_path: Path, wrong: np.ndarray, says: str) -> None:
     np.save(tmp_path / "m.npy", wrong, allow_pickle=True)
     with pytest.raises(InputError, match=says):
-        mask_file.named(tmp_path / "m.npy").load(3, 8)
+        mask_file.pin(tmp_path / "m.npy").load(3, 8)
 
 
-@pytest.mark.parametrize("content", [b"", b"RIFF....WAVE", b"PK\x03\x04", None])
-def test_what_is_no_array_is_refused(tmp_path: Path, content: bytes | None) -> None:
+def damage(content: bytes) -> list[bytes]:
+    """Not an array, a truncated one, one whose header promises too much."""
+    return [b"", b"PK\x03\x04", content[:-5], content.replace(b"(3, 8)", b"(3, 8" + b"0" * 14 + b")", 1)]
+
+
+@pytest.mark.parametrize("which", range(4))
+def test_files_without_an_array(tmp_path: Path, which: int) -> None:
     path = tmp_path / "m.npy"
     np.save(path, MASK)
-    path.write_bytes(path.read_bytes()[:-5] if content is None else content)
+    path.write_bytes(damage(path.read_bytes())[which])
     with pytest.raises(InputError, match="holds no array"):
-        mask_file.named(path).load(3, 8)
+        mask_file.pin(path).load(3, 8)
 
 
-def test_a_header_that_promises_too_much_is_refused(tmp_path: Path) -> None:
+def test_changed_file(tmp_path: Path) -> None:
     path = tmp_path / "m.npy"
     np.save(path, MASK)
-    path.write_bytes(path.read_bytes().replace(b"(3, 8)", b"(3, 8" + b"0" * 14 + b")", 1))
-    with pytest.raises(InputError, match="holds no array"):
-        mask_file.named(path).load(3, 8)
-
-
-def test_a_file_that_has_changed_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "m.npy"
-    np.save(path, MASK)
-    own = mask_file.named(path)
+    pinned = mask_file.pin(path)
     np.save(path, ~MASK)
     with pytest.raises(InputError, match="changed"):
-        own.load(3, 8)
+        pinned.load(3, 8)
     path.unlink()
     with pytest.raises(InputError, match="cannot read"):
-        own.load(3, 8)
+        pinned.load(3, 8)
     with pytest.raises(InputError, match="cannot read"):
-        mask_file.named(tmp_path)
+        mask_file.pin(tmp_path)

@@ -15,7 +15,7 @@ from conftest import music, quiet
 from recipes import recipe
 from vampcli import Waveform, write
 from vampcli.api import Model
-from vampcli.audio.io import comment, most_comment, read
+from vampcli.audio.io import max_comment, read, read_comment
 from vampcli.config import MusicalSpan, PromptConfig, SamplingConfig, TempoConfig
 from vampcli.errors import InputError
 from vampcli.recipe.recipe import MOST_EARLIER, Recipe, audio_hash, from_text, to_text
@@ -54,27 +54,27 @@ def test_too_many_edits_are_forgotten_the_oldest_first() -> None:
 def test_a_recipe_survives_every_container(tmp_path: Path, suffix: str, n_earlier: int) -> None:
     made, path = chained(n_earlier), tmp_path / f"a{suffix}"
     write(path, quiet(2, 5000), comment=to_text(made))
-    assert from_text(comment(path), str(path)) == made
+    assert from_text(read_comment(path), str(path)) == made
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
 def test_a_long_recipe_survives(tmp_path: Path, suffix: str) -> None:
     made = recipe(n_samples=40_000, synthetic=tuple((2 * i, 2 * i + 1) for i in range(20_000)))
     write(tmp_path / f"a{suffix}", quiet(), comment=to_text(made))
-    assert from_text(comment(tmp_path / f"a{suffix}"), "a") == made
+    assert from_text(read_comment(tmp_path / f"a{suffix}"), "a") == made
 
 
 def test_aiff_goes_without_a_long_one_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write(tmp_path / "a.aiff", quiet(), comment="x" * 10_000)
-    assert comment(tmp_path / "a.aiff") == ""
+    assert read_comment(tmp_path / "a.aiff") == ""
     assert "a.aiff: AIFF holds no comment of 10000 characters" in caplog.text
 
 
 def test_for_aiff_the_oldest_edits_are_left_out(tmp_path: Path) -> None:
     made = chained(12)
-    text = to_text(made, most_comment(tmp_path / "a.aiff"))
+    text = to_text(made, max_comment(tmp_path / "a.aiff"))
     write(tmp_path / "a.aiff", quiet(), comment=text)
-    back = from_text(comment(tmp_path / "a.aiff"), "a.aiff")
+    back = from_text(read_comment(tmp_path / "a.aiff"), "a.aiff")
     assert back is not None
     assert 2 <= len(back.earlier) < 12
     assert back.earlier == [replace(r, source=b.source) for r, b in zip(made.earlier, back.earlier, strict=False)]

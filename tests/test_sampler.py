@@ -15,8 +15,7 @@ import oracles
 from vampcli.config import Sampler, SamplingConfig
 from vampcli.errors import UsageError
 from vampcli.progress import part_of
-from vampcli.sampling import sampler as sampling
-from vampcli.sampling.sampler import fill, filter_logits, top_p_classes, typical_classes
+from vampcli.sampling.sampler import fill, top_p_classes, typical_classes
 from vampcli.sampling.windows import Piece, window_predictor
 from vampcli.tokens.noise import Stage
 
@@ -112,7 +111,7 @@ def test_takes_with_different_masks() -> None:
 def test_size_of_parts_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     tokens, mask = prompt(70, 0.6)
     whole = run(tokens, mask, [1, 2])
-    monkeypatch.setattr(sampling, "_MOST_LOGITS", (5 * N_CLASSES, 1))
+    monkeypatch.setattr("vampcli.sampling.sampler._MOST_LOGITS", (5 * N_CLASSES, 1))
     assert torch.equal(run(tokens, mask, [1, 2]), whole)
 
 
@@ -227,20 +226,7 @@ def test_typical_filter(mass: float, min_tokens: int) -> None:
 
 def test_filters_survive_certainty() -> None:
     p = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
-    assert top_p_classes(p, 0.5).tolist() == [[True, False, False, False]]
-    assert typical_classes(p, 0.5, 1).tolist() == [[True, False, False, False]]
-
-
-def test_temperature_comes_after_the_filters() -> None:
-    logits = distributions(20).log()
-    hot, cold = (filter_logits(logits, SamplingConfig(temperature=t, top_p=0.5)) for t in (5.0, 0.2))
-    assert torch.equal(hot.isinf(), cold.isinf())
-
-
-def test_temperature_divides_logits() -> None:
-    logits = torch.tensor([[1.0, 2.0, -4.0]])
-    assert filter_logits(logits, SamplingConfig(temperature=2)).tolist() == [[0.5, 1.0, -2.0]]
-    assert torch.equal(filter_logits(logits, SamplingConfig(temperature=0)), logits)
+    assert top_p_classes(p, 0.5).tolist() == typical_classes(p, 0.5, 1).tolist() == [[True, False, False, False]]
 
 
 # --- configuration
@@ -261,10 +247,7 @@ def test_settings_out_of_range(bad: dict[str, float]) -> None:
 
 
 def test_unknown_sampler() -> None:
+    SamplingConfig(1, 1, 0.0, 0.0, 1.0, 1.0, 1, -1.0)  # the ends of the ranges
     with pytest.raises(UsageError, match="sampler is sobol") as caught:
         SamplingConfig(sampler="sobol")  # type: ignore[arg-type]
     assert caught.value.hint == "it must be confidence or halton"
-
-
-def test_settings_at_range_ends() -> None:
-    SamplingConfig(1, 1, 0.0, 0.0, 1.0, 1.0, 1, -1.0)

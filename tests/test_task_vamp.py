@@ -29,7 +29,7 @@ from vampcli.tasks.registry import task_from_table, to_table
 from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.vamp import Vamp
 from vampcli.tokens import mask_file
-from vampcli.tokens.mask_file import OwnMask
+from vampcli.tokens.mask_file import MaskFile
 
 CODEC = tiny_parts().codec
 HOP = 768
@@ -360,9 +360,9 @@ def test_a_prefix_that_leaves_nothing_is_refused(request_: Vamp) -> None:
 # --- a mask of one's own
 
 
-def own(path: Path, mask: np.ndarray) -> OwnMask:
+def own(path: Path, mask: np.ndarray) -> MaskFile:
     np.save(path / "own.npy", mask)
-    return mask_file.named(path / "own.npy")
+    return mask_file.pin(path / "own.npy")
 
 
 def drawn(tiny: Model, source: Waveform, request: Vamp, seed: int = 0) -> np.ndarray:
@@ -439,4 +439,4 @@ def test_a_mask_of_ones_own_can_stand_in_a_recipe(tmp_path: Path) -> None:
 )
 def test_a_mask_of_ones_own_says_all_of_what_is_kept(other: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="mask of one's own"):
-        Vamp(own=OwnMask("own.npy", ""), **other)
+        Vamp(own=MaskFile("own.npy", ""), **other)

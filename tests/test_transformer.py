@@ -97,66 +97,34 @@ def plain_logits(model: VampNet, tokens: Tensor) -> Tensor:
     return torch.stack(levels)
 
 
-@pytest.mark.parametrize("n_frames", [1, 2, 30, 150])
-def test_logits_equal_a_slow_plain_transformer(model: VampNet, n_frames: int) -> None:
+@pytest.mark.parametrize("n_frames", [1, 2, 30, 100])
+def test_logits_equal_plain_transformer(model: VampNet, n_frames: int) -> None:
     tokens = random_tokens(model.config, 1, n_frames)
-    torch.testing.assert_close(model(tokens)[0], plain_logits(model, tokens[0]), atol=1e-4, rtol=1e-4)
+    logits = model(tokens)
+    assert logits.dtype == torch.float32
+    torch.testing.assert_close(logits[0], plain_logits(model, tokens[0]), atol=1e-4, rtol=1e-4)
 
 
-def test_position_buckets_are_those_of_t5() -> None:
+def test_position_buckets_of_t5() -> None:
     distances = range(-700, 701)
     assert position_buckets(torch.tensor(distances)).tolist() == [plain_bucket(d) for d in distances]
 
 
-@pytest.mark.parametrize(
-    ("distance", "bucket"), [(0, 0), (-1, 1), (1, 17), (-7, 7), (-8, 8), (-11, 8), (-12, 9), (16, 26), (127, 31)]
-)
-def test_position_buckets_by_hand(distance: int, bucket: int) -> None:
-    assert int(position_buckets(torch.tensor(distance))) == bucket == plain_bucket(distance)
-
-
-def test_plain_buckets_follow_the_formula_with_logarithms() -> None:
+def test_plain_buckets_follow_the_formula() -> None:
     for size in set(range(8, 128)) - {8, 16, 32, 64}:  # at these the logarithms are whole, and rounding decides
         assert plain_bucket(-size) == min(15, 8 + int(8 * math.log(size / 8) / math.log(16)))
 
 
 @pytest.mark.parametrize("wanted", [slice(0, 1), slice(7, 19), slice(29, 30), slice(None)], ids=str)
-def test_wanted_frames_are_a_slice_of_all_logits(model: VampNet, wanted: slice) -> None:
+def test_wanted_frames_are_a_slice(model: VampNet, wanted: slice) -> None:
     tokens = random_tokens(model.config, 2, 30)
     torch.testing.assert_close(model(tokens, wanted), model(tokens)[:, :, wanted], atol=1e-5, rtol=0)
 
 
-def test_clips_of_a_batch_do_not_hear_each_other(model: VampNet) -> None:
+def test_batch_rows_are_independent(model: VampNet) -> None:
     tokens = random_tokens(model.config, 3, 30)
     alone = torch.cat([model(clip[None]) for clip in tokens])
     torch.testing.assert_close(model(tokens), alone, atol=1e-5, rtol=0)
-
-
-def test_logits_have_one_row_of_float32_for_every_predicted_token(model: VampNet) -> None:
-    logits = model(random_tokens(model.config, 2, 30))
-    assert logits.dtype == torch.float32
-    assert logits.shape == (2, model.config.n_predicted, 30, model.config.codebook_size)
-
-
-def test_runs_beyond_its_context(model: VampNet) -> None:
-    assert model(random_tokens(model.config, 1, 5 * model.config.context_frames)).isfinite().all()
-
-
-def test_looks_in_both_directions(model: VampNet) -> None:
-    tokens = random_tokens(model.config, 1, 20)
-    for changed, watched in ((0, 19), (19, 0)):
-        other = tokens.clone()
-        other[:, :, changed] = (other[:, :, changed] + 1) % model.config.codebook_size
-        assert not torch.allclose(model(other)[:, :, watched], model(tokens)[:, :, watched])
-
-
-def test_hidden_tokens_use_the_mask_row_of_their_codebook(model: VampNet) -> None:
-    c = model.config
-    tokens = torch.zeros(1, c.n_codebooks, 2, dtype=torch.long)
-    tokens[:, :, 1] = c.codebook_size
-    kept, hidden = model.look_up(tokens)[0]
-    assert torch.equal(kept, model.codebooks[:, 0].flatten())
-    assert torch.equal(hidden, model.mask_rows.flatten())
 
 
 def test_bfloat16_stays_near_float32(model: VampNet) -> None:
@@ -185,13 +153,13 @@ def test_bfloat16_attention_is_attention(wanted: slice) -> None:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_training_computes_what_use_does(name: str) -> None:
+def test_training_and_inference_agree(name: str) -> None:
     model = random_model(replace(CONFIGS[name], dropout=0.0))
     tokens = random_tokens(model.config, 2, 30)
     assert torch.allclose(model.train()(tokens), model.eval()(tokens), atol=1e-5)
 
 
-def test_a_model_can_learn_after_it_was_used() -> None:
+def test_training_after_inference() -> None:
     model = VampNet(VampNetConfig(2, 0, 1, 16, 2, 40, 8))
     tokens = torch.randint(0, 9, (1, 2, 23))
     with torch.inference_mode():

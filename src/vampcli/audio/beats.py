@@ -1,4 +1,4 @@
-"""Where the beats, the bars and the attacks of a recording are."""
+"""Beat, bar and onset tracking."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from vampcli.errors import InputError
 
 Floats = npt.NDArray[np.floating[Any]]
 
-RATE = 22050  # Hz: librosa's own, for which its defaults were found
+RATE = 22050  # Hz: librosa's default, to which its parameters are tuned
 N_FFT, HOP = 1024, 256
-_FLOOR_DB = 40  # what is that far below the loudest is no attack: neither hiss nor the clip's cut edge counts for much
-_BEAT_TILT, _BAR_TILT = 0.5, 2.0  # how much more low bands weigh: beats are felt in the bass, bars still more
-_SILENCE = round(4 * RATE / HOP)  # frames around the clip, more than two slow beats: the tracker errs at edges
-_START_BPM, _STD_BPM = 124, 0.7  # tempi are ambiguous by a factor of two: those from 88 to 175 are preferred
-_TEMPO_S = 120  # the tempo is measured over so much of the middle: its memory grows fast
-_FAINTEST = 0.2  # beats before the first and after the last with this share of the average attack lie in silence
-_LEAST_S = 0.05  # less than this of a beat at the clip's end is not counted as one
+_FLOOR_DB = 40  # level below the loudest that still counts as an attack: hiss and the clip's cut edge hardly do
+_BEAT_TILT, _BAR_TILT = 0.5, 2.0  # extra weight of low bands: beats are marked in the bass, bars still more
+_SILENCE = round(4 * RATE / HOP)  # frames of padding, more than two slow beats: the tracker errs at edges
+_START_BPM, _STD_BPM = 124, 0.7  # prior: tempi are ambiguous by a factor of two, those from 88 to 175 are preferred
+_TEMPO_S = 120  # of the middle, from which the tempo is estimated: its memory grows fast
+_FAINTEST = 0.2  # share of the average attack; before the first and after the last such beat there is silence
+_LEAST_S = 0.05  # a shorter remainder at the clip's end is no beat
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Pulse:
     """The beats of a clip.
 
     Attributes:
-        beats_s: where they are, in seconds, in order; those before bar 1, too.
-        first_downbeat: index of the beat where bar 1 begins.
-        beats_per_bar: how many beats a bar has.
-        bpm: beats in a minute, on average.
+        beats_s: times in seconds, ascending, including beats before bar 1.
+        first_downbeat: index of the first beat of bar 1.
+        beats_per_bar: beats in a bar.
+        bpm: beats per minute, on average.
     """
 
     beats_s: tuple[float, ...]
@@ -45,16 +45,16 @@ class Pulse:
 
     @property
     def downbeats_s(self) -> tuple[float, ...]:
-        """Where bars begin, in seconds; those before bar 1, too."""
+        """Times of first beats of bars in seconds, including bars before bar 1."""
         return self.beats_s[self.first_downbeat % self.beats_per_bar :: self.beats_per_bar]
 
     def span_s(self, counted: MusicalSpan, duration_s: float) -> tuple[float, float]:
-        """Turn bars or beats, counted from the beginning of bar 1, into start and end in seconds.
+        """Convert bars or beats, counted from bar 1, to start and end in seconds.
 
-        Beats go on at the last interval until the clip ends; the last of them ends with the clip.
+        After the last tracked beat, beats continue at the last interval; the last of them ends with the clip.
 
         Args:
-            counted: which bars or beats.
+            counted: the bars or beats.
             duration_s: length of the clip.
 
         Raises:
@@ -83,9 +83,9 @@ class Pulse:
 
 
 def track(samples: Floats, sample_rate: int, config: TempoConfig) -> Pulse:
-    """Find the beats and the bars of a clip, or lay them where the tempo says.
+    """Track the beats and bars of a clip, or compute them from a given tempo.
 
-    With a tempo given nothing is tracked: beats are an exact grid through the downbeat given, or the clip's beginning.
+    With a tempo, nothing is tracked: beats are an exact grid through the downbeat, by default the clip's beginning.
 
     Args:
         samples: float (n_channels, n_samples).
@@ -93,9 +93,9 @@ def track(samples: Floats, sample_rate: int, config: TempoConfig) -> Pulse:
         config: the tempo and a downbeat, if known.
 
     Raises:
-        InputError: there is no beat to find, or the downbeat lies outside the clip.
+        InputError: there are no beats, or the downbeat lies outside the clip.
 
-    Source: the tracker is librosa's, after Ellis, "Beat Tracking by Dynamic Programming", 2007.
+    Source: librosa's tracker, after Ellis, "Beat Tracking by Dynamic Programming", 2007.
     """
     duration_s = samples.shape[1] / sample_rate
     if config.downbeat_s is not None and config.downbeat_s >= duration_s:
@@ -106,14 +106,14 @@ def track(samples: Floats, sample_rate: int, config: TempoConfig) -> Pulse:
     if config.bpm is not None:
         return _grid(duration_s, config.bpm, config.downbeat_s or 0.0, config.beats_per_bar)
     spectrum = _log_mel(samples, sample_rate)
-    frames = _tracked(_attack(spectrum, _BEAT_TILT))
+    frames = _track_frames(_attack_strength(spectrum, _BEAT_TILT))
     if len(frames) < 2:
         raise InputError(
             f"no beat was found in {duration_s:.2f} s of sound", "give the tempo: --bpm 120, and --downbeat 0.5"
         )
     beats_s = _seconds(frames)
     if config.downbeat_s is None:
-        first = _downbeat(_attack(spectrum, _BAR_TILT), frames, config.beats_per_bar)
+        first = _find_downbeat(_attack_strength(spectrum, _BAR_TILT), frames, config.beats_per_bar)
     else:
         first = int(np.abs(np.array(beats_s) - config.downbeat_s).argmin())
     bpm = 60 * (len(beats_s) - 1) / (beats_s[-1] - beats_s[0])
@@ -121,34 +121,34 @@ def track(samples: Floats, sample_rate: int, config: TempoConfig) -> Pulse:
 
 
 def onsets_s(samples: Floats, sample_rate: int) -> tuple[float, ...]:
-    """Find where notes and other sounds begin, in seconds; also right at the beginning.
+    """Return the times at which sounds begin, in seconds, including one at the very start.
 
     Args:
         samples: float (n_channels, n_samples).
         sample_rate: in Hz.
 
-    Source: librosa, each peak of the onset strength traced back to where its rise began.
+    Source: librosa; each peak of the onset strength is traced back to the start of its rise.
     """
     import librosa
 
-    attack = _attack(_log_mel(samples, sample_rate))
+    attack = _attack_strength(_log_mel(samples, sample_rate))
     frames = librosa.onset.onset_detect(onset_envelope=attack, sr=RATE, hop_length=HOP, backtrack=True)
     return _seconds(frames)
 
 
-def snapped(span: tuple[float, float], places: Sequence[float]) -> tuple[float, float]:
-    """Move both ends of a span to the nearest places.
+def snap(span: tuple[float, float], times_s: Sequence[float]) -> tuple[float, float]:
+    """Move both ends of a span to the nearest beats or onsets.
 
     Args:
         span: start and end in seconds.
-        places: beats or onsets in seconds, in any order.
+        times_s: beats or onsets in seconds, in any order.
 
     Raises:
-        InputError: there are no places, or both ends have the same nearest one.
+        InputError: there are no beats or onsets, or both ends have the same nearest one.
     """
-    if not places:
+    if not times_s:
         raise InputError("there is nothing to snap to", "leave --snap out")
-    start, end = (min(places, key=lambda place: abs(place - edge)) for edge in span)
+    start, end = (min(times_s, key=lambda time: abs(time - edge)) for edge in span)
     if start >= end:
         raise InputError(
             f"nothing is left of the span {span[0]:g}-{span[1]:g} s: both ends snap to {start:.2f} s",
@@ -158,6 +158,7 @@ def snapped(span: tuple[float, float], places: Sequence[float]) -> tuple[float, 
 
 
 def _grid(duration_s: float, bpm: float, downbeat_s: float, beats_per_bar: int) -> Pulse:
+    """Lay beats on an exact grid through a downbeat."""
     n_before = math.floor(downbeat_s * bpm / 60)
     n_after = math.ceil((duration_s - downbeat_s) * bpm / 60)
     beats_s = tuple(downbeat_s + 60 * i / bpm for i in range(-n_before, n_after))
@@ -165,7 +166,7 @@ def _grid(duration_s: float, bpm: float, downbeat_s: float, beats_per_bar: int) 
 
 
 def _log_mel(samples: Floats, sample_rate: int) -> Floats:
-    """Mel spectrum in dB below the loudest (n_bands, n_frames), behind `_SILENCE` frames of silence."""
+    """Mel spectrum in dB below the loudest (n_bands, n_frames), after `_SILENCE` frames of silence."""
     import librosa
 
     mono = samples.mean(axis=0, dtype=np.float32)
@@ -177,20 +178,20 @@ def _log_mel(samples: Floats, sample_rate: int) -> Floats:
     return spectrum
 
 
-def _attack(spectrum: Floats, tilt: float = 0.0) -> Floats:
-    """How much sound begins in each frame: the mean rise of the bands, weighted by frequency to the power of -tilt."""
+def _attack_strength(spectrum: Floats, tilt: float = 0.0) -> Floats:
+    """Mean rise of the bands in each frame, weighted by frequency to the power of -tilt: (n_frames,)."""
     import librosa
 
     hz = librosa.mel_frequencies(len(spectrum) + 2, fmax=RATE / 2)[1:-1]
     mean = partial(np.average, weights=hz**-tilt)
-    # not centred: then an attack is found some ms early, and a cut there spares it; centred, it would be 17 ms late
+    # not centred: attacks are found some ms early, so that a cut there spares them; centred, 17 ms late
     rise: Floats = librosa.onset.onset_strength(S=spectrum, sr=RATE, aggregate=mean, center=False)
-    rise[-(N_FFT // HOP) :] = 0  # a sound that is cut off splashes
+    rise[-(N_FFT // HOP) :] = 0  # a sound cut off at the end is broadband
     return rise
 
 
-def _tracked(attack: Floats) -> npt.NDArray[np.int64]:
-    """Frames of the beats."""
+def _track_frames(attack: Floats) -> npt.NDArray[np.int64]:
+    """Track the beats of an attack strength: frames, int64 (n_beats,)."""
     import librosa
 
     inside = attack[_SILENCE:]
@@ -205,14 +206,14 @@ def _tracked(attack: Floats) -> npt.NDArray[np.int64]:
         onset_envelope=np.pad(attack, (0, _SILENCE)), sr=RATE, hop_length=HOP, bpm=tempo, trim=False
     )
     frames = frames[(frames > _SILENCE - N_FFT // HOP) & (frames < len(attack))]
-    # librosa's own trimming takes beats that are weaker than the average
+    # trim silence at both ends; librosa's trimming would also remove beats weaker than the average
     near = np.array([attack[frame - 2 : frame + 3].max() for frame in frames])
-    heard = np.flatnonzero(near > _FAINTEST * near.mean()) if len(near) else near
-    return np.asarray(frames[heard[0] : heard[-1] + 1] if len(heard) else frames[:0], np.int64)
+    loud = np.flatnonzero(near > _FAINTEST * near.mean()) if len(near) else near
+    return np.asarray(frames[loud[0] : loud[-1] + 1] if len(loud) else frames[:0], np.int64)
 
 
-def _downbeat(attack: Floats, frames: npt.NDArray[np.int64], beats_per_bar: int) -> int:
-    """The phase of a bar whose beats are the strongest, on average."""
+def _find_downbeat(attack: Floats, frames: npt.NDArray[np.int64], beats_per_bar: int) -> int:
+    """Return the phase of the bar whose beats are the strongest on average."""
     strengths = np.array([attack[frame - 1 : frame + 4].sum() for frame in frames])
     phases = range(min(beats_per_bar, len(frames)))
     return max(phases, key=lambda phase: float(strengths[phase::beats_per_bar].mean()))

@@ -1,4 +1,4 @@
-"""Sound formats by name: what a suffix means, and what holds what. Asking needs no torch."""
+"""Sound formats by name: containers by suffix, and which sample format holds which. Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,28 +7,20 @@ from pathlib import Path
 from vampcli.errors import UsageError
 
 BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
-"""Integer sample formats, in libsndfile's words."""
+"""Bits of the integer sample formats, by libsndfile's names."""
 
-FORMATS = {
-    ".wav": "WAV",
-    ".flac": "FLAC",
-    ".ogg": "OGG",
-    ".mp3": "MP3",
-    ".aiff": "AIFF",
-    ".aif": "AIFF",
-}
-"""Containers by suffix, in libsndfile's words."""
-
+FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3", ".aiff": "AIFF", ".aif": "AIFF"}
+"""libsndfile's names of containers, by suffix."""
 
 TOKENS = ".vamp"
 """The suffix of token files."""
 
 
 def container(path: str | Path) -> str:
-    """The container that a file's suffix names.
+    """Return libsndfile's name of the container that a file's suffix stands for.
 
     Raises:
-        UsageError: it names none.
+        UsageError: the suffix is unknown.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
@@ -37,7 +29,7 @@ def container(path: str | Path) -> str:
 
 
 def holds(stored: str, original: str) -> bool:
-    """Whether every sample of format `original` has an exact place in format `stored`."""
+    """Return whether format `stored` represents every sample of format `original` exactly."""
     if original in ("FLOAT", "DOUBLE"):
         return stored in ("DOUBLE", original)
     bits = BITS[original]

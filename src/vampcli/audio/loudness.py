@@ -1,4 +1,4 @@
-"""How loud a recording is (ITU-R BS.1770), and the gain to the models' level; a piece at a time, at any length."""
+"""Loudness (ITU-R BS.1770) and the gain to the models' level, in blocks: memory does not grow with length."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ _GATES_AT_ONCE = 50  # 5 s
 _QUIETEST_GATE_LUFS = -70.0
 _OFFSET_DB = -0.691
 _CHANNEL_WEIGHTS = np.array([1, 1, 1, 1.41, 1.41])
-_LOUDEST_FILTERED = 0.25  # peak; torchaudio's filters clamp at full scale
+_LOUDEST_FILTERED = 0.25  # peak; torchaudio's filters clip at full scale
 
 Ranges = Sequence[tuple[int, int]]
 """Sample ranges [start, end)."""
 
 
 def level_gain(samples: Samples, sample_rate: int, spans: Ranges = ()) -> float:
-    """Find the gain that brings what is kept to -24 LUFS, or less where peaks would pass full scale.
+    """Return the gain that brings the kept audio to -24 LUFS, or less if peaks would exceed full scale.
 
     Args:
         samples: float (n_channels, n_samples), at most 5 channels.
         sample_rate: in Hz.
-        spans: sample ranges [start, end) that must not matter. Where under 0.4 s remain, all matters.
+        spans: sample ranges [start, end) to ignore, unless under 0.4 s remain.
 
     Returns:
-        A factor; 1 for audio under 0.4 s or below -60 LUFS. Undo it with its inverse.
+        A factor; 1 for audio under 0.4 s or below -60 LUFS.
     """
-    kept, shortest = _outside(spans, samples.shape[1]), SHORTEST_MEASURED_S * sample_rate
+    kept, shortest = _complement(spans, samples.shape[1]), SHORTEST_MEASURED_S * sample_rate
     if _length(kept) < shortest:
         kept = [(0, samples.shape[1])]
     if _length(kept) < shortest:
@@ -49,15 +49,15 @@ def level_gain(samples: Samples, sample_rate: int, spans: Ranges = ()) -> float:
 
 
 def loudness(samples: Samples, sample_rate: int, kept: Ranges | None = None) -> float:
-    """Measure the loudness of a recording, or of parts of it laid end to end; nothing of its length is copied.
+    """Measure the loudness of a recording, or of ranges of it laid end to end.
 
     Args:
         samples: float (n_channels, n_samples) of any volume, at most 5 channels.
         sample_rate: in Hz.
-        kept: what is measured, at least 0.4 s in all; everything by default.
+        kept: ranges to measure, at least 0.4 s in all; everything by default.
 
     Returns:
-        LUFS; -inf where nothing is louder than -70.
+        LUFS; -inf if nothing is louder than -70.
 
     Source: ITU-R BS.1770-4, with the filters of torchaudio.functional.loudness.
     """
@@ -75,27 +75,27 @@ def loudness(samples: Samples, sample_rate: int, kept: Ranges | None = None) -> 
 
 
 def _gate_energies(samples: Samples, sample_rate: int, kept: Ranges, scale: float) -> Iterator[npt.NDArray[np.float64]]:
-    """Mean squares, filtered as the ear does, of gates of 0.4 s, one each 0.1 s: float64 (n_channels, n_gates)."""
+    """Yield mean squares of the K-weighted audio in gates of 0.4 s every 0.1 s: float64 (n_channels, n_gates)."""
     gate = round(SHORTEST_MEASURED_S * sample_rate)
     step = round(gate / 4)
     n_gates = (_length(kept) - gate) // step + 1
     for first in range(0, n_gates, _GATES_AT_ONCE):
         last = min(first + _GATES_AT_ONCE, n_gates) - 1
-        begin = max(0, first * step - gate)  # long before: the filters forget within 0.1 s
-        piece = torch.from_numpy(_cut(samples, kept, begin, last * step + gate).astype(np.float64) * scale)
-        piece = treble_biquad(piece, sample_rate, 4.0, 1500.0, 1 / math.sqrt(2))
-        piece = highpass_biquad(piece, sample_rate, 38.0, 0.5)[:, first * step - begin :]
-        yield piece.square().unfold(-1, gate, step).mean(-1).numpy()
+        begin = max(0, first * step - gate)  # early enough: the filters decay within 0.1 s
+        block = torch.from_numpy(_cut(samples, kept, begin, last * step + gate).astype(np.float64) * scale)
+        block = treble_biquad(block, sample_rate, 4.0, 1500.0, 1 / math.sqrt(2))
+        block = highpass_biquad(block, sample_rate, 38.0, 0.5)[:, first * step - begin :]
+        yield block.square().unfold(-1, gate, step).mean(-1).numpy()
 
 
-def _outside(spans: Ranges, n_samples: int) -> list[tuple[int, int]]:
-    """What no span covers, in order."""
-    kept, place = [], 0
-    for start, end in sorted(spans):
-        if start > place:
-            kept.append((place, start))
-        place = max(place, end)
-    return [*kept, (place, n_samples)] if place < n_samples else kept
+def _complement(spans: Ranges, n_samples: int) -> list[tuple[int, int]]:
+    """Ranges that no span covers, in order."""
+    kept, covered = [], 0
+    for start, end in sorted([*spans, (n_samples, n_samples)]):
+        if start > covered:
+            kept.append((covered, start))
+        covered = max(covered, end)
+    return kept
 
 
 def _length(ranges: Ranges) -> int:
@@ -103,14 +103,14 @@ def _length(ranges: Ranges) -> int:
 
 
 def _peak(samples: Samples, ranges: Ranges) -> float:
-    pieces = [samples[:, start:end] for start, end in ranges]
-    return float(max(max(piece.max(), -piece.min()) for piece in pieces))
+    parts = [samples[:, start:end] for start, end in ranges]
+    return float(max(max(part.max(), -part.min()) for part in parts))
 
 
 def _cut(samples: Samples, ranges: Ranges, start: int, stop: int) -> Samples:
     """Samples [start, stop) of the ranges laid end to end."""
-    pieces, place = [], 0
+    parts, offset = [], 0
     for begin, end in ranges:
-        pieces.append(samples[:, begin:end][:, max(0, start - place) : max(0, stop - place)])
-        place += end - begin
-    return np.concatenate(pieces, axis=1)
+        parts.append(samples[:, begin:end][:, max(0, start - offset) : max(0, stop - offset)])
+        offset += end - begin
+    return np.concatenate(parts, axis=1)

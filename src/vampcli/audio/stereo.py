@@ -1,4 +1,4 @@
-"""Two channels from one model: re-make the middle, give it the width its surroundings had."""
+"""Two channels from a mono model: generate the mid, derive the side from the stereo image of the surroundings."""
 
 from __future__ import annotations
 
@@ -18,18 +18,16 @@ BARK_EDGES_HZ = (
 """Lower edges of the 24 critical bands (Zwicker 1961), the last one open."""
 
 _N_FFT = 2048
-REACH = _N_FFT  # samples: further away nothing changes what `widen` makes
-_IMAGE_S = 0.5  # how much audio on each side of a span tells its stereo image
-
-
-_IMAGE_STEP = 2**17  # samples from one image to the next; in between they blend, so that none ends in a click
+REACH = _N_FFT  # samples; input further away does not change the output of `widen`
+_IMAGE_S = 0.5  # audio on each side of a span from which its stereo image is measured
+_IMAGE_STEP = 2**17  # samples between images; in between they are cross-faded, so that changes do not click
 
 Image = Callable[[int, int], Tensor | None]
-"""For samples [start, stop) of a recording the stereo image they get, as `image_in` makes it."""
+"""Returns the stereo image of samples [start, stop) of a recording, see `stereo_image`."""
 
 
 def mid_side(stereo: Samples) -> tuple[Samples, Samples]:
-    """Half the sum and half the difference: (2, n_samples) -> (1, n_samples), (1, n_samples)."""
+    """Split into half the sum and half the difference: (2, n_samples) -> (1, n_samples), (1, n_samples)."""
     left, right = stereo[:1], stereo[1:]
     return (left + right) / 2, (left - right) / 2
 
@@ -37,12 +35,12 @@ def mid_side(stereo: Samples) -> tuple[Samples, Samples]:
 def surroundings(
     samples: Samples, sample_rate: int, spans: Sequence[tuple[int, int]], span: tuple[int, int]
 ) -> list[Samples]:
-    """Up to 0.5 s of kept audio on each side of a span.
+    """Return up to 0.5 s of kept audio on each side of a span.
 
     Args:
         samples: float (n_channels, n_samples).
         sample_rate: in Hz.
-        spans: all sample ranges [start, end) that are re-made.
+        spans: all sample ranges [start, end) that are generated.
         span: one of them.
     """
     reach = round(_IMAGE_S * sample_rate)
@@ -51,29 +49,30 @@ def surroundings(
     return [samples[:, begin : span[0]], samples[:, span[1] : finish]]
 
 
-def image_in(pieces: list[Samples], sample_rate: int) -> Tensor | None:
-    """The stereo image of audio, band by band.
+def stereo_image(pieces: list[Samples], sample_rate: int) -> Tensor | None:
+    """Measure the complex ratio side / mid of audio in critical bands.
 
-    Its size keeps the level of side against mid, its real part their correlation, and thereby the panning; what is
-    uncorrelated is turned by a quarter.
+    Its magnitude is the level of the side against the mid, its real part their correlation (hence the panning); the
+    uncorrelated remainder is imaginary, a phase shift of 90 degrees.
 
     Args:
-        pieces: of the audio, (2, n_samples).
+        pieces: of the audio, (2, n_samples) each.
         sample_rate: in Hz.
 
     Returns:
-        Side over mid of every bin, complex64 (n_bins,). None where the side is all zero, or there is no audio.
+        complex64 (n_bins,), interpolated between the centres of bands. None if the side is all zero, or there is no
+        audio.
     """
     pairs = [mid_side(piece) for piece in pieces if piece.shape[1]]
     return _side_over_mid(pairs, sample_rate) if any(side.any() for _, side in pairs) else None
 
 
 def widen(mid: npt.NDArray[np.float32], image: Tensor | None) -> Samples:
-    """Give a mono sound a stereo image: the side is the mid times the image.
+    """Give mono audio a stereo image: side = mid * image in every STFT bin.
 
     Args:
         mid: float32 (1, n_samples).
-        image: as `image_in` makes it; None: both channels become the mid, to the bit.
+        image: from `stereo_image`; None: both channels equal the mid, to the bit.
 
     Returns:
         float32 (2, n_samples).
@@ -87,32 +86,34 @@ def widen(mid: npt.NDArray[np.float32], image: Tensor | None) -> Samples:
 
 
 def widen_along(mid: npt.NDArray[np.float32], image: Image, start: int, stop: int, first: int) -> Samples:
-    """Give a mono sound a stereo image that changes with time.
+    """Give mono audio a stereo image that changes with time.
 
     Args:
-        mid: float32 (1, n_samples), from `REACH` samples before what is wanted to `REACH` after, if there are any.
-        image: of each place.
-        start: first sample of `mid` wanted.
+        mid: float32 (1, n_samples), from `REACH` samples before `start` to `REACH` after `stop`, as far as they exist.
+        image: of each range of the recording.
+        start: index in `mid` of the first sample to return.
         stop: one past the last.
-        first: place of `mid` in the recording; it tells where images change.
+        first: index of `mid[:, 0]` in the recording, on whose grid images change.
 
     Returns:
         float32 (2, stop - start).
     """
     wide = np.zeros((2, stop - start), np.float32)
+    # Images belong to multiples of `_IMAGE_STEP` in the recording; each fades in and out linearly over one step.
     before = (first + start) // _IMAGE_STEP * _IMAGE_STEP - first
-    for middle in range(before, stop + _IMAGE_STEP, _IMAGE_STEP):
-        a, b = max(start, middle - _IMAGE_STEP), min(stop, middle + _IMAGE_STEP)
+    for centre in range(before, stop + _IMAGE_STEP, _IMAGE_STEP):
+        a, b = max(start, centre - _IMAGE_STEP), min(stop, centre + _IMAGE_STEP)
         if a < b:
-            share = 1 - np.abs(np.arange(a, b, dtype=np.float32) - middle) / _IMAGE_STEP
+            share = 1 - np.abs(np.arange(a, b, dtype=np.float32) - centre) / _IMAGE_STEP
+            current = image(max(0, first + centre - _IMAGE_STEP), first + centre + _IMAGE_STEP)
             begin = max(0, a - REACH)
-            own = image(max(0, first + middle - _IMAGE_STEP), first + middle + _IMAGE_STEP)
-            part = widen(mid[:, begin : b + REACH], own)
+            part = widen(mid[:, begin : b + REACH], current)
             wide[:, a - start : b - start] += share * part[:, a - begin : b - begin]
     return wide
 
 
 def _stft(samples: Tensor) -> Tensor:
+    """Float32 (1, n_samples) -> complex64 (1, n_bins, n_hops)."""
     window = torch.hann_window(_N_FFT)
     return torch.stft(
         samples, _N_FFT, _N_FFT // 4, window=window, center=True, pad_mode="constant", return_complex=True
@@ -121,6 +122,7 @@ def _stft(samples: Tensor) -> Tensor:
 
 def _side_over_mid(pairs: list[tuple[Samples, Samples]], sample_rate: int) -> Tensor:
     """The ratio at every bin, interpolated between bands: complex64 (n_bins,)."""
+    # Sum powers and cross spectrum over time: (n_bins,).
     n_bins = _N_FFT // 2 + 1
     power_mid, power_side, cross = torch.zeros(n_bins), torch.zeros(n_bins), torch.zeros(n_bins, dtype=torch.complex64)
     for mid, side in pairs:
@@ -128,14 +130,17 @@ def _side_over_mid(pairs: list[tuple[Samples, Samples]], sample_rate: int) -> Te
         power_mid += m.abs().square().sum(-1)
         power_side += s.abs().square().sum(-1)
         cross += (s * m.conj()).sum(-1)
+
+    # Sum them over the bins of each band, and find the bands' centres: (n_bands,).
     bin_hz = torch.arange(n_bins) * sample_rate / _N_FFT
     band = torch.bucketize(bin_hz, torch.tensor(BARK_EDGES_HZ[1:], dtype=torch.float32), right=True)
     n_bands = int(band.max()) + 1
     mid_band, side_band = (torch.zeros(n_bands).index_add_(0, band, p) for p in (power_mid, power_side))
     cross_band = torch.zeros(n_bands, dtype=torch.complex64).index_add_(0, band, cross)
-    n_inside = torch.bincount(band)  # none in some bands of a very high rate
+    n_inside = torch.bincount(band)  # 0 in some bands of a very high rate
     centre = torch.zeros(n_bands).index_add_(0, band, bin_hz) / n_inside.clamp(min=1)
 
+    # Level and correlation of each band, interpolated to the bins: (n_bins,).
     size = (side_band / mid_band.clamp(min=1e-12)).sqrt().clamp(max=4.0)
     correlation = (cross_band.real / (mid_band * side_band).clamp(min=1e-24).sqrt()).clamp(-1, 1)
     filled = n_inside > 0
@@ -143,6 +148,7 @@ def _side_over_mid(pairs: list[tuple[Samples, Samples]], sample_rate: int) -> Te
         torch.from_numpy(np.interp(bin_hz.numpy(), centre[filled].numpy(), part[filled].numpy())).float()
         for part in (size, correlation)
     )
-    # One direction for all bands: between bands that turn oppositely the side would vanish.
-    quarter = (1 - correlation.square()).clamp(min=0).sqrt() * (-1.0 if cross.imag.sum() < 0 else 1.0)
-    return torch.complex(size * correlation, size * quarter)
+    # The uncorrelated part is turned by 90 degrees, in one direction for all bands: between bands that turn in opposite
+    # directions the side would vanish.
+    quadrature = (1 - correlation.square()).clamp(min=0).sqrt() * (-1.0 if cross.imag.sum() < 0 else 1.0)
+    return torch.complex(size * correlation, size * quadrature)

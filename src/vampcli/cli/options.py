@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from vampcli.audio.markers import spans_from
+from vampcli.audio.markers import read_spans
 from vampcli.cli.annotations import Rivals, flag
 from vampcli.cli.parse import collect_spans, parse_time
 from vampcli.config import SamplingConfig, TempoConfig
@@ -272,7 +272,7 @@ class Where:
             raise UsageError(f"--snap is {self.snap!r}", "choose beat or onset")
         downbeat_s = None if self.downbeat is None else parse_time(self.downbeat)
         spans = collect_spans(self.start, self.end, self.span or [])
-        spans += spans_from(self.spans_from) if self.spans_from else ()
+        spans += read_spans(self.spans_from) if self.spans_from else ()
         return SpanRequest(tuple(spans), TempoConfig(self.bpm, downbeat_s, self.beats_per_bar), self.snap)  # type: ignore[arg-type]
 
 

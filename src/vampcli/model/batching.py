@@ -1,4 +1,4 @@
-"""How a network is given its windows: on a CPU one by one, side by side on its cores; elsewhere many at once."""
+"""Run a network over windows: on a CPU one window on each core in parallel, elsewhere in batches."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from torch import Tensor
 
 
 class Forward(Protocol):
-    """One pass of a model over one context."""
+    """A forward pass of a model over one context."""
 
     def __call__(self, tokens: Tensor, wanted: slice = ...) -> Tensor:
-        """Tokens (batch, n_codebooks, n_frames) -> logits (batch, n_predicted, n_frames wanted, classes)."""
+        """Map tokens (batch, n_codebooks, n_frames) to logits (batch, n_predicted, n_frames wanted, classes)."""
 
 
 Input = tuple[Tensor, slice]
@@ -26,18 +26,18 @@ Input = tuple[Tensor, slice]
 
 
 class Batches:
-    """How many windows a network is given at once, and how many of these batches run at the same time.
+    """Size of batches, and how many of them run in parallel.
 
-    Matrix products are not equal to the bit across batch sizes, so on a CPU, which gains little by them, every window
-    is a batch of its own. Windows run side by side there, each on one core, which is faster than one after the other
-    on all: but a sum may depend on how many threads share it, and a take must not depend on others. So the first pass
-    of each shape is made both ways, and if a bit differs, that shape is never run side by side.
+    Matrix products are not bit-equal across batch sizes, so on a CPU, which gains little from batches, each holds one
+    window. Windows run in parallel there, one on each core, which is faster than one after another on all cores. But a
+    sum may depend on the number of threads, and a take must not depend on other takes. So the first pass of each shape
+    runs both ways, and if a bit differs, that shape never runs in parallel.
 
     Attributes:
-        size: windows in a batch, at most; it falls when memory runs out.
-        n_lanes: batches that run at the same time, at most.
-        whole: all frames of a window get logits, so that passes have few shapes, which a compiled network needs.
-        exact: every window is a batch of its own, and was from the beginning.
+        size: windows in a batch, at most; reduced when memory runs out.
+        n_lanes: batches in parallel, at most.
+        whole: all frames of a window get logits: a compiled network needs few shapes.
+        exact: every batch was created to hold one window.
     """
 
     def __init__(self, size: int = 1, n_lanes: int = 1, whole: bool = False) -> None:
@@ -46,103 +46,97 @@ class Batches:
 
     @property
     def n_takes(self) -> int:
-        """How many takes are worth being made at once."""
+        """Number of takes to generate together."""
         return max(self.size, self.n_lanes)
 
     def halve(self) -> bool:
-        """Make batches smaller; False if they hold one window each already."""
+        """Halve the size of batches; return False if they hold one window each."""
         if self.size == 1:
             return False
         self.size //= 2
         return True
 
     def run(self, forward: Forward, inputs: Iterator[Input], n_inputs: int) -> Iterator[Tensor]:
-        """Give the logits of each batch, in order.
+        """Yield the logits of each batch, in order.
 
         Args:
             forward: one pass.
-            inputs: asked for one after another, a few ahead of what is given.
-            n_inputs: how many there are.
+            inputs: consumed a few ahead of the results.
+            n_inputs: their number.
         """
-        if _here.one_core:
-            return self._on_one_core(forward, inputs)
-        if self.n_lanes == 1 or n_inputs < self.n_lanes:  # then all cores on one after another leave fewer idle
+        if _thread.one_core:
+            return self._run_on_one_core(forward, inputs)
+        if self.n_lanes == 1 or n_inputs < self.n_lanes:  # all cores on one after another leave fewer idle
             return (forward(tokens, wanted) for tokens, wanted in inputs)
-        return self._side_by_side(forward, inputs)
+        return self._run_in_parallel(forward, inputs)
 
-    def _on_one_core(self, forward: Forward, inputs: Iterator[Input]) -> Iterator[Tensor]:
+    def _run_on_one_core(self, forward: Forward, inputs: Iterator[Input]) -> Iterator[Tensor]:
         with _threads(1) as n_threads:
             for tokens, wanted in inputs:
-                is_same, logits = self._compared(forward, tokens, wanted, n_threads)
-                if logits is None:
-                    with _threads(1 if is_same else n_threads):
-                        logits = forward(tokens, wanted)
-                yield logits
+                logits = self._run_on_all_cores(forward, tokens, wanted, n_threads)
+                yield forward(tokens, wanted) if logits is None else logits
 
-    def _side_by_side(self, forward: Forward, inputs: Iterator[Input]) -> Iterator[Tensor]:
-        waiting: deque[Future[Tensor]] = deque()
-        with _threads(1) as n_threads, _cancelled(waiting):  # the caller works on what it is given while the lanes run
+    def _run_in_parallel(self, forward: Forward, inputs: Iterator[Input]) -> Iterator[Tensor]:
+        queue: deque[Future[Tensor]] = deque()
+        with _threads(1) as n_threads, _cancel_at_end(queue):  # the caller works on results meanwhile
             for tokens, wanted in inputs:
-                is_same, logits = self._compared(forward, tokens, wanted, n_threads)
-                if is_same and logits is None:
-                    waiting.append(self._pool.submit(_pass, forward, tokens, wanted))
-                    if len(waiting) > self.n_lanes:
-                        yield waiting.popleft().result()
-                    continue
-                while waiting:
-                    yield waiting.popleft().result()
+                logits = self._run_on_all_cores(forward, tokens, wanted, n_threads)
                 if logits is None:
-                    with _threads(n_threads):
-                        logits = forward(tokens, wanted)
-                yield logits
-            while waiting:
-                yield waiting.popleft().result()
+                    queue.append(self._pool.submit(_pass, forward, tokens, wanted))
+                while len(queue) > (self.n_lanes if logits is None else 0):
+                    yield queue.popleft().result()
+                if logits is not None:
+                    yield logits
+            while queue:
+                yield queue.popleft().result()
 
-    def _compared(self, forward: Forward, tokens: Tensor, wanted: slice, n_threads: int) -> tuple[bool, Tensor | None]:
-        """Whether a pass of this shape gives the same bits on one core as on all; the first one's logits."""
-        shape, logits = (*tokens.shape, wanted.stop - wanted.start, n_threads), None
+    def _run_on_all_cores(self, forward: Forward, tokens: Tensor, wanted: slice, n_threads: int) -> Tensor | None:
+        """Run a pass on all cores, unless passes of this shape are known to give the same bits on one."""
+        shape = (*tokens.shape, wanted.stop - wanted.start, n_threads)
+        if self._same.get(shape):
+            return None
+        with _threads(n_threads):
+            logits = forward(tokens, wanted)
         if shape not in self._same:
             alone = self._pool.submit(_pass, forward, tokens, wanted).result()
-            with _threads(n_threads):
-                logits = forward(tokens, wanted)
             self._same[shape] = torch.equal(alone, logits)
-        return self._same[shape], logits
+        return logits
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self.n_lanes, "lane", _set_threads, (1,))
 
 
-class _Here(threading.local):
+class _ThreadState(threading.local):
     one_core = False
 
 
-_here = _Here()
+_thread = _ThreadState()
 
 
 def one_core_threads(n: int, name: str) -> ThreadPoolExecutor:
-    """Threads that run windows on one core each, since the others use the others; with the same results to the bit."""
+    """Make a pool of threads that each run windows on one core, with bit-identical results."""
     return ThreadPoolExecutor(n, name, _use_one_core, (torch.get_num_threads(),))
 
 
 def _use_one_core(n_threads: int) -> None:
-    _set_threads(n_threads)  # for all that is no window
-    _here.one_core = True
+    _set_threads(n_threads)  # for all other work
+    _thread.one_core = True
 
 
 def _set_threads(n: int) -> None:
-    torch.get_num_threads()  # a new thread takes over what any other set last, and not before it is asked
+    torch.get_num_threads()  # a new thread adopts the number set last in any thread, at its first query
     torch.set_num_threads(n)
 
 
 def _pass(forward: Forward, tokens: Tensor, wanted: slice) -> Tensor:
-    with torch.inference_mode():  # every thread starts without
+    with torch.inference_mode():  # off in a new thread
         return forward(tokens, wanted)
 
 
 @contextmanager
 def _threads(n: int) -> Iterator[int]:
-    """Let torch use so many threads for a while; gives how many it had."""
+    """Set the number of torch's threads for a while; yield the number before."""
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:
@@ -152,10 +146,10 @@ def _threads(n: int) -> Iterator[int]:
 
 
 @contextmanager
-def _cancelled(waiting: deque[Future[Tensor]]) -> Iterator[None]:
-    """In the end, whatever ends it, call off what nobody will ask for."""
+def _cancel_at_end(queue: deque[Future[Tensor]]) -> Iterator[None]:
+    """Cancel what is still in the queue on leaving, also by an exception."""
     try:
         yield
     finally:
-        for future in waiting:
+        for future in queue:
             future.cancel()

@@ -1,4 +1,4 @@
-"""Which device and precision to run on."""
+"""Choose device, precision and batch size."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from vampcli.model.transformer import VampNetConfig
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Precisions by name."""
 
-_MOST_WINDOWS = 64  # far more frames than keep a GPU busy
-_NUMBERS_PER_LOGIT = 10  # logits, their softmax, noise and its words
+_MOST_WINDOWS = 64  # more than enough to saturate a GPU
+_NUMBERS_PER_LOGIT = 10  # logits, softmax, noise and its words
 _NUMBERS_PER_CHANNEL = 16
 
 
@@ -27,7 +27,7 @@ def pick_device(name: str) -> torch.device:
     """
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
         raise UsageError(f"unknown device: {name!r}", "use auto, cpu, cuda, cuda:N or mps")
-    torch.backends.cudnn.allow_tf32 = False  # codecs run in float32, and their codes must not depend on the device
+    torch.backends.cudnn.allow_tf32 = False  # codecs run in float32: codes must not depend on the device
     n_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
     has_mps = torch.backends.mps.is_available()
     if name == "auto":
@@ -53,15 +53,15 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def pick_batches(device: torch.device, config: VampNetConfig, exact: bool = False, compiled: bool = False) -> Batches:
-    """Say how windows are run: on a CPU one by one on each core, on a GPU as many at once as suit its memory.
+    """Choose batches of windows: on a CPU one on each core, on a GPU as many as fit its total memory.
 
-    What is free at the moment does not matter: the same request is to be made in the same batches every time.
+    Free memory is ignored, so that the same request runs in the same batches every time.
 
     Args:
-        device: where the networks run.
+        device: of the networks.
         config: of the larger network.
-        exact: every window by itself.
-        compiled: the networks are; then one thread runs them.
+        exact: one window in a batch.
+        compiled: the networks are compiled, and run in one thread.
     """
     if device.type == "cpu":
         return Batches(1, 1 if compiled else torch.get_num_threads(), compiled)
@@ -79,6 +79,6 @@ def pick_batches(device: torch.device, config: VampNetConfig, exact: bool = Fals
 def _multiplies_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    # torch has no public name for these yet; where they are missing, float32 is right, only slower.
+    # private names of torch; where they are missing, float32 is as good, only slower
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return device.type == "cpu" and any(getattr(torch.cpu, check, bool)() for check in checks)

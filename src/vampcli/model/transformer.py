@@ -1,4 +1,4 @@
-"""The transformer: tokens, some hidden, to logits of every class. Knows no codec and no sampler."""
+"""The transformer: tokens, some of them hidden, to logits. Independent of codec and sampler."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class VampNetConfig:
     """Sizes of a `VampNet`.
 
     Attributes:
-        n_codebooks: tokens it sees in a frame.
-        n_conditioning: how many of them are given, never predicted (0 for coarse).
-        context_frames: the length it was trained on; longer clips are cut into windows of it.
-        codebook_dim: numbers in a codebook row.
+        n_codebooks: tokens in a frame of the input.
+        n_conditioning: the first codebooks, which are never predicted (0 for coarse).
+        context_frames: length of training excerpts; longer clips run in windows of it.
+        codebook_dim: width of a codebook row.
         dropout: share of activations dropped in training.
     """
 
@@ -38,14 +38,14 @@ class VampNetConfig:
 
     @property
     def n_predicted(self) -> int:
-        """How many codebooks it predicts."""
+        """Number of predicted codebooks."""
         return self.n_codebooks - self.n_conditioning
 
 
 class VampNet(nn.Module):
     """Bidirectional transformer over frames of codec tokens.
 
-    The codec's codebook rows are a buffer of the model, one row for a hidden token is learned with it.
+    The codec's codebook rows are a buffer; the row of a hidden token is a parameter, one for each codebook.
 
     Source: Garcia et al., "VampNet" (arXiv 2307.04686), section 3.
     Departs from the official code: weight norm and LoRA pairs are merged when weights are loaded.
@@ -66,24 +66,27 @@ class VampNet(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, tokens: Tensor, wanted: slice = slice(None), bias: Tensor | None = None) -> Tensor:
-        """Predict every token from all that are not hidden.
+        """Predict all tokens of the last codebooks.
 
         Args:
             tokens: int64 (batch, n_codebooks, n_frames); the id `codebook_size` hides a token.
-            wanted: the frames to give logits of; all by default.
-            bias: what `attention_bias` gives for so many frames, if somebody has it already.
+            wanted: the frames that get logits; all by default.
+            bias: `attention_bias(n_frames)`, if computed before.
 
         Returns:
             float32 logits (batch, n_predicted, n_frames wanted, codebook_size).
         """
+        # (batch, n_frames wanted, n_predicted * codebook_size) -> (batch, n_predicted, n_frames wanted, codebook_size)
         logits: Tensor = self.classifier(self.features(tokens, wanted, bias))
         shape = (len(tokens), -1, self.config.n_predicted, self.config.codebook_size)
         return logits.float().view(shape).transpose(1, 2)
 
     def features(self, tokens: Tensor, wanted: slice = slice(None), bias: Tensor | None = None) -> Tensor:
-        """What the classifier reads: (batch, n_codebooks, n_frames) -> (batch, n_frames wanted, width)."""
+        """Return the classifier's input: (batch, n_codebooks, n_frames) -> (batch, n_frames wanted, width)."""
+        # Look up and project the codebook rows of each frame: (batch, n_frames, width).
         x: Tensor = self.dropout(self.embed(self.look_up(tokens).to(self.embed.weight.dtype)))
         bias = (self.attention_bias(tokens.shape[-1]) if bias is None else bias).to(x.dtype)
+        # All layers mix all frames; the last one computes the wanted frames only.
         *first_layers, last_layer = self.layers
         for layer in first_layers:
             x = layer(x, bias)
@@ -91,7 +94,7 @@ class VampNet(nn.Module):
         return x
 
     def look_up(self, tokens: Tensor) -> Tensor:
-        """Rows of all codebooks side by side.
+        """Concatenate the codebook rows of each frame.
 
         Args:
             tokens: int64 (batch, n_codebooks, n_frames).
@@ -99,27 +102,29 @@ class VampNet(nn.Module):
         Returns:
             (batch, n_frames, n_codebooks * codebook_dim), in the codebooks' precision.
         """
+        # One table for each codebook, with the row for hidden tokens last: (n_codebooks, codebook_size + 1, dim).
         table = torch.cat([self.codebooks, self.mask_rows[:, None].to(self.codebooks.dtype)], dim=1)
-        levels = torch.arange(self.config.n_codebooks, device=tokens.device)[:, None]
-        return table[levels, tokens].transpose(1, 2).flatten(2)
+        codebooks = torch.arange(self.config.n_codebooks, device=tokens.device)[:, None]
+        return table[codebooks, tokens].transpose(1, 2).flatten(2)
 
     def attention_bias(self, n_frames: int) -> Tensor:
-        """The learned bias of every pair of frames: (n_heads, n_frames queries, n_frames keys).
+        """Return the learned bias of every pair of frames: (n_heads, n_frames queries, n_frames keys).
 
-        Contiguous: attention is up to twice as fast for it.
+        Contiguous, which makes attention up to twice as fast.
         """
-        return self.position_bias.t()[:, _buckets_of_pairs(n_frames, self.position_bias.device)]
+        return self.position_bias.t()[:, _pair_buckets(n_frames, self.position_bias.device)]
 
 
 @lru_cache(maxsize=8)
-def _buckets_of_pairs(n_frames: int, device: torch.device) -> Tensor:
-    with torch.inference_mode(False):  # what is kept must serve training, too
+def _pair_buckets(n_frames: int, device: torch.device) -> Tensor:
+    """Bucket of every pair: int64 (n_frames queries, n_frames keys)."""
+    with torch.inference_mode(False):  # cached, so training may use it too
         frame = torch.arange(n_frames, device=device)
         return position_buckets(frame[None, :] - frame[:, None])
 
 
 def position_buckets(distance: Tensor) -> Tensor:
-    """Sort distances (key minus query, in frames) into 32 buckets: exact when near, logarithmic when far.
+    """Map distances (key minus query, in frames) to 32 buckets: exact when near, logarithmic when far.
 
     Source: Raffel et al., T5 (arXiv 1910.10683), bidirectional relative attention.
     """
@@ -145,7 +150,7 @@ class RMSNorm(nn.Module):
 
 
 class Layer(nn.Module):
-    """Self-attention and a gated feed-forward network, each after a norm and added to its input."""
+    """Pre-norm transformer layer: self-attention, then a gated feed-forward network."""
 
     def __init__(self, config: VampNetConfig) -> None:
         super().__init__()
@@ -158,24 +163,25 @@ class Layer(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, bias: Tensor, wanted: slice = slice(None)) -> Tensor:
-        """Mix frames, then work on each.
+        """Apply attention over frames, then the feed-forward network to each frame.
 
         Args:
             x: float (batch, n_frames, width).
             bias: float (n_heads, n_frames, n_frames).
-            wanted: the frames to give; all of `x` are attended to.
+            wanted: the frames to return; they attend to all of `x`.
 
         Returns:
             float (batch, n_frames wanted, width).
         """
         x = x[:, wanted] + self.dropout(self.attend(self.norm_1(x), bias, wanted))
+        # Gated GELU: 4 * width values, half of them gates of the other half.
         a, b = self.widen(self.norm_2(x)).chunk(2, dim=-1)
-        y: Tensor = self.narrow(self.dropout(a * F.gelu(b, approximate="tanh")))
-        x = x + self.dropout(y)
-        return x
+        y: Tensor = self.dropout(self.narrow(self.dropout(a * F.gelu(b, approximate="tanh"))))
+        return x + y
 
     def attend(self, x: Tensor, bias: Tensor, wanted: slice) -> Tensor:
         """Self-attention over frames: (batch, n_frames, width) -> (batch, n_frames wanted, width)."""
+        # (batch, n_frames, width) -> (batch, n_heads, n_frames, width of a head)
         n_batch, _, width = x.shape
         q, k, v = (
             project(y).view(n_batch, -1, self.n_heads, width // self.n_heads).transpose(1, 2)
@@ -184,20 +190,20 @@ class Layer(nn.Module):
         bias = bias[:, wanted]
         p = self.p_dropout if self.training else 0.0
         if x.device.type == "cpu" and self.training:
-            y = _attend_spelt_out(q, k, v, bias, p)
+            y = _attend_in_steps(q, k, v, bias, p)
         else:
             y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None], dropout_p=p)
         mixed: Tensor = self.output(y.transpose(1, 2).reshape(n_batch, -1, width))
         return mixed
 
 
-def _attend_spelt_out(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, p_dropout: float) -> Tensor:
-    """Attention from its parts: on CPUs faster than torch's own in training.
+def _attend_in_steps(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, p_dropout: float) -> Tensor:
+    """Compute attention step by step: in training on CPUs faster than torch's fused function.
 
     Args:
         q: float (batch, n_heads, n_queries, width of a head).
         k: (batch, n_heads, n_keys, width of a head).
-        v: the same.
+        v: (batch, n_heads, n_keys, width of a head).
         bias: (n_heads, n_queries, n_keys).
         p_dropout: share of weights dropped.
 

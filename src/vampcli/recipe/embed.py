@@ -52,9 +52,9 @@ def recipe_of(path: Path, name: str = "") -> Recipe | None:
         from vampcli.recipe import token_file  # imports torch
 
         return token_file.load(path).recipe
-    from vampcli.audio.io import comment  # imports soundfile, too much for --help
+    from vampcli.audio.io import read_comment  # imports soundfile, too much for --help
 
-    own = from_text(comment(path), named)
+    own = from_text(read_comment(path), named)
     return _from_json(beside(path), named) if own is None and os.path.isfile(beside(path)) else own
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from vampcli.audio.loudness import level_gain
 from vampcli.audio.resample import resample_range
 from vampcli.audio.splice import FADE_S, Patch, Render, paste
-from vampcli.audio.stereo import REACH, Image, image_in, surroundings, widen_along
+from vampcli.audio.stereo import REACH, Image, stereo_image, surroundings, widen_along
 from vampcli.audio.waveform import Samples, Waveform
 from vampcli.codec.base import Codec
 from vampcli.codec.chunked import decode_long, encode_ranges
@@ -216,7 +216,7 @@ def around(scene: EncodedContext) -> ImageOf:
 
     @cache
     def own(span: tuple[int, int]) -> Tensor | None:
-        return image_in(surroundings(samples, rate, scene.plan.spans, span), rate)
+        return stereo_image(surroundings(samples, rate, scene.plan.spans, span), rate)
 
     return lambda span: lambda _start, _stop: own(span)
 

@@ -51,7 +51,7 @@ class SpanRequest:
         if self.snap is None:
             return spans
         places = pulse.beats_s if pulse and self.snap == "beat" else beats.onsets_s(clip.samples, clip.sample_rate)
-        return [beats.snapped(span, places) for span in spans]
+        return [beats.snap(span, places) for span in spans]
 
 
 def context_frames(context_s: float | None, grid: TokenGrid, longest: int) -> int:

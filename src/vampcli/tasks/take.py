@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from vampcli.audio.io import most_comment, write
+from vampcli.audio.io import max_comment, write
 from vampcli.audio.waveform import Waveform
 from vampcli.config import SamplingConfig, Stereo
 from vampcli.progress import Progress, part_of
@@ -69,5 +69,5 @@ class Take:
 
     def write(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the audio, with its recipe in the metadata, as `vampcli.write` does."""
-        text = to_text(self.recipe, most_comment(path)) if self.recipe else ""
+        text = to_text(self.recipe, max_comment(path)) if self.recipe else ""
         write(path, self.audio, overwrite=overwrite, comment=text)

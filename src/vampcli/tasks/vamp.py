@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from vampcli.audio import beats
-from vampcli.audio.stereo import Image, image_in
+from vampcli.audio.stereo import Image, stereo_image
 from vampcli.audio.waveform import Waveform
 from vampcli.codec.base import Codec
 from vampcli.config import PromptConfig
@@ -27,8 +27,8 @@ from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.take import Stereo, Take, TakeOptions
 from vampcli.tokens import presets
 from vampcli.tokens.grid import TokenGrid
-from vampcli.tokens.mask_file import OwnMask
-from vampcli.tokens.prompt import draw, event_ranges, stretched
+from vampcli.tokens.mask_file import MaskFile
+from vampcli.tokens.prompt import draw, event_ranges, stretch
 
 _PITCH_FFT = 2048
 _PASS_BITS = 40  # passes have noise of their own: seeds this far apart
@@ -59,7 +59,7 @@ class Vamp:
     prefix_s: float = 0.0
     suffix_s: float = 0.0
     amount: float | None = None
-    own: OwnMask | None = None
+    own: MaskFile | None = None
     command: ClassVar[str] = "vamp"
 
     def __post_init__(self) -> None:
@@ -127,7 +127,7 @@ class Vamp:
             for seed, tokens, mask in zip(batch.seeds, filled, masks, strict=True):
                 yield to_take(networks, scene, tokens, mask, seed, lambda _span: image)
 
-    def _narrowed(self, plan: Plan, clip: Waveform, grid: TokenGrid, own: OwnMask) -> Plan:
+    def _narrowed(self, plan: Plan, clip: Waveform, grid: TokenGrid, own: MaskFile) -> Plan:
         """Leave alone what a mask of one's own keeps whole, unless the pitch of all is shifted."""
         made = self._masks(clip, plan, grid)(0, 0).any(0)
         if not made.any():
@@ -156,7 +156,7 @@ class Vamp:
         @cache
         def image(start: int, stop: int) -> Tensor | None:
             piece = clip.samples[:, start // factor : max(stop // factor, start // factor + 1)]
-            return image_in([piece], clip.sample_rate)
+            return stereo_image([piece], clip.sample_rate)
 
         return image
 
@@ -223,7 +223,7 @@ class Vamp:
         ]
         rng = np.random.default_rng(seed % 2**64)
         drawn = draw(self.prompt, grid.n_codebooks, n_frames, ranges, rng, n_earlier)
-        return stretched(drawn, factor)[:, : plan.n_frames] & plan.mask(grid.n_codebooks)
+        return stretch(drawn, factor)[:, : plan.n_frames] & plan.mask(grid.n_codebooks)
 
 
 def shift_pitch(samples: Tensor, semitones: int) -> Tensor:

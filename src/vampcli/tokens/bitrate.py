@@ -1,4 +1,4 @@
-"""What a prompt costs in bits per second, and which prompt a bit rate buys. Asking needs no torch."""
+"""Bit rates of prompts, and the fullest prompt within a bit rate. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from vampcli.errors import UsageError
 from vampcli.tokens.grid import TokenGrid
 
 LEAST = 0.001
-"""Bits per second: a token in a few hours."""
+"""Lowest bit rate, in bits per second: a token in a few hours."""
 
 
 def bits_per_token(codebook_size: int) -> int:
-    """Bits that tell any class of a codebook from the others."""
+    """Return the bits that encode one class of a codebook."""
     return (codebook_size - 1).bit_length()
 
 
 def bits_per_second(grid: TokenGrid, n_kept_codebooks: int, period: int) -> float:
-    """The bit rate of a prompt, for each channel that is encoded.
+    """Return the bit rate of a prompt, for each encoded channel.
 
     Args:
         grid: of the codec.
-        n_kept_codebooks: the first so many codebooks are kept,
-        period: of one frame in so many; 0 = of none.
+        n_kept_codebooks: kept in a kept frame.
+        period: distance of kept frames; 0 = no frame is kept.
     """
     if period == 0:
         return 0.0
@@ -30,18 +30,18 @@ def bits_per_second(grid: TokenGrid, n_kept_codebooks: int, period: int) -> floa
 
 
 def choose(grid: TokenGrid, limit: float) -> tuple[int, int]:
-    """Find the fullest prompt within a bit rate.
+    """Choose the fullest prompt within a bit rate.
 
     Args:
         grid: of the codec.
-        limit: bits per second, for each channel that is encoded.
+        limit: bits per second, for each encoded channel.
 
     Returns:
-        How many codebooks to keep, and the period: as many codebooks of every frame as fit; where not even one
-        does, one codebook with the smallest period that fits.
+        Number of codebooks to keep, and period: as many codebooks of every frame as fit; if not even one
+        fits, one codebook with the smallest period that fits.
 
     Raises:
-        UsageError: the limit is 0, less, no number, or too small to mean anything.
+        UsageError: the limit is below `LEAST`, or NaN.
     """
     if not limit >= LEAST:  # also NaN
         one = bits_per_second(grid, 1, 1)
@@ -49,5 +49,5 @@ def choose(grid: TokenGrid, limit: float) -> tuple[int, int]:
     n_kept = sum(bits_per_second(grid, k, 1) <= limit for k in range(1, grid.n_codebooks + 1))
     if n_kept:
         return n_kept, 1
-    nearly = int(bits_per_second(grid, 1, 1) / limit)  # rounding may have hit the period or stopped short of it
-    return 1, next(p for p in itertools.count(max(1, nearly)) if bits_per_second(grid, 1, p) <= limit)
+    start = int(bits_per_second(grid, 1, 1) / limit)  # the period, or slightly less by rounding
+    return 1, next(p for p in itertools.count(max(1, start)) if bits_per_second(grid, 1, p) <= limit)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TokenGrid:
-    """How tokens lie in time.
+    """Time grid and alphabet of a codec's tokens.
 
     Attributes:
         sample_rate: of the codec, in Hz.
-        hop_length: samples in one frame.
-        n_codebooks: tokens in one frame.
+        hop_length: samples in a frame.
+        n_codebooks: tokens in a frame.
         codebook_size: classes of a token; the id `codebook_size` means MASK.
     """
 
@@ -37,15 +37,15 @@ class TokenGrid:
         return self.hop_length / self.sample_rate
 
     def n_frames(self, n_samples: int) -> int:
-        """How many frames hold `n_samples` samples of the codec's rate, the last one filled up."""
+        """Convert samples at the codec's rate to frames, rounded up."""
         return -(-n_samples // self.hop_length)
 
     def n_samples(self, n_file_samples: int, file_rate: int) -> int:
-        """How many samples of the codec's rate hold a file of `n_file_samples` at `file_rate`."""
+        """Convert samples at `file_rate` to samples at the codec's rate, rounded up."""
         return -(-n_file_samples * self.sample_rate // file_rate)
 
     def frames_touched(self, start: int, end: int, file_rate: int) -> tuple[int, int]:
-        """Every frame that the file's samples [start, end) touch, as a half-open range: rounded outward."""
+        """Return the half-open range of frames that the file's samples [start, end) touch, rounded outward."""
         first = start * self.sample_rate // (file_rate * self.hop_length)
         last = -(-end * self.sample_rate // (file_rate * self.hop_length))
         return first, last

@@ -1,4 +1,4 @@
-"""A mask of one's own, in a file of numpy's."""
+"""Prompt masks in numpy files (`.npy`)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _MAKE_ONE = "`vamp mask vamp SONG -o mask.npy` writes one of the right shape"
 
 
 @dataclass(frozen=True)
-class OwnMask:
-    """A file with a mask, as it was when somebody named it.
+class MaskFile:
+    """A file with a mask, and the hash of its content.
 
     Attributes:
         path: of the file: one array of bool, or of 0 and 1; (n_codebooks, n_frames) of the whole clip, or (n_frames,)
-            for all codebooks alike. True = generate.
+            for all codebooks. True = generate.
         sha256: of its bytes, in hexadecimal.
     """
 
@@ -41,12 +41,12 @@ class OwnMask:
             bool (n_codebooks, n_frames).
 
         Raises:
-            InputError: the file has changed or gone, holds no mask, or one of another shape.
+            InputError: the file has changed or is missing, or holds no mask of this shape.
         """
-        content = _content(self.path)
+        content = _read(self.path)
         if hashlib.sha256(content).hexdigest() != self.sha256:
             raise InputError(f"{self.path} has changed since it was named", "name it again, or bring the old one back")
-        mask = _parsed(self.path, content)
+        mask = _parse(self.path, content)
         if mask.shape not in ((n_frames,), (n_codebooks, n_frames)):
             raise InputError(
                 f"{self.path} has the shape {mask.shape}, but the clip has {n_codebooks} codebooks and "
@@ -56,13 +56,13 @@ class OwnMask:
         return np.broadcast_to(mask, (n_codebooks, n_frames)).copy()
 
 
-def named(path: str | Path) -> OwnMask:
-    """Name a mask file as it is now.
+def pin(path: str | Path) -> MaskFile:
+    """Record path and hash of a mask file, so that later changes of it are detected.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the file cannot be read.
     """
-    return OwnMask(str(path), hashlib.sha256(_content(path)).hexdigest())
+    return MaskFile(str(path), hashlib.sha256(_read(path)).hexdigest())
 
 
 def write(path: Path, mask: NDArray[np.bool_], overwrite: bool = False) -> None:
@@ -75,21 +75,21 @@ def write(path: Path, mask: NDArray[np.bool_], overwrite: bool = False) -> None:
         np.save(file, mask, allow_pickle=False)
 
 
-def _content(path: str | Path) -> bytes:
+def _read(path: str | Path) -> bytes:
     try:
         return Path(path).expanduser().read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}", f"bring it back, or name a {SUFFIX} file") from error
 
 
-def _parsed(path: str, content: bytes) -> NDArray[np.bool_]:
+def _parse(path: str, content: bytes) -> NDArray[np.bool_]:
     try:
-        found = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+        array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
     except (ValueError, EOFError, MemoryError) as error:
         raise InputError(f"{path} holds no array: {error}", _MAKE_ONE) from error
-    if found.dtype.kind not in "biu" or not np.isin(found, (0, 1)).all():
+    if array.dtype.kind not in "biu" or not np.isin(array, (0, 1)).all():
         raise InputError(
-            f"{path} holds no mask: its {found.dtype} values are not all 0 and 1",
-            "True or 1 means make, False or 0 keep",
+            f"{path} holds no mask: its {array.dtype} values are not all 0 and 1",
+            "True or 1 means generate, False or 0 keep",
         )
-    return found.astype(bool)
+    return array.astype(bool)

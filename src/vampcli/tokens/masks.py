@@ -20,30 +20,24 @@ def everything(n_codebooks: int, n_frames: int) -> Tensor:
 
 
 def spans(n_codebooks: int, n_frames: int, ranges: Sequence[tuple[int, int]]) -> Tensor:
-    """Hide all tokens of the frames in half-open ranges, cut to the clip."""
+    """Hide all tokens of the frames in half-open ranges, clipped to the grid."""
     mask = torch.zeros(n_codebooks, n_frames, dtype=torch.bool)
     for start, end in ranges:
         mask[:, max(0, start) : max(0, end)] = True
     return mask
 
 
-def keep_ends(n_codebooks: int, n_frames: int, prefix: int = 0, suffix: int = 0) -> Tensor:
-    """Keep the first `prefix` and the last `suffix` frames, hide what is between."""
-    frame = torch.arange(n_frames)
-    return ((frame >= prefix) & (frame < n_frames - suffix)).expand(n_codebooks, -1).clone()
-
-
 def keep_periodic(n_codebooks: int, n_frames: int, period: int, width: int = 1, offset: int = 0) -> Tensor:
     """Keep `width` frames around every multiple of `period` frames (shifted by `offset`), hide the rest.
 
-    A period of 0 keeps nothing. Of an even width, the larger part lies before the multiple.
+    A period of 0 keeps nothing. With an even width, one frame more lies before the multiple than after it.
 
     Departs from the official code: even widths keep exactly `width` frames, not one more.
     """
     if period == 0:
         return everything(n_codebooks, n_frames)
-    place = (torch.arange(n_frames) - offset + width // 2) % period
-    return (place >= width).expand(n_codebooks, -1).clone()
+    phase = (torch.arange(n_frames) - offset + width // 2) % period
+    return (phase >= width).expand(n_codebooks, -1).clone()
 
 
 def keep_codebooks(n_codebooks: int, n_frames: int, n_kept: int) -> Tensor:
@@ -63,19 +57,19 @@ def random(n_codebooks: int, n_frames: int, intensity: float, rng: np.random.Gen
 
 
 def drop_kept(mask: Tensor, share: float, rng: np.random.Generator) -> Tensor:
-    """Hide a share of the frames that keep something, whole and each at most once.
+    """Hide a share of the frames that keep something, all their codebooks.
 
-    With the same chance a larger share hides the same frames and more.
+    With the same random state, a larger share hides the same frames and more.
 
     Args:
         mask: bool (n_codebooks, n_frames).
-        share: of the frames in which a token is kept, 0 to 1; a fraction of a frame is the chance of one more.
-        rng: chooses them.
+        share: of the frames in which a token is kept, 0 to 1; a fraction of a frame is a probability.
+        rng: selects them.
 
     Departs from the official code: drawn without replacement, so the share is dropped to within a frame.
     """
     keeps = ~mask.all(0).numpy()
-    order = rng.permutation(mask.shape[1])  # of all frames: what is kept elsewhere does not change whose turn is first
+    order = rng.permutation(mask.shape[1])  # of all frames, so that it does not depend on the mask
     dropped = order[keeps[order]][: int(share * keeps.sum() + rng.random())]
     result = mask.clone()
     result[:, torch.from_numpy(dropped)] = True

@@ -1,7 +1,7 @@
-"""Random numbers that belong to a place: a pure function of seed, stage, step, frame, codebook and class.
+"""Counter-based random numbers keyed by (seed, stage, step, frame, codebook, class).
 
-A counter-based hash instead of a stream: the noise of a token is the same in whatever batch, window
-or order it is drawn, so a take depends on its seed alone.
+The noise of a token is a hash of its key, independent of batch, window and order of drawing, so a take
+depends on its seed alone.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ _STEP, _FACTOR = 0x9E3779B9, 0x9E3779B1
 
 
 class Stage(IntEnum):
-    """Which model the noise is for."""
+    """The model that the noise is for."""
 
     COARSE = 0
     FINE = 1
 
 
 class Stream(IntEnum):
-    """What the noise is for: drawing tokens, or choosing what to hide again."""
+    """The use of the noise: drawing tokens, or choosing tokens to hide again."""
 
     DRAW = 0
     HIDE = 1
 
 
 def take_words(seeds: Sequence[int], stage: Stage, stream: Stream, step: int, device: torch.device) -> Tensor:
-    """Hash what all tokens of a take have in common.
+    """Hash the key parts that all tokens of a take share.
 
     Args:
         seeds: one for each take, any integers; their lowest 64 bits count.
         stage: coarse or fine.
-        stream: what for.
+        stream: the use.
         step: of the sampler, from 0.
-        device: where the words are needed.
+        device: of the result.
 
     Returns:
         int32 (n_takes,).
@@ -50,26 +50,26 @@ def take_words(seeds: Sequence[int], stage: Stage, stream: Stream, step: int, de
 
 
 def token_words(takes: Tensor, frames: Tensor, codebooks: Tensor) -> Tensor:
-    """Hash the places of tokens.
+    """Hash the positions of tokens.
 
     Args:
-        takes: int32 (n_tokens,), the word of each token's take, see `take_words`.
+        takes: int32 (n_tokens,), the word from `take_words` of each token's take.
         frames: int64 (n_tokens,), counted from the start of the recording.
         codebooks: int64 (n_tokens,).
 
     Returns:
         int32 (n_tokens,).
     """
-    levels = (codebooks.int() + 1).mul_(_signed(_FACTOR))
-    return _mix(_mix(frames.int() + takes) ^ levels)
+    words = (codebooks.int() + 1).mul_(_signed(_FACTOR))
+    return _mix(_mix(frames.int() + takes) ^ words)
 
 
 def draw_noise(words: Tensor, n_classes: int) -> Tensor:
-    """Gumbel noise for drawing tokens.
+    """Return Gumbel noise for drawing tokens.
 
     Args:
         words: int32 (n_tokens,), from `token_words` of the stream `DRAW`.
-        n_classes: how many classes a token has.
+        n_classes: of a token.
 
     Returns:
         float32 (n_tokens, n_classes), standard Gumbel.
@@ -78,20 +78,21 @@ def draw_noise(words: Tensor, n_classes: int) -> Tensor:
 
 
 def hide_noise(words: Tensor) -> Tensor:
-    """Gumbel noise for choosing what to hide again: int32 (n_tokens,), of the stream `HIDE` -> float32 (n_tokens,)."""
+    """Return Gumbel noise for hiding again: int32 (n_tokens,), words of stream `HIDE` -> float32 (n_tokens,)."""
     return _gumbel(_mix(words.clone()))
 
 
 def white_noise(keys: Tensor, n: int) -> Tensor:
-    """White noise that depends on keys alone.
+    """Return white noise that is a function of keys.
 
     Args:
         keys: int64 (..., n_keys, n_frames), non-negative.
         n: samples in a frame.
 
     Returns:
-        float32 (..., n_frames * n), uniform, of mean 0 and variance 1; a frame is the same for the same keys.
+        float32 (..., n_frames * n), uniform, with mean 0 and variance 1; equal keys give equal frames.
     """
+    # Fold the keys of a frame into one word, (..., n_frames), then hash it with each sample: (..., n_frames, n).
     words = torch.zeros_like(keys[..., 0, :], dtype=torch.int32)
     for i in range(keys.shape[-2]):
         words = _mix(words + keys[..., i, :].int() + _signed(_STEP))
@@ -102,7 +103,8 @@ def white_noise(keys: Tensor, n: int) -> Tensor:
 def _class_words(words: Tensor, n: int) -> Tensor:
     """Hash words with each of n classes, or samples: int32 (...) -> (..., n).
 
-    The first shift of `_mix` comes before the classes, of which there are more: it knows no carry.
+    Equals `_mix(words[..., None] ^ classes)`: the first shift of `_mix` is linear over xor, so it is applied to words
+    and classes apart, before the larger product.
     """
     return _multiply(_shift(words.clone(), 16)[..., None] ^ _counting_words(n, words.device))
 
@@ -115,6 +117,7 @@ def _counting_words(n: int, device: torch.device) -> Tensor:
 
 
 def _fold(seed: int, *counters: int) -> int:
+    """Hash integers into one word of 32 bits."""
     word = 0
     for part in (seed & _WORD, (seed >> 32) & _WORD, *counters):
         word = _mix_int((word + part + _STEP) & _WORD)
@@ -122,12 +125,12 @@ def _fold(seed: int, *counters: int) -> int:
 
 
 def _signed(word: int) -> int:
-    """The same 32 bits as a number that int32 can hold."""
+    """Reinterpret 32 bits as a signed number."""
     return word - 2**32 if word >= 2**31 else word
 
 
 def _mix_int(x: int) -> int:
-    """`_mix` of one word."""
+    """`_mix` for one word, in Python's integers."""
     x ^= x >> 16
     x = x * _MIX_1 & _WORD
     x ^= x >> 15
@@ -136,7 +139,7 @@ def _mix_int(x: int) -> int:
 
 
 def _mix(x: Tensor) -> Tensor:
-    """Scramble 32-bit words in place (Wellons' lowbias32): int32, whose products wrap."""
+    """Hash 32-bit words in place (Wellons' lowbias32): int32, products wrap."""
     return _multiply(_shift(x, 16))
 
 
@@ -146,13 +149,13 @@ def _multiply(x: Tensor) -> Tensor:
 
 
 def _shift(x: Tensor, n: int) -> Tensor:
-    """Do x ^ x >> n in place, of words without a sign."""
+    """Compute x ^ x >> n in place, with a logical shift."""
     x ^= (x >> n).bitwise_and_(_WORD >> n)
     return x
 
 
 def _unit(words: Tensor) -> Tensor:
-    """The upper 24 bits h as (h + 0.5) / 2^24; the topmost rounds to 1 in float32 and is held below."""
+    """Convert the upper 24 bits h to (h + 0.5) / 2^24; the highest would round to 1 in float32 and is clamped."""
     upper = (words >> 8).bitwise_and_(0xFFFFFF)
     return upper.float().add_(0.5).mul_(2.0**-24).clamp_(max=1 - 2.0**-24)
 

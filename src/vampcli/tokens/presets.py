@@ -1,4 +1,4 @@
-"""Prompts with a name, and one dial over prompts."""
+"""Named prompts, and prompts by amount of change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vampcli.errors import UsageError
 
 _TABLE = {
     "timbre-transfer": (
-        "Other sounds that make the same moves.",
+        "The same course of events in other timbres.",
         PromptConfig(period=2, n_kept_codebooks=1),
     ),
     "small-variation": (
@@ -22,7 +22,7 @@ _TABLE = {
         PromptConfig(period=7, n_kept_codebooks=4, beats=True, beat_width_ms=50),
     ),
     "medium-variation": (
-        "The outline stays, the notes between it change.",
+        "The outline stays, the notes within it change.",
         PromptConfig(period=7, n_kept_codebooks=4),
     ),
     "medium-variation-on-beat": (
@@ -38,7 +38,7 @@ _TABLE = {
         PromptConfig(period=0, n_kept_codebooks=4, beats=True, beat_width_ms=80),
     ),
     "unconditional": (
-        "Whatever the model likes: nothing is kept.",
+        "Nothing is kept: the model generates freely.",
         PromptConfig(period=0),
     ),
 }
@@ -47,11 +47,11 @@ PRESETS: dict[str, PromptConfig] = {name: config for name, (_, config) in _TABLE
 """The presets of the official app, by name."""
 
 PURPOSES: dict[str, str] = {name: purpose for name, (purpose, _) in _TABLE.items()}
-"""What each preset is for, in one line."""
+"""The purpose of each preset, in one line."""
 
-# The dial. Up to the first of these amounts the fine model's codebooks go, one by one; then the period grows. An amount
-# is how far sound has gone from that of all tokens kept to that of none, measured with `mini` as the mean of mel error
-# and correlation of pitch classes: docs/experiments.md, "How far the dial goes".
+# Amount and period. Below the first amount, the fine model's codebooks are dropped one by one; then the period grows.
+# An amount is the distance of the sound from that of all tokens kept, relative to that of no token kept, measured with
+# `mini` as the mean of mel error and correlation of pitch classes: docs/experiments.md, "How far the dial goes".
 # Small variation is at 0.35, medium at 0.39, large (with a dropout of 0.2) at 0.482.
 _PERIODS = (
     (0.18, 1),
@@ -69,14 +69,14 @@ _PERIODS = (
 
 
 def dial(amount: float, n_codebooks: int, n_coarse: int) -> PromptConfig:
-    """Ask for more or less change with one number.
+    """Return the prompt for an amount of change.
 
-    Between the rows of a fixed table dropout grows, so that what is kept falls steadily.
+    Between the rows of a fixed table dropout grows, so that the kept share falls continuously.
 
     Args:
         amount: 0 keeps every token, 1 keeps nothing.
         n_codebooks: of the clip.
-        n_coarse: how many of them are the coarse model's; fewer than all.
+        n_coarse: codebooks of the coarse model; fewer than all.
 
     Raises:
         UsageError: an amount outside 0 to 1.
@@ -86,15 +86,15 @@ def dial(amount: float, n_codebooks: int, n_coarse: int) -> PromptConfig:
     if amount == 1:
         return PromptConfig(period=0)
     rows = _rows(n_codebooks, n_coarse)
-    place = bisect_right(rows, amount, key=itemgetter(0))
-    (start, period, n_kept), (end, next_period, n_kept_next) = rows[place - 1 : place + 1]
-    left = (n_kept_next / next_period) / (n_kept / period)  # of what this row keeps, at the next
+    i = bisect_right(rows, amount, key=itemgetter(0))
+    (start, period, n_kept), (end, next_period, n_kept_next) = rows[i - 1 : i + 1]
+    left = (n_kept_next / next_period) / (n_kept / period)  # share of the kept tokens that the next row keeps
     dropout = (amount - start) / (end - start) * (1 - left)
     return PromptConfig(period=period, n_kept_codebooks=n_kept, dropout=dropout)
 
 
 def _rows(n_codebooks: int, n_coarse: int) -> list[tuple[float, int, int]]:
-    """Amount, period, kept codebooks: from everything to nothing."""
+    """Rows of amount, period and kept codebooks, from everything kept to nothing."""
     n_fine = n_codebooks - n_coarse
     fine = [(_PERIODS[0][0] * i / n_fine, 1, n_codebooks - i) for i in range(n_fine)]
     return [*fine, *((amount, period, n_coarse) for amount, period in _PERIODS), (1.0, 1, 0)]

@@ -1,4 +1,4 @@
-"""A prompt drawn: what a `PromptConfig` asks to keep, as a mask of one clip.
+"""Draw the mask of a `PromptConfig` for one clip.
 
 Source: Garcia et al., "VampNet" (arXiv 2307.04686), section 4.
 """
@@ -19,19 +19,19 @@ from vampcli.tokens.grid import TokenGrid
 def event_ranges(
     times_s: Sequence[float], width_s: float, grid: TokenGrid, first_frame: int, n_frames: int
 ) -> list[tuple[int, int]]:
-    """Find the frames that beats or onsets touch.
+    """Return the frames that beats or onsets touch.
 
     Args:
-        times_s: when they begin, in seconds from the start of the file.
-        width_s: how long they last.
+        times_s: their times, in seconds from the start of the file.
+        width_s: kept after each.
         grid: of the tokens.
-        first_frame: where the clip begins in the file.
+        first_frame: of the clip in the file.
         n_frames: of the clip.
 
     Returns:
-        Half-open ranges of frames of the clip, cut to it; events outside are left out.
+        Half-open ranges of frames, clipped to the clip; events outside are left out.
 
-    Departs from the official code: every frame of [time, time + width) counts, those at the clip's start as well.
+    Departs from the official code: every frame of [time, time + width) is kept, at the clip's start as well.
     """
     ranges = []
     for time in times_s:
@@ -49,22 +49,23 @@ def draw(
     rng: np.random.Generator,
     n_earlier: int = 0,
 ) -> Tensor:
-    """Decide what is kept of a clip.
+    """Draw a prompt.
 
     Args:
-        config: what to keep.
+        config: of the prompt.
         n_codebooks: of the clip.
         n_frames: of the clip.
-        events: frames of beats and onsets, as half-open ranges; all are kept.
-        rng: chooses; another call draws another prompt.
-        n_earlier: prompts drawn before of the same chances; each moves the period on, so that other frames are kept.
+        events: frames of beats and onsets to keep, as half-open ranges.
+        rng: another call draws another prompt.
+        n_earlier: prompts drawn before from the same state of `rng`; each shifts the period, so that other frames are
+            kept.
 
     Returns:
         bool (n_codebooks, n_frames), True = generate.
 
-    Departs from the official code: beats, too, keep only the codebooks asked for, and frames of theirs can be dropped.
+    Departs from the official code: beats, too, keep `n_kept_codebooks` only, and dropout applies to their frames.
     """
-    rolls, *chances = rng.spawn(3)  # one each: a change of one prompt leaves the draws of the others alone
+    rolls, *chances = rng.spawn(3)  # independent, so that one setting does not change the draws of another
     tokens, drops = (chance.spawn(n_earlier)[-1] if n_earlier else chance for chance in chances)
     shape = n_codebooks, n_frames
     period = config.resolved_period
@@ -78,8 +79,8 @@ def draw(
     return mask
 
 
-def stretched(mask: Tensor, factor: int) -> Tensor:
-    """Keep the same of a clip `factor` times as long: old frame i lies at i * factor, those between are made.
+def stretch(mask: Tensor, factor: int) -> Tensor:
+    """Spread a mask over a clip `factor` times as long: frame i moves to i * factor, frames between are generated.
 
     Args:
         mask: bool (..., n_frames), True = generate.
@@ -88,6 +89,6 @@ def stretched(mask: Tensor, factor: int) -> Tensor:
     Returns:
         bool (..., n_frames * factor).
     """
-    longer = torch.ones(*mask.shape[:-1], mask.shape[-1] * factor, dtype=torch.bool)
-    longer[..., ::factor] = mask
-    return longer
+    wide = torch.ones(*mask.shape[:-1], mask.shape[-1] * factor, dtype=torch.bool)
+    wide[..., ::factor] = mask
+    return wide

@@ -152,7 +152,7 @@ def vamp(
         from vampcli.tasks.vamp import Vamp
         from vampcli.tokens import mask_file
 
-        own = None if mask is None else mask_file.named(mask)
+        own = None if mask is None else mask_file.pin(mask)
         return Vamp(prompt, places, *ends_s, amount=amount, own=own)
 
     return AudioWorkflow("vamp", common, request)

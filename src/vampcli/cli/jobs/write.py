@@ -105,7 +105,7 @@ class Writer:
     def _write(self, path: Path, take: Take, scores: Scores | None, frame_s: float) -> None:
         """Write a take, or the part of it that was asked for; then its picture and its recipe, if they were."""
         from vampcli.audio import splice
-        from vampcli.audio.io import most_comment, write
+        from vampcli.audio.io import max_comment, write
         from vampcli.recipe import embed
 
         common, whole = self.common, take.audio
@@ -116,7 +116,7 @@ class Writer:
         recipe = self._recipe(take, whole)
         make_folder(path)
         loop = (0, whole.n_samples) if self.loops and not common.only_generated else None
-        comment = to_text(recipe, most_comment(path))
+        comment = to_text(recipe, max_comment(path))
         write(path, whole, common.subtype, common.overwrite, loop, comment)
         if common.sidecar:
             embed.write_beside(path, recipe, common.overwrite)
