@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -170,11 +171,29 @@ def packed(prepared: Path, tiny_folder: Path, tmp_path_factory: pytest.TempPathF
 
 @dataclass(frozen=True)
 class Ran:
-    """What a run of the command gave."""
+    """Exit code, stdout and stderr of a command."""
 
     code: int
     out: str
     err: str
+
+    @property
+    def facts(self) -> list[dict[str, Any]]:
+        """The JSON objects on stdout."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Vamp = Callable[..., Ran]
+"""`vamp("inpaint", path, "--start", 1)`."""
+
+Song = Callable[..., Path]
+"""`song("a.wav", seconds=3)`."""
+
+
+@pytest.fixture
+def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading a model fails the test."""
+    monkeypatch.setattr("vampcli.api.load", lambda *_: pytest.fail("a model was loaded"))
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 
 from conftest import music, sine
 from vampcli import Waveform
+from vampcli.cli.plots.figure import check_suffix, save
 from vampcli.cli.plots.spectrogram import SILENT_DB, spectrogram
-from vampcli.cli.plots.take import N_COLUMNS, RANGE_DB, check_suffix, draw, save
+from vampcli.cli.plots.take import N_COLUMNS, RANGE_DB, draw
 from vampcli.errors import InputError, UsageError
 
 RATE, FRAME_S = 8000, 0.02
@@ -235,10 +236,11 @@ def test_no_display_no_pyplot_and_a_cheap_check_of_the_name(tmp_path: Path) -> N
     script = """
 import sys
 from pathlib import Path
-from vampcli.cli.plots.take import check_suffix, draw, save
+from vampcli.cli.plots.figure import check_suffix, save
 check_suffix(Path("a.png"))
 assert not {"matplotlib", "torch", "scipy", "soundfile"} & set(sys.modules)
 import numpy
+from vampcli.cli.plots.take import draw
 save(draw(mask=numpy.ones((2, 2), bool), frame_s=0.1), Path(sys.argv[1]))
 assert "matplotlib" in sys.modules and "matplotlib.pyplot" not in sys.modules
 """

@@ -6,12 +6,9 @@ Each result is a record, one line of JSON, so that an interrupted run can be res
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +21,7 @@ from vampcli.errors import InputError
 from vampcli.evaluate.excerpts import Excerpt, cut_excerpts
 from vampcli.evaluate.measures import EMBEDDING, FIGURES, Figures, Original, Spans, diversity, embed_patches
 from vampcli.evaluate.spec import Condition, Decoded, Experiment
-from vampcli.model.batching import one_core_threads
+from vampcli.model.threads import ordered_map
 from vampcli.model.transformer import VampNet
 from vampcli.tasks.take import Take
 from vampcli.tokens import masks
@@ -70,7 +67,7 @@ class Trial:
                     model = random if condition.untrained else self.model
                     yield partial(self._record, model, condition, excerpt, original)
 
-        return _in_parallel(work(), self.model.batches.n_lanes)
+        return ordered_map(lambda make: make(), work(), self.model.batches.n_lanes)
 
     @property
     def n_records(self) -> int:
@@ -170,23 +167,6 @@ def _through_codec(model: Model, original: Original, noise: float, seed: int) ->
     gain = np.sqrt(np.mean(np.square(audio.samples)) / max(1e-12, float(np.mean(np.square(decoded)))))
     made = replace(audio, samples=(decoded * np.float32(gain)).astype(np.float32))
     return Take(made, tokens[None], mask, seed, original.whole, audio)
-
-
-def _in_parallel(work: Iterable[Callable[[], Record]], n: int) -> Iterator[Record]:
-    """Call functions, n at a time, and yield their results in order."""
-    if n == 1:
-        yield from (piece() for piece in work)
-        return
-    pieces, waiting = iter(work), deque[Future[Record]]()
-    with one_core_threads(n, "excerpt") as pool:
-        try:
-            while True:
-                waiting.extend(pool.submit(piece) for piece in islice(pieces, 2 * n - len(waiting)))
-                if not waiting:
-                    return
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def read_records(path: Path) -> list[Record]:

@@ -14,14 +14,14 @@ import typer
 from vampcli.audio.formats import TOKENS
 from vampcli.cli import options as o
 from vampcli.cli.annotations import Rivals, Typed
-from vampcli.cli.console import Console
-from vampcli.cli.jobs.job import Facts, Job, Load, NamingHints, Opened, Results, Workflow
+from vampcli.cli.jobs.job import Job, Load, NamingHints, Opened, Results, Workflow, Written
 from vampcli.cli.jobs.outputs import make_folder
 from vampcli.cli.jobs.plots import draw_tokens
-from vampcli.cli.jobs.write import Writer
+from vampcli.cli.jobs.write import make_takes, write_takes
 from vampcli.cli.names import option_of
 from vampcli.config import SamplingConfig
 from vampcli.errors import InputError, ModelError, UsageError
+from vampcli.progress import Progress
 from vampcli.recipe.recipe import InputSource
 
 if TYPE_CHECKING:
@@ -90,28 +90,28 @@ class CompressWorkflow(Workflow):
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """See `Scheme.suffixes`."""
+        """See `Workflow.suffixes`."""
         makes_tokens = Path(self.common.name or "").suffix.lower() == TOKENS
         return () if makes_tokens else (TOKENS,)
 
-    def brief(self, source: Path) -> NamingHints:
-        """See `Scheme.brief`."""
-        brief = super().brief(source)
+    def name_results(self, source: Path) -> NamingHints:
+        """See `Workflow.name_results`."""
+        hints = super().name_results(source)
         if source.suffix.lower() != TOKENS:
-            return brief
+            return hints
         from vampcli.recipe import token_file
 
         try:
-            return replace(brief, seed=token_file.load(source).recipe.seed)
+            return replace(hints, seed=token_file.load(source).recipe.seed)
         except InputError:
-            return brief  # said where it is opened
+            return hints  # reported when the file is opened
 
-    def check(self, source: Path, path: Path) -> None:
-        """See `Scheme.check`."""
+    def check_output(self, source: Path, path: Path) -> None:
+        """See `Workflow.check_output`."""
         if source.suffix.lower() == TOKENS:
             self._check_tokens(source, path)
         if path.suffix.lower() != TOKENS:
-            super().check(source, path)
+            super().check_output(source, path)
         elif self.common.takes > 1:
             raise UsageError(f"{path} would be the same for each of {self.common.takes} takes", "ask for one take")
         elif self.common.subtype:
@@ -130,7 +130,7 @@ class CompressWorkflow(Workflow):
             raise UsageError(f"{source} has no sound to compare with", "leave --difference out")
 
     def open(self, job: Job, metadata: ModelMetadata) -> Opened:
-        """See `Scheme.open`."""
+        """See `Workflow.open`."""
         if job.source.suffix.lower() == TOKENS:
             return self._open_tokens(job, metadata)
         from vampcli.audio.io import check_output, read
@@ -191,15 +191,15 @@ class CompressWorkflow(Workflow):
         summary = f"{clip.duration_s:.2f} s out of {bits:.0f} bit/s ({n_kept} codebooks, period {request.period})"
         return Opened(job, request, clip, source, plan, facts, summary)
 
-    def make(self, load: Load, opened: Opened, console: Console) -> Results:
-        """See `Scheme.make`."""
+    def make(self, load: Load, opened: Opened, progress: Progress) -> Results:
+        """See `Workflow.make`."""
         model = load()
         if isinstance(opened, OpenedTokens):
-            yield from self._bring_back(model, opened, console)
+            yield from self._bring_back(model, opened, progress)
         elif opened.job.paths[0].suffix.lower() == TOKENS:
             yield self._squeeze(model, opened)
         else:
-            yield from Writer(opened, self.common, console).made(model)
+            yield from make_takes(model, opened, self.common, progress)
 
     @cached_property
     def _model_hash(self) -> str:
@@ -207,7 +207,7 @@ class CompressWorkflow(Workflow):
 
         return registry.model_hash(registry.locate(self.common.model))
 
-    def _squeeze(self, model: Model, opened: Opened) -> tuple[Path, int, Facts]:
+    def _squeeze(self, model: Model, opened: Opened) -> Written:
         from vampcli.recipe import embed, token_file
 
         (path,), (seed,), common = opened.job.paths, opened.job.seeds, self.common
@@ -225,12 +225,10 @@ class CompressWorkflow(Workflow):
             embed.write_beside(path, file.recipe, common.overwrite)
         if common.plot:
             draw_tokens(path, opened, file, model.grid.frame_s, common)
-        return path, seed, {"n_bytes": path.stat().st_size}
+        return Written(path, seed, {"n_bytes": path.stat().st_size})
 
-    def _bring_back(self, model: Model, opened: OpenedTokens, console: Console) -> Results:
-        with console.progress(opened.job.title) as progress:
+    def _bring_back(self, model: Model, opened: OpenedTokens, progress: Progress) -> Results:
+        def draw(seeds: Sequence[int]) -> Iterator[Take]:
+            return model.expand(opened.file, seeds=seeds, progress=progress, source=opened.source)
 
-            def draw(seeds: Sequence[int]) -> Iterator[Take]:
-                return model.expand(opened.file, seeds=seeds, progress=progress, source=opened.source)
-
-            yield from Writer(opened, self.common, console).written(draw, model.grid.frame_s)
+        return write_takes(opened, self.common, draw, model.grid.frame_s)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import typer
 
-from vampcli.cli.console import Console
-from vampcli.cli.jobs.job import Job, Load, NamingHints, Opened, Results, Workflow
+from vampcli.cli.jobs.job import Job, Load, NamingHints, Opened, Results, Workflow, Written
 from vampcli.cli.jobs.outputs import Naming, check_outputs, make_folder
-from vampcli.cli.jobs.plots import draw_mask, pictured
+from vampcli.cli.jobs.plots import draw_mask, plot_path
 from vampcli.cli.jobs.prompt_table import Forecaster, picture, table
 from vampcli.cli.jobs.run import run
 from vampcli.errors import UsageError
+from vampcli.progress import Progress
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,25 +76,25 @@ class MaskWorkflow(Workflow):
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """See `Scheme.suffixes`."""
+        """See `Workflow.suffixes`."""
         return self.other.suffixes
 
-    def brief(self, source: Path) -> NamingHints:
-        """See `Scheme.brief`."""
-        return replace(self.other.brief(source), template=self.common.name)
+    def name_results(self, source: Path) -> NamingHints:
+        """See `Workflow.name_results`."""
+        return replace(self.other.name_results(source), template=self.common.name)
 
-    def paths(self, naming: Naming, seeds: list[int]) -> list[Path]:
-        """See `Scheme.paths`; none unless somebody names one."""
-        self.other.check(naming.source, naming.source.with_suffix(".wav"))
+    def list_paths(self, naming: Naming, seeds: list[int]) -> list[Path]:
+        """See `Workflow.list_paths`; none unless somebody names one."""
+        self.other.check_output(naming.source, naming.source.with_suffix(".wav"))
         return [] if naming.out is None and naming.template is None else naming.paths(seeds)
 
-    def check(self, source: Path, path: Path) -> None:
-        """See `Scheme.check`."""
+    def check_output(self, source: Path, path: Path) -> None:
+        """See `Workflow.check_output`."""
         if path.suffix.lower() != f".{self.ext}":
             raise UsageError(f"{path} is no name of a mask", f"a mask is a .{self.ext} file")
 
     def open(self, job: Job, metadata: ModelMetadata) -> Opened:
-        """See `Scheme.open`."""
+        """See `Workflow.open`."""
         opened = self.other.open(replace(job, paths=()), metadata)
         codec, rate = metadata.codec, opened.clip.sample_rate
         if self.other.common.plot:
@@ -108,8 +108,8 @@ class MaskWorkflow(Workflow):
         facts = forecaster.facts(opened, passes)
         return Shown(job, opened.request, opened.clip, opened.source, opened.plan, facts, "", masks)
 
-    def make(self, load: Load, opened: Opened, console: Console) -> Results:
-        """See `Scheme.make`: the facts go to stdout; but if a file is written, its path, and the facts to people."""
+    def make(self, load: Load, opened: Opened, progress: Progress) -> Results:
+        """See `Workflow.make`: the facts go to stdout; but if a file is written, its path, and the facts to people."""
         from vampcli.tokens import mask_file
 
         assert isinstance(opened, Shown)
@@ -118,14 +118,17 @@ class MaskWorkflow(Workflow):
         if path and not common.dry_run:
             make_folder(path)
             mask_file.write(path, opened.masks[0].numpy(), common.overwrite)
+        text = ""
         if not common.as_json:
             encoding = getattr(sys.stderr if path else sys.stdout, "encoding", None) or "ascii"
             pictures = [picture(1 - mask.float().mean(0).numpy(), encoding) for mask in opened.masks]
             title = f"{job.name}: {self.command}, seed {job.seeds[0]}, {common.model}"
-            (console.note if path else console.result)(f"{title}\n{table(opened.facts, pictures, encoding)}")
+            text = f"{title}\n{table(opened.facts, pictures, encoding)}"
         if common.plot and not common.dry_run:
             draw_mask(self._pictured(job), opened, opened.masks[-1], common)
-        yield path, job.seeds[0], {}
+        if path and text:
+            yield text
+        yield Written(path, job.seeds[0], {}, "" if path else text)
 
     def _pictured(self, job: Job) -> Path:
-        return pictured(Path(f"{job.source.stem}.{self.command}.{self.ext}"), job, self.other.common)
+        return plot_path(Path(f"{job.source.stem}.{self.command}.{self.ext}"), job, self.other.common)

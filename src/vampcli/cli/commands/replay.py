@@ -14,15 +14,16 @@ from vampcli.audio.formats import FORMATS, TOKENS
 from vampcli.cli import options as o
 from vampcli.cli.commands.compress import CompressWorkflow
 from vampcli.cli.commands.loop import loop_workflow
-from vampcli.cli.console import Console, guarded
+from vampcli.cli.console import guarded
 from vampcli.cli.jobs.audio_job import AudioWorkflow
-from vampcli.cli.jobs.changes import changed
-from vampcli.cli.jobs.job import Job, Load, ModelRequest, NamingHints, Opened, Results, Workflow
+from vampcli.cli.jobs.changes import apply_settings
+from vampcli.cli.jobs.job import Job, Load, ModelRequest, NamingHints, Opened, Results, Workflow, Written
 from vampcli.cli.jobs.outputs import check_outputs, names_folder
 from vampcli.cli.jobs.pipes import PIPE
 from vampcli.cli.jobs.run import run
 from vampcli.cli.options import Common
 from vampcli.errors import DeviceError, InputError, UsageError
+from vampcli.progress import Progress
 from vampcli.recipe.embed import SIDECAR
 from vampcli.recipe.recipe import MadeBy, Recipe
 
@@ -125,11 +126,11 @@ class ReplayScheme(Workflow):
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """See `Scheme.suffixes`."""
+        """See `Workflow.suffixes`."""
         return (TOKENS,)
 
-    def concerns(self, source: Path) -> bool:
-        """See `Scheme.concerns`: originals beside results are not meant."""
+    def accepts(self, source: Path) -> bool:
+        """See `Workflow.accepts`: originals beside results are not meant."""
         from vampcli.recipe.embed import recipe_of
 
         try:
@@ -137,16 +138,16 @@ class ReplayScheme(Workflow):
         except InputError:
             return True  # said where it is opened
 
-    def brief(self, source: Path) -> NamingHints:
-        """See `Scheme.brief`; results are named after the result, and seed and model are its own."""
-        result, brief = _result(source), super().brief(source)
+    def name_results(self, source: Path) -> NamingHints:
+        """See `Workflow.name_results`; results are named after the result, and seed and model are its own."""
+        result, hints = _result(source), super().name_results(source)
         beside = self.common.name is None and (self.common.out is None or names_folder(self.common.out))
-        brief = replace(brief, after=result, template="{stem}.replay" + result.suffix if beside else self.common.name)
+        hints = replace(hints, source=result, template="{stem}.replay" + result.suffix if beside else self.common.name)
         try:
             recipe = self._recipe(source)
         except InputError:
-            return brief  # said where it is opened
-        return replace(brief, wanted=self._wanted(recipe.made_by), seed=recipe.seed)
+            return hints  # reported when the file is opened
+        return replace(hints, model=self._wanted(recipe.made_by), seed=recipe.seed)
 
     def _wanted(self, made_by: MadeBy) -> ModelRequest:
         """Without another wish, what the result was made on, if it is there."""
@@ -161,13 +162,13 @@ class ReplayScheme(Workflow):
         dtype = made_by.dtype if dtype == "auto" else dtype
         return ModelRequest(self.other_model or made_by.model, device, dtype, made_by.exact, made_by.compiled)
 
-    def check(self, source: Path, path: Path) -> None:
-        """See `Scheme.check`."""
+    def check_output(self, source: Path, path: Path) -> None:
+        """See `Workflow.check_output`."""
         if {path.suffix.lower(), _result(source).suffix.lower()} != {TOKENS}:
-            super().check(source, path)
+            super().check_output(source, path)
 
     def open(self, job: Job, metadata: ModelMetadata) -> Opened:
-        """See `Scheme.open`."""
+        """See `Workflow.open`."""
         recipe = self._recipe(job.source)
         places = self._inputs(job.source, recipe)
         for place in places:
@@ -185,19 +186,20 @@ class ReplayScheme(Workflow):
         own = {f.name: getattr(opened, f.name) for f in fields(Opened)} | {"job": job, "source": source}
         return Replayed(**own, opened=opened, workflow=workflow, recipe=recipe)
 
-    def make(self, load: Load, opened: Opened, console: Console) -> Results:
-        """See `Scheme.make`."""
+    def make(self, load: Load, opened: Opened, progress: Progress) -> Results:
+        """See `Workflow.make`."""
         assert isinstance(opened, Replayed)
         for difference in differences(opened.recipe.made_by, load().made_by):
-            console.note(f"{opened.job.title}: {difference}: the samples may differ")
+            yield f"{opened.job.title}: {difference}: the samples may differ"
         before, result = opened.opened, _result(opened.job.source)
         inner = replace(before, job=replace(before.job, name=str(before.job.source)), source=opened.source)
-        for path, seed, facts in opened.workflow.make(load, inner, console):
-            if path and not self.settings and self.other_model is None and result.is_file():
-                same, words = compared(result, path)
-                console.note(f"{path.name}: {words}")
-                facts = {**facts, "identical": same}
-            yield path, seed, facts
+        comparable = not self.settings and self.other_model is None and result.is_file()
+        for written in opened.workflow.make(load, inner, progress):
+            if isinstance(written, Written) and written.path and comparable:
+                same, words = compared(result, written.path)
+                yield f"{written.path.name}: {words}"
+                written = written._replace(facts={**written.facts, "identical": same})
+            yield written
 
     def _recipe(self, source: Path) -> Recipe:
         from vampcli.recipe.embed import recipe_of
@@ -207,7 +209,7 @@ class ReplayScheme(Workflow):
             raise InputError(
                 f"{source} does not say how it was made", "it was not made by vamp, or another program has changed it"
             )
-        return changed(recipe, self.settings, f"the recipe in {source}")
+        return apply_settings(recipe, self.settings, f"the recipe in {source}")
 
     def _inputs(self, source: Path, recipe: Recipe) -> list[Path]:
         """Where the input may be: where somebody says, where it was, or beside the result."""
@@ -223,7 +225,7 @@ class ReplayScheme(Workflow):
 
     def _workflow(self, recipe: Recipe, place: Path, job: Job) -> Workflow:
         """The workflow of the command that made a result."""
-        own = _common(recipe, self.common, job.wanted.model)
+        own = _common(recipe, self.common, job.model.name)
         if place.suffix.lower() != TOKENS:
             return _made_by(recipe, own, job.name)
         if {setting.partition("=")[0].strip().removeprefix("--") for setting in self.settings} - {"seed"}:

@@ -1,4 +1,4 @@
-"""`--set NAME=VALUE`: a recipe with one thing changed."""
+"""`--set NAME=VALUE`: change the settings of a recipe."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from vampcli.config import MusicalSpan
 from vampcli.errors import InputError, UsageError
 from vampcli.recipe.recipe import Recipe, recipe_from_table, to_table
 
-_CHANGEABLE = ("sampling", "request")
-_ALONE = ("seed", "stereo", "part", "subtype")
+_TABLES = ("sampling", "request")
+_TOP_LEVEL = ("seed", "stereo", "part", "subtype")
 
 
-def changed(recipe: Recipe, settings: Sequence[str], where: str) -> Recipe:
-    """Change settings of a recipe.
+def apply_settings(recipe: Recipe, settings: Sequence[str], where: str) -> Recipe:
+    """Return a recipe with some settings changed.
 
     Args:
-        recipe: as it was read.
-        settings: `name=value`; names are those of the options or of the recipe, spans are written as on the command
-            line, commas between them, and `none` unsets.
-        where: names the recipe in errors.
+        recipe: of a result.
+        settings: `name=value`, with the name of an option or of a field of the recipe; spans are separated by commas,
+            and `none` unsets.
+        where: name of the recipe in errors.
 
     Raises:
         UsageError: a setting is not of that form, the recipe has none of that name, or cannot have that value.
@@ -38,14 +38,14 @@ def changed(recipe: Recipe, settings: Sequence[str], where: str) -> Recipe:
         if not equals:
             raise UsageError(f"--set {setting} sets nothing", "write NAME=VALUE, such as --set temperature=0.9")
         key = name.strip().removeprefix("--").replace("-", "_")
-        places = dict(_places(table))
-        holder = places.get(FIELDS.get(key, key))
-        if holder is None:
-            known = [*places, *(option for option, field in FIELDS.items() if field in places)]
-            near = difflib.get_close_matches(key, known, 3, cutoff=0.7) or sorted(places)
+        owners = dict(_list_settings(table))
+        owner = owners.get(FIELDS.get(key, key))
+        if owner is None:
+            known = [*owners, *(option for option, field in FIELDS.items() if field in owners)]
+            near = difflib.get_close_matches(key, known, 3, cutoff=0.7) or sorted(owners)
             raise UsageError(f"{where} has no setting {key!r}", f"there are: {', '.join(near)}")
         key = FIELDS.get(key, key)
-        holder[key] = _parsed(key, value.strip())
+        owner[key] = _parse(key, value.strip())
     from vampcli.tasks import registry
 
     try:
@@ -56,10 +56,10 @@ def changed(recipe: Recipe, settings: Sequence[str], where: str) -> Recipe:
         raise UsageError(error.message, error.hint) from error
 
 
-def _places(table: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Names of settings, and the tables they stand in."""
-    yield from ((key, table) for key in _ALONE)
-    todo = [table[key] for key in _CHANGEABLE]
+def _list_settings(table: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the names of settings, each with the table that holds it."""
+    yield from ((key, table) for key in _TOP_LEVEL)
+    todo = [table[key] for key in _TABLES]
     for inner in todo:
         for key, value in inner.items():
             if isinstance(value, dict):
@@ -68,11 +68,11 @@ def _places(table: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield key, inner
 
 
-def _parsed(key: str, text: str) -> Any:
+def _parse(key: str, text: str) -> Any:
     if text == "none":
         return [] if key == "spans" else None
     if key == "spans":
-        spans = [parse_span(one) for one in text.split(",")]
+        spans = map(parse_span, text.split(","))
         return [asdict(span) if isinstance(span, MusicalSpan) else span for span in spans]
     if key.endswith("_s"):
         return parse_time(text)

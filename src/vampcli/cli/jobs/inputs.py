@@ -1,76 +1,177 @@
-"""Which recordings a command works on, and which files of a folder are results of earlier runs."""
+"""Find the recordings of a command, and name the outputs of each before anything is read."""
 
 from __future__ import annotations
 
 import os
 import re
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vampcli.audio.find import SOUNDS, FoundFile, find
 from vampcli.audio.formats import TOKENS
-from vampcli.errors import InputError
+from vampcli.cli.jobs.job import Job, Workflow
+from vampcli.cli.jobs.outputs import Naming
+from vampcli.cli.jobs.pipes import PIPE, Pipes
+from vampcli.cli.jobs.plots import plot_path
+from vampcli.cli.options import Common
+from vampcli.errors import InputError, UsageError
+from vampcli.recipe import embed
 
 COMMANDS = ("inpaint", "outpaint", "loop", "vamp", "compress")
-_MADE = re.compile(rf".+\.({'|'.join(COMMANDS)})\.-?\d+(\.replay)*")
+_RESULT = re.compile(rf".+\.({'|'.join(COMMANDS)})\.-?\d+(\.replay)*")
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Recordings.
+    """The files that the inputs of a command stand for.
 
     Attributes:
-        found: files, and where in the folder named they lie.
-        several: whether somebody named more than one file, or a folder or pattern, however many that holds.
+        files: without results of earlier runs.
+        several: there are several inputs, or one that can stand for several files.
     """
 
-    found: tuple[FoundFile, ...]
+    files: tuple[FoundFile, ...]
     several: bool
 
 
-def sources(
+def find_sources(
     inputs: Sequence[str],
     recursive: bool,
     suffixes: Sequence[str] = (),
     out: str | None = None,
     of_results: bool = False,
 ) -> Sources:
-    """Turn what somebody typed into files; what a folder holds of our own results is left out.
+    """Find the files that inputs stand for; results of vamp in folders are left out.
 
     Args:
         inputs: as for `find`.
-        recursive: search folders in folders.
-        suffixes: what is looked for in folders beside sound.
-        out: where results go; if that is a folder in the one that is searched, it is left out.
-        of_results: results are what is wanted, but those of `replay`.
+        recursive: search subfolders.
+        suffixes: of files in folders, beside those of sound.
+        out: folder of the results; left out if it lies in a folder that is searched.
+        of_results: leave out only results of `replay`.
 
     Raises:
-        InputError: nothing is there.
+        InputError: there is no such file.
     """
     found = find(inputs, recursive, (*SOUNDS, *suffixes))
-    left_out = _is_again if of_results else _is_result
-    kept = tuple(f for f in found if not (f.searched and left_out(f, out)))
-    if not kept:
+    left_out = _is_replayed if of_results else _is_result
+    files = tuple(f for f in found if not (f.searched and (_lies_in(f, out) or left_out(f.path))))
+    if not files:
         raise InputError(
             f"{inputs[0]} holds nothing but results of vamp ({len(found)} files)", "name a file to work on it again"
         )
-    return Sources(kept, len(inputs) > 1 or len(found) > 1 or any(f.searched for f in found))
+    return Sources(files, len(inputs) > 1 or len(found) > 1 or any(f.searched for f in found))
 
 
-def _is_again(found: FoundFile, out: str | None) -> bool:
-    return found.path.stem.endswith(".replay") or _lies_in(found, out)
+def _is_replayed(path: Path) -> bool:
+    return path.stem.endswith(".replay")
 
 
-def _is_result(found: FoundFile, out: str | None) -> bool:
-    path = found.path
-    return _lies_in(found, out) or (path.suffix.lower() != TOKENS and _MADE.fullmatch(path.stem) is not None)
+def _is_result(path: Path) -> bool:
+    return path.suffix.lower() != TOKENS and _RESULT.fullmatch(path.stem) is not None
 
 
 def _lies_in(found: FoundFile, out: str | None) -> bool:
-    """Whether a file lies where results go, below the folder that was searched."""
+    """Say whether a file lies in the folder of results, and that in the folder that was searched."""
     if out is None:
         return False
     path = Path(os.path.abspath(found.path))
     folder, searched = Path(os.path.abspath(os.path.expanduser(out))), path.parents[len(found.below.parts)]
     return searched in folder.parents and folder in path.parents
+
+
+def find_jobs(workflow: Workflow, inputs: Sequence[str], piped: Pipes) -> list[Job]:
+    """Find the recordings of a command and name their outputs; nothing is read but hints for names.
+
+    Raises:
+        InputError: there is no recording, or an output is another recording.
+        UsageError: two outputs have one name, or an option for names is wrong.
+    """
+    common = workflow.common
+    sources = find_sources(piped.inputs(inputs), common.recursive, workflow.suffixes, common.out, workflow.of_results)
+    default_seed = 0 if common.skip_existing or sources.several else secrets.randbelow(10_000)
+    files = [file for file in sources.files if not file.searched or workflow.accepts(file.path)]
+    if not files:
+        raise InputError(f"nothing among {len(sources.files)} files is for vamp {workflow.command}", "name a file")
+    jobs = [_name_outputs(workflow, file, sources.several, default_seed, piped) for file in files]
+    jobs = _without_results(jobs, common.overwrite)
+    _check_distinct(jobs, common)
+    return jobs
+
+
+def _name_outputs(workflow: Workflow, file: FoundFile, several: bool, default_seed: int, piped: Pipes) -> Job:
+    common, hints = workflow.common, workflow.name_results(file.path)
+    seed = next(seed for seed in (common.seed, hints.seed, default_seed) if seed is not None)
+    seeds = [seed + i for i in range(common.takes)]
+    naming = Naming(
+        source=piped.name_source(hints.source),
+        out=common.out if piped.target is None else PIPE,
+        template=hints.template,
+        command=workflow.command,
+        model=hints.model.name,
+        below=file.below,
+        several=several,
+        piped=piped.target,
+        ext=workflow.ext,
+    )
+    paths = workflow.list_paths(naming, seeds)
+    for path in paths:
+        workflow.check_output(file.path, path)
+    return Job(file.path, tuple(paths), tuple(seeds), piped.label(file.path), naming, hints.model)
+
+
+def _without_results(jobs: list[Job], overwrite: bool) -> list[Job]:
+    """Leave out inputs that are outputs of other inputs: `*.wav` names them in a second run.
+
+    Raises:
+        InputError: such an input would be overwritten.
+    """
+    makers = {os.path.abspath(path): job for job in jobs for path in job.paths}
+    kept = []
+    for job in jobs:
+        maker = makers.get(os.path.abspath(job.source), job)
+        if maker == job:
+            kept.append(job)
+        elif overwrite:
+            raise InputError(
+                f"{job.name} is an input, and would be overwritten by a result of {maker.name}",
+                "name another folder with -o, or leave one of them out",
+            )
+    return kept
+
+
+def _check_distinct(jobs: list[Job], common: Common) -> None:
+    jobs_by_path: dict[str, Job] = {}
+    for job in jobs:
+        for path in (*job.paths, *list_companions(job, common)):
+            other = jobs_by_path.setdefault(os.path.abspath(path), job)
+            if other != job:
+                raise UsageError(
+                    f"{other.name} and {job.name} would both become {path}",
+                    "put {parent} into --name if that tells them apart, or do one after the other with -o",
+                )
+
+
+def list_companions(job: Job, common: Common) -> list[Path]:
+    """List the files written beside the takes: recipes and plots.
+
+    Raises:
+        UsageError: the take goes to stdout, so there is no file to write a recipe beside.
+    """
+    if job.naming.piped and common.sidecar:
+        raise UsageError("there is nothing beside stdout to write a recipe to", "leave --sidecar out")
+    sidecars = [embed.beside(path) for path in job.paths if common.sidecar]
+    return sidecars + [plot_path(path, job, common) for path in job.paths if common.plot]
+
+
+def skip_existing(job: Job, common: Common) -> Job | None:
+    """Leave out the takes that exist, if `--skip-existing` says so; None if no take is left."""
+    if not job.paths:
+        return job
+    left = [i for i, path in enumerate(job.paths) if not (common.skip_existing and path.exists())]
+    paths, seeds = tuple(job.paths[i] for i in left), job.seeds
+    if common.keep is None:  # the best are found among all
+        seeds = tuple(seeds[i] for i in left)
+    return replace(job, paths=paths, seeds=seeds) if left else None

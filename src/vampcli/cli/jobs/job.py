@@ -1,4 +1,4 @@
-"""What a command does with one recording, whatever it does: find it, open it, make its takes."""
+"""The types of the pipeline: the job of one recording, its results, and the workflow of a command."""
 
 from __future__ import annotations
 
@@ -8,34 +8,50 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from vampcli.audio.formats import container
-from vampcli.cli.console import Console
 from vampcli.cli.jobs.outputs import Naming
 from vampcli.cli.options import Common
 from vampcli.errors import UsageError
-from vampcli.recipe.recipe import InputSource
+from vampcli.progress import Progress
 
 if TYPE_CHECKING:
     from vampcli.api import Model
     from vampcli.audio.waveform import Waveform
     from vampcli.checkpoints.folder import ModelMetadata
+    from vampcli.recipe.recipe import InputSource
     from vampcli.tasks.base import Task
     from vampcli.tasks.plan import Plan
 
 Facts = dict[str, Any]
-
-Result = tuple["Path | None", int, Facts]
-"""What has been made: the file if there is one, the seed, and what there is to say of it."""
-
-Results = Iterator[Result]
+"""Names and values for `--json`."""
 
 Load = Callable[[], "Model"]
-"""Gives the model, which is loaded if it is not yet."""
+"""Load the model, or return it if it is loaded."""
+
+
+class Written(NamedTuple):
+    """A result of a job.
+
+    Attributes:
+        path: of the file; None if there is none.
+        seed: of the take.
+        facts: about the take, for `--json`.
+        text: for stdout in place of the path.
+    """
+
+    path: Path | None
+    seed: int
+    facts: Facts
+    text: str = ""
+
+
+Results = Iterator[Written | str]
+"""Results, each as soon as it is written, and notes for stderr."""
 
 
 class ModelRequest(NamedTuple):
-    """A model by name or folder, and how it runs: what `vampcli.load` takes."""
+    """The arguments of `vampcli.load`."""
 
-    model: str
+    name: str
     device: str
     dtype: str
     exact: bool
@@ -44,32 +60,32 @@ class ModelRequest(NamedTuple):
 
 @dataclass(frozen=True)
 class NamingHints:
-    """What a file says of its results before anything is read of it.
+    """Model, seed and names of a recording's results, known before it is opened.
 
     Attributes:
-        wanted: the model that makes them, and on what.
-        seed: that it brings along; None if it has none.
-        after: the path that results are named after.
-        template: how they are named; None = as everywhere.
+        model: makes the results.
+        seed: of the first take, if no option names it; None = the default of all commands.
+        source: the path that results are named after.
+        template: of the names; None = the default of all commands.
     """
 
-    wanted: ModelRequest
+    model: ModelRequest
     seed: int | None
-    after: Path
+    source: Path
     template: str | None
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be made of one recording.
+    """One recording and its outputs.
 
     Attributes:
         source: the recording.
-        paths: of the takes, one for each seed; where the best are chosen, all that they may get.
+        paths: of the takes, one for each seed; with `--keep`, every path that a take may get.
         seeds: of the takes.
-        name: of the recording, as machines and people are told it; `-` for stdin.
+        name: of the recording in messages and facts; `-` for stdin.
         naming: names takes by their seeds.
-        wanted: the model that makes them.
+        model: makes the takes.
     """
 
     source: Path
@@ -77,7 +93,7 @@ class Job:
     seeds: tuple[int, ...]
     name: str
     naming: Naming
-    wanted: ModelRequest
+    model: ModelRequest
 
     @property
     def title(self) -> str:
@@ -86,15 +102,43 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Opened:
+    """A job whose recording has been read and checked.
+
+    Attributes:
+        job: the recording and its outputs.
+        request: the task.
+        clip: the samples of the recording.
+        source: the recording as the input of a recipe.
+        plan: the spans that the task generates.
+        facts: about the request, for `--json`.
+        summary: the same in a few words; empty if nothing is generated.
+    """
+
+    job: Job
+    request: Task
+    clip: Waveform
+    source: InputSource
+    plan: Plan
+    facts: Facts
+    summary: str
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the recording or of the result, whichever is longer."""
+        return max(self.plan.n_canvas_samples, self.clip.n_samples) / self.clip.sample_rate
+
+
+@dataclass(frozen=True)
 class Workflow:
-    """A command's way with one recording: `AudioWorkflow` for all that goes from sound to sound.
+    """The steps of a command for one recording; `AudioWorkflow` is that of most tasks.
 
     Attributes:
         command: its name.
         common: the options of all commands.
-        sounds: whether sound comes of it, which stdout may get.
-        of_results: whether it works on what vamp has made, which is left out of folders otherwise.
-        ext: of results, if nobody names it.
+        sounds: the results are sound, which can go to stdout.
+        of_results: folders are searched for results of vamp; otherwise these are left out.
+        ext: suffix of results in names without one.
     """
 
     command: str
@@ -105,21 +149,21 @@ class Workflow:
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """What is looked for in folders beside sound."""
+        """Suffixes of inputs in folders, beside those of sound."""
         return ()
 
-    def concerns(self, source: Path) -> bool:
-        """Whether a file that was found in a folder is meant."""
+    def accepts(self, source: Path) -> bool:
+        """Say whether a file found in a folder is an input."""
         return True
 
-    def brief(self, source: Path) -> NamingHints:
-        """Say what decides the names of a file's results."""
+    def name_results(self, source: Path) -> NamingHints:
+        """Return the model, the seed and the names of a file's results."""
         common = self.common
-        wanted = ModelRequest(common.model, common.device, common.dtype, common.exact, common.compiled)
-        return NamingHints(wanted, None, source, common.name)
+        model = ModelRequest(common.model, common.device, common.dtype, common.exact, common.compiled)
+        return NamingHints(model, None, source, common.name)
 
-    def paths(self, naming: Naming, seeds: list[int]) -> list[Path]:
-        """Where the takes go; where the best are chosen, all places that these may get."""
+    def list_paths(self, naming: Naming, seeds: list[int]) -> list[Path]:
+        """List the paths of the takes; with `--keep`, every path that a take may get."""
         common = self.common
         if common.keep is None:
             return naming.paths(seeds)
@@ -135,37 +179,14 @@ class Workflow:
 
         return naming.paths([*seeds, *spare_seeds(seeds)])
 
-    def check(self, source: Path, path: Path) -> None:
-        """Refuse an output of a kind that the command does not write, or not of such a source."""
+    def check_output(self, source: Path, path: Path) -> None:
+        """Raise UsageError if the command does not write such a file, or not from this source."""
         container(path)
 
     def open(self, job: Job, metadata: ModelMetadata) -> Opened:
-        """Read a recording and find all that can be wrong, without a weight."""
+        """Read a recording and find every error that needs no weights."""
         raise NotImplementedError
 
-    def make(self, load: Load, opened: Opened, console: Console) -> Results:
+    def make(self, load: Load, opened: Opened, progress: Progress) -> Results:
         """Make and write the takes."""
         raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A job whose recording has been read.
-
-    Attributes:
-        job: what is to be made.
-        request: how.
-        clip: the recording.
-        source: what a recipe says of it.
-        plan: where it will change.
-        facts: what there is to say of it, for `--json`.
-        summary: the same in a few words; empty if nothing is made of it.
-    """
-
-    job: Job
-    request: Task
-    clip: Waveform
-    source: InputSource
-    plan: Plan
-    facts: Facts
-    summary: str

@@ -1,4 +1,4 @@
-"""Where results go: names, templates, and what stands in their way, before any work."""
+"""Name outputs and check that they can be written, before any work."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _FIELDS = ("stem", "parent", "cmd", "seed", "n", "model", "ext")
 
 @dataclass(frozen=True)
 class Naming:
-    """How the results of one input are named.
+    """Names of the results of one input.
 
     Attributes:
-        source: the input; results go beside it unless `out` says otherwise.
-        out: a file for one take, as is `-`; a folder if it exists as one, ends in a separator or has no suffix.
-        template: with {stem} {parent} {cmd} {seed} {n} {model} {ext}, below the folder.
+        source: the input; results lie beside it without `out`.
+        out: a file for one take, or `-`; a folder if it is one, ends in a separator or has no suffix.
+        template: of a path in the folder, with {stem} {parent} {cmd} {seed} {n} {model} {ext}.
         command: {cmd}.
         model: {model}.
-        below: where in the folder of the inputs this one lies; the same place in `out`.
+        below: subfolder of the input in the folder that was searched, and of the results in `out`.
         several: there may be other inputs, so `out` must be a folder.
-        piped: the file that stands for stdout, where `out` is `-`.
+        piped: the file that stands for stdout, if `out` is `-`.
         ext: {ext}.
     """
 
@@ -44,25 +44,25 @@ class Naming:
 
     @property
     def by_rank(self) -> bool:
-        """Whether the name of a take says nothing of its seed."""
+        """Whether the names of takes do not contain the seed."""
         return self.one_file is not None or "{seed}" not in (self.template or DEFAULT_NAME)
 
     @property
     def folder(self) -> Path:
-        """Where results go, unless they are one file."""
+        """Folder of the results, unless `out` is a file."""
         return self.source.parent if self.out is None else Path(os.path.expanduser(self.out)) / self.below
 
     def in_folder(self, result: Path) -> Path:
-        """A result seen from there."""
-        inside = self.one_file is None and result.is_relative_to(self.folder)
-        return result.relative_to(self.folder) if inside else Path(result.name)
+        """Return the path of a result relative to the folder."""
+        is_inside = self.one_file is None and result.is_relative_to(self.folder)
+        return result.relative_to(self.folder) if is_inside else Path(result.name)
 
     @property
     def one_file(self) -> Path | None:
-        """The file that `out` names; None if it is a folder.
+        """File that `out` names; None if it is a folder.
 
         Raises:
-            UsageError: there may be several inputs, or a template as well.
+            UsageError: there may be several inputs, or there is a template too.
         """
         if self.out is None or names_folder(out := os.path.expanduser(self.out)):
             return None
@@ -85,14 +85,14 @@ class Naming:
                     f"-o {self.out} names one file, but there are {len(seeds)} takes", "name a folder: -o takes/"
                 )
             return [file]
-        names = [Path(self._filled(seed, i)) for i, seed in enumerate(seeds)]
+        names = [Path(self._fill_template(seed, i)) for i, seed in enumerate(seeds)]
         if any(path.is_absolute() or ".." in path.parts for path in names):
             raise UsageError(f"--name {self.template} leaves the folder of the outputs", "name another folder with -o")
         if len(set(names)) < len(names):
             raise UsageError(f"--name {self.template} gives several takes one name", "put {seed} or {n} into it")
         return [self.folder / path for path in names]
 
-    def _filled(self, seed: int, index: int) -> str:
+    def _fill_template(self, seed: int, index: int) -> str:
         template = self.template or DEFAULT_NAME
         values = {
             "stem": self.source.stem,
@@ -115,7 +115,7 @@ class Naming:
 
 
 def names_folder(out: str) -> bool:
-    """Whether somebody who types this means a folder: it is one, ends in a separator or has no suffix."""
+    """Say whether a path means a folder: it is one, ends in a separator or has no suffix."""
     name = os.path.basename(out)
     if out == PIPE:
         return False
@@ -126,7 +126,7 @@ def names_folder(out: str) -> bool:
 
 
 def check_outputs(paths: list[Path], source: Path, overwrite: bool) -> None:
-    """Find what stands in the way of writing; nothing is made yet.
+    """Check that outputs can be written, without creating anything.
 
     Raises:
         InputError: an output is the input, exists already, has an impossible name, or its folder is not writable.
@@ -151,7 +151,7 @@ def _check_output(path: Path, source: Path, overwrite: bool) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder that a file is going to be written to.
+    """Make the folder of a file that will be written.
 
     Raises:
         InputError: it cannot be made.

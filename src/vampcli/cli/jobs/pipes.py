@@ -1,4 +1,4 @@
-"""`-`: sound from stdin and to stdout, by way of files in a folder that goes when all is done."""
+"""`-`: sound from stdin and to stdout, through files in a temporary folder."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ from vampcli.cli.options import Common
 from vampcli.errors import InputError, UsageError, VampError
 
 PIPE = "-"
-_READER_GONE = 141  # 128 + SIGPIPE, as shells report whoever dies of it
+_READER_GONE = 141  # 128 + SIGPIPE, the exit code that shells report
 
 
 @dataclass(frozen=True)
 class Pipes:
-    """The files that stand for stdin and stdout: libsndfile seeks, and what is written is whole or not there.
+    """The files that stand for stdin and stdout: libsndfile must seek, and stdout gets complete files only.
 
     Attributes:
-        source: what `-` among the inputs is read from, empty until `take_in`; None if it is not among them.
-        target: what is to be written for stdout; None if the results go to files.
+        source: stands for stdin, empty until `read_stdin`; None if `-` is not among the inputs.
+        target: stands for stdout; None if the results go to files.
     """
 
     source: Path | None = None
     target: Path | None = None
 
-    def inputs(self, typed: Sequence[str]) -> list[str]:
-        """The same with a file for `-`. Only here is it stdin: in a list it is a file of that name, as is `./-`."""
-        return [str(self.source) if text == PIPE else text for text in typed]
+    def inputs(self, inputs: Sequence[str]) -> list[str]:
+        """Replace `-` by the file that stands for it; in a list `-` is a file of that name, as is `./-`."""
+        return [str(self.source) if text == PIPE else text for text in inputs]
 
-    def name(self, path: Path) -> str:
-        """What a recording is called."""
+    def label(self, path: Path) -> str:
+        """Name a recording in messages and facts."""
         return PIPE if path == self.source else str(path)
 
-    def template(self, path: Path) -> Path:
-        """The path that outputs are named after: `stdin`, in the folder one is in."""
+    def name_source(self, path: Path) -> Path:
+        """Return the path that outputs are named after: `stdin` in the current folder."""
         return Path(path.name) if path == self.source else path
 
-    def said(self, error: VampError, path: Path) -> VampError:
-        """The same error, of stdin and not of its file."""
+    def rename_stdin(self, error: VampError, path: Path) -> VampError:
+        """Return an error that names stdin instead of its file."""
         if path != self.source:
             return error
         return type(error)(error.message.replace(str(path), f"{PIPE} (sound on stdin)"), error.hint)
 
-    def take_in(self, path: Path) -> None:
-        """Read stdin to its end, if that is what the path stands for.
+    def read_stdin(self, path: Path) -> None:
+        """Read stdin to its end, if the path stands for it.
 
         Raises:
-            InputError: it is empty, or does not fit where temporary files lie.
+            InputError: it is empty, or too long for the temporary folder.
         """
         if path != self.source:
             return
@@ -65,8 +65,8 @@ class Pipes:
         if path.stat().st_size == 0:
             raise InputError("nothing comes in on stdin", "has the command before the pipe failed?")
 
-    def give_out(self, path: Path) -> None:
-        """Copy a finished file to stdout; end quietly when nobody reads on.
+    def write_stdout(self, path: Path) -> None:
+        """Copy a finished file to stdout; exit without a message if the reader has closed it.
 
         Raises:
             InputError: stdout is full.
@@ -84,18 +84,18 @@ class Pipes:
 
 @contextmanager
 def pipes(inputs: Sequence[str], common: Common, sounds: bool = True) -> Iterator[Pipes]:
-    """Find out whether stdin and stdout hold sound; their files are gone at the end, however it comes.
+    """Make the files for stdin and stdout, and remove them at the end.
 
-    What is made of `-` goes to stdout unless -o says otherwise.
+    Without `-o`, the result of `-` goes to stdout.
 
     Args:
-        inputs: as they were typed.
-        common: says where results go.
-        sounds: whether they are sound.
+        inputs: of the command.
+        common: options of the outputs.
+        sounds: the results are sound.
 
     Raises:
         InputError: stdin or stdout is closed, stdin is a terminal, or there is no room for temporary files.
-        UsageError: stdin is named twice, or stdout is a terminal, holds JSON or would get what is no sound.
+        UsageError: stdin is named twice, or stdout is a terminal, holds JSON or would get something else than sound.
     """
     reads = PIPE in inputs
     writes = common.out == PIPE or (reads and common.out is None and sounds)

@@ -1,4 +1,4 @@
-"""Pictures of takes: where they go, and what is in them."""
+"""Name and draw the plots of `--plot`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vampcli.cli.jobs.job import Job, Opened
 from vampcli.cli.jobs.outputs import make_folder, names_folder
 from vampcli.cli.options import Common
+from vampcli.cli.plots.figure import check_suffix
 from vampcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,14 +21,12 @@ if TYPE_CHECKING:
     from vampcli.scoring.scores import Scores
 
 
-def pictured(result: Path, job: Job, common: Common) -> Path:
-    """Name the picture of a result.
+def plot_path(result: Path, job: Job, common: Common) -> Path:
+    """Name the plot of a result.
 
     Raises:
-        UsageError: the suffix is of no picture, or a file is named for several results.
+        UsageError: the suffix is none of a picture, or a file is named for several results.
     """
-    from vampcli.cli.plots.take import check_suffix
-
     plot = os.path.expanduser(common.plot or "")
     if names_folder(plot):
         return Path(plot) / job.naming.below / job.naming.in_folder(result).with_suffix(".png")
@@ -42,9 +41,9 @@ def pictured(result: Path, job: Job, common: Common) -> Path:
 def draw_take(
     result: Path, opened: Opened, take: Take, mask: Tensor, scores: Scores | None, frame_s: float, common: Common
 ) -> None:
-    """Draw a take beside what it would be if nothing had been made; mask: bool (n_codebooks, n_frames of the plan)."""
+    """Plot a take and its input; mask: bool (n_codebooks, n_frames of the plan), True = generated."""
     _save(
-        pictured(result, opened.job, common),
+        plot_path(result, opened.job, common),
         common,
         before=take.base if take.base.samples.any() else None,
         after=take.audio,
@@ -53,20 +52,19 @@ def draw_take(
         first_frame=opened.plan.first_frame,
         frame_s=frame_s,
         title=f"{opened.job.title}: {opened.request.command}, seed {take.seed}",
-        scores=_told(scores) if scores else None,
+        scores=_scores_shown(scores) if scores else None,
     )
 
 
-def _told(scores: Scores) -> dict[str, float | str]:
-    """What there is to read of scores."""
+def _scores_shown(scores: Scores) -> dict[str, float | str]:
     values = {name.replace("_", " "): value for name, value in asdict(scores).items() if value not in (None, "")}
     return {name: round(value, 2) if isinstance(value, float) else value for name, value in values.items()}
 
 
 def draw_tokens(result: Path, opened: Opened, file: TokenFile, frame_s: float, common: Common) -> None:
-    """Draw what is kept of a recording."""
+    """Plot a recording and the mask of its token file."""
     _save(
-        pictured(result, opened.job, common),
+        plot_path(result, opened.job, common),
         common,
         before=opened.clip,
         mask=file.mask.numpy(),
@@ -76,7 +74,7 @@ def draw_tokens(result: Path, opened: Opened, file: TokenFile, frame_s: float, c
 
 
 def draw_mask(path: Path, opened: Opened, mask: Tensor, common: Common) -> None:
-    """Draw what would be made: bool (n_codebooks, n_frames) of all of the canvas."""
+    """Plot a prompt: bool (n_codebooks, n_frames of the canvas), True = generate."""
     plan, clip = opened.plan, opened.clip
     longer = plan.n_canvas_samples != clip.n_samples
     _save(
@@ -91,8 +89,9 @@ def draw_mask(path: Path, opened: Opened, mask: Tensor, common: Common) -> None:
 
 
 def _save(path: Path, common: Common, **content: Any) -> None:
-    from vampcli.cli.plots import take as picture
+    from vampcli.cli.plots import take
+    from vampcli.cli.plots.figure import save
 
-    figure = picture.draw(**content)
+    figure = take.draw(**content)
     make_folder(path)
-    picture.save(figure, path, common.overwrite)
+    save(figure, path, common.overwrite)

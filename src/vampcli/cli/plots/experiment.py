@@ -1,4 +1,4 @@
-"""A table as plots, a panel for each figure: bars of all conditions, and curves along numbers that were swept."""
+"""Plots of an experiment, a panel for each measure: bars of all conditions, and curves over swept parameters."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from matplotlib import color_sequences
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vampcli.cli.plots.figure import default_style, save
 from vampcli.evaluate.summary import DISTANCE, FLOOR, TO_EXCERPTS, Row
 
 _BARS = "conditions"
@@ -19,47 +20,51 @@ _REAL = "real music"
 Panel = Callable[[Axes, str, Sequence[Row]], None]
 
 
+@default_style()
 def draw(rows: Sequence[Row], folder: Path, over: str = "") -> list[Path]:
-    """Draw a table as PNG and SVG.
+    """Plot a table as PNG and SVG files.
 
     Args:
         rows: of the table.
-        folder: where the plots go.
-        over: a figure to draw all others over, in a plot of its name; a curve runs along what is swept last. By
-            default there are `conditions`, a bar for each, and a plot for every number that alone is swept, with a
-            curve for each experiment that sweeps it.
+        folder: of the files.
+        over: a measure for the x axis of all others, in a plot of its name; a curve runs over the last swept
+            parameter. By default there is `conditions`, with a bar for each, and a plot for every parameter that is
+            swept alone, with a curve for each experiment that sweeps it.
+
+    Returns:
+        The paths of the files.
     """
-    there = [row for row in rows if row.figures]
-    along = [row for row in there if over in row.figures]
+    measured = [row for row in rows if row.figures]
+    along = [row for row in measured if over in row.figures]
     if any(set(row.figures) - {over, FLOOR} for row in along):
-        plots = {over: _drawn(along, partial(_curves, x=lambda row: row.figures[over].value, along=over), over)}
+        plots = {over: _draw(along, partial(_curves, x=lambda row: row.figures[over].value, along=over), over)}
     else:
-        plots = {_BARS: _drawn(there, _bars)} if there else {}
-        for name, own in _swept_alone(there).items():
+        plots = {_BARS: _draw(measured, _bars)} if measured else {}
+        for name, group in _swept_alone(measured).items():
             swept = partial(_curves, x=lambda row: next(iter(row.swept.values())), along=name, ticks=True)
-            plots[name] = _drawn(own, swept)
+            plots[name] = _draw(group, swept)
     paths = []
     for name, figure in plots.items():
-        for kind in ("png", "svg"):
-            paths.append(folder / f"{name}.{kind}")
-            figure.savefig(paths[-1], dpi=100, metadata={"Software": None} if kind == "png" else {"Date": None})
+        for suffix in (".png", ".svg"):
+            paths.append(folder / f"{name}{suffix}")
+            save(figure, paths[-1], overwrite=True)
     return paths
 
 
 def _swept_alone(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Rows of experiments along one number, of two values at least, by its name."""
+    """Group the rows of experiments that sweep one number over two values or more, by its name."""
     found: dict[str, list[Row]] = defaultdict(list)
     for experiment in dict.fromkeys(row.name for row in rows):
-        own = [row for row in rows if row.name == experiment]
-        values = [value for row in own for value in row.swept.values()]
-        numbers = len(values) == len(own) and all(isinstance(value, int | float) for value in values)
-        if len(own) > 1 and numbers and len({tuple(row.swept) for row in own}) == 1:
-            found[next(iter(own[0].swept)).rpartition(".")[2]] += own
+        group = [row for row in rows if row.name == experiment]
+        values = [value for row in group for value in row.swept.values()]
+        numbers = len(values) == len(group) and all(isinstance(value, int | float) for value in values)
+        if len(group) > 1 and numbers and len({tuple(row.swept) for row in group}) == 1:
+            found[next(iter(group[0].swept)).rpartition(".")[2]] += group
     return found
 
 
-def _drawn(rows: Sequence[Row], draw_panel: Panel, without: str = "") -> Figure:
-    """A panel of every figure, distances first."""
+def _draw(rows: Sequence[Row], draw_panel: Panel, without: str = "") -> Figure:
+    """Draw a panel for every measure, distances first."""
     names = list(dict.fromkeys(name for row in rows for name in row.figures if name not in (without, FLOOR)))
     names.sort(key=lambda name: name not in (DISTANCE, TO_EXCERPTS))
     n_columns = max(1, min(4, len(names)))
@@ -79,9 +84,9 @@ def _drawn(rows: Sequence[Row], draw_panel: Panel, without: str = "") -> Figure:
 
 
 def _bars(panel: Axes, name: str, rows: Sequence[Row]) -> None:
-    own = [row for row in rows if name in row.figures]
-    values, errors = _values(name, own)
-    panel.barh([rows.index(row) for row in own], values, xerr=errors, color="tab:blue", alpha=0.7)
+    shown = [row for row in rows if name in row.figures]
+    values, errors = _values(name, shown)
+    panel.barh([rows.index(row) for row in shown], values, xerr=errors, color="tab:blue", alpha=0.7)
     panel.set_yticks(range(len(rows)), [row.label for row in rows])
     panel.yaxis.set_inverted(True)
     if name == DISTANCE:
@@ -96,24 +101,24 @@ def _curves(
     rows = sorted(rows, key=x)
     curves: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        curves[_curve(row)] += [row] if name in row.figures else []
+        curves[_curve_label(row)] += [row] if name in row.figures else []
     panel.set_prop_cycle(color=color_sequences["tab10" if len(curves) <= 10 else "tab20"])
-    for label, own in curves.items():
-        panel.errorbar([x(row) for row in own], *_values(name, own), marker="o", capsize=3, label=label)
+    for label, curve in curves.items():
+        panel.errorbar([x(row) for row in curve], *_values(name, curve), marker="o", capsize=3, label=label)
     if name == DISTANCE:
         real = [row for row in rows if FLOOR in row.figures]
         panel.plot([x(row) for row in real], _values(FLOOR, real)[0], "--", color="black", label=_REAL)
-    places = list(dict.fromkeys(map(x, rows)))
+    ticks_at = list(dict.fromkeys(map(x, rows)))
     panel.set_xlabel(along.replace("_", " "))
-    least = min((place for place in places if place > 0), default=math.inf)
-    if places[0] >= 0 and places[-1] >= 8 * least:
+    least = min((value for value in ticks_at if value > 0), default=math.inf)
+    if ticks_at[0] >= 0 and ticks_at[-1] >= 8 * least:
         panel.set_xscale("symlog", base=2, linthresh=least)  # logarithmic but for 0
     if ticks:
-        panel.set_xticks(places, [f"{value:g}" for value in places], rotation=90, fontsize="x-small")
+        panel.set_xticks(ticks_at, [f"{value:g}" for value in ticks_at], rotation=90, fontsize="x-small")
 
 
-def _curve(row: Row) -> str:
-    """The experiment, and what was chosen of all that is swept but the last."""
+def _curve_label(row: Row) -> str:
+    """Name the experiment and its values of all swept parameters but the last."""
     chosen = [f"{name.rpartition('.')[2].replace('_', ' ')} {value}" for name, value in [*row.swept.items()][:-1]]
     return ", ".join([row.name, *chosen])
 

@@ -1,4 +1,4 @@
-"""Sound and masks as columns: what a picture of any length shows, in bounded memory."""
+"""Reduce sound and masks of any length to the columns of a plot, in bounded memory."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Floats = npt.NDArray[np.floating[Any]]
 N_BANDS = 256
 """Bands of a spectrogram."""
 SILENT_DB = -120.0
-"""What is less counts as this."""
+"""Lower bound of a spectrogram."""
 
 _LOW_HZ, _HIGH_HZ = 40.0, 20000.0
 _AT_ONCE = 256  # frames computed together
 
 
 def envelope(samples: Floats, n_columns: int) -> tuple[Floats, Floats]:
-    """The least and the greatest sample of any channel in each of n equal pieces.
+    """Return the least and the greatest sample of any channel in each of n equal pieces.
 
     Args:
         samples: (n_channels, n_samples).
@@ -38,7 +38,7 @@ def envelope(samples: Floats, n_columns: int) -> tuple[Floats, Floats]:
 
 
 def density(mask: npt.NDArray[np.bool_], n_columns: int) -> Floats:
-    """The part of the tokens that is hidden, in each of n equal pieces of time.
+    """Return the share of hidden tokens in each of n equal pieces of time.
 
     Args:
         mask: bool (n_codebooks, n_frames), True = hidden.
@@ -49,21 +49,21 @@ def density(mask: npt.NDArray[np.bool_], n_columns: int) -> Floats:
     """
     edges = np.arange(n_columns + 1) * mask.shape[1] // n_columns
     n_hidden = np.add.reduceat(mask.astype(np.float64), edges[:-1], axis=1)
-    part: Floats = n_hidden / np.diff(edges)
-    return part
+    share: Floats = n_hidden / np.diff(edges)
+    return share
 
 
 def band_edges(sample_rate: int) -> Floats:
-    """Edges of the bands in Hz, (N_BANDS + 1,): equal parts of the octaves from 40 Hz to 20 kHz or half the rate."""
+    """Return the edges of the bands in Hz, (N_BANDS + 1,), evenly in octaves from 40 Hz to 20 kHz or half the rate."""
     high = min(_HIGH_HZ, sample_rate / 2)
     return np.geomspace(min(_LOW_HZ, high / 10), high, N_BANDS + 1)
 
 
 def spectrogram(sound: Waveform, n_columns: int) -> Floats:
-    """Power in bands even in octaves, averaged over the channels: a full-scale sine is at 0 dB.
+    """Return the power in bands even in octaves, averaged over the channels; a full-scale sine is at 0 dB.
 
-    Every sample counts, however long the sound: a column is the average of as many frames, at least half
-    overlapping, as it takes to cover its time. Memory does not grow with the length.
+    A column is the average of as many frames, at least half overlapping, as cover its time, so every sample counts.
+    Memory does not grow with the length.
 
     Args:
         sound: any length and number of channels.
@@ -89,7 +89,7 @@ def spectrogram(sound: Waveform, n_columns: int) -> Floats:
 
 
 def _band_weights(sample_rate: int, n_fft: int) -> Floats:
-    """How much a band takes of each bin, (N_BANDS, n_fft // 2 + 1): triangles as wide as bands, or bins if wider."""
+    """Return triangular weights of bins, (N_BANDS, n_fft // 2 + 1), as wide as a band, or a bin if that is wider."""
     edges = band_edges(sample_rate) * n_fft / sample_rate
     centres = np.sqrt(edges[:-1] * edges[1:])[:, None]
     reach = np.maximum(1, np.diff(edges))[:, None]

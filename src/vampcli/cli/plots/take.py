@@ -1,22 +1,19 @@
-"""What happened to a sound, as a picture: waveform and spectrogram before and after, and the token mask."""
+"""Plot of a take: waveforms and spectrograms before and after, and the token mask."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from vampcli.cli.plots.figure import default_style, installed_fonts
 from vampcli.cli.plots.spectrogram import band_edges, density, envelope, spectrogram
-from vampcli.errors import UsageError
-from vampcli.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,52 +22,20 @@ if TYPE_CHECKING:
     from vampcli.audio.waveform import Waveform
 
 N_COLUMNS = 1200
-"""Points of time in a picture, at most: about its pixels."""
+"""Columns of a plot, at most: about its pixels."""
 RANGE_DB = 70.0
-"""From the darkest to the brightest of a spectrogram."""
+"""From the darkest to the brightest color of a spectrogram."""
 
-_UNDATED = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}  # for equal bytes
-_KEPT, _REPLACED, _MADE, _MADE_ON_DARK = "#5f6b76", "#b9c4cd", "#0072b2", "#56b4e9"  # magma holds no blue like these
-_TOKEN, _NOTHING = "#d3d9dd", "#f1f2f4"
+_KEPT, _REPLACED, _MADE, _MADE_ON_DARK = "#5f6b76", "#b9c4cd", "#0072b2", "#56b4e9"  # magma has no such blue
+_TOKEN, _EMPTY = "#d3d9dd", "#f1f2f4"
 _TICKS_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000)
 _TICKS_S = (10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
-_FIXED = "\u00a0"  # a space that lines are not broken at
-_FONTS = ["DejaVu Sans"]  # matplotlib's own; then what systems have for other scripts
-_FONTS += ["Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "PingFang SC", "Apple SD Gothic Neo"]
-_FONTS += ["Yu Gothic", "Microsoft YaHei", "Malgun Gothic"]
-
-
-def check_suffix(path: Path) -> None:
-    """Refuse a name that says no kind of picture; asking needs no matplotlib.
-
-    Raises:
-        UsageError: the suffix is none of .png, .svg and .pdf.
-    """
-    if path.suffix.lower() not in _UNDATED:
-        raise UsageError(f"unknown picture format: '{path.suffix or path}'", f"use one of {' '.join(_UNDATED)}")
-
-
-def save(figure: Figure, path: Path, overwrite: bool = False) -> None:
-    """Write a picture whole or not at all; the same picture gives the same bytes.
-
-    Args:
-        figure: from `draw`.
-        path: the suffix names the format.
-        overwrite: replace a file that exists.
-
-    Raises:
-        UsageError: the suffix is none of .png, .svg and .pdf.
-        InputError: the file exists, or cannot be written.
-    """
-    check_suffix(path)
-    suffix = path.suffix.lower()
-    with replacing(path, overwrite) as temp, temp.open("wb") as file, _own_settings():
-        figure.savefig(file, format=suffix[1:], dpi=120, metadata=_UNDATED[suffix])
+_NO_BREAK = "\u00a0"  # no-break space
 
 
 @dataclass(frozen=True)
 class _Sound:
-    """A waveform on the time axis of the picture."""
+    """A waveform on the time axis of the plot."""
 
     name: str
     waveform: Waveform
@@ -81,11 +46,12 @@ class _Sound:
         return self.start_s + self.waveform.duration_s
 
     def n_columns(self, length_s: float) -> int:
-        """Its part of the columns of a picture that long."""
+        """Columns of the waveform in a plot of `length_s`."""
         n = round(N_COLUMNS * self.waveform.duration_s / length_s)
         return min(max(1, n), self.waveform.n_samples)
 
 
+@default_style()
 def draw(
     *,
     before: Waveform | None = None,
@@ -98,43 +64,42 @@ def draw(
     scores: Mapping[str, float | str | None] | None = None,
     before_start: int = 0,
 ) -> Figure:
-    """Draw waveforms, spectrograms and mask over one time axis; what is None has no panel.
+    """Draw waveforms, spectrograms and the mask over one time axis; None has no panel.
 
     Args:
         before: the input, of any length. One of before, after and mask must be given.
         after: the result.
-        spans: sample ranges of `after` (without it, of `before`) that were made.
-        mask: bool (n_codebooks, n_frames), True = hidden, so generated.
-        first_frame: where the mask begins, in frames from the beginning of `after`.
+        spans: sample ranges of `after` (without it, of `before`) that were generated.
+        mask: bool (n_codebooks, n_frames), True = generated.
+        first_frame: start of the mask, in frames from the start of `after`.
         frame_s: length of a frame, in seconds.
-        title: any text, taken as it stands.
-        scores: names and values for a line below; None is shown as a dash.
-        before_start: where `before` begins, in its samples from the beginning of `after`.
+        title: plain text.
+        scores: names and values, printed below; None is a dash.
+        before_start: start of `before`, in its samples from the start of `after`.
     """
     given = (("before", before, before_start), ("after", after, 0))
     sounds = [_Sound(name, w, start / w.sample_rate) for name, w, start in given if w is not None]
     spans_s = [(a / w.sample_rate, b / w.sample_rate) for w in [after or before] if w is not None for a, b in spans]
     mask_end_s = [] if mask is None else [(first_frame + mask.shape[1]) * frame_s]
     length_s = max([sound.end_s for sound in sounds] or mask_end_s)
-    with _own_settings():
-        figure, rows, colour_axes = _panels(len(sounds), mask is not None, length_s)
-        waves, spectra = rows[: len(sounds)], rows[len(sounds) : 2 * len(sounds)]
-        _draw_waves(waves, sounds, length_s, spans_s)
-        if colour_axes is not None:
-            _draw_spectra(spectra, sounds, length_s, colour_axes)
-        if mask is not None:
-            _draw_mask(rows[-1], mask, first_frame, frame_s)
-        for axes in rows:
-            _mark(axes, spans_s, _MADE_ON_DARK if axes in spectra else _MADE)
-        _write(figure, title, scores or {})
-        if spans_s or mask is not None:
-            _explain(figure, _KEPT if sounds else _TOKEN, "re-made" if after is not None else "hidden")
-        figure.align_ylabels(rows)
+    figure, rows, color_axes = _panels(len(sounds), mask is not None, length_s)
+    waves, spectra = rows[: len(sounds)], rows[len(sounds) : 2 * len(sounds)]
+    _draw_waves(waves, sounds, length_s, spans_s)
+    if color_axes is not None:
+        _draw_spectra(spectra, sounds, length_s, color_axes)
+    if mask is not None:
+        _draw_mask(rows[-1], mask, first_frame, frame_s)
+    for axes in rows:
+        _mark_spans(axes, spans_s, _MADE_ON_DARK if axes in spectra else _MADE)
+    _write_text(figure, title, scores or {})
+    if spans_s or mask is not None:
+        _add_legend(figure, _KEPT if sounds else _TOKEN, "re-made" if after is not None else "hidden")
+    figure.align_ylabels(rows)
     return figure
 
 
 def _panels(n_sounds: int, has_mask: bool, length_s: float) -> tuple[Figure, list[Axes], Axes | None]:
-    """Empty panels from top to bottom over one time axis, and the one for the colours beside the spectrograms."""
+    """Make empty panels from top to bottom over one time axis, and the axes of the color bar."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, MultipleLocator
 
@@ -145,7 +110,7 @@ def _panels(n_sounds: int, has_mask: bool, length_s: float) -> tuple[Figure, lis
     for i in range(len(heights)):
         rows.append(figure.add_subplot(grid[i, 0], sharex=rows[0] if rows else None))
         rows[-1].tick_params(labelbottom=i == len(heights) - 1, labelsize=8.5)
-        rows[-1].set_facecolor(_NOTHING)
+        rows[-1].set_facecolor(_EMPTY)
     rows[-1].set(xlim=(0, length_s), xlabel="seconds")
     if length_s > 120:
         step = next((step for step in _TICKS_S if length_s / step <= 15), _TICKS_S[-1])
@@ -156,7 +121,7 @@ def _panels(n_sounds: int, has_mask: bool, length_s: float) -> tuple[Figure, lis
 
 
 def _draw_waves(rows: list[Axes], sounds: list[_Sound], length_s: float, spans_s: list[tuple[float, float]]) -> None:
-    """Waveforms at one scale; what lies in the spans is pale where it was replaced, blue where it was made."""
+    """Draw waveforms at one scale; the spans are pale where they were replaced, blue where they were generated."""
     from matplotlib.path import Path as Outline
 
     shapes = [envelope(sound.waveform.samples, sound.n_columns(length_s)) for sound in sounds]
@@ -166,17 +131,17 @@ def _draw_waves(rows: list[Axes], sounds: list[_Sound], length_s: float, spans_s
         edges = np.linspace(sound.start_s, sound.end_s, len(low) + 1)
         times = (edges[:-1] + edges[1:]) / 2
         axes.axvspan(sound.start_s, sound.end_s, color="white")
-        axes.fill_between(times, low, high, color=_KEPT, linewidth=0.6)  # the line shows what is flat
+        axes.fill_between(times, low, high, color=_KEPT, linewidth=0.6)  # the line shows silence
         if boxes:
-            colour = _REPLACED if sound.name == "before" and len(sounds) > 1 else _MADE
-            shape = axes.fill_between(times, low, high, color=colour, linewidth=0.6)
+            color = _REPLACED if sound.name == "before" and len(sounds) > 1 else _MADE
+            shape = axes.fill_between(times, low, high, color=color, linewidth=0.6)
             shape.set_clip_path(Outline.make_compound_path(*boxes), axes.transData)
         axes.set(ylim=(-top, top), yticks=[])
         axes.set_ylabel(sound.name, fontweight="bold")
 
 
-def _draw_spectra(rows: list[Axes], sounds: list[_Sound], length_s: float, colour_axes: Axes) -> None:
-    """Spectrograms in the same colours, over octaves (log2 of Hz)."""
+def _draw_spectra(rows: list[Axes], sounds: list[_Sound], length_s: float, color_axes: Axes) -> None:
+    """Draw spectrograms with one color scale, over octaves (log2 of Hz)."""
     pictures = [spectrogram(sound.waveform, sound.n_columns(length_s)) for sound in sounds]
     top = max(-40.0, *(float(picture.max()) for picture in pictures))
     for axes, sound, picture in zip(rows, sounds, pictures, strict=True):
@@ -189,19 +154,19 @@ def _draw_spectra(rows: list[Axes], sounds: list[_Sound], length_s: float, colou
         axes.set_yticks(np.log2(ticks), [f"{f // 1000} kHz" if f >= 1000 else f"{f} Hz" for f in ticks])
         axes.set_xlim(0, length_s)
         axes.set_ylabel(sound.name, fontweight="bold")
-    rows[0].figure.colorbar(image, cax=colour_axes).set_label("dB", fontsize=8.5)
-    colour_axes.tick_params(labelsize=8.5)
+    rows[0].figure.colorbar(image, cax=color_axes).set_label("dB", fontsize=8.5)
+    color_axes.tick_params(labelsize=8.5)
 
 
 def _draw_mask(axes: Axes, mask: npt.NDArray[np.bool_], first_frame: int, frame_s: float) -> None:
-    """Tokens, the coarsest codebook on top, hidden ones blue; where there are none, the models did not look."""
+    """Draw the mask, the coarsest codebook on top, hidden tokens blue; blank beyond the frames that the models see."""
     from matplotlib.colors import LinearSegmentedColormap
 
     n_codebooks, n_frames = mask.shape
-    colours = LinearSegmentedColormap.from_list("hidden", [_TOKEN, _MADE])
+    colors = LinearSegmentedColormap.from_list("hidden", [_TOKEN, _MADE])
     where = (first_frame * frame_s, (first_frame + n_frames) * frame_s, n_codebooks + 0.5, 0.5)
     limits = axes.get_xlim()
-    image = axes.imshow(density(mask, min(n_frames, N_COLUMNS)), colours, vmin=0, vmax=1, aspect="auto", extent=where)
+    image = axes.imshow(density(mask, min(n_frames, N_COLUMNS)), colors, vmin=0, vmax=1, aspect="auto", extent=where)
     image.set_interpolation("nearest")
     for line in range(1, n_codebooks if n_codebooks <= 24 else 0):
         axes.axhline(line + 0.5, color="white", linewidth=0.6)
@@ -211,8 +176,8 @@ def _draw_mask(axes: Axes, mask: npt.NDArray[np.bool_], first_frame: int, frame_
     axes.set_ylabel("tokens", fontweight="bold")
 
 
-def _mark(axes: Axes, spans_s: list[tuple[float, float]], colour: str) -> None:
-    """Show where the spans are: bars above the panel, and thin lines unless there are so many that they hide it."""
+def _mark_spans(axes: Axes, spans_s: list[tuple[float, float]], color: str) -> None:
+    """Mark the spans with bars above the panel, and with thin lines unless there are so many that they hide it."""
     from matplotlib.transforms import ScaledTranslation
 
     across = axes.get_xaxis_transform()
@@ -222,22 +187,22 @@ def _mark(axes: Axes, spans_s: list[tuple[float, float]], colour: str) -> None:
         bars = axes.hlines([1.0] * len(spans_s), starts, ends, _MADE, linewidth=4, transform=above, clip_on=False)
         bars.set(gid="spans", capstyle="butt")
     if 0 < len(spans_s) <= 40:
-        axes.vlines(sorted(set(chain(*spans_s))), 0, 1, colour, linewidth=0.9, transform=across)
+        axes.vlines(sorted(set(chain(*spans_s))), 0, 1, color, linewidth=0.9, transform=across)
 
 
-def _write(figure: Figure, title: str, scores: Mapping[str, float | str | None]) -> None:
-    """The title above and the scores below; nothing of them is taken as a formula."""
+def _write_text(figure: Figure, title: str, scores: Mapping[str, float | str | None]) -> None:
+    """Write the title above and the scores below, as plain text."""
     short = title if len(title) <= 90 else f"{title[:44]} … {title[-43:]}"
-    text = figure.suptitle(_shown(short) or " ", x=0.01, ha="left", fontsize=13, parse_math=False)
+    text = figure.suptitle(_displayable(short) or " ", x=0.01, ha="left", fontsize=13, parse_math=False)
     text.set_fontsize(13 * min(1, 9 * figure.dpi / text.get_window_extent().width))
     if scores:
-        pairs = [_shown(f"{name} {_score(value)}").replace(" ", _FIXED) for name, value in scores.items()]
-        line = fill(f"{_FIXED * 2}·{_FIXED} ".join(pairs), 150)
+        pairs = [_displayable(f"{name} {_score(value)}").replace(" ", _NO_BREAK) for name, value in scores.items()]
+        line = fill(f"{_NO_BREAK * 2}·{_NO_BREAK} ".join(pairs), 150)
         figure.supxlabel(line, x=0.01, ha="left", fontsize=9.5, parse_math=False)
 
 
-def _explain(figure: Figure, kept: str, made: str) -> None:
-    """What the colours mean, beside the title."""
+def _add_legend(figure: Figure, kept: str, made: str) -> None:
+    """Explain the colors, beside the title."""
     from matplotlib.patches import Patch
 
     patches = [Patch(color=kept, label="kept"), Patch(color=_MADE, label=made)]
@@ -248,28 +213,10 @@ def _score(value: float | str | None) -> str:
     return "-" if value is None else value if isinstance(value, str) else f"{value:.3g}"
 
 
-@contextmanager
-def _own_settings() -> Iterator[None]:
-    """Draw with matplotlib's own settings, whatever the user's file says, and put theirs back."""
-    import matplotlib
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update({"font.family": _families(), "svg.hashsalt": "vamp"})
-        yield
-
-
-def _families() -> list[str]:
-    from matplotlib.font_manager import fontManager
-
-    installed = set(fontManager.get_font_names())
-    return [name for name in _FONTS if name in installed]
-
-
-def _shown(text: str) -> str:
-    """Text as our fonts can show it: what none of them holds, such as bytes that are no text, becomes a �."""
+def _displayable(text: str) -> str:
+    """Replace what no installed font can show, such as bytes that are no text, by �."""
     from matplotlib.font_manager import findfont, get_font
 
-    known = {code for name in _families() for code in get_font(findfont(name)).get_charmap()}
+    known = {code for name in installed_fonts() for code in get_font(findfont(name)).get_charmap()}
     composed = unicodedata.normalize("NFC", text)
     return "".join(" " if c.isspace() else c if c.isprintable() and ord(c) in known else "\ufffd" for c in composed)

@@ -1,4 +1,4 @@
-"""The log of a run as a picture."""
+"""Plot of the log of a training run."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from vampcli.errors import InputError, UsageError
-from vampcli.files import replacing
+from matplotlib.figure import Figure
+
+from vampcli.cli.plots.figure import check_suffix, default_style, save
+from vampcli.errors import InputError
 from vampcli.train.loop import LOG
 
 Curve = tuple[list[int], list[float]]
@@ -21,7 +23,7 @@ _HIDE = ("gradient_norm", "learning_rate")
 
 
 def read_curves(run: Path) -> dict[str, Curve]:
-    """Read every figure that a run logged.
+    """Read the curve of every logged value.
 
     Raises:
         InputError: the folder holds no log, or nothing was logged.
@@ -35,7 +37,7 @@ def read_curves(run: Path) -> dict[str, Curve]:
     for line in lines:
         for name in line.keys() - {"step", "seconds"}:
             steps, values = curves[name]
-            while steps and steps[-1] >= line["step"]:  # a run that was killed repeats what it had not saved
+            while steps and steps[-1] >= line["step"]:  # a killed run repeats steps that it had not saved
                 del steps[-1], values[-1]
             curves[name][0].append(line["step"])
             curves[name][1].append(line[name])
@@ -45,16 +47,16 @@ def read_curves(run: Path) -> dict[str, Curve]:
 
 
 def _lines(text: str) -> Iterator[dict[str, Any]]:
-    """What is whole of a log: a run that is killed may leave half a line."""
+    """Yield the complete lines of a log; a killed run may leave half a line."""
     for line in text.splitlines():
         with suppress(json.JSONDecodeError):
-            figures = json.loads(line)
-            if isinstance(figures, dict) and "step" in figures:
-                yield figures
+            values = json.loads(line)
+            if isinstance(values, dict) and "step" in values:
+                yield values
 
 
 def panels(names: list[str]) -> dict[str, list[str]]:
-    """Sort figures into panels: training, validation and mask ratios of one thing belong together.
+    """Group names into panels: training, validation and mask ratios of one quantity share one.
 
     Returns:
         Title to names, `loss` first.
@@ -66,21 +68,19 @@ def panels(names: list[str]) -> dict[str, list[str]]:
     return dict(sorted(sorted_in.items(), key=lambda item: (item[0] != "loss", item[0])))
 
 
+@default_style()
 def plot(run: Path, out: Path) -> None:
-    """Draw loss, validation and all other figures of a run over its steps.
+    """Plot all logged values of a run over its steps.
 
     Args:
         run: folder of the run.
-        out: PNG file to write; one that is there is replaced.
+        out: picture to write; an existing one is replaced.
 
     Raises:
         InputError: there is no log, or `out` cannot be written.
-        UsageError: matplotlib is missing.
+        UsageError: `out` has no suffix of a picture.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UsageError("plots need matplotlib", 'pip install "vampcli[train]"') from error
+    check_suffix(out)
     curves = read_curves(run)
     shown = panels(list(curves))
     n_rows = -(-len(shown) // 2)
@@ -93,5 +93,4 @@ def plot(run: Path, out: Path) -> None:
         axes.set(title=title, xlabel="step")
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
-    with replacing(out, overwrite=True) as path:
-        figure.savefig(path, format="png", dpi=100)
+    save(figure, out, overwrite=True)
