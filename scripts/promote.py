@@ -16,7 +16,8 @@ from pathlib import Path
 
 from vampcli.checkpoints.folder import CONFIG, PARTS, read_config
 from vampcli.checkpoints.weights import stored_hash
-from vampcli.errors import ModelError, UsageError, VampError
+from vampcli.cli.console import guarded
+from vampcli.errors import ModelError, UsageError
 from vampcli.files import replacing
 from vampcli.train.config import CodecRun, TokenRun, load_run
 from vampcli.train.credits import CARD, CREDITS, carry_licences, works
@@ -199,7 +200,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except VampError as error:
-        sys.exit(f"{error.message}\n{error.hint}")
+    sys.exit(guarded(main)())

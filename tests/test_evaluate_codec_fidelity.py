@@ -9,7 +9,7 @@ import torch
 
 from conftest import music
 from vampcli.errors import InputError
-from vampcli.evaluate.codec_fidelity import evaluate_codec, fidelity, load_codec, untrained
+from vampcli.evaluate.codec_fidelity import evaluate_codec, fidelity, load_codec, untrained_codec
 from vampcli.evaluate.excerpts import Clip
 from vampcli.evaluate.opus import is_installed, opus
 
@@ -24,7 +24,7 @@ def clip(seconds: float = 1.0, seed: int = 0) -> Clip:
 def test_figures_of_a_codec(tiny_folder: Path) -> None:
     codec = load_codec(tiny_folder)
     before = torch.get_num_threads()
-    figures = evaluate_codec(codec, untrained(tiny_folder), [clip(), clip(0.5, 1)], n_kept=(1, 5))
+    figures = evaluate_codec(codec, untrained_codec(tiny_folder), [clip(), clip(0.5, 1)], n_kept=(1, 5))
     assert torch.get_num_threads() == before
     assert figures["seconds"] == pytest.approx(1.5)
     assert [row["codebooks"] for row in figures["codec"]] == [1, 5]
@@ -38,7 +38,7 @@ def test_figures_of_a_codec(tiny_folder: Path) -> None:
 
 
 def test_untrained_codec_has_the_sizes_and_other_weights(tiny_folder: Path) -> None:
-    codec, first, again, other = load_codec(tiny_folder), *(untrained(tiny_folder, seed) for seed in (0, 0, 1))
+    codec, first, again, other = load_codec(tiny_folder), *(untrained_codec(tiny_folder, seed) for seed in (0, 0, 1))
     assert first.codebooks.shape == codec.codebooks.shape
     assert float(first.codebooks.std()) == pytest.approx(1, abs=0.1)
     assert torch.equal(first.codebooks, again.codebooks)

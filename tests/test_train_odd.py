@@ -1,4 +1,4 @@
-"""Training on what nobody would call data, and runs that change on the way: an answer, never a traceback."""
+"""Training on unusual data, and runs that change on the way: clear errors."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def halve(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def test_a_folder_without_pieces_is_an_error(tmp_path: Path) -> None:
+def test_folder_without_pieces(tmp_path: Path) -> None:
     write_manifest(tmp_path, [])
     with pytest.raises(InputError, match="no pieces"):
         Pool(tmp_path, "samples")
@@ -48,14 +48,14 @@ def test_a_folder_without_pieces_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ['{"a": 1}', "[1]", '[{"author": "A"}]', "[", "\x00"])
-def test_a_manifest_that_is_none_is_an_error(tmp_path: Path, text: str) -> None:
+def test_damaged_manifest(tmp_path: Path, text: str) -> None:
     (tmp_path / MANIFEST).write_text(text)
     with pytest.raises(InputError, match=MANIFEST):
         Pool(tmp_path, "samples")
 
 
 @pytest.mark.parametrize("damage", [halve, Path.unlink])
-def test_a_damaged_shard_is_an_error_and_is_made_again(
+def test_damaged_shard_is_named_and_repaired(
     copied: Path, prepared: Path, tiny_folder: Path, damage: Callable[[Path], None]
 ) -> None:
     path = copied / read_manifest(copied)[0]["file"]
@@ -68,7 +68,7 @@ def test_a_damaged_shard_is_an_error_and_is_made_again(
     assert torch.equal(load_file(path)["codes"], before)
 
 
-def test_audio_is_no_tokens_nor_the_place_for_them(prepared: Path, packed: Path, tiny_folder: Path) -> None:
+def test_audio_in_place_of_tokens(prepared: Path, packed: Path, tiny_folder: Path) -> None:
     run = token_run(packed, tiny_folder)
     with pytest.raises(InputError, match="no tokens"):
         TokenTask(replace(run, data=replace(run.data, validation=str(prepared))))
@@ -86,7 +86,7 @@ def test_one_piece_is_enough(copied: Path, tiny_folder: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine", "noam", "constant"])
 @pytest.mark.parametrize("warmup_steps", [0, 1, 50])
-def test_any_warm_up_gives_rates(schedule: str, warmup_steps: int) -> None:
+def test_learning_rates_with_warm_up(schedule: str, warmup_steps: int) -> None:
     config = LoopConfig(n_steps=5, warmup_steps=warmup_steps, schedule=schedule, learning_rate=1.0)
     rates = [learning_rate(config, step) for step in range(5)]
     assert all(0 < rate <= 1 for rate in rates)
@@ -100,12 +100,12 @@ def test_any_warm_up_gives_rates(schedule: str, warmup_steps: int) -> None:
     lambda: LoopConfig(n_steps=0), lambda: LoopConfig(batch_size=0), lambda: CodecLossConfig(n_frames=0),
     lambda: CodecLossConfig(reseed_every=0),
 ])  # fmt: skip
-def test_nothing_to_do_is_an_error(make: Callable[[], object]) -> None:
+def test_zero_sizes_are_errors(make: Callable[[], object]) -> None:
     with pytest.raises(UsageError, match="is 0"):
         make()
 
 
-def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:
+def test_resuming_a_finished_run(tmp_path: Path) -> None:
     trainer = Trainer(Line(), replace(LOOP, n_steps=3), tmp_path)
     trainer.run(1.0, lambda _: None)
     before = (tmp_path / STATE).stat().st_mtime_ns
@@ -115,7 +115,7 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:
     assert (again.step, (tmp_path / STATE).stat().st_mtime_ns) == (3, before)
 
 
-def test_a_run_that_fails_in_its_first_step_is_no_run_to_resume(prepared: Path, tmp_path: Path) -> None:
+def test_failed_first_step_saves_nothing(prepared: Path, tmp_path: Path) -> None:
     trainer = Trainer(CodecTask(codec_run(prepared, n_frames=500)), LOOP, tmp_path)
     with pytest.raises(InputError, match="longest piece"):
         trainer.run(1.0, lambda _: None)
@@ -123,7 +123,7 @@ def test_a_run_that_fails_in_its_first_step_is_no_run_to_resume(prepared: Path, 
 
 
 @pytest.mark.parametrize(("first", "later"), [(-1, 2), (100, -1)])
-def test_discriminators_come_and_go_on_the_way(prepared: Path, tmp_path: Path, first: int, later: int) -> None:
+def test_discriminators_may_change_on_resuming(prepared: Path, tmp_path: Path, first: int, later: int) -> None:
     trainer = Trainer(CodecTask(run_with(prepared, first)), LOOP, tmp_path)
     for _ in range(2):
         trainer.advance()
@@ -138,7 +138,7 @@ def test_discriminators_come_and_go_on_the_way(prepared: Path, tmp_path: Path, f
     assert all(torch.equal(one[name], tensor) for name, tensor in other.items())
 
 
-def test_a_state_of_other_sizes_or_without_its_place_is_an_error(prepared: Path, tmp_path: Path) -> None:
+def test_state_of_another_run(prepared: Path, tmp_path: Path) -> None:
     trainer = Trainer(Line(), LOOP, tmp_path)
     trainer.advance()
     trainer.save()
@@ -150,7 +150,7 @@ def test_a_state_of_other_sizes_or_without_its_place_is_an_error(prepared: Path,
 
 
 @pytest.mark.parametrize("spoil", ["halve", "others", "nothing"])
-def test_a_damaged_run_is_not_exported(
+def test_damaged_run_is_not_exported(
     prepared: Path, tmp_path: Path, spoil: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = codec_run(prepared)
@@ -166,14 +166,14 @@ def test_a_damaged_run_is_not_exported(
     assert not (tmp_path / "out").exists()
 
 
-def test_half_a_line_of_a_log_is_passed_over(tmp_path: Path) -> None:
+def test_incomplete_log_line_is_skipped(tmp_path: Path) -> None:
     whole = [json.dumps({"step": step, "seconds": 1.0, "loss": 1.0}) for step in (1, 2)]
     (tmp_path / LOG).write_text(f'{whole[0]}\n{{"step": 1, "lo{whole[1]}\n{whole[1]}\n')
     assert read_curves(tmp_path)["loss"] == ([1, 2], [1.0, 1.0])
 
 
-class MusicalSpan(Processes):
-    """One of two, which notes what it would send."""
+class Recording(Processes):
+    """The first of two processes; records the shapes that it shares."""
 
     rank, count = 0, 2
 
@@ -184,8 +184,8 @@ class MusicalSpan(Processes):
         self.sent.append([tuple(tensor.shape) for tensor in tensors])
 
 
-def test_only_what_a_step_rewrites_is_shared(prepared: Path, tmp_path: Path) -> None:
-    processes = MusicalSpan()
+def test_only_rewritten_tensors_are_shared(prepared: Path, tmp_path: Path) -> None:
+    processes = Recording()
     task = CodecTask(codec_run(prepared, "dac", n_frames=6, quantize_from=2, reseed_every=2))
     trainer = Trainer(task, LOOP, tmp_path, processes=processes)
     for _ in range(5):
@@ -193,7 +193,7 @@ def test_only_what_a_step_rewrites_is_shared(prepared: Path, tmp_path: Path) -> 
     whole = [tuple(t.shape) for t in task.state_dict().values()]
     quantizer = [tuple(t.shape) for t in task.codec.quantizer.state_dict().values()]
     assert processes.sent == [whole, [], [], quantizer, [tuple(task.codec.codebooks.shape)], []]
-    fitted = MusicalSpan()
+    fitted = Recording()
     task = CodecTask(codec_run(prepared, n_frames=6))
     trainer = Trainer(task, LOOP, tmp_path, processes=fitted)
     for _ in range(2):
@@ -201,8 +201,8 @@ def test_only_what_a_step_rewrites_is_shared(prepared: Path, tmp_path: Path) -> 
     assert fitted.sent[1:] == [[tuple(t.shape) for t in task.codec.state_dict().values()], []]
 
 
-def test_every_tensor_that_a_step_rewrites_is_named(prepared: Path, tmp_path: Path) -> None:
-    """Beside what learns by gradients, nothing of the codec changes that is not shared."""
+def test_all_rewritten_tensors_are_shared(prepared: Path, tmp_path: Path) -> None:
+    """Without gradients nothing of the codec changes, except shared tensors."""
     task = CodecTask(codec_run(prepared, "dac", n_frames=6, quantize_from=2, reseed_every=2))
     trainer = Trainer(task, replace(LOOP, learning_rate=1e-30, weight_decay=0.0), tmp_path)
     for _ in range(6):

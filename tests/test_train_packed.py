@@ -153,6 +153,7 @@ def test_a_folder_is_joined_from_its_pieces_unless_one_is_damaged(
         ("pieces.py split gone -o work", 3, "no folder gone"),
         ("train_packed.py empty --work work --out home --device cpu", 3, "no archives in empty"),
         ("train_packed.py empty --work work --out home --device abacus", 2, "abacus"),
+        ("promote.py empty --into gone", 4, "gone"),
         ("free_music.py --table gone.tsv --dry-run", 3, "cannot read the table gone.tsv"),
         ("free_music.py --table bad.tsv --dry-run", 3, "no column 'package'"),
     ],

@@ -4,7 +4,6 @@ import csv
 import importlib.util
 import json
 import os
-import pickle
 import shutil
 import subprocess
 import sys
@@ -20,19 +19,22 @@ import torch
 from safetensors.torch import load_file
 
 from conftest import Ran, music
+from training import codec_run, token_run
 from vampcli.audio.find import expand
 from vampcli.audio.loudness import level_gain
 from vampcli.checkpoints.weights import load_parts, stored_hash
 from vampcli.errors import InputError, UsageError
 from vampcli.train import prepare as preparing
+from vampcli.train.codec_task import CodecTask
 from vampcli.train.credits import credits_text, licence_hours, write_credits
 from vampcli.train.data import Pool, cap_shares, read_manifest, training_pool, write_manifest
 from vampcli.train.encode import pack
+from vampcli.train.loop import Task
 from vampcli.train.pieces import pieces_of_files, pieces_of_table
 from vampcli.train.prepare import Outcome, prepare, read_mono, sound_ranges
+from vampcli.train.token_task import TokenTask
 
 ROOT = Path(__file__).parents[1]
-TABLE = ROOT / "configs/free-music.tsv"
 
 
 def run(inputs: list[str], out: Path) -> list[Outcome]:
@@ -64,7 +66,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out"
 
 
-def test_a_folder_with_a_broken_file(vamp: Callable[..., Ran], song: Callable[..., Path], tmp_path: Path) -> None:
+def test_folder_with_a_broken_file(vamp: Callable[..., Ran], song: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "in/deep").mkdir(parents=True)
     good = song("in/deep/good.wav", 2, 48000, 2)
     song("in/.hidden.wav")
@@ -86,12 +88,13 @@ def test_a_folder_with_a_broken_file(vamp: Callable[..., Ran], song: Callable[..
     assert level_gain(samples[None].numpy() / 32768, 44100) == pytest.approx(1, abs=0.01)  # it is at -24 LUFS
 
 
-def test_a_second_run_touches_nothing_but_what_changed(song: Callable[..., Path], tmp_path: Path) -> None:
+def test_second_run_reads_changed_files_only(song: Callable[..., Path], tmp_path: Path) -> None:
     paths = [str(song(f"{i}.wav", 1, seed=i)) for i in range(3)]
     run(paths, tmp_path / "out")
     before, entries = written_at(tmp_path / "out"), read_manifest(tmp_path / "out")
-    run(paths, tmp_path / "out")
-    assert (written_at(tmp_path / "out"), read_manifest(tmp_path / "out")) == (before, entries)
+    list(prepare(pieces_of_files(paths, licence="CC0-1.0"), tmp_path / "out"))
+    assert written_at(tmp_path / "out") == before
+    assert read_manifest(tmp_path / "out") == [{**entry, "licence": "CC0-1.0"} for entry in entries]
     os.unlink(paths[0])  # what was made of it stays
     song("1.wav", 2, seed=9)
     outcomes = run(paths, tmp_path / "out")
@@ -101,18 +104,7 @@ def test_a_second_run_touches_nothing_but_what_changed(song: Callable[..., Path]
     assert [e["seconds"] for e in read_manifest(tmp_path / "out")] == [1, 2, 1]
 
 
-def test_what_is_said_of_a_piece_changes_without_reading_it_again(song: Callable[..., Path], tmp_path: Path) -> None:
-    path = song("a.wav", 1)
-    run([str(path)], tmp_path / "out")
-    before = written_at(tmp_path / "out")
-    list(prepare(pieces_of_files([str(path)], licence="CC0-1.0"), tmp_path / "out"))
-    assert written_at(tmp_path / "out") == before
-    assert read_manifest(tmp_path / "out")[0]["licence"] == "CC0-1.0"
-
-
-def test_an_interrupted_run_leaves_whole_files_and_goes_on(
-    song: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_run_resumes(song: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [str(song(f"{i}.wav", 1, seed=i)) for i in range(3)]
     real = preparing.save_tensors
 
@@ -135,7 +127,7 @@ def test_an_interrupted_run_leaves_whole_files_and_goes_on(
     assert list((tmp_path / "out").glob(".*.partial")) == []
 
 
-def test_silence_is_left_out_and_makes_no_joins(tmp_path: Path) -> None:
+def test_silence_splits_a_recording(tmp_path: Path) -> None:
     sound = music(8, 44100)[0]
     sound[: 44100 * 1] = 0
     sound[44100 * 3 : 44100 * 5] = 0
@@ -153,9 +145,7 @@ def test_silence_is_left_out_and_makes_no_joins(tmp_path: Path) -> None:
         assert np.abs(made - gain * own).max() < 0.001  # the recording as it was, at one gain
 
 
-def test_the_level_of_a_long_piece_is_measured_in_excerpts(
-    song: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_level_of_a_long_piece(song: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = song("a.wav", 12)
     (whole,) = run([str(path)], tmp_path / "whole")
     monkeypatch.setattr(preparing, "_MEASURED_S", 5)
@@ -173,7 +163,7 @@ def test_the_level_of_a_long_piece_is_measured_in_excerpts(
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_ranges_of_sound_agree_with_the_slow_way(seed: int) -> None:
+def test_sound_ranges_equal_slow_version(seed: int) -> None:
     rng = np.random.default_rng(seed)
     loud = np.repeat(rng.random(12) < 0.5, rng.integers(1, 45, 12))  # of blocks of 50 ms; 20 of them are a second
     ranges = sound_ranges(np.repeat(loud, 50).astype(np.float32), 1000)
@@ -189,7 +179,7 @@ def test_ranges_of_sound_agree_with_the_slow_way(seed: int) -> None:
     assert np.array_equal(got[: 50 * len(loud)], expected[: 50 * len(loud)])
 
 
-def test_a_folder_that_cannot_be_written_ends_the_run(
+def test_full_disk_ends_the_run(
     song: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vamp: Callable[..., Ran]
 ) -> None:
     def full(tensors: dict[str, torch.Tensor], path: Path) -> None:
@@ -203,7 +193,7 @@ def test_a_folder_that_cannot_be_written_ends_the_run(
     assert vamp("prepare", song("a.wav", 1), "-o", tmp_path / "a.wav").code == 3
 
 
-def test_nothing_but_silence_is_an_error(tmp_path: Path) -> None:
+def test_silent_file(tmp_path: Path) -> None:
     sf.write(tmp_path / "a.wav", np.zeros(88200), 44100)
     (outcome,) = run([str(tmp_path / "a.wav")], tmp_path / "out")
     assert outcome.error is not None
@@ -211,7 +201,7 @@ def test_nothing_but_silence_is_an_error(tmp_path: Path) -> None:
     assert read_manifest(tmp_path / "out") == []
 
 
-def test_sidecars_speak_for_their_file(song: Callable[..., Path], tmp_path: Path) -> None:
+def test_sidecars_override_credits(song: Callable[..., Path], tmp_path: Path) -> None:
     a, b = song("a.wav", 1), song("b.wav", 1)
     text = (
         "SPDX-FileCopyrightText: 2020 Ann\nSPDX-FileCopyrightText: 2021 Bob\n\nSPDX-License-Identifier: CC-BY-SA-4.0\n"
@@ -221,7 +211,7 @@ def test_sidecars_speak_for_their_file(song: Callable[..., Path], tmp_path: Path
     assert [(p.author, p.licence) for p in pieces] == [("2020 Ann, 2021 Bob", "CC-BY-SA-4.0"), ("Me", "CC0-1.0")]
 
 
-def test_inputs_are_files_folders_patterns_and_lists(song: Callable[..., Path], tmp_path: Path) -> None:
+def test_inputs_of_expand(song: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "f").mkdir()
     a, b, c = song("a.wav", 0.1), song("b.wav", 0.1), song("f/c.WAV", 0.1)
     (tmp_path / "list.txt").write_text(f"{a}\n\n{tmp_path / 'f'}\n")
@@ -244,15 +234,14 @@ def test_inputs_are_files_folders_patterns_and_lists(song: Callable[..., Path], 
         ["a.wav", "-j", "0"],
     ],
 )
-def test_contradictions_are_found_first(vamp: Callable[..., Ran], tmp_path: Path, options: list[str]) -> None:
+def test_contradicting_options(vamp: Callable[..., Ran], tmp_path: Path, options: list[str]) -> None:
     assert vamp("prepare", *options, "-o", tmp_path / "out").code == 2
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_a_split_without_rows_is_an_error(vamp: Callable[..., Ran], tmp_path: Path, jobs: int) -> None:
+def test_split_without_rows(vamp: Callable[..., Ran], tmp_path: Path) -> None:
     (tmp_path / "t.tsv").write_text("package\tpath\tlicence\tsplit\tauthor\np\ta.wav\tMIT\ttest\tA\n")
-    ran = vamp("prepare", "--table", tmp_path / "t.tsv", "--split", "val", "-j", jobs, "-o", tmp_path / "out")
+    ran = vamp("prepare", "--table", tmp_path / "t.tsv", "--split", "val", "-j", 2, "-o", tmp_path / "out")
     assert ran.code == 3
     assert "no row of the split 'val'" in ran.err
 
@@ -266,9 +255,7 @@ def test_stems_are_summed(song: Callable[..., Path], tmp_path: Path) -> None:
     assert np.array_equal(total[44100:], long[44100:])
 
 
-def test_modules_are_rendered_or_named_with_the_cure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, song: Callable[..., Path]
-) -> None:
+def test_tracker_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, song: Callable[..., Path]) -> None:
     tune = song("tune.wav", 1)
     (tmp_path / "bin").mkdir()
     player = tmp_path / "bin/openmpt123"  # plays the one tune it knows; the last argument is the module
@@ -291,7 +278,7 @@ def test_modules_are_rendered_or_named_with_the_cure(
     assert "apt-get install openmpt123" in outcome.error.hint
 
 
-def test_only_rows_of_the_split_are_read(vamp: Callable[..., Ran], song: Callable[..., Path], tmp_path: Path) -> None:
+def test_rows_of_other_splits_are_ignored(vamp: Callable[..., Ran], song: Callable[..., Path], tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav", "unlisted.wav"):
         song(name, 1)
     table = table_of(tmp_path / "t.tsv", [("a.wav", "train"), ("b.wav", "test"), ("gone.wav", "train")])
@@ -308,37 +295,7 @@ def test_only_rows_of_the_split_are_read(vamp: Callable[..., Ran], song: Callabl
         list(prepare(pieces_of_table(table, tmp_path, "test"), tmp_path / "train"))
 
 
-@pytest.mark.parametrize("kind", ["codec", "coarse"])
-def test_training_commands_refuse_held_out_pieces(
-    vamp: Callable[..., Ran], song: Callable[..., Path], tiny_folder: Path, tmp_path: Path, kind: str
-) -> None:
-    out = tmp_path / "held-out"
-    assert vamp("prepare", song("a.wav", 3), "-o", out, "--split", "val", "-m", tiny_folder).code == 0
-    if kind == "codec":
-        text = f'[data]\ntrain = "{out}"\nvalidation = "{out}"\n[codec]\nlatent_dim = 24\nframe_width = 16\n'
-    else:
-        sizes = "n_codebooks = 2\nn_conditioning = 0\nn_layers = 1\nwidth = 16\nn_heads = 2\ncontext_frames = 40\n"
-        text = f'n_frames = 30\n[data]\ntrain = "{out}/tokens"\nvalidation = "{out}/tokens"\ncodec = "{tiny_folder}"\n'
-        text += f"[model]\n{sizes}codebook_size = 32\n"
-    (tmp_path / "run.toml").write_text(text)
-    ran = vamp("train", kind, tmp_path / "run.toml", "-o", tmp_path / "run")
-    assert ran.code == 2
-    assert "a is of the split val" in ran.err
-    assert not (tmp_path / "run").exists()
-
-
-def test_every_trained_path_of_the_music_table_is_a_row_marked_train(tmp_path: Path) -> None:
-    rows = read_table(TABLE)
-    marked = {(r["package"], r["path"]) for r in rows if r["split"] == "train"}
-    pieces = pieces_of_table(TABLE, tmp_path, "train")
-    assert {(p.package, p.name) for p in pieces} == marked
-    assert {p.path for p in pieces} == {tmp_path / path for _, path in marked}
-    held_out = {r["path"] for r in rows if r["split"] != "train"}
-    assert not held_out & {path for _, path in marked}
-    assert all(p.licence and not p.licence.startswith("GPL") for p in pieces)
-
-
-def test_a_table_that_is_none_says_so(tmp_path: Path) -> None:
+def test_invalid_table(tmp_path: Path) -> None:
     (tmp_path / "t.tsv").write_text("path\tsplit\n")
     with pytest.raises(InputError, match="'package'"):
         pieces_of_table(tmp_path / "t.tsv", tmp_path, "train")
@@ -346,17 +303,7 @@ def test_a_table_that_is_none_says_so(tmp_path: Path) -> None:
         pieces_of_table(tmp_path / "missing.tsv", tmp_path, "train")
 
 
-def test_other_processes_do_the_same(song: Callable[..., Path], tmp_path: Path) -> None:
-    pieces = pieces_of_files([str(song("a.wav", 1))])
-    one, several = (list(prepare(pieces, tmp_path / str(jobs), jobs)) for jobs in (1, 2))
-    assert one == several
-    assert load_file(tmp_path / "2" / one[0].entries[0]["file"])["samples"].shape == (44100,)
-    failed = Outcome(pieces[0], [], InputError("fact", "cure"))
-    again = pickle.loads(pickle.dumps(failed)).error  # as from another process
-    assert (again.message, again.hint) == ("fact", "cure")
-
-
-def test_manifests_of_old_are_read(prepared: Path, tmp_path: Path) -> None:
+def test_old_manifests_are_read(prepared: Path, tmp_path: Path) -> None:
     entry = read_manifest(prepared)[0]
     shutil.copy(prepared / entry["file"], tmp_path)
     kept = ("file", "n_samples", "author", "title", "licence", "package", "split", "path")
@@ -364,20 +311,12 @@ def test_manifests_of_old_are_read(prepared: Path, tmp_path: Path) -> None:
     assert training_pool(tmp_path, "samples").draw(np.random.default_rng(0), 2, 100).shape == (2, 100)
 
 
-def test_draws_depend_on_the_generator_alone(prepared: Path) -> None:
+def test_draws_depend_on_the_generator(prepared: Path) -> None:
     pool = Pool(prepared, "samples")
     one, other = (pool.draw(np.random.default_rng([0, 5]), 3, 1000) for _ in range(2))
     assert one.shape == (3, 1000)
     assert torch.equal(one, other)
     assert not torch.equal(one, pool.draw(np.random.default_rng([0, 6]), 3, 1000))
-
-
-def test_no_author_has_more_than_the_cap() -> None:
-    shares = cap_shares([100, 900, 50, 30, 20], ["a", "a", "b", "c", "d"], 0.4)
-    assert shares.sum() == pytest.approx(1)
-    assert shares[:2].sum() == pytest.approx(0.4)
-    assert shares[1] / shares[0] == pytest.approx(9)
-    assert shares[2] / shares[3] == pytest.approx(5 / 3)
 
 
 @pytest.mark.parametrize("cap", [0.01, 0.2, 0.5, 1.0])
@@ -390,7 +329,20 @@ def test_shares_of_random_authors(cap: float) -> None:
     assert max(totals) <= max(cap, 1 / 6) + 1e-9
 
 
-def test_tokens_are_those_of_the_stored_codec(
+def test_shares_within_an_author_go_by_length() -> None:
+    shares = cap_shares([100, 900, 50, 30, 20], ["a", "a", "b", "c", "d"], 0.4)
+    assert shares == pytest.approx([0.04, 0.36, 0.3, 0.18, 0.12])
+
+
+@pytest.mark.parametrize("task", [CodecTask, TokenTask])
+def test_tasks_refuse_held_out_pieces(prepared: Path, tiny_folder: Path, tmp_path: Path, task: type[Task]) -> None:
+    write_manifest(tmp_path, [{**entry, "split": "val"} for entry in read_manifest(prepared)])
+    run = codec_run(tmp_path) if task is CodecTask else token_run(tmp_path, tiny_folder)
+    with pytest.raises(UsageError, match="is of the split val"):
+        task(run)  # type: ignore[call-arg]
+
+
+def test_tokens_of_the_stored_codec(
     vamp: Callable[..., Ran], song: Callable[..., Path], tiny_folder: Path, tmp_path: Path
 ) -> None:
     ran = vamp("prepare", song("a.wav", 2), "-o", tmp_path / "out", "-m", tiny_folder)
@@ -404,9 +356,7 @@ def test_tokens_are_those_of_the_stored_codec(
     assert torch.equal(codes.long(), codec.encode(samples))
 
 
-def test_tokens_are_made_again_where_the_audio_changed(
-    song: Callable[..., Path], tiny_folder: Path, tmp_path: Path
-) -> None:
+def test_changed_audio_is_encoded_again(song: Callable[..., Path], tiny_folder: Path, tmp_path: Path) -> None:
     paths = [str(song(f"{i}.wav", 1, seed=i)) for i in range(2)]
     run(paths, tmp_path / "audio")
     pack(tmp_path / "audio", tiny_folder, tmp_path / "tokens")
@@ -429,14 +379,14 @@ ENTRY = {
 }
 
 
-def test_credits_name_every_author_and_refuse_held_out_pieces() -> None:
+def test_credits_name_every_author() -> None:
     text = credits_text([ENTRY, {**ENTRY, "title": "Air"}, ENTRY], "mini", "CC-BY-SA-4.0")
     assert "| p | Ann / Bob | CC-BY-3.0 | Air, Tune |" in text
     with pytest.raises(UsageError, match="split test"):
         credits_text([{**ENTRY, "split": "test"}], "mini", "CC-BY-SA-4.0")
 
 
-def test_licences_reach_the_model_card(tmp_path: Path) -> None:
+def test_licences_in_the_model_card(tmp_path: Path) -> None:
     entries = [ENTRY, {**ENTRY, "path": "b.ogg", "licence": "CC0-1.0", "n_samples": 88200, "sample_rate": 88200}]
     assert licence_hours(entries) == pytest.approx({"CC-BY-3.0": 1.0, "CC0-1.0": 1 / 3600})
     write_credits(tmp_path, entries, "toy", "CC-BY-SA-4.0")
@@ -467,7 +417,7 @@ def free_music() -> ModuleType:
 
 
 @pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs dpkg-deb")
-def test_free_music_from_packages_that_are_there(
+def test_free_music_from_local_packages(
     vamp: Callable[..., Ran], song: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = free_music()
@@ -516,7 +466,7 @@ def test_free_music_from_packages_that_are_there(
     assert commands == []  # all is unpacked
 
 
-def test_free_music_says_how_much_it_will_download(
+def test_free_music_download_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script = free_music()
@@ -529,3 +479,10 @@ def test_free_music_says_how_much_it_will_download(
     assert "1 to download: 5 MB" in capsys.readouterr().err
     assert script.main([*arguments, "--max-mb", "4"]) == 0
     assert "left out: p, 5 MB" in capsys.readouterr().err
+
+
+def test_two_processes_give_the_same_outcomes(song: Callable[..., Path], tmp_path: Path) -> None:
+    pieces = pieces_of_files([str(song("a.wav", 1)), str(tmp_path / "missing.wav")])
+    (one, failed), (other, failed_there) = (list(prepare(pieces, tmp_path / str(jobs), jobs)) for jobs in (1, 2))
+    assert one == other
+    assert vars(failed.error) == vars(failed_there.error)

@@ -1,4 +1,4 @@
-"""How a codec learns to re-make what it hears."""
+"""Training task of codecs: reconstruction of short excerpts."""
 
 from __future__ import annotations
 
@@ -32,10 +32,9 @@ _N_FIT_FRAMES = 126  # for each row of a codebook
 class CodecTask(Task):
     """Reconstruction of short excerpts.
 
-    The encoder and the codebooks of a `MagnitudeCodec` are fitted before the first step, and stay. Those of a
-    `DacCodec` learn: the first steps pass latents on unquantised; then the codebooks are filled from what the
-    encoder gives, and codes that nobody chooses are moved to encoder outputs again and again. Otherwise nearly
-    all of them die.
+    The encoder and the codebooks of a `MagnitudeCodec` are fitted before the first step, and frozen. Those of a
+    `DacCodec` are trained: the first steps leave latents unquantised; then the codebooks are filled from encoder
+    outputs, and unused codes are moved to encoder outputs at intervals. Otherwise nearly all of them die.
     """
 
     newcomers = ("discriminators.",)
@@ -72,22 +71,22 @@ class CodecTask(Task):
 
     @property
     def device(self) -> torch.device:
-        """Where the codec is."""
+        """The codec's device."""
         return self.usage.device
 
     def _autocast(self) -> torch.autocast:
-        """A codec of waveforms learns in float32: in bfloat16 its codes die out, 1 to 7 of 32 left after 40 steps."""
+        """Use reduced precision in a `MagnitudeCodec` alone: in bfloat16 the codes of a `DacCodec` die."""
         dtype = autocast_dtype(self.run.loop.dtype, self.device)
         enabled = dtype is not None and isinstance(self.codec, MagnitudeCodec)
         return torch.autocast(self.device.type, dtype, enabled=enabled)
 
     def _draw(self, rng: np.random.Generator) -> Tensor:
-        """Float32 (batch, n_frames * hop_length), as prepared."""
+        """Draw clips at prepared levels: float32 (batch, n_frames * hop_length)."""
         length = self.run.loss.n_frames * self.run.codec.hop_length
         return self.pool.draw(rng, self.run.loop.batch_size, length).to(self.device).float() / 32768
 
     def _excerpts(self, rng: np.random.Generator) -> Tensor:
-        """Float32 (batch, n_frames * hop_length), at random levels and phases."""
+        """Draw clips at random levels and phases: float32 (batch, n_frames * hop_length)."""
         clips = self._draw(rng)
         gains = torch.from_numpy(10 ** rng.uniform(-0.6, 0.2, len(clips))).to(clips)
         angles = torch.from_numpy(rng.uniform(0, 2 * np.pi, len(clips))).to(clips)
@@ -100,7 +99,7 @@ class CodecTask(Task):
         return torch.from_numpy(np.where(dropped, drawn, n_codebooks)).to(self.device)
 
     def loss(self, step: int, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
-        """How far the reconstruction is off, and the quantiser's two losses."""
+        """Return the reconstruction loss plus the quantiser's losses, and figures of a step."""
         config, self.rewritten = self.run.loss, ()
         if step == 0 and isinstance(self.codec, MagnitudeCodec) and not self.run.start:
             n_batches = -(-_N_FIT_FRAMES * self.run.codec.codebook_size // (self.run.loop.batch_size * config.n_frames))
@@ -110,8 +109,8 @@ class CodecTask(Task):
         if self.learns_codes and not self.run.start and step == config.quantize_from:
             self._fill_codebooks(rng)
         clips = self._excerpts(rng)
-        latents = self.codec.analyze(clips)  # in float32: in bfloat16 training would know other codes than use
-        if unquantised:  # the codes have no meaning yet
+        latents = self.codec.analyze(clips)  # in float32: in bfloat16 codes would differ from those in use
+        if unquantised:  # codes only seed the phases
             codes = torch.from_numpy(rng.integers(0, 2**31, (len(clips), 1, latents.shape[2]))).to(self.device)
             return self._reconstruction_loss(step, clips, latents, codes)
         quantized = self.codec.quantizer(latents, self._n_active(rng, len(clips)))
@@ -126,36 +125,36 @@ class CodecTask(Task):
     def _reconstruction_loss(
         self, step: int, clips: Tensor, latents: Tensor, codes: Tensor
     ) -> tuple[Tensor, dict[str, float]]:
-        """What any codec learns from: how its sound is off, and from some step on what discriminators say."""
-        judged = self.discriminators is not None and step >= self.run.loss.adversarial_from
+        """Return the error of the sound, plus adversarial losses from the configured step on."""
+        is_adversarial = self.discriminators is not None and step >= self.run.loss.adversarial_from
         losses = self._magnitude_loss if isinstance(self.codec, MagnitudeCodec) else self._sound_loss
-        made, loss, figures = losses(clips, latents, codes, judged)
-        if not judged:
+        made, loss, figures = losses(clips, latents, codes, is_adversarial)
+        if not is_adversarial:
             return loss, figures
         assert made is not None
         other, more = self._adversarial_loss(made, clips)
         return loss + other, figures | more
 
     def _magnitude_loss(
-        self, clips: Tensor, latents: Tensor, codes: Tensor, judged: bool
+        self, clips: Tensor, latents: Tensor, codes: Tensor, is_adversarial: bool
     ) -> tuple[Tensor | None, Tensor, dict[str, float]]:
-        """A codec of magnitudes learns from them directly; phases are looked for only if somebody listens."""
+        """Return sound, magnitude error and figures; the sound is synthesized only if another loss needs it."""
         assert isinstance(self.codec, MagnitudeCodec)
         rate, weight = self.run.codec.sample_rate, self.run.loss.waveform_weight
         with self._autocast():
             guess = self.codec.decoder(latents)
         error = magnitude_error(guess, self.codec.log_magnitude(clips), rate)
         figures = {"magnitude": float(error.detach())}
-        made = self.codec.sound(guess, codes) if judged or weight else None
+        made = self.codec.sound(guess, codes) if is_adversarial or weight else None
         if made is None or not weight:
             return made, error, figures
         mel = mel_error(made, clips, rate, TRAINING_SCALES)
         return made, error + weight * mel, figures | {"mel": float(mel.detach())}
 
     def _sound_loss(
-        self, clips: Tensor, latents: Tensor, codes: Tensor, judged: bool
+        self, clips: Tensor, latents: Tensor, codes: Tensor, is_adversarial: bool
     ) -> tuple[Tensor | None, Tensor, dict[str, float]]:
-        """A codec of waveforms learns from spectra of what it makes."""
+        """Return sound, spectral errors of the sound, and figures."""
         config = self.run.loss
         with self._autocast():
             made = self.codec.synthesize(latents, codes).float()
@@ -167,9 +166,9 @@ class CodecTask(Task):
     def _adversarial_loss(self, made: Tensor, clips: Tensor) -> tuple[Tensor, dict[str, float]]:
         assert self.discriminators is not None
         config = self.run.loss
-        said = adversarial_losses(self.discriminators, made, clips)  # float32: bfloat16 is slow here on CPUs
-        loss = config.adversarial_weight * said.generator + config.feature_weight * said.features + said.discriminator
-        return loss, {name: float(value.detach()) for name, value in vars(said).items()}
+        losses = adversarial_losses(self.discriminators, made, clips)  # float32: bfloat16 is slow here on CPUs
+        loss = config.adversarial_weight * losses.generator + config.feature_weight * losses.features
+        return loss + losses.discriminator, {name: float(value.detach()) for name, value in vars(losses).items()}
 
     def _fill_codebooks(self, rng: np.random.Generator) -> None:
         with torch.no_grad():
@@ -188,10 +187,10 @@ class CodecTask(Task):
             self.usage.zero_()
 
     def validate(self) -> dict[str, float]:
-        """Mel error, tonal figures and code use of whole-quantiser reconstructions of 2 s clips.
+        """Return mel error, spectral figures and code use of reconstructions of 2 s clips with all codebooks.
 
-        The mel error is that of model cards, each clip brought to the original's RMS, but of excerpts: whole pieces
-        take minutes, and `vamp eval codec` measures them.
+        The mel error is that of model cards at the original's RMS, but on excerpts; `vamp eval codec` measures whole
+        pieces in minutes.
         """
         clips = self.validation_clips.to(self.device).float() / 32768
         codes = [self.codec.encode(clip) for clip in clips]
@@ -210,7 +209,7 @@ class CodecTask(Task):
 
 
 def rotate_phases(clips: Tensor, angles: Tensor) -> Tensor:
-    """Turn all phases of each clip by an angle: what is heard stays, the waveform is another.
+    """Add an angle to all phases of each clip, which changes the waveform but hardly the sound.
 
     Args:
         clips: float32 (batch, n_samples).

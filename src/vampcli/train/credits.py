@@ -1,4 +1,4 @@
-"""Who made the music that a model has learned from, and under which licences it is."""
+"""Credits and licences of the music that a model is trained on."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ def credits_text(entries: Iterable[Entry], model: str, licence: str) -> str:
         "| package | author | licence | titles |",
         "|---|---|---|---|",
     ]
-    for (package, author, own), pieces in groupby(sorted(entries, key=group), key=group):
+    for (package, author, terms), pieces in groupby(sorted(entries, key=group), key=group):
         titles = ", ".join(sorted({piece["title"] for piece in pieces}))
         name = author or ("see the package" if package else "not named")
-        lines.append(f"| {' | '.join(_cell(text) for text in (package, name, own or 'not named', titles))} |")
+        lines.append(f"| {' | '.join(_cell(text) for text in (package, name, terms or 'not named', titles))} |")
     return "\n".join(lines) + "\n"
 
 
 def _cell(text: str) -> str:
-    """One cell of a table; names of files need not be Unicode, and this is."""
+    """Format a cell of a table; names of files need not be Unicode, but the table is."""
     return " ".join(text.encode("utf-8", "replace").decode().replace("|", "/").split())
 
 
 def licence_hours(entries: Iterable[Entry], sample_rate: int = 44100) -> dict[str, float]:
-    """Hours of music by licence, the most first; pieces without one come under `not named`."""
+    """Return hours of music by licence, most first; pieces without a licence count as `not named`."""
     hours: dict[str, float] = {}
     for entry in entries:
         name = _cell(entry["licence"]) or "not named"
@@ -68,10 +68,10 @@ def card_text(card: str, entries: Iterable[Entry], model: str, licence: str) -> 
     """Put the licences of the music into a model card.
 
     Args:
-        card: the card so far, or nothing. What people wrote stays; a section written by an earlier call is replaced.
+        card: the card so far, or nothing. Only a section written by an earlier call is replaced.
         entries: of a manifest made by `vamp prepare`.
         model: the model's name.
-        licence: of its weights; the front matter says it, too.
+        licence: of its weights, also for the front matter.
 
     Raises:
         UsageError: a piece is not of the split `train`.
@@ -96,7 +96,7 @@ def card_text(card: str, entries: Iterable[Entry], model: str, licence: str) -> 
 
 
 def carry_licences(card: str, source: str) -> str:
-    """A card with the licence and the licences of the music of another card; as it was where that has none."""
+    """Return a card with the licence and the licences of music of another card, or unchanged if that has none."""
     section = re.search(f"{re.escape(_BEGIN)}.*?{re.escape(_END)}", source, re.DOTALL)
     licences = [line for line in _split_front_matter(source)[0] if line.startswith("license:")]
     if section is None or not licences:
@@ -105,13 +105,13 @@ def carry_licences(card: str, source: str) -> str:
 
 
 def works(credits: str) -> set[tuple[str, str]]:
-    """What a text by `credits_text` names: package and author, licence among them, with each title."""
+    """Return the works in a text by `credits_text`: package, author and licence, with each title."""
     rows = [line[2:-2].rpartition(" | ") for line in credits.splitlines() if re.fullmatch(r"\| .* \|", line)]
-    return {(who, title) for who, _, titles in rows[1:] for title in titles.split(", ")}
+    return {(source, title) for source, _, titles in rows[1:] for title in titles.split(", ")}
 
 
 def _with_section(card: str, section: str, licence: str) -> str:
-    """A card with this section in the place of the one it has, or at its end, and this licence in the front matter."""
+    """Return a card with its section replaced or appended, and the licence set in the front matter."""
     front, body = _split_front_matter(card)
     if _BEGIN in body and _END in body:
         before, _, rest = body.partition(_BEGIN)
@@ -123,7 +123,7 @@ def _with_section(card: str, section: str, licence: str) -> str:
 
 
 def _split_front_matter(card: str) -> tuple[list[str], str]:
-    """The lines of a card's front matter, and what follows."""
+    """Return the lines of a card's front matter, and the text after it."""
     found = re.match(r"---\n(.*?)\n---\n", card, re.DOTALL)
     return (found[1].splitlines(), card[found.end() :]) if found else ([], card)
 

@@ -1,4 +1,4 @@
-"""Prepared pieces on disk, drawn from at random: audio for codecs, tokens for transformers."""
+"""Prepared audio and tokens on disk, and random excerpts of them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ MANIFEST = "manifest.json"
 
 
 def read_manifest(folder: str | Path) -> list[dict[str, Any]]:
-    """Read what a folder of prepared audio or tokens says about its pieces.
+    """Read the manifest of a folder of prepared audio or tokens: a dictionary for each piece.
 
     Raises:
-        InputError: it is no such folder.
+        InputError: the folder has no manifest, or a damaged one.
     """
     path = Path(folder) / MANIFEST
     if not path.is_file():
@@ -40,7 +40,7 @@ def read_manifest(folder: str | Path) -> list[dict[str, Any]]:
 
 
 def write_manifest(folder: Path, entries: list[dict[str, Any]]) -> None:
-    """Replace a folder's manifest, atomically.
+    """Replace a folder's manifest atomically.
 
     Raises:
         InputError: the folder cannot be written.
@@ -63,11 +63,11 @@ def save_tensors(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[st
 
 
 def refuse_held_out(entries: Iterable[Mapping[str, Any]], where: object) -> None:
-    """Make sure that nothing is learned from pieces that were set apart.
+    """Check that all pieces are of the split `train`.
 
     Args:
         entries: of a manifest.
-        where: what to call it.
+        where: name of the manifest in the error.
 
     Raises:
         UsageError: an entry is not of the split `train`.
@@ -81,7 +81,7 @@ def refuse_held_out(entries: Iterable[Mapping[str, Any]], where: object) -> None
 
 
 def training_pool(folder: str | Path, key: str, author_cap: float = 1.0) -> Pool:
-    """A pool to learn from.
+    """Return a pool of training pieces.
 
     Raises:
         UsageError: the folder holds pieces of another split than `train`.
@@ -91,9 +91,9 @@ def training_pool(folder: str | Path, key: str, author_cap: float = 1.0) -> Pool
 
 
 class Pool:
-    """Excerpts of the pieces of a folder, each author's share bounded.
+    """Random excerpts of the pieces of a folder, with each author's share bounded.
 
-    A draw depends on the generator alone, so a resumed run sees what an uninterrupted one would.
+    A draw depends on the generator alone, so a resumed run draws the same as an uninterrupted one.
 
     Args:
         folder: holds `manifest.json` and the safetensors files it names.
@@ -102,7 +102,7 @@ class Pool:
             1 / author_cap authors all get the same.
 
     Raises:
-        InputError: there are no pieces, or one is missing, damaged or something else.
+        InputError: there are no pieces, or one is missing or damaged.
     """
 
     def __init__(self, folder: str | Path, key: str, author_cap: float = 1.0) -> None:
@@ -133,7 +133,7 @@ class Pool:
 
 
 def _open_tensor(path: Path, key: str) -> Any:
-    """A tensor of a file that is read where it is sliced."""
+    """Open a tensor of a file, which is read when it is sliced."""
     try:
         return safe_open(str(path), framework="pt").get_slice(key)  # type: ignore[no-untyped-call]
     except (OSError, SafetensorError) as error:
@@ -142,11 +142,11 @@ def _open_tensor(path: Path, key: str) -> Any:
 
 
 def cap_shares(lengths: npt.ArrayLike, authors: list[str], cap: float) -> npt.NDArray[np.float64]:
-    """Shares of pieces by length, with no author above `cap`; what is cut goes to the others, by length.
+    """Return shares of pieces by length, with no author above `cap`; the excess goes to the others by length.
 
     Args:
         lengths: (n_pieces,).
-        authors: whose piece each is; pieces without an author count as one author.
+        authors: of each piece; pieces without an author count as one author.
         cap: in (0, 1]; raised to 1 / number of authors where it is smaller.
 
     Returns:

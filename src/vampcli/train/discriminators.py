@@ -1,4 +1,4 @@
-"""Networks that learn to tell re-made sound from real sound, and what a codec learns from being told apart."""
+"""Discriminators of reconstructed and real sound, and the adversarial losses of a codec."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from vampcli.evaluate.metrics import stft
 
 _SLOPE = 0.1
-_QUIETEST_RMS = 1e-3  # what is quieter is not brought to a common level
+_QUIETEST_RMS = 1e-3  # quieter sound is not scaled to the common level
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,11 @@ class DiscriminatorConfig:
 
     Attributes:
         windows: in samples, one discriminator of spectra for each; the hop is a quarter.
-        bands: where spectra are cut into bands with layers of their own, as shares of the highest frequency;
-            none = one band.
-        width: channels of a layer over spectra; 8 suits a CPU, 32 is what DAC and EnCodec have.
+        bands: edges of frequency bands with separate layers, as shares of the highest frequency; none = one band.
+        width: channels of a layer over spectra; 8 for a CPU, 32 in DAC and EnCodec.
         periods: in samples, one discriminator of the folded waveform for each; none by default.
-        period_width: channels of the first layer over a folded waveform; each later one has four times as
-            many, 32 times at most.
+        period_width: channels of the first layer over a folded waveform; each later one has four times as many, at
+            most 32 times.
     """
 
     windows: tuple[int, ...] = (512, 1024, 2048)
@@ -50,7 +49,7 @@ def _layer(n_in: int, n_out: int, kernel: tuple[int, int], stride: tuple[int, in
 
 
 def _features(layers: nn.Module, x: Tensor) -> list[Tensor]:
-    """What every layer of a stack gives."""
+    """Return the output of every layer of a stack."""
     maps = []
     for layer in layers.children():
         x = F.leaky_relu(layer(x), _SLOPE)
@@ -59,7 +58,7 @@ def _features(layers: nn.Module, x: Tensor) -> list[Tensor]:
 
 
 class SpectrumDiscriminator(nn.Module):
-    """Judges complex spectra of one window: real and imaginary part are channels, bands have their own layers.
+    """Discriminator of complex spectra: real and imaginary parts are channels, bands have separate layers.
 
     Source: Defossez et al., "High Fidelity Neural Audio Compression" (arXiv 2210.13438), section 3.4, with the
     bands of Kumar et al. (arXiv 2306.06546), section 3.3. Departs from both: the first layer takes every second
@@ -82,7 +81,7 @@ class SpectrumDiscriminator(nn.Module):
         self.verdict = _layer(width, 1, (3, 3), (1, 1))
 
     def forward(self, samples: Tensor) -> list[Tensor]:
-        """Float32 (batch, n_samples) -> every layer's map (batch, channels, n_frames, bins); the verdict is last."""
+        """Map (batch, n_samples) to the layers' outputs (batch, channels, n_frames, n_bins), the verdict last."""
         spectrum = torch.view_as_real(stft(samples, self.window)) / self.window**0.5
         bands = spectrum.permute(0, 3, 2, 1).split(self.sizes, dim=-1)
         maps = [_features(layers, band) for layers, band in zip(self.bands, bands, strict=True)]
@@ -91,7 +90,7 @@ class SpectrumDiscriminator(nn.Module):
 
 
 class PeriodDiscriminator(nn.Module):
-    """Judges a waveform folded into lines of one period: only samples a period apart meet.
+    """Discriminator of a waveform folded into lines of one period, which compares samples a period apart.
 
     Source: Kong et al., "HiFi-GAN" (arXiv 2010.05646), section 2.3.
     """
@@ -107,7 +106,7 @@ class PeriodDiscriminator(nn.Module):
         self.verdict = _layer(widths[-1], 1, (3, 1), (1, 1))
 
     def forward(self, samples: Tensor) -> list[Tensor]:
-        """Float32 (batch, n_samples) -> every layer's map (batch, channels, lines, period); the verdict is last."""
+        """Map (batch, n_samples) to the layers' outputs (batch, channels, n_lines, period), the verdict last."""
         folded = F.pad(samples, (0, -samples.shape[1] % self.period)).view(len(samples), 1, -1, self.period)
         maps = _features(self.layers, folded)
         return [*maps, self.verdict(maps[-1])]
@@ -126,19 +125,20 @@ class Discriminators(nn.Module):
         )
 
     def forward(self, samples: Tensor) -> list[list[Tensor]]:
-        """Float32 (batch, n_samples) -> the maps of each discriminator, the last of them its verdict."""
+        """Map float32 (batch, n_samples) to the outputs of each discriminator, its verdict last."""
         return [discriminator(samples) for discriminator in self.each]
 
 
 @dataclass(frozen=True)
 class AdversarialLosses:
-    """Scalars: what the codec is to lower, and what the discriminators are to lower.
+    """Scalar losses of the codec and of the discriminators.
 
     Attributes:
-        generator: how far verdicts on the re-made sound are from 1; trains the codec alone.
-        features: how far layers hear the re-made sound differ from the real one, 1 = as far as from silence
-            of the layer; trains the codec alone.
-        discriminator: how far verdicts are from 1 (real) and 0 (re-made); trains the discriminators alone.
+        generator: squared distance of verdicts on reconstructed sound from 1; trains the codec alone.
+        features: L1 distance of the layers' maps of reconstructed and real sound, relative to the real sound's; trains
+            the codec alone.
+        discriminator: squared distance of verdicts from 1 (real) and 0 (reconstructed); trains the discriminators
+            alone.
     """
 
     generator: Tensor
@@ -147,14 +147,14 @@ class AdversarialLosses:
 
 
 def adversarial_losses(discriminators: Discriminators, made: Tensor, real: Tensor) -> AdversarialLosses:
-    """Judge re-made and real sound, so that one backward pass trains both sides.
+    """Return losses with which one backward pass trains both codec and discriminators.
 
-    Discriminators learn from detached sound, and the codec from discriminators with detached weights.
+    The discriminators' loss uses detached sound, the codec's losses use detached weights.
 
     Args:
-        discriminators: who judge.
-        made: float32 (batch, n_samples), with a gradient.
-        real: the same without; both are brought to its level.
+        discriminators: to train.
+        made: reconstructed, float32 (batch, n_samples), with a gradient.
+        real: float32 (batch, n_samples); both are scaled by the gain to its common level.
 
     Source: least squares after Mao et al. (arXiv 1611.04076); feature matching as in EnCodec
     (arXiv 2210.13438), section 3.4.
@@ -162,14 +162,14 @@ def adversarial_losses(discriminators: Discriminators, made: Tensor, real: Tenso
     scale = 0.1 / real.square().mean(1, keepdim=True).sqrt().clamp(min=_QUIETEST_RMS)
     made, real = made * scale, real * scale
     frozen = {name: weight.detach() for name, weight in discriminators.named_parameters()}
-    heard: list[list[Tensor]] = functional_call(discriminators, frozen, (made,))
+    maps_of_made: list[list[Tensor]] = functional_call(discriminators, frozen, (made,))
     both = discriminators(torch.cat([real, made.detach()]))
-    generator, features, own = [], [], []
-    for maps, pairs in zip(heard, both, strict=True):
+    generator, features, discriminator = [], [], []
+    for maps, pairs in zip(maps_of_made, both, strict=True):
         generator.append((1 - maps[-1].float()).square().mean())
         verdict_real, verdict_made = pairs[-1].float().chunk(2)
-        own.append((1 - verdict_real).square().mean() + verdict_made.square().mean())
+        discriminator.append((1 - verdict_real).square().mean() + verdict_made.square().mean())
         for map_made, pair in zip(maps[:-1], pairs[:-1], strict=True):
             map_real = pair.chunk(2)[0].detach().float()
             features.append((map_made.float() - map_real).abs().mean() / map_real.abs().mean().clamp(min=1e-6))
-    return AdversarialLosses(*(torch.stack(terms).mean() for terms in (generator, features, own)))
+    return AdversarialLosses(*(torch.stack(terms).mean() for terms in (generator, features, discriminator)))

@@ -1,4 +1,4 @@
-"""Prepared audio -> tokens of a frozen codec, to train transformers on."""
+"""Encode prepared audio with a frozen codec, to train transformers on its tokens."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def pack(
         audio: folder made by `vampcli.train.prepare`.
         model: name or folder of a model; its codec is used as stored, in float32.
         out: folder for `<name>.safetensors` (tensor `codes`, int16 (n_codebooks, n_frames)) and `manifest.json`.
-        progress: told after each piece.
+        progress: called after each piece.
         device: where to encode; the CPU by default.
 
     Returns:
-        How many frames there are in all.
+        The number of frames of all pieces.
 
     Raises:
         InputError: `out` holds audio or tokens of another codec, or the audio has another rate than the codec.
     """
     folder, device = registry.find(model), device or torch.device("cpu")
     codec = load_parts(folder, device, torch.float32).codec
-    own_hash = stored_hash(folder / "codec.safetensors")
-    if (out / MANIFEST).exists() and token_codec_hash(out) != own_hash:
+    codec_hash = stored_hash(folder / "codec.safetensors")
+    if (out / MANIFEST).exists() and token_codec_hash(out) != codec_hash:
         raise InputError(f"{out} holds tokens of another codec than {model}", "name another folder, or remove it")
     pool = Pool(audio, "samples")
     rates = {entry.get("sample_rate", codec.grid.sample_rate) for entry in pool.entries} - {codec.grid.sample_rate}
@@ -52,19 +52,19 @@ def pack(
     n_frames = 0
     for i, (entry, piece) in enumerate(zip(pool.entries, pool.pieces, strict=True)):
         n_frames += codec.grid.n_frames(entry["n_samples"])
-        made_of = {_HASH: own_hash, "stamp": str(entry.get("stamp", ""))}
-        if _metadata(out / entry["file"]) != made_of:
+        source = {_HASH: codec_hash, "stamp": str(entry.get("stamp", ""))}
+        if _metadata(out / entry["file"]) != source:
             with torch.inference_mode():
                 codes = encode_long(codec, piece[:].to(device).float() / 32768)
-            save_tensors({"codes": codes.to("cpu", torch.int16)}, out / entry["file"], made_of)
+            save_tensors({"codes": codes.to("cpu", torch.int16)}, out / entry["file"], source)
         if progress is not None:
             progress(i + 1, len(pool.pieces))
-    write_manifest(out, [{**entry, _HASH: own_hash} for entry in pool.entries])
+    write_manifest(out, [{**entry, _HASH: codec_hash} for entry in pool.entries])
     return n_frames
 
 
 def _metadata(path: Path) -> dict[str, str]:
-    """What a file of tokens was made of; nothing where it is missing or damaged."""
+    """Read the metadata of a file of tokens; empty if the file is missing or damaged."""
     try:
         with safe_open(str(path), framework="pt") as file:
             return dict(file.metadata() or {})
@@ -73,7 +73,7 @@ def _metadata(path: Path) -> dict[str, str]:
 
 
 def token_codec_hash(folder: str | Path) -> str:
-    """The hash of the codec that made a folder's tokens.
+    """Return the hash of the codec that made a folder's tokens.
 
     Raises:
         InputError: the folder holds no tokens.

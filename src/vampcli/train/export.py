@@ -1,4 +1,4 @@
-"""Training runs -> a model folder."""
+"""Export training runs as a model folder."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def export(
 
     Args:
         out: the model folder.
-        provenance: what to say about it.
+        provenance: name, licence, source and training of the model.
         codec: folder of a codec run, or a model folder whose codec to take.
         coarse: folder of a coarse run, or none.
         fine: folder of a fine run, or none.
         dtype: to store.
-        temperature: what suits the transformers.
+        temperature: recommended for the transformers.
 
     Raises:
         InputError: a run folder holds no state, a damaged one, or one of other sizes than its TOML says.
@@ -49,8 +49,8 @@ def export(
     """
     codec_module = _codec(codec)
     kind = kind_of(type(codec_module.config))
-    own_hash = codec_hash(rounded(codec_module, dtype))
-    models = [None if folder is None else _transformer(folder, own_hash) for folder in (coarse, fine)]
+    learned_hash = codec_hash(rounded(codec_module, dtype))
+    models = [None if folder is None else _transformer(folder, learned_hash) for folder in (coarse, fine)]
     save_parts(out, kind, Parts(codec_module, models[0], models[1], provenance, temperature), dtype)
 
 
@@ -67,8 +67,8 @@ def _transformer(run: Path, codec_hash: str) -> VampNet:
     model = VampNet(load_run(run / RUN, TokenRun).model)
     _load_average(model, run, "model.")
     with _open_state(run) as file:
-        learned_on = bytes(file.get_tensor("task.codec_hash").tolist()).hex()
-    if learned_on != codec_hash:
+        trained_on = bytes(file.get_tensor("task.codec_hash").tolist()).hex()
+    if trained_on != codec_hash:
         raise ModelError(f"{run} learned the tokens of another codec", "only a codec's decoder may change since")
     return model
 
@@ -85,7 +85,7 @@ def _load_average(module: nn.Module, run: Path, prefix: str) -> None:
 
 @contextmanager
 def _open_state(run: Path) -> Iterator[Any]:
-    """The state of a run, open to be read; what goes wrong with it meanwhile is an `InputError`."""
+    """Open the state of a run; errors of reading it become `InputError`s."""
     path = run / STATE
     if not path.is_file():
         raise InputError(f"{run} holds no training state", "name the folder of a run")

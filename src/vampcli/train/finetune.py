@@ -1,4 +1,4 @@
-"""Fine-tuning: pairs for a trained model, learned in minutes from a few recordings, and whether they helped."""
+"""Fine-tuning: LoRA pairs for a trained model from a few recordings, in minutes, with held-out losses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from vampcli.train.prepare import prepare
 from vampcli.train.token_task import TokenTask
 
 EXCERPT_FRAMES = 128
-"""Longest excerpt to learn from: many short steps learn more in a minute than few long ones."""
+"""Longest training excerpt: many short steps learn more in a minute than few long ones."""
 HELD_OUT = 0.2
 _N_VALIDATION_CLIPS = 16
 _BATCH_SIZE = 2
@@ -38,11 +38,11 @@ Report = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class FineTuneConfig:
-    """How to fine-tune.
+    """Options of fine-tuning.
 
     Attributes:
-        minutes: of training, of which the coarse model gets two thirds.
-        n_steps: of each model, whatever the time; None = as many as the minutes allow.
+        minutes: of training, two thirds of them for the coarse model.
+        n_steps: of each model, regardless of time; None = as many as the minutes allow.
         rank: of the pairs.
         learning_rate: of AdamW.
         seed: of the pairs and the excerpts.
@@ -64,15 +64,15 @@ class FineTuneConfig:
 
 @dataclass(frozen=True)
 class Material:
-    """Tokens of somebody's recordings, the end of each held out.
+    """Tokens of recordings, the end of each held out.
 
     Attributes:
-        train: folder of tokens to learn from.
-        held_out: folder of tokens to measure with.
-        n_frames: in both.
-        n_held_out: in the latter.
+        train: folder of training tokens.
+        held_out: folder of held-out tokens.
+        n_frames: of both.
+        n_held_out: frames held out.
         sources: title, author, licence and seconds of each recording.
-        failed: what could not be read.
+        failed: errors of recordings that cannot be read.
     """
 
     train: Path
@@ -85,15 +85,15 @@ class Material:
 
 @dataclass(frozen=True)
 class Learned:
-    """What came of one model.
+    """Result of fine-tuning one model.
 
     Attributes:
-        pairs: what was learned.
-        before: loss on the held-out tokens without them, in nats a token.
-        after: with them.
-        n_steps: how many.
-        seconds: how long.
-        is_interrupted: whether somebody stopped it.
+        pairs: trained.
+        before: held-out loss without the pairs, in nats a token.
+        after: held-out loss with the pairs.
+        n_steps: of training.
+        seconds: of training.
+        is_interrupted: whether SIGINT ended it.
     """
 
     pairs: lora.Pairs
@@ -112,18 +112,18 @@ def gather(
     reading: Report | None = None,
     encoding: Report | None = None,
 ) -> Material:
-    """Make tokens of recordings, brought to -24 LUFS, without long silence.
+    """Encode recordings at -24 LUFS, without long silence.
 
     Args:
         pieces: the recordings.
         model: folder of the model whose codec to use.
-        work: an empty folder; large files are written there.
-        device: where to encode.
-        reading: told after each piece that was read.
-        encoding: told after each stretch of sound that was encoded.
+        work: an empty folder, for large files.
+        device: to encode on.
+        reading: called after each piece read.
+        encoding: called after each segment encoded.
 
     Raises:
-        InputError: nothing can be read, or it is too short in all; the message says how many seconds it needs.
+        InputError: nothing can be read, or all of it is too short; the message states the seconds needed.
     """
     outcomes = list(prepare(pieces, work / "audio", progress=reading))
     failed = [outcome.error for outcome in outcomes if outcome.error is not None]
@@ -145,9 +145,9 @@ def gather(
         "train": torch.cat([c[:, :cut] for c, cut in zip(codes, cuts, strict=True)], dim=1),
         "held-out": torch.cat([c[:, cut:] for c, cut in zip(codes, cuts, strict=True)], dim=1),
     }
-    own_hash = stored_hash(model / "codec.safetensors")
+    codec_hash = stored_hash(model / "codec.safetensors")
     for name, part in parts.items():
-        _write(work / name, part, grid, own_hash)
+        _write(work / name, part, grid, codec_hash)
     n_held_out = parts["held-out"].shape[1]
     n_frames = sum(part.shape[1] for part in parts.values())
     sources = tuple(_source(outcome.piece, outcome.entries) for outcome in outcomes if outcome.entries)
@@ -160,7 +160,7 @@ def _source(piece: Piece, entries: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _write(folder: Path, codes: Tensor, grid: TokenGrid, codec_hash: str) -> None:
-    """Tokens as `vampcli.train.data` reads them, in one piece."""
+    """Write tokens as one piece, as `vampcli.train.data` reads it."""
     folder.mkdir()
     save_tensors({"codes": codes.contiguous()}, folder / _FILE)
     n_samples = codes.shape[1] * grid.hop_length
@@ -168,7 +168,7 @@ def _write(folder: Path, codes: Tensor, grid: TokenGrid, codec_hash: str) -> Non
 
 
 class _Unsaved(Trainer):
-    """What it learns is taken from memory: a state of the whole model would be megabytes for kilobytes."""
+    """Trainer without saved states, which would hold the whole model: the pairs are read from memory."""
 
     def save(self) -> None:
         return
@@ -183,16 +183,16 @@ def learn(
     device: torch.device,
     progress: Report | None = None,
 ) -> Learned:
-    """Learn pairs for the coarse or the fine model, with the objective it was trained with.
+    """Train pairs for the coarse or the fine model, with the objective of its training.
 
     Args:
         model: folder of the model.
         part: coarse or fine.
-        material: what to learn from.
-        config: how.
-        minutes: to stop after, where steps are not counted; SIGINT stops it, too, and what is learned is kept.
-        device: where.
-        progress: told after each step: seconds, or steps where these are counted, done and in all.
+        material: tokens.
+        config: options.
+        minutes: to stop after, unless steps are counted; SIGINT stops it, too, and the pairs so far are kept.
+        device: to train on.
+        progress: called after each step with seconds (or steps, if these are counted) done and in all.
 
     Raises:
         ModelError: the loss is not a number.
@@ -204,13 +204,13 @@ def learn(
     limit = float("inf") if config.n_steps else minutes
     trainer = _Unsaved(task, loop, material.train, device)
 
-    def tell(_: dict[str, float]) -> None:
+    def report(_: dict[str, float]) -> None:
         if progress is not None and config.n_steps:
             progress(trainer.step, config.n_steps)
         elif progress is not None:
             progress(round(trainer.seconds), round(60 * minutes))
 
-    trainer.run(limit, lambda _: None, tell)
+    trainer.run(limit, lambda _: None, report)
     with trainer.averaged(), torch.no_grad():
         after = task.eval().validate()["loss"]
         pairs = lora.remove(task.model)
@@ -240,7 +240,7 @@ def _task(model: Path, part: str, material: Material, config: FineTuneConfig) ->
 
 
 def _windows(codes: Tensor, n_frames: int) -> Iterator[Tensor]:
-    """Evenly spaced windows: (n_codebooks, n_frames in all) -> some of (n_codebooks, n_frames)."""
+    """Yield evenly spaced windows (n_codebooks, n_frames) of all codes (n_codebooks, n_frames in all)."""
     n = min(_N_VALIDATION_CLIPS, codes.shape[1] // n_frames)
     for i in range(n):
         start = round(i * (codes.shape[1] - n_frames) / max(1, n - 1))

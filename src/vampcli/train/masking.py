@@ -1,4 +1,4 @@
-"""Which tokens of a training excerpt are hidden."""
+"""Random masks of training excerpts."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ HIDDEN_SHARES: dict[str, Callable[[Points], Points]] = {
     "half": lambda r: np.full_like(r, 0.5),
     "beta": lambda r: _beta(1 - r),
 }
-"""How large a share of an excerpt is hidden, from points that are even in (0, 1), the larger the fewer.
+"""Distributions of the share of hidden tokens, as decreasing functions of points uniform in (0, 1).
 
-`cosine` is the paper's (section 3.1): 0.64 in the mean, and most often nearly all. `beta` is Beta(4, 2): 0.67 in the
-mean, most often 0.75, and hardly ever nothing or all.
+`cosine` is the paper's (section 3.1): mean 0.64, mode 1. `beta` is Beta(4, 2): mean 0.67, mode 0.75, hardly ever near
+0 or 1.
 """
 
 _GOLDEN = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio
@@ -34,14 +34,14 @@ def _beta(quantile: Points) -> Points:
 
 
 def even_points(seed: int, first: int, n: int) -> Points:
-    """Points of (0, 1) that fill it evenly, whichever stretch of them one takes.
+    """Return points of a low-discrepancy sequence in (0, 1): any consecutive points fill the interval evenly.
 
     Each is the one before plus the golden ratio, modulo 1 (an additive recurrence); the seed shifts all.
 
     Args:
         seed: of the run.
         first: number of the first point, from 0.
-        n: how many.
+        n: number of points.
 
     Returns:
         float64 (n,).
@@ -60,7 +60,7 @@ def draw_masks(shape: tuple[int, ...], n_conditioning: int, shares: Points, rng:
         shape: (batch, n_codebooks, n_frames).
         n_conditioning: the first codebooks, never hidden.
         shares: float64 (batch,), 0 to 1; see `HIDDEN_SHARES`.
-        rng: draws.
+        rng: source of randomness.
 
     Returns:
         bool of that shape, at least one token of a clip hidden.

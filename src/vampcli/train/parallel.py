@@ -1,4 +1,4 @@
-"""Several processes that train one model, as `accelerate launch` starts them; one process needs no accelerate."""
+"""Data-parallel processes started by `accelerate launch`; a single process does not need accelerate."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from vampcli.errors import UsageError
 
 
 class Processes:
-    """Who trains along: this process alone.
+    """A single process.
 
     Attributes:
-        rank: number of this process; 0 is the main one, which alone writes files.
-        count: how many there are.
+        rank: number of this process; only the main one, 0, writes files.
+        count: number of processes.
     """
 
     rank, count = 0, 1
 
     def average(self, gradients: list[Tensor], wish: bool) -> bool:
-        """Make gradients the mean over all processes, in place; returns whether any process wishes to stop."""
+        """Average gradients over all processes, in place; return whether any process requests to stop."""
         return wish
 
     def share(self, tensors: Iterable[Tensor]) -> None:
-        """Give every process the tensors of the main one, in place."""
+        """Broadcast the main process's tensors to all, in place."""
 
 
 class Launched(Processes):
@@ -39,7 +39,7 @@ class Launched(Processes):
         self.rank, self.count = int(accelerator.process_index), int(accelerator.num_processes)
 
     def average(self, gradients: list[Tensor], wish: bool) -> bool:
-        """One exchange a step: all gradients and the wish as one vector."""
+        """Reduce all gradients and the request to stop as one vector."""
         ends = [gradient.flatten() for gradient in gradients]
         mean = self.accelerator.reduce(torch.cat([*ends, ends[0].new_tensor([float(wish)])]), "mean")
         for gradient, part in zip(gradients, mean[:-1].split([len(end) for end in ends]), strict=True):
@@ -56,10 +56,10 @@ class Launched(Processes):
 
 
 def join_processes(device: torch.device) -> tuple[Processes, torch.device]:
-    """Find out who trains along, and this process's own device.
+    """Return the processes of this training, and the device of this process.
 
     Args:
-        device: what was asked for; of several GPUs each process gets its own.
+        device: requested; several processes get one GPU each.
 
     Raises:
         UsageError: there are several processes, but accelerate is missing.
@@ -71,5 +71,5 @@ def join_processes(device: torch.device) -> tuple[Processes, torch.device]:
     except ImportError as error:
         raise UsageError("several processes need accelerate", 'pip install "vampcli[train]"') from error
     accelerator = Accelerator(cpu=device.type == "cpu")
-    atexit.register(accelerator.end_training)  # a process that leaves its group standing may abort on its way out
+    atexit.register(accelerator.end_training)  # a process that does not leave its group may abort at exit
     return Launched(accelerator), accelerator.device

@@ -1,4 +1,4 @@
-"""Recordings -> training audio: mono, one rate, one loudness, 16 bit, without silence, with where it came from."""
+"""Prepare recordings as training audio: mono, 44.1 kHz, -24 LUFS, 16 bit, without silence, with credits."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from vampcli.train.pieces import Piece
 
 SAMPLE_RATE = 44100
 SILENCE_DB = -60.0
-"""RMS of 50 ms below which it is silent, at the level that pieces are brought to (-24 LUFS)."""
+"""RMS below which 50 ms are silent, at -24 LUFS."""
 SILENCE_S = 1.0
-"""Shorter silence is music; longer is left out, but for `KEPT_S` on both sides."""
+"""Longer silence is removed, except `KEPT_S` at both ends."""
 KEPT_S = 0.2
 SHORTEST_S = 0.5
-"""Sound between silences that is shorter is left out, too."""
+"""Shorter sound between silences is removed, too."""
 
 _BLOCK_S = 0.05
 _MEASURED_S = 600
@@ -49,7 +49,7 @@ Entry = dict[str, Any]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a piece: its manifest entries, one a segment, or why there are none."""
+    """Result of a piece: its manifest entries, one a segment, or the error."""
 
     piece: Piece
     entries: list[Entry]
@@ -59,18 +59,17 @@ class Outcome:
 def prepare(
     pieces: Sequence[Piece], out: Path, jobs: int = 1, progress: Callable[[int, int], None] | None = None
 ) -> Iterator[Outcome]:
-    """Write every readable piece as int16 audio; finished pieces are kept, and the manifest is whole at any time.
+    """Write every readable piece as int16 audio; pieces of earlier runs are kept, and the manifest is always complete.
 
-    It is written every few seconds and at the end: a run that is killed makes again what it made since.
+    It is written every few seconds and at the end: a killed run repeats only the pieces since.
 
     Args:
-        pieces: what to read, all of one split.
+        pieces: to read, all of one split.
         out: folder for the segments, safetensors files (tensor `samples`, int16 (n_samples,) at 44.1 kHz), and for
             `manifest.json`: an entry a segment with `file`, `n_samples`, `seconds`, `sample_rate`, `path` (the
-            piece's name), `title`, `author`, `licence`, `package`, `split` and `stamp`, by which a later run sees
-            whether the source has changed.
-        jobs: how many processes read; with one it is this process.
-        progress: told after each piece.
+            piece's name), `title`, `author`, `licence`, `package`, `split` and `stamp`, which changes with the source.
+        jobs: number of processes; 1 = this process.
+        progress: called after each piece.
 
     Yields:
         The outcome of each piece, in order.
@@ -95,7 +94,7 @@ def prepare(
 
 
 def _save(out: Path, before: list[list[Entry]], now: list[list[Entry]]) -> list[list[Entry]]:
-    """Write the manifest if it has changed, and only then remove files that it names no more."""
+    """Write the manifest if it has changed, then remove files that are no longer in it."""
     if now == before:
         return before
     write_manifest(out, list(chain(*now)))
@@ -105,12 +104,12 @@ def _save(out: Path, before: list[list[Entry]], now: list[list[Entry]]) -> list[
 
 
 def _open_folder(out: Path, pieces: Iterable[Piece]) -> list[Entry]:
-    """The folder's entries so far; an empty manifest is written, so that a folder that cannot be is found first."""
+    """Read the folder's entries, and write the manifest to check that the folder is writable."""
     entries = read_manifest(out) if (out / MANIFEST).is_file() else []
     here, new = {e["split"] for e in entries}, {p.split for p in pieces}
     if len(here | new) > 1:
         both = f"of the splits {', '.join(sorted(here | new))}"
-        raise InputError(f"{out} would hold pieces {both}", "give each split a folder of its own")
+        raise InputError(f"{out} would hold pieces {both}", "use a separate folder for each split")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -143,7 +142,7 @@ def _outcomes(
 
 
 def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, which ends its workers."""
+    """Ignore Ctrl-C, which the parent handles by ending its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
 
@@ -177,13 +176,13 @@ def _about(piece: Piece) -> Entry:
 
 
 def _stamp(path: Path) -> str:
-    """Sizes and times of a source; empty where it is gone: what was made of it stays good."""
+    """Return sizes and times of a source; empty if it is gone, so that its segments are kept."""
     files = sorted(path.iterdir()) if path.is_dir() else [path] if path.exists() else []
     return " ".join(f"{f.stat().st_size}@{f.stat().st_mtime_ns}" for f in files)
 
 
 def _segments(path: Path) -> list[tuple[int, npt.NDArray[np.int16]]]:
-    """What is learned from a source: where each segment starts, in samples, and int16 (n_samples,)."""
+    """Return the segments of a source: first sample, and int16 (n_samples,)."""
     mono = read_mono(path, SAMPLE_RATE)
     mono = mono * np.float32(_gain(mono))
     ranges = sound_ranges(mono, SAMPLE_RATE)
@@ -194,7 +193,7 @@ def _segments(path: Path) -> list[tuple[int, npt.NDArray[np.int16]]]:
 
 
 def _gain(mono: Mono) -> float:
-    """The gain to -24 LUFS, of a long piece from excerpts all over it: measuring takes its time."""
+    """Return the gain to -24 LUFS; a long piece is measured in excerpts, since measuring is slow."""
     n = round(_MEASURED_S * SAMPLE_RATE / _N_EXCERPTS)
     if len(mono) <= n * _N_EXCERPTS:
         return level_gain(mono[None], SAMPLE_RATE)
@@ -204,13 +203,12 @@ def _gain(mono: Mono) -> float:
 
 
 def sound_ranges(mono: Mono, sample_rate: int) -> list[tuple[int, int]]:
-    """Find what is not silence: sample ranges [start, end), in order, without overlap.
+    """Return the ranges of sound between long silences: samples [start, end), in order and disjoint.
 
-    A recording is cut where it is silent for long, and only there, so that no range holds a join. What the level
-    constants of this module call silent is measured in blocks of 50 ms.
+    Silence is measured in blocks of 50 ms, by the level constants of this module.
 
     Args:
-        mono: float32 (n_samples,), at the level that pieces are brought to.
+        mono: float32 (n_samples,), at -24 LUFS.
         sample_rate: in Hz.
     """
     block = round(_BLOCK_S * sample_rate)
@@ -251,17 +249,8 @@ def _render(path: Path, sample_rate: int) -> Mono:
         )
     with tempfile.TemporaryDirectory() as folder:
         sound = Path(folder) / "module.wav"
-        command = [
-            "openmpt123",
-            "--quiet",
-            "--batch",
-            "--samplerate",
-            str(sample_rate),
-            "--output",
-            str(sound),
-            "--",
-            str(path),
-        ]
+        options = ["--quiet", "--batch", "--samplerate", str(sample_rate), "--output", str(sound)]
+        command = ["openmpt123", *options, "--", str(path)]
         try:
             ran = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_RENDER_S, errors="replace")
         except subprocess.TimeoutExpired as error:
@@ -269,6 +258,6 @@ def _render(path: Path, sample_rate: int) -> Mono:
                 f"{path} does not end within {_LONGEST_RENDER_S} s of rendering", "leave it out"
             ) from error
         if ran.returncode or not sound.is_file():
-            said = (ran.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise InputError(f"openmpt123 cannot play {path}: {said}", "is it a whole tracker module?")
+            reason = (ran.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise InputError(f"openmpt123 cannot play {path}: {reason}", "is it a whole tracker module?")
         return read_mono(sound, sample_rate)

@@ -1,4 +1,4 @@
-"""What a transformer in training makes: sounds to hear, and figures of them."""
+"""Audio samples of a transformer in training, and their figures."""
 
 from __future__ import annotations
 
@@ -18,23 +18,22 @@ from vampcli.sampling.sampler import fill
 from vampcli.sampling.windows import window_predictor
 from vampcli.tokens.noise import Stage
 
-_CONFIG = SamplingConfig(n_steps=12, n_fine_steps=2)  # a third of the usual steps: heard often, on a CPU
-_SPAN = (0.3, 0.7)  # share of a clip that is made
+_CONFIG = SamplingConfig(n_steps=12, n_fine_steps=2)  # a third of the usual steps: samples are made often, on a CPU
+_SPAN = (0.3, 0.7)  # of a clip, as shares of its length
 
 
 def sample_spans(model: VampNet, codec: Codec, clips: Tensor, folder: Path, name: str) -> dict[str, float]:
     """Fill the middle of clips, write the sounds, and compare the made spans with the original's.
 
-    Both sides are decoded from the codebooks the model knows: those of a coarse model alone (no fine
-    tokens are made up or taken over), all of a fine model, whose coarse tokens are the original's. So
-    figures tell the transformer's part, not the codec's.
+    Both sides are decoded from the model's codebooks: coarse ones only for a coarse model, all for a fine model,
+    with the original's coarse tokens. The figures so measure the transformer, not the codec.
 
     Args:
-        model: on any device; as it is.
+        model: on any device, in evaluation mode.
         codec: on the CPU.
         clips: int64 (n_clips, n_codebooks or more, n_frames).
         folder: for `<name>-<i>.flac` and `original-<i>.flac`.
-        name: of this moment of the training.
+        name: of the training step.
 
     Returns:
         `mel_error` (units of 20 dB) and `level_db` (made above original), means over clips.
@@ -47,7 +46,7 @@ def sample_spans(model: VampNet, codec: Codec, clips: Tensor, folder: Path, name
     for i, clip in enumerate(clips[:, : config.n_codebooks]):
         mask = torch.zeros_like(clip, dtype=torch.bool)
         mask[config.n_conditioning :, start:end] = True
-        sounds = [decode_long(codec, codes) for codes in (_filled(model, clip, mask, i), clip)]
+        sounds = [decode_long(codec, codes) for codes in (_fill_span(model, clip, mask, i), clip)]
         for file, sound in zip((f"{name}-{i}.flac", f"original-{i}.flac"), sounds, strict=True):
             samples = sound.clamp(-1, 1).numpy()[None]
             write(folder / file, Waveform(samples, grid.sample_rate, "PCM_16"), overwrite=True)
@@ -58,8 +57,8 @@ def sample_spans(model: VampNet, codec: Codec, clips: Tensor, folder: Path, name
     return {"mel_error": float(error), "level_db": sum(levels) / len(levels)}
 
 
-def _filled(model: VampNet, clip: Tensor, mask: Tensor, seed: int) -> Tensor:
-    """Clip and mask (n_codebooks, n_frames) -> int64 codes of the same shape, on the CPU."""
+def _fill_span(model: VampNet, clip: Tensor, mask: Tensor, seed: int) -> Tensor:
+    """Fill a clip where the mask is True: (n_codebooks, n_frames) each -> int64 codes on the CPU."""
     config, device = model.config, model.codebooks.device
     stage = Stage.FINE if config.n_conditioning else Stage.COARSE
     made = fill(

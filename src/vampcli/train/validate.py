@@ -1,4 +1,4 @@
-"""The validation figures of a model folder, as its card states them."""
+"""Validation figures of a model folder, as its card states them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def validate(run: CodecRun | TokenRun, folder: Path, device: torch.device | None
     """Measure a model folder as a training run would, on the run's validation pieces.
 
     Args:
-        run: says which pieces and which part: a codec run measures the codec, a token run with conditioning
-            codebooks the fine model, without them the coarse one. Sizes are the folder's own.
+        run: determines pieces and part: a codec run measures the codec, a token run with conditioning codebooks the
+            fine model, without them the coarse one. Sizes are those of the folder.
         folder: the model folder, measured as stored.
-        device: where to compute; the CPU by default.
+        device: to compute on; the CPU by default.
 
     Raises:
-        ModelError: the folder lacks the part, or knows other tokens than the run's.
+        ModelError: the folder lacks the part, or was trained on other tokens than the run's.
     """
     task = _codec_task(run, folder) if isinstance(run, CodecRun) else _token_task(run, folder)
     task.to(device or torch.device("cpu"))
