@@ -51,7 +51,7 @@ promote-mini: .venv/run.stamp  ## make NEW=folder the embedded model, if every c
 	  || { git checkout -- 'checkpoints/mini/*.safetensors' checkpoints/mini/config.json; exit 1; }
 	git commit --message "Promote mini" -- checkpoints/mini
 
-bench: .venv/run.stamp  ## measure speed against a plain version and write docs/performance.md; ARGS=--quick for a try
+bench: .venv/run.stamp  ## measure speed against a plain version and write docs/explanation/performance.md; ARGS=--quick for a try
 	$(BIN)/python -m benchmarks $(ARGS)
 
 help:  ## this list

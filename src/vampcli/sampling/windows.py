@@ -41,7 +41,7 @@ def window_starts(hidden: Tensor, context: int) -> list[int]:
     Returns:
         First frames, ascending; [0] in a clip within one context; none where nothing is hidden.
 
-    Departs from the plan of half-overlapping windows on a grid: fewer passes, as good; see docs/experiments.md.
+    Departs from half-overlapping windows on a grid: fewer passes, as good; see docs/explanation/experiments.md.
     """
     reach, last = context // 8, max(0, len(hidden) - context)
     grain = max(1, reach // 2)
