@@ -1,6 +1,6 @@
 """Write the reference page of all commands and options, from the command line itself.
 
-    python scripts/commands_page.py > commands.md
+python scripts/commands_page.py > commands.md
 
 `make docs` calls `page` for every build, so the page cannot go stale.
 """
@@ -10,15 +10,14 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from typing import Any
 
 import typer
 
 HEAD = """# Commands
 
-All commands and options of `vamp`, made from the command line itself. An option with a value can also come from a variable
-such as `VAMP_TEMPERATURE` or from [`vamp.toml`](files.md#vamptoml).
+All commands and options of `vamp`, as in `--help`. A value can also come from a variable such as `VAMP_TEMPERATURE` or
+from [`vamp.toml`](files.md#vamptoml).
 """
 
 Path = tuple[str, ...]

@@ -51,7 +51,7 @@ PURPOSES: dict[str, str] = {name: purpose for name, (purpose, _) in _TABLE.items
 
 # The dial. Up to the first of these amounts the fine model's codebooks go, one by one; then the period grows. An amount
 # is how far sound has gone from that of all tokens kept to that of none, measured with `mini` as the mean of mel error
-# and correlation of pitch classes: docs/explanation/experiments.md, "How far the dial goes".
+# and correlation of pitch classes: docs/explanation/experiments.md, "Calibration of the amount".
 # Small variation is at 0.35, medium at 0.39, large (with a dropout of 0.2) at 0.482.
 _PERIODS = (
     (0.18, 1),
