@@ -3,7 +3,7 @@ BIN := .venv/bin
 MODEL ?= mini
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test lint format picture free-music evaluate promote-mini bench help
+.PHONY: all demo test lint format docs screenshots picture free-music evaluate promote-mini bench help
 
 all: lint test
 
@@ -31,9 +31,19 @@ format: .venv/dev.stamp  ## bring the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+.venv/docs.stamp: .venv/run.stamp
+	$(BIN)/pip install --quiet -e ".[docs]"
+	@touch $@
+
+docs: .venv/docs.stamp  ## build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+screenshots: .venv/run.stamp  ## record the terminal pictures of the documentation again
+	$(BIN)/python scripts/screenshots.py
+
 picture: .venv/dev.stamp  ## make the picture and the sound of the README again
 	$(BIN)/vamp inpaint examples/island-dreams.wav --start 4 --end 6 --seed 7 --overwrite \
-	  -o examples/island-dreams.made.flac --plot docs/inpaint.png
+	  -o examples/island-dreams.made.flac --plot docs/images/inpaint.png
 
 free-music: .venv/run.stamp  ## fetch free music (Debian packages, gigabytes) and prepare it in data/; ARGS=--dry-run
 	$(BIN)/python scripts/free_music.py $(ARGS)
@@ -51,7 +61,7 @@ promote-mini: .venv/run.stamp  ## make NEW=folder the embedded model, if every c
 	  || { git checkout -- 'checkpoints/mini/*.safetensors' checkpoints/mini/config.json; exit 1; }
 	git commit --message "Promote mini" -- checkpoints/mini
 
-bench: .venv/run.stamp  ## measure speed against a plain version and write docs/performance.md; ARGS=--quick for a try
+bench: .venv/run.stamp  ## measure speed against a plain version and write docs/explanation/performance.md; ARGS=--quick for a try
 	$(BIN)/python -m benchmarks $(ARGS)
 
 help:  ## this list

@@ -1,4 +1,4 @@
-"""Measure everything, and write it into docs/performance.md: `python -m benchmarks`, or `make bench`."""
+"""Measure everything, and write it into docs/explanation/performance.md: `python -m benchmarks`, or `make bench`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = bench.options("How fast vamp is, against a plain version in the same run.")
     parser.add_argument("--only", default=",".join(PARTS), metavar="PARTS", help=f"of {','.join(PARTS)}")
     parser.add_argument("--models", default=f"mini,{PUBLISHED}", help="names or folders; published: random weights")
-    parser.add_argument("--out", type=Path, help="folder of the page [default: docs; with --quick, that of --cache]")
+    parser.add_argument("--out", type=Path, help="folder of the page [default: docs/explanation; --quick: --cache]")
     asked = parser.parse_args(arguments)
     own = bench.from_options(asked)
     for part, model in jobs(asked.only.split(","), asked.models.split(","), own.device):
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE", **threads},
         )
         sys.stderr.write(f"{time.monotonic() - began:.0f} s\n")
-    page = report.write(own.raw_folder, asked.out or (own.cache if own.quick else ROOT / "docs"))
+    page = report.write(own.raw_folder, asked.out or (own.cache if own.quick else report.DOCS))
     sys.stdout.write(f"{page}\n")
 
 

@@ -17,6 +17,7 @@ from benchmarks.growth import Point, exponent
 from benchmarks.machine import Machine
 from benchmarks.measuring import FAST, Agreement, Measurement, ratio
 
+DOCS = ROOT / "docs/explanation"
 PAGE = "performance.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 _PICTURE = "performance-{part}-{model}-{device}.png"
@@ -70,7 +71,7 @@ class Raw:
 def write(raw: Path, out: Path) -> Path:
     """Put all raw results of a folder into the page of another, with pictures beside it; gives the page."""
     page = out / PAGE
-    text = (page if page.exists() else ROOT / "docs" / PAGE).read_text(encoding="utf-8")
+    text = (page if page.exists() else DOCS / PAGE).read_text(encoding="utf-8")
     out.mkdir(parents=True, exist_ok=True)
     page.write_text(replaced(text, "\n\n".join(_blocks(read(raw), out))), encoding="utf-8")
     return page

@@ -7,7 +7,7 @@ python experiments/attributes.py table -o runs/attributes.jsonl
 Six seconds of excerpts of held-out pieces are re-made, and described by tags (musicnn, learned from MagnaTagATune),
 mean pitch classes and tempo, which are compared with those of six seconds after it, in its piece and in others.
 Baselines: the original, a copy of the six seconds before, the untrained model, and a patch of another piece.
-`docs/experiments.md` has the results.
+`docs/explanation/experiments.md` has the results.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 python experiments/codec_comparison.py --train data/train --validation data/val --minutes 6 -o runs/trials [TRIAL ...]
 
 Every trial has the same quantiser (9 codebooks at 57.4 frames a second), data, batches and schedule. Each
-writes one JSON line and a picture of original and reconstruction. `docs/experiments.md` has the results.
+writes one JSON line and a picture of original and reconstruction. `docs/explanation/experiments.md` has the results.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ python experiments/sampler_steps.py vamp --audio data/val -o runs/steps.jsonl
 python experiments/sampler_steps.py inpaint --audio data/val -o runs/steps.jsonl
 python experiments/sampler_steps.py table -o runs/steps.jsonl
 
-Every result is a JSON line; what is in the file already is not made again. `docs/experiments.md` has the results, and
-says what the figures mean.
+Every result is a JSON line; what is in the file already is not made again. `docs/explanation/experiments.md` has the
+results, and says what the figures mean.
 """
 
 from __future__ import annotations

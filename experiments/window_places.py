@@ -2,7 +2,7 @@
 
 python experiments/window_places.py --tokens data/val-tokens --model mini
 
-`docs/experiments.md` has the results.
+`docs/explanation/experiments.md` has the results.
 """
 
 from __future__ import annotations

@@ -150,7 +150,7 @@ def test_a_page_without_marks_is_left_alone(page: str) -> None:
 
 
 def test_the_page_of_the_repository_has_marks() -> None:
-    assert report.replaced((ROOT / "docs" / report.PAGE).read_text(encoding="utf-8"), "new")
+    assert report.replaced((report.DOCS / report.PAGE).read_text(encoding="utf-8"), "new")
 
 
 def test_results_come_out_of_their_files_as_tables_and_pictures(tmp_path: Path) -> None:

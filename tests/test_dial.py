@@ -13,7 +13,7 @@ EXAMPLE = Path(__file__).parents[1] / "examples/island-dreams.wav"
 
 
 def test_the_dial_goes_steadily_and_evenly() -> None:
-    """How far sound has gone, by mel error and pitch classes, as the dial was measured: docs/experiments.md."""
+    """Distance from the original, by mel error and pitch classes, as measured in docs/explanation/experiments.md."""
     model, example = load("mini", "cpu", "fp32"), read(EXAMPLE)
     audio = type(example)(example.samples.mean(0, keepdims=True), example.sample_rate)
     original = Original(audio, model.encode(audio), model.grid.codebook_size)

@@ -44,7 +44,7 @@ def window_starts(hidden: Tensor, context: int) -> list[int]:
     Returns:
         First frames, ascending; [0] in a clip within one context; empty if nothing is hidden.
 
-    Departs from the usual half-overlapping windows on a grid: fewer passes, as good; see docs/experiments.md.
+    Departs from half-overlapping windows on a grid: fewer passes, as good; see docs/explanation/experiments.md.
     """
     reach, last_start = context // 8, max(0, len(hidden) - context)
     grain = max(1, reach // 2)

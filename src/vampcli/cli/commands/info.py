@@ -191,4 +191,5 @@ def _prompt(table: dict[str, Any]) -> str:
 
 
 def _changes(values: dict[str, Any], usual: dict[str, Any]) -> list[str]:
-    return [f"{name} {value:g}" for name, value in values.items() if value != usual[name]]
+    changed = {name: value for name, value in values.items() if value != usual[name]}
+    return [f"{name} {value if isinstance(value, str) else format(value, 'g')}" for name, value in changed.items()]

@@ -1,0 +1,66 @@
+"""Record commands of the documentation as pictures of a terminal: docs/images/*.svg.
+
+python scripts/screenshots.py [NAME ...]
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.console import Console
+from rich.text import Text
+
+ROOT = Path(__file__).parents[1]
+IMAGES = ROOT / "docs/images"
+WIDTH = 100
+
+SCREENS = {
+    "help": ["vamp --help"],
+    "vamp-help": ["vamp vamp --help"],
+    "inpaint": [
+        "vamp inpaint examples/island-dreams.wav --span 4-6 --seed 7 --steps 12 -o takes/ --overwrite",
+        "vamp info takes/island-dreams.inpaint.7.wav --quick",
+    ],
+    "mask": ["vamp mask vamp examples/island-dreams.wav --amount 0.4 --seed 5"],
+}
+"""Commands by the name of their picture."""
+
+# Without the fonts that rich's pictures fetch.
+_FORMAT = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+
+
+def run(command: str) -> str:
+    """Return what a command prints on a terminal, colours included."""
+    _, *arguments = shlex.split(command)
+    environment = os.environ | {"FORCE_COLOR": "1", "COLUMNS": str(WIDTH), "TERMINAL_WIDTH": str(WIDTH)}
+    return subprocess.run(
+        [sys.executable, "-c", "from vampcli.cli.main import app; app(prog_name='vamp')", *arguments],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ).stdout
+
+
+def picture(name: str, commands: list[str]) -> str:
+    """Return the SVG of a terminal in which the commands have run."""
+    console = Console(record=True, width=WIDTH, file=StringIO(), force_terminal=True)
+    for command in commands:
+        console.print(Text.assemble(("$ ", "green"), (command, "bold")))
+        console.print(Text.from_ansi(re.sub(r"[ \t]+$", "", run(command).strip(), flags=re.MULTILINE)))
+    svg = console.export_svg(title="vamp", code_format=_FORMAT, unique_id=name)
+    return re.sub(r"[ \t]+$", "", svg, flags=re.MULTILINE)
+
+
+if __name__ == "__main__":
+    for wanted in sys.argv[1:] or SCREENS:
+        (IMAGES / f"{wanted}.svg").write_text(picture(wanted, SCREENS[wanted]) + "\n", encoding="utf-8")

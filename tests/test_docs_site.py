@@ -1,0 +1,49 @@
+"""The documentation site: links of the repository, the page of commands, screenshots."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from vampcli.cli.main import app
+from vampcli.errors import ExitCode
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import commands_page  # noqa: E402
+import screenshots  # noqa: E402
+
+COMMANDS = commands_page.page(app)
+
+
+@pytest.mark.parametrize("name", ["inpaint", "models pull", "mask vamp", "eval run", "train codec"])
+def test_every_command_has_a_section(name: str) -> None:
+    assert f"\n## vamp {name}\n" in COMMANDS
+
+
+def test_options_come_with_help_and_default() -> None:
+    assert re.search(r"\| `--steps <\w+>` \| .+ \[default: 36\] \|", COMMANDS)
+
+
+def test_shared_options_are_named_once() -> None:
+    section = COMMANDS.partition("## vamp mask vamp\n")[2].partition("\n## ")[0]
+    assert "those of [`vamp vamp`](#vamp-vamp)" in section
+    assert "| `" not in section
+
+
+def test_exit_codes_are_documented() -> None:
+    page = (ROOT / "docs/reference/files.md").read_text(encoding="utf-8")
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)} == {*map(int, ExitCode), 141}
+
+
+def test_screenshots_are_those_of_the_script() -> None:
+    assert {path.stem for path in (ROOT / "docs/images").glob("*.svg")} == set(screenshots.SCREENS)
+
+
+def test_pictures_fetch_nothing() -> None:
+    for path in (ROOT / "docs/images").glob("*.svg"):
+        assert "url(http" not in path.read_text(encoding="utf-8")
