@@ -19,15 +19,15 @@ COMMIT = "a" * 40
 
 @dataclass
 class Hub:
-    """What the server holds, and how it misbehaves.
+    """Contents and faults of the server.
 
     Attributes:
         files: contents by address, such as `/hugggof/vampnet/resolve/main/codec.pth`.
         commit: of every repository.
-        cuts: by end of address, how many bytes to send of each of the next answers before hanging up.
-        statuses: by end of address, an error to answer with.
-        rotten: ends of addresses whose contents arrive with their last byte changed.
-        log: every request: method, address, range.
+        cuts: by end of address, the number of bytes to send of each of the next answers.
+        statuses: by end of address, the HTTP error to answer with.
+        rotten: ends of addresses whose contents arrive with the last byte changed.
+        log: method, address and range of every request.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -38,8 +38,13 @@ class Hub:
     log: list[tuple[str, str, str]] = field(default_factory=list)
     url: str = ""
 
+    def reset(self, files: dict[str, bytes]) -> None:
+        """Hold these files, behave, and forget every request."""
+        self.files, self.commit, self.cuts, self.statuses, self.rotten = files, COMMIT, {}, {}, set()
+        self.log.clear()
+
     def gets(self, end: str) -> list[str]:
-        """The ranges that were asked of a file; empty for all of it."""
+        """The requested ranges of a file; an empty string is the whole file."""
         return [asked for method, path, asked in self.log if method == "GET" and path.endswith(end)]
 
 
@@ -105,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving() -> Iterator[Hub]:
-    """Run a server in a thread; it is empty at first."""
+    """Run an empty server in a thread."""
     hub = Hub()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
     server.daemon_threads = True
@@ -121,7 +126,7 @@ def serving() -> Iterator[Hub]:
 
 
 def use(hub: Hub, home: Path, patch: pytest.MonkeyPatch) -> None:
-    """Let vamp and huggingface_hub see that server, and folders under `home`, alone."""
+    """Point vamp and huggingface_hub to that server and to folders under `home`."""
     from huggingface_hub import constants
 
     patch.setenv("VAMP_HOME", str(home / "vamp"))
@@ -131,7 +136,7 @@ def use(hub: Hub, home: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}")
     patch.setattr(constants, "HF_HUB_CACHE", str(home / "cache"))
     patch.setattr(constants, "HF_HUB_OFFLINE", False)
-    patch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 10_000)  # what is cut goes on after the last whole chunk
+    patch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 10_000)  # a resumed download starts after the last whole chunk
     for name in ("HF_TOKEN_PATH", "AGENT_HARNESSES_PATH", "HF_STORED_TOKENS_PATH"):
         patch.setattr(constants, name, str(home / name), raising=False)
     patch.delenv("HF_TOKEN", raising=False)
@@ -139,8 +144,7 @@ def use(hub: Hub, home: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 def forbid_sockets(patch: pytest.MonkeyPatch) -> None:
-    """Make whoever opens a socket fail."""
-
+    """Let every new socket fail."""
     from huggingface_hub import close_session
 
     close_session()  # which keeps connections open
@@ -155,7 +159,7 @@ def forbid_sockets(patch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def small_disk(n_bytes: int) -> Iterator[None]:
-    """Let no file grow beyond some bytes, as on a disk that is full then."""
+    """Limit the size of files, as a full disk does."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
     try:

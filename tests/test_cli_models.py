@@ -19,9 +19,10 @@ from safetensors.torch import load_file, save_file
 
 from conftest import Ran, random_codec
 from hubserver import COMMIT, Hub, forbid_sockets, serving, use
-from vampcli.checkpoints import adapter_file, install, listing, published, registry, tensorfile, web
+from vampcli.checkpoints import adapter_file, install, listing, published, registry, tensorfile
 from vampcli.checkpoints.adapter_file import Facts
 from vampcli.checkpoints.convert import dac, vampnet
+from vampcli.checkpoints.download import sha256
 from vampcli.checkpoints.folder import Provenance
 from vampcli.checkpoints.weights import Parts, save_parts, stored_hash, weights_hash
 
@@ -41,12 +42,10 @@ def server() -> Iterator[Hub]:
 @pytest.fixture
 def hub(server: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
     """The published files, only smaller, one fine-tune, and something for weights of DAC."""
-    server.files = {ROOT + name: (OFFICIAL / name).read_bytes() for name in NAMES}
+    server.reset({ROOT + name: (OFFICIAL / name).read_bytes() for name in NAMES})
     server.files[ROOT + "loras/opera/coarse.pth"] = (OFFICIAL / "coarse_lora.pth").read_bytes()
     server.files[ROOT + "loras/opera/c2f.pth"] = server.files[ROOT + "c2f.pth"]
     server.files[DAC] = b"weights"
-    server.commit, server.cuts, server.statuses, server.rotten = COMMIT, {}, {}, set()
-    server.log.clear()
     use(server, tmp_path, monkeypatch)
     codec = replace(published.CODECS[0], files={"codec": server.url + DAC})
     monkeypatch.setattr(published, "CODECS", (codec, *published.CODECS[1:]))
@@ -79,10 +78,10 @@ def quick(monkeypatch: pytest.MonkeyPatch, tiny_folder: Path) -> None:
         assert {part: path.suffix for part, path in files.items()} == dict.fromkeys(("codec", "coarse", "c2f"), ".pth")
         shutil.copytree(tiny_folder, out)
         coarse = out / "coarse.safetensors"
-        mark = {"codec_hash": stored_hash(coarse), "made_of": web.sha256(files["coarse"])}
+        mark = {"codec_hash": stored_hash(coarse), "made_of": sha256(files["coarse"])}
         tensors = load_file(coarse)  # not back by `save_file`: it writes what is in `mark` in any order
         coarse.unlink()  # or what is mapped would be written over
-        tensorfile.write(coarse, {name: (t.shape, t.dtype) for name, t in tensors.items()}, tensors, mark)
+        tensorfile.save(coarse, tensors, mark)
 
     monkeypatch.setattr(vampnet, "import_published", made)
 

@@ -59,7 +59,7 @@ def test_a_codec_alone_leaves_no_transformer_of_the_model_it_replaces(model: Pat
 def test_an_interrupted_import_changes_nothing(
     model: Path, monkeypatch: pytest.MonkeyPatch, stop: type[BaseException], n_written: int
 ) -> None:
-    before, write, left = content(model), tensorfile.write, [None] * n_written
+    before, write, left = content(model), tensorfile.save, [None] * n_written
 
     def writes_some(*args: object) -> None:
         if not left:
@@ -67,7 +67,7 @@ def test_an_interrupted_import_changes_nothing(
         left.pop()
         write(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(tensorfile, "write", writes_some)
+    monkeypatch.setattr(tensorfile, "save", writes_some)
     for out in (model, model.with_name("new")):
         left[:] = [None] * n_written
         with pytest.raises(InputError if stop is OSError else stop):
@@ -95,12 +95,12 @@ import sys, time
 from pathlib import Path
 from vampcli.checkpoints import tensorfile
 from vampcli.checkpoints.convert import vampnet
-write = tensorfile.write
+save = tensorfile.save
 def slow(path, *rest):
-    write(path, *rest)
+    save(path, *rest)
     print("written", flush=True)
     time.sleep(60)
-tensorfile.write = slow
+tensorfile.save = slow
 vampnet.import_published(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 

@@ -38,7 +38,8 @@ OUTSIDE = {
     "safetensors": {"checkpoints", "evaluate", "recipe", "train"},
     "pickle": {"checkpoints"},
     "huggingface_hub": {"checkpoints"},
-    "urllib": {"checkpoints"},
+    "pooch": {"checkpoints"},
+    "requests": {"checkpoints"},
     "click": set(),
 }
 

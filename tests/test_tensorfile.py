@@ -1,10 +1,12 @@
-"""Files written tensor by tensor, against the safetensors library's own reader."""
+"""Files written tensor by tensor, against the safetensors library's reader."""
 
 from __future__ import annotations
 
+import errno
 import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,32 +14,37 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from vampcli.checkpoints import tensorfile
+from vampcli.checkpoints import adapter_file, tensorfile
+from vampcli.checkpoints.adapter_file import Facts
+from vampcli.checkpoints.folder import Provenance
+from vampcli.checkpoints.weights import Parts, save_parts
+from vampcli.errors import InputError
+from vampcli.files import write_text
 
 TENSORS = {
-    "z": torch.randn(3, 5),
+    "z": torch.randn(3, 5, requires_grad=True),
     "odd": torch.randn(7).half(),
     "b": torch.randn(2, 3, 1).bfloat16(),
     "turned": torch.randn(4, 6).T,
     "none": torch.zeros(0, 3),
     "one": torch.tensor(2.5),
+    "codes": torch.arange(5, dtype=torch.int16),
+    "long": torch.tensor([[1], [-2]]),
+    "mask": torch.tensor([True, False]),
 }
 
 
-def layout(tensors: Mapping[str, Tensor]) -> tensorfile.Layout:
-    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
-
-
-def test_the_library_reads_what_was_written(tmp_path: Path) -> None:
-    path = tmp_path / "x.safetensors"
-    tensorfile.write(path, layout(TENSORS), TENSORS, {"codec_hash": "äbc"})
+@pytest.mark.parametrize("metadata", [{"codec_hash": "äbc"}, None])
+def test_library_reads_the_file(tmp_path: Path, metadata: dict[str, str] | None) -> None:
+    path = tmp_path / "new" / "x.safetensors"
+    tensorfile.save(path, TENSORS, metadata)
     found = load_file(path)
     assert found.keys() == TENSORS.keys()
     for name, tensor in TENSORS.items():
         assert found[name].dtype == tensor.dtype
         assert torch.equal(found[name], tensor)
     with safe_open(str(path), framework="pt") as file:
-        assert file.metadata() == {"codec_hash": "äbc"}
+        assert file.metadata() == metadata
 
 
 def test_one_tensor_at_a_time_is_in_memory(tmp_path: Path) -> None:
@@ -46,7 +53,7 @@ def test_one_tensor_at_a_time_is_in_memory(tmp_path: Path) -> None:
     class Made(Mapping[str, Tensor]):
         def __getitem__(self, name: str) -> Tensor:
             assert not alive
-            made = TENSORS[name].clone()
+            made = TENSORS[name].detach().clone()
             alive.add(made)
             return made
 
@@ -56,13 +63,43 @@ def test_one_tensor_at_a_time_is_in_memory(tmp_path: Path) -> None:
         def __len__(self) -> int:
             return len(TENSORS)
 
-    tensorfile.write(tmp_path / "x", layout(TENSORS), Made(), {})
+    layout = {name: (tensor.shape, tensor.dtype) for name, tensor in TENSORS.items()}
+    tensorfile.save(tmp_path / "x", Made(), layout=layout)
     assert load_file(tmp_path / "x").keys() == TENSORS.keys()
 
 
-def test_a_full_disk_is_an_error_of_the_system(tmp_path: Path) -> None:
-    full = Path("/dev/full")
-    if not full.exists():
-        pytest.skip("no /dev/full")
-    with pytest.raises(OSError, match="No space left"):
-        tensorfile.write(full, layout(TENSORS), TENSORS, {})
+def save_adapter(folder: Path) -> None:
+    pairs = {"coarse": {"layers.0.query": (torch.ones(2, 3), torch.ones(4, 2))}}
+    adapter_file.save(folder, Facts("jazz", "mini", "", "", "MIT", 2), pairs)
+
+
+def save_model(folder: Path) -> None:
+    from conftest import random_codec
+
+    save_parts(folder, "magnitude", Parts(random_codec(), None, None, Provenance("m", "MIT", "here")))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda folder: tensorfile.save(folder / "x.safetensors", TENSORS),
+        lambda folder: write_text(folder / "x.json", "{}"),
+        save_adapter,
+        save_model,
+    ],
+)
+@pytest.mark.parametrize("before", [[], ["x.safetensors", "x.json", "adapter.safetensors", "codec.safetensors"]])
+def test_full_disk_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Any, before: list[str]
+) -> None:
+    for name in before:
+        (tmp_path / name).write_text("old")
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(InputError, match="No space left"):
+        write(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(before)
+    assert all((tmp_path / name).read_text() == "old" for name in before)
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")

@@ -12,12 +12,13 @@ from vampcli.errors import InputError
 
 
 @contextmanager
-def replacing(path: Path, overwrite: bool = False) -> Iterator[Path]:
-    """Give a file beside `path` to write to; it takes that name when all went well, else nothing is left of it.
+def replacing(path: Path, overwrite: bool = False, parents: bool = False) -> Iterator[Path]:
+    """Yield a temporary file beside `path`, which is renamed to `path` on success and removed on any error.
 
     Args:
         path: the output.
         overwrite: replace a file that exists.
+        parents: make missing folders.
 
     Raises:
         InputError: the file exists, or the folder is not there, not writable or full.
@@ -26,6 +27,8 @@ def replacing(path: Path, overwrite: bool = False) -> Iterator[Path]:
         raise InputError(f"{path} exists", "replace it with overwrite, or name another file")
     temp = None
     try:
+        if parents:
+            path.parent.mkdir(parents=True, exist_ok=True)
         temp = _new_file(path)
         yield temp
         os.replace(temp, path)
@@ -34,6 +37,16 @@ def replacing(path: Path, overwrite: bool = False) -> Iterator[Path]:
     finally:
         if temp is not None and temp.exists():
             temp.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write or replace a text file in UTF-8, whole or not at all.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    with replacing(path, overwrite=True) as temp:
+        temp.write_text(text, encoding="utf-8")
 
 
 def _new_file(path: Path) -> Path:

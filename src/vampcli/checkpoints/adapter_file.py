@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
-from vampcli.errors import InputError, ModelError
+from vampcli.checkpoints import tensorfile
+from vampcli.errors import ModelError
 from vampcli.model.lora import Pairs
 
 FILE = "adapter.safetensors"
@@ -22,16 +21,16 @@ _FACTS = "adapter"
 
 @dataclass(frozen=True)
 class Facts:
-    """What an adapter says about itself.
+    """Metadata of an adapter.
 
     Attributes:
-        name: the adapter's own.
-        base: name or folder of the model it belongs to.
-        codec_hash: of the tokens it knows.
-        base_hash: of the weights it was learned on; see `vampcli.checkpoints.weights.weights_hash`.
-        licence: of its weights, which is the base's.
+        name: of the adapter.
+        base: name or folder of its base model.
+        codec_hash: of the codec that made its training tokens.
+        base_hash: of the base's weights; see `vampcli.checkpoints.weights.weights_hash`.
+        licence: of its weights: that of the base.
         rank: of the pairs.
-        sources: title, author, licence and seconds of each recording it has learned from.
+        sources: title, author, licence and seconds of each recording in its training data.
         trained_s: seconds of training.
     """
 
@@ -51,32 +50,23 @@ def save(folder: Path, facts: Facts, pairs: Mapping[str, Pairs]) -> None:
 
     Args:
         folder: made if need be.
-        facts: what it says about itself.
+        facts: its metadata.
         pairs: of `coarse` and of `fine`.
 
     Raises:
         InputError: the folder cannot be written.
     """
     tensors = {
-        f"{part}.{name}.{half}": tensor.contiguous()
+        f"{part}.{name}.{half}": tensor
         for part, own in pairs.items()
         for name, pair in own.items()
         for half, tensor in zip("ab", pair, strict=True)
     }
-    partial = folder / f".{FILE}.partial"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        partial.touch()
-        mode = partial.stat().st_mode
-        save_file(tensors, partial, {_FACTS: json.dumps(asdict(facts))})
-        os.chmod(partial, mode)  # safetensors makes files for their owner's eyes only
-        partial.replace(folder / FILE)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"cannot write {folder}: {error}", "name another folder, or make room") from error
+    tensorfile.save(folder / FILE, tensors, {_FACTS: json.dumps(asdict(facts))})
 
 
 def read(folder: Path) -> Facts:
-    """Read what an adapter says about itself; no weights.
+    """Read the metadata of an adapter; no weights.
 
     Raises:
         ModelError: it is missing, damaged, or of a newer format.

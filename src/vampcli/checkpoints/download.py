@@ -1,37 +1,58 @@
-"""The files of a published model, fetched: from a Hugging Face repository into its cache, or from plain addresses."""
+"""Fetch the files of a published model: from a Hugging Face repository into its cache, or from plain URLs.
+
+huggingface_hub and pooch do the work; this module states what they fetched and turns their errors into ours.
+"""
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import http
 import logging
 import re
-import time
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from vampcli.checkpoints import web
 from vampcli.checkpoints.published import PublishedModel
-from vampcli.checkpoints.web import Download, Progress
-from vampcli.errors import ModelError
+from vampcli.errors import InputError, ModelError, VampError
 
-if TYPE_CHECKING:
-    from huggingface_hub import HfFileMetadata
-
-log = logging.getLogger(__name__)
-
-TRIES = 3
-"""Newer versions of the library go on by themselves after a cut, older ones when they are called again."""
+TIMEOUT_S = 30
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
+_ROOM = "make room, or let HF_HOME and VAMP_HOME name another disk"
 
 
-def fetch(
-    source: PublishedModel, folder: Path, offline: bool = False, progress: Progress | None = None
-) -> dict[str, Download]:
-    """Fetch the files of a published model; what is here already is not fetched again.
+@dataclass(frozen=True)
+class Download:
+    """A published file on this disk.
+
+    Attributes:
+        path: of the file.
+        url: source.
+        revision: commit of its repository; empty for a plain URL.
+        etag: the server's name for this content; empty if unknown.
+        n_bytes: size.
+        sha256: hexadecimal.
+    """
+
+    path: Path
+    url: str
+    revision: str
+    etag: str
+    n_bytes: int
+    sha256: str
+
+
+def fetch(source: PublishedModel, folder: Path, offline: bool = False, bars: bool = False) -> dict[str, Download]:
+    """Fetch the files of a published model, except those that are on this disk already.
 
     Args:
         source: the model.
-        folder: for files with plain addresses; those of a repository go to Hugging Face's own cache.
-        offline: take what is here, and open no socket.
-        progress: told the bytes of a plain file. Hugging Face draws its own bars, and none where this is None.
+        folder: for files with plain URLs; those of a repository go to Hugging Face's cache.
+        offline: use the files on this disk and open no socket.
+        bars: draw progress bars on stderr.
 
     Returns:
         By part.
@@ -40,107 +61,160 @@ def fetch(
         ModelError: no network, no such file, no access, or a file is damaged.
         InputError: the disk is full or not writable.
     """
-    offline = offline or wants_offline()
-    if not source.repo:
-        return {part: web.fetch(url, folder, offline, progress) for part, url in source.files.items()}
-    told = {} if offline else _told(source)
-    return {part: _got(source.repo, path, told.get(part), progress is not None) for part, path in source.files.items()}
+    offline = offline or is_offline()
+    if source.repo:
+        return _fetch_from_repo(source, offline, bars)
+    return {part: _fetch_url(url, folder, offline, bars) for part, url in source.files.items()}
 
 
 def discard(source: PublishedModel, downloads: dict[str, Download]) -> None:
-    """Remove what was fetched from plain addresses; Hugging Face's cache is everybody's and stays."""
+    """Remove files that came from plain URLs; Hugging Face's cache serves other programs, too, and stays."""
     for download in () if source.repo else downloads.values():
-        web.discard(download)
+        download.path.unlink(missing_ok=True)
 
 
 def etags(source: PublishedModel) -> dict[str, str]:
-    """Ask what the servers call the contents of a model's files now.
+    """The servers' present names for the contents of a model's files.
 
     Returns:
-        By path or address.
+        By path or URL.
 
     Raises:
         ModelError: see `fetch`.
     """
-    if source.repo:
-        return {path: _ask(source.repo, path).etag or "" for path in source.files.values()}
-    return {url: web.etag(url) for url in source.files.values()}
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    found = {}
+    for path in source.files.values():
+        url = hf_hub_url(source.repo, path) if source.repo else path
+        with _explaining(url):
+            found[path] = (get_hf_file_metadata(url).etag or "") if source.repo else _head(url)[0]
+    return found
 
 
-def wants_offline() -> bool:
+def is_offline() -> bool:
     """Whether `HF_HUB_OFFLINE` forbids the network."""
     from huggingface_hub import constants
 
     return bool(constants.HF_HUB_OFFLINE)
 
 
-def _told(source: PublishedModel) -> dict[str, HfFileMetadata]:
-    """What the hub says of each file; nothing if it cannot be reached and all are in the cache."""
-    from huggingface_hub import constants
-
-    try:
-        told = {part: _ask(source.repo, path) for part, path in source.files.items()}
-    except web.Unreachable:
-        if not all(_cached(source.repo, path) for path in source.files.values()):
-            raise
-        log.warning("%s is out of reach: %s comes from the cache", constants.ENDPOINT, source.name)
-        return {}
-    missing = [t.size or 0 for part, t in told.items() if not _cached(source.repo, source.files[part], t.commit_hash)]
-    web.make_room(Path(constants.HF_HUB_CACHE), sum(missing))
-    return told
+def sha256(path: Path) -> str:
+    """SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
-def _got(repo: str, path: str, told: HfFileMetadata | None, bars: bool) -> Download:
-    """One file of a repository; from the cache if nothing was told."""
-    from huggingface_hub import constants, hf_hub_url
-
-    file = _downloaded(repo, path, bars) if told else _cached(repo, path)
-    if file is None:
-        web.refuse_network(f"{path} of {repo}", constants.HF_HUB_CACHE)
-        raise AssertionError
-    revision = file.parents[len(Path(path).parts) - 1].name
-    url = hf_hub_url(repo, path, revision=revision)
-    with web.explaining(url):
-        digest, n_bytes = web.sha256(file), file.stat().st_size
-    etag = told.etag or "" if told else file.resolve().name
-    if re.fullmatch(r"[0-9a-f]{64}", etag) and etag != digest:  # what large files are called there
-        for damaged in (file.resolve(), file):
-            damaged.unlink(missing_ok=True)
-        fact = f"{path} of {repo} is damaged: its SHA-256 is {digest[:12]}…, not {etag[:12]}…"
-        raise ModelError(fact, "pull again: it was removed, and comes afresh")
-    return Download(file, url, revision, etag, n_bytes, digest)
-
-
-def _downloaded(repo: str, path: str, bars: bool) -> Path:
-    from huggingface_hub import hf_hub_download, hf_hub_url
+def _fetch_from_repo(source: PublishedModel, offline: bool, bars: bool) -> dict[str, Download]:
+    from huggingface_hub import constants, hf_hub_download, hf_hub_url
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     if not bars:
         disable_progress_bars()
-    for left in reversed(range(TRIES)):
-        try:
-            with web.explaining(hf_hub_url(repo, path)):
-                return Path(hf_hub_download(repo, path))
-        except web.Unreachable as error:
-            if not left:
-                raise
-            log.info("%s", error.message)
-            time.sleep(web.PAUSE_S)
-    raise AssertionError
+    n_missing = 0
+    for path in source.files.values():
+        with _explaining(hf_hub_url(source.repo, path), offline):
+            info = hf_hub_download(source.repo, path, local_files_only=offline, dry_run=True)
+        n_missing += info.file_size if info.will_download else 0
+    _check_room(Path(constants.HF_HUB_CACHE), n_missing)
+    found = {}
+    for part, path in source.files.items():
+        with _explaining(hf_hub_url(source.repo, path), offline):
+            file = Path(hf_hub_download(source.repo, path, local_files_only=offline))
+            found[part] = _check_content(source.repo, path, file)
+    return found
 
 
-def _ask(repo: str, path: str) -> HfFileMetadata:
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+def _check_content(repo: str, path: str, file: Path) -> Download:
+    """Compare a file of the cache, `snapshots/REVISION/path`, with its name in `blobs`: the SHA-256 of a large file."""
+    from huggingface_hub import hf_hub_url
 
-    url = hf_hub_url(repo, path)
-    with web.explaining(url):
-        return get_hf_file_metadata(url)
+    digest = sha256(file)
+    etag = file.readlink().name if file.is_symlink() else digest  # a system without links has no `blobs`
+    if re.fullmatch(r"[0-9a-f]{64}", etag) and etag != digest:
+        for damaged in (file.resolve(), file):
+            damaged.unlink(missing_ok=True)
+        fact = f"{path} of {repo} is damaged: its SHA-256 is {digest[:12]}…, not {etag[:12]}…"
+        raise ModelError(fact, "pull again: the damaged file was removed")
+    revision = file.parents[path.count("/")].name
+    return Download(file, hf_hub_url(repo, path, revision=revision), revision, etag, file.stat().st_size, digest)
 
 
-def _cached(repo: str, path: str, revision: str | None = None) -> Path | None:
-    """Looked up on the disk alone."""
-    from huggingface_hub import try_to_load_from_cache
+def _fetch_url(url: str, folder: Path, offline: bool, bars: bool) -> Download:
+    import pooch
 
-    found = try_to_load_from_cache(repo, path, revision=revision)
-    return Path(found) if isinstance(found, str) else None
+    pooch.get_logger().setLevel(logging.ERROR)
+    target, etag = folder / "-".join(url.split("/")[-2:]), ""
+    with _explaining(url):
+        if not target.is_file():
+            if offline:
+                raise _not_here(target.name, folder)
+            etag, n_bytes = _head(url)
+            _check_room(folder, n_bytes)
+            downloader = pooch.HTTPDownloader(progressbar=bars, timeout=TIMEOUT_S)
+            pooch.retrieve(url, None, target.name, folder, downloader=downloader)
+        return Download(target, url, "", etag, target.stat().st_size, sha256(target))
+
+
+def _head(url: str) -> tuple[str, int]:
+    """ETag and size of the content of a URL; empty and 0 if the server does not state them."""
+    import requests
+
+    response = requests.head(url, allow_redirects=True, timeout=TIMEOUT_S)
+    response.raise_for_status()
+    return response.headers.get("ETag", ""), int(response.headers.get("Content-Length", 0))
+
+
+def _check_room(folder: Path, n_bytes: int) -> None:
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.is_dir())
+    free = shutil.disk_usage(there).free
+    if n_bytes > free:
+        raise InputError(f"{n_bytes / 1e9:.2f} GB to fetch, but {free / 1e9:.2f} GB free in {there}", _ROOM)
+
+
+def _not_here(file: str, folder: object) -> ModelError:
+    return ModelError(f"{file} is not in {folder}, and offline means no network", "pull it once with a network")
+
+
+@contextmanager
+def _explaining(url: str, offline: bool = False) -> Iterator[None]:
+    """Turn the errors of both libraries into ours.
+
+    Raises:
+        ModelError: no network, no such file, no access, or trouble on the server.
+        InputError: the disk is full or not writable.
+    """
+    try:
+        yield
+    except VampError:
+        raise
+    except Exception as error:  # the Hugging Face library raises the errors of its HTTP library, httpx or another
+        raise _explain(error, url, offline) from error
+
+
+def _explain(error: Exception, url: str, offline: bool) -> VampError:
+    from huggingface_hub import constants
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    _, _, host, *path = url.split("/")
+    file = path[-1]
+    if isinstance(error, LocalEntryNotFoundError):
+        if offline:
+            return _not_here(url.partition("/resolve/")[2].partition("/")[2], constants.HF_HUB_CACHE)
+        error = error.__cause__ if isinstance(error.__cause__, Exception) else error
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status == http.HTTPStatus.NOT_FOUND:
+        return ModelError(f"not found: {url}", "`vamp models list` shows the names there are")
+    if status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
+        return ModelError(f"{host} refuses {file} ({status})", "is HF_TOKEN right? Public models need none: unset it")
+    if isinstance(status, int):
+        return ModelError(f"{host} answers {status} for {file}", "try again later")
+    if isinstance(error, OSError) and error.errno in _DISK:
+        return InputError(f"cannot write {file}: {error.strerror}", _ROOM)
+    fact = f"{type(error).__name__}: {error}".partition("\n")[0]
+    hint = "is there a network? Run it again: complete files are not fetched twice"
+    return ModelError(f"cannot fetch {file} from {host} ({fact})", hint)

@@ -14,10 +14,10 @@ from vampcli.checkpoints.convert import dac, vampnet
 from vampcli.checkpoints.convert.atomic_folder import whole
 from vampcli.checkpoints.convert.dac import DAC_PROVENANCE
 from vampcli.checkpoints.convert.vampnet import PAIRS, PARTS, PROVENANCE
+from vampcli.checkpoints.download import Download, sha256
 from vampcli.checkpoints.folder import Provenance, refuse_existing
 from vampcli.checkpoints.origin import Origin, read_origin
 from vampcli.checkpoints.published import PublishedModel
-from vampcli.checkpoints.web import Download, Progress, sha256
 from vampcli.checkpoints.weights import load_parts
 from vampcli.errors import InputError, ModelError
 from vampcli.model.devices import DTYPES
@@ -25,9 +25,7 @@ from vampcli.model.devices import DTYPES
 _NAMES = "a VampNet is codec.pth, coarse.pth and c2f.pth, or their folder; a DAC codec is one file"
 
 
-def pull(
-    source: PublishedModel, dtype: str, offline: bool = False, update: bool = False, progress: Progress | None = None
-) -> Path:
+def pull(source: PublishedModel, dtype: str, offline: bool = False, update: bool = False, bars: bool = False) -> Path:
     """Fetch a published model and make it one of the user's.
 
     Args:
@@ -35,7 +33,7 @@ def pull(
         dtype: to store, a key of `DTYPES`.
         offline: use what was fetched before, and open no socket.
         update: take files that are not those of the first pull.
-        progress: told of bytes.
+        bars: draw progress bars on stderr.
 
     Returns:
         Its folder.
@@ -46,7 +44,7 @@ def pull(
     """
     folder = registry.folder_of(source.name)
     before = None if update else read_origin(folder)
-    downloads = download.fetch(source, registry.downloads_home(), offline, progress)
+    downloads = download.fetch(source, registry.downloads_home(), offline, bars)
     fetched = {source.files[part]: _entry(download) for part, download in downloads.items()}
     if before:
         _refuse_changed(source, before, fetched)
@@ -70,8 +68,8 @@ def news(source: PublishedModel, origin: Origin) -> list[str]:
     Raises:
         ModelError: the servers cannot be asked.
     """
-    now = download.etags(source)
-    return [path for path, etag in now.items() if etag != origin.downloads.get(path, {}).get("etag")]
+    before = {path: entry.get("etag") for path, entry in origin.downloads.items()}
+    return [path for path, etag in download.etags(source).items() if before.get(path) not in ("", etag)]
 
 
 def parts_of(paths: Sequence[Path]) -> dict[str, Path]:

@@ -30,7 +30,8 @@ from vampcli.checkpoints.folder import (
     read_config,
 )
 from vampcli.codec.base import Codec
-from vampcli.errors import InputError, ModelError
+from vampcli.errors import ModelError
+from vampcli.files import replacing
 from vampcli.model import lora
 from vampcli.model.transformer import VampNet, VampNetConfig
 
@@ -40,7 +41,7 @@ _ALWAYS_FLOAT32 = ("codebooks", "mask_rows", "quantizer.", "decoder.head.")
 
 @dataclass(frozen=True)
 class Parts:
-    """A loaded model: codec, transformers (a folder in the making may lack them), and what temperature suits these."""
+    """A loaded model: codec, transformers (None if the folder has none yet) and their best temperature."""
 
     codec: Codec
     coarse: VampNet | None
@@ -54,7 +55,7 @@ def load_parts(folder: Path, device: torch.device, dtype: torch.dtype, adapter: 
 
     Args:
         folder: holds `config.json`.
-        device: where to.
+        device: of the loaded weights.
         dtype: of the transformers' matrices; codec, codebooks and rows of hidden tokens stay float32.
         adapter: folder of an adapter, merged in float32 before any cast.
 
@@ -95,7 +96,7 @@ def _without_weights(**sizes: Any) -> VampNet:
 def _load_into(
     module: nn.Module, path: Path, device: torch.device, dtype: torch.dtype, pairs: lora.Pairs | None = None
 ) -> str:
-    """Load strictly, with the pairs of an adapter, into the wanted precision; returns the hash of the codec."""
+    """Load all tensors of a file, with the pairs of an adapter added; returns the codec hash of the file."""
     bent = {f"{name}.weight": pair for name, pair in (pairs or {}).items()}
     wanted = {name: tensor.shape for name, tensor in module.state_dict().items()}
     with _opened(path) as file:
@@ -104,7 +105,7 @@ def _load_into(
         _require(path, "has an unknown tensor", sorted(found - wanted.keys()))
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in wanted}
         _require(path, "has a wrong shape for", [n for n, shape in shapes.items() if shape != tuple(wanted[n])])
-        tensors = {  # first to the device: what is stored is half as long, and casts are quicker there
+        tensors = {  # to the device before the cast: stored tensors are half as long, and casts are faster there
             n: lora.add_pair(file.get_tensor(n), bent.get(n)).to(device).to(_precision(n, dtype)) for n in wanted
         }
         metadata = file.metadata() or {}
@@ -116,7 +117,7 @@ def _load_into(
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """A file of a model folder, open to be read; what is wrong with it is a `ModelError`."""
+    """Open a weights file; errors become `ModelError`."""
     try:
         with safe_open(str(path), framework="pt") as file:
             yield file
@@ -137,7 +138,7 @@ def _precision(name: str, dtype: torch.dtype) -> torch.dtype:
 
 
 class Rounded(Mapping[str, Tensor]):
-    """Tensors as a file holds them: on the CPU, in `dtype`, but float32 where precision is heard."""
+    """Tensors as stored: on the CPU, in `dtype`, or in float32 where rounding would change codes or audio."""
 
     def __init__(self, tensors: Mapping[str, Tensor], dtype: torch.dtype) -> None:
         self._tensors, self._dtype = tensors, dtype
@@ -153,12 +154,12 @@ class Rounded(Mapping[str, Tensor]):
 
 
 def rounded(module: nn.Module, dtype: torch.dtype) -> Rounded:
-    """A module's tensors as a file holds them."""
+    """A module's tensors as stored; see `Rounded`."""
     return Rounded(module.state_dict(), dtype)
 
 
 def codec_hash(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over what determines codes: encoder and quantiser tensors, by name, as stored."""
+    """SHA-256 of the tensors that determine codes: encoder and quantiser, by name, as stored."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         if name.startswith(("encoder.", "quantizer.")):
@@ -168,7 +169,7 @@ def codec_hash(tensors: Mapping[str, Tensor]) -> str:
 
 
 def stored_hash(path: Path) -> str:
-    """The codec hash that a file of a model folder carries.
+    """The codec hash in the metadata of a weights file.
 
     Raises:
         ModelError: the file is missing or damaged.
@@ -178,7 +179,7 @@ def stored_hash(path: Path) -> str:
 
 
 def weights_hash(folder: Path) -> str:
-    """SHA-256 of one matrix of the coarse model, in half precision: two versions of a model differ in it.
+    """SHA-256 of one matrix of the coarse model in half precision, which differs between versions of a model.
 
     Raises:
         ModelError: the file is missing or damaged.
@@ -194,14 +195,14 @@ def save_parts(
     dtype: torch.dtype = torch.float16,
     weights: Callable[[str], Mapping[str, Tensor]] | None = None,
 ) -> None:
-    """Write a model folder, tensor by tensor.
+    """Write a model folder, tensor by tensor; each file is replaced whole, `config.json` last.
 
     Args:
-        folder: made if need be; files of the same names are replaced, each atomically.
+        folder: made if it does not exist.
         kind: of the codec.
-        parts: what to write; a missing transformer is left out.
-        dtype: of what is stored, except codebooks, quantiser and the codec's head (float32).
-        weights: gives those of `codec`, `coarse` and `fine`, for modules that have none.
+        parts: the model; a transformer that is None is left out.
+        dtype: of the stored tensors, except codebooks, quantiser and the codec's head (float32).
+        weights: part -> tensors, for modules on the meta device.
 
     Raises:
         InputError: the folder cannot be written.
@@ -213,15 +214,8 @@ def save_parts(
     config: dict[str, Any] = {"format": FORMAT, "codec": {"kind": kind, **asdict(parts.codec.config)}}
     config |= {name: asdict(m.config) for name, m in modules.items() if isinstance(m, VampNet)}
     config |= {"provenance": asdict(parts.provenance), TEMPERATURE: parts.temperature}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        new_config = folder / f".{CONFIG}.partial"
+    with replacing(folder / CONFIG, overwrite=True, parents=True) as new_config:
         new_config.write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
         for part, module in modules.items():
-            partial = folder / f".{part}.partial"
             layout = {name: (t.shape, _precision(name, dtype)) for name, t in module.state_dict().items()}
-            tensorfile.write(partial, layout, Rounded(weights(part), dtype), metadata)
-            partial.replace(folder / f"{part}.safetensors")
-        new_config.replace(folder / CONFIG)
-    except OSError as error:
-        raise InputError(f"cannot write {folder}: {error}", "name another folder, or make room") from error
+            tensorfile.save(folder / f"{part}.safetensors", Rounded(weights(part), dtype), metadata, layout)

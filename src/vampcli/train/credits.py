@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from vampcli.files import replacing
+from vampcli.files import write_text
 from vampcli.train.data import refuse_held_out
 
 CREDITS = "CREDITS.md"
@@ -141,5 +141,4 @@ def write_credits(folder: Path, entries: Iterable[Entry], model: str, licence: s
         card: card_text(card.read_text(encoding="utf-8") if card.is_file() else "", entries, model, licence),
     }
     for path, text in texts.items():
-        with replacing(path, overwrite=True) as temp:
-            temp.write_text(text, encoding="utf-8")
+        write_text(path, text)

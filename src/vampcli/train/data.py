@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
+from vampcli.checkpoints import tensorfile
 from vampcli.errors import InputError, UsageError
-from vampcli.files import replacing
+from vampcli.files import write_text
 
 MANIFEST = "manifest.json"
 
@@ -45,8 +45,7 @@ def write_manifest(folder: Path, entries: list[dict[str, Any]]) -> None:
     Raises:
         InputError: the folder cannot be written.
     """
-    with replacing(folder / MANIFEST, overwrite=True) as path:
-        path.write_text(json.dumps(entries, indent=1), encoding="utf-8")
+    write_text(folder / MANIFEST, json.dumps(entries, indent=1))
 
 
 def save_tensors(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
@@ -55,11 +54,7 @@ def save_tensors(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[st
     Raises:
         InputError: the folder cannot be written.
     """
-    with replacing(path, overwrite=True) as temp:
-        try:
-            save_file(tensors, temp, metadata)
-        except SafetensorError as error:
-            raise OSError(str(error)) from error
+    tensorfile.save(path, tensors, metadata)
 
 
 def refuse_held_out(entries: Iterable[Mapping[str, Any]], where: object) -> None:

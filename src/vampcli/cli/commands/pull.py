@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,8 +49,7 @@ def pull(
         known = ", ".join(source.name for source in published_models())
         raise ModelError(f"no published model named {name!r}", f"there are: {known}; any vampnet/NAME is tried")
     agree(console, f"{name}: {source.n_bytes / 1e9:.2f} GB from {source.address}\n{source.terms}", yes)
-    with _progress(console, source) as progress:
-        folder = install.pull(source, dtype, offline, update, progress)
+    folder = install.pull(source, dtype, offline, update, bars=sys.stderr.isatty() and not quiet)
     console.note(f"use it with -m {name}" if len(source.files) > 1 else f"{name} is a codec, to train models on")
     console.result(str(folder))
 
@@ -79,7 +76,7 @@ def _changed(source: PublishedModel | None, folder: Path, offline: bool, dtype: 
         return ""
     if origin.dtype != dtype:
         return f", in {origin.dtype}: --update --dtype {dtype} stores it anew"
-    if offline or download.wants_offline():
+    if offline or download.is_offline():
         return ""
     try:
         changed = install.news(source, origin)
@@ -89,16 +86,6 @@ def _changed(source: PublishedModel | None, folder: Path, offline: bool, dtype: 
     if not changed:
         return ""
     return f"; {', '.join(changed)} changed since {origin.date[:10]}: --update takes what is there now"
-
-
-@contextmanager
-def _progress(console: Console, source: PublishedModel) -> Iterator[Callable[[int, int], None] | None]:
-    """Our bar for plain files; Hugging Face draws its own, where ours would be drawn."""
-    if source.repo:
-        yield (lambda step, total: None) if sys.stderr.isatty() and not console.quiet else None
-        return
-    with console.progress(source.name) as bar:
-        yield bar
 
 
 def agree(console: Console, what: str, yes: bool) -> None:
