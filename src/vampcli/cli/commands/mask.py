@@ -1,4 +1,4 @@
-"""`vamp mask`: the prompt of any command, shown without a model, or written to a file."""
+"""`vamp mask`: print the prompt of a command without a model, or write it to a file."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from vampcli.cli.jobs.outputs import Naming, check_outputs, make_folder
 from vampcli.cli.jobs.plots import draw_mask, pictured
 from vampcli.cli.jobs.prompt_table import Forecaster, picture, table
 from vampcli.cli.jobs.run import run
+from vampcli.cli.options import INPUTS_HELP
 from vampcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,30 +23,30 @@ if TYPE_CHECKING:
 
     from vampcli.checkpoints.folder import ModelMetadata
 
-ONLY_TYPED = ("out", "name")  # what a vamp.toml says of them is meant for sound
+ONLY_TYPED = ("out", "name")  # configured outputs are for sound
 
 app = typer.Typer(
-    help="Show what a command would keep and make, and about how long it takes; no model is loaded.",
+    help="Print what a command would keep and re-make, and an estimate of its time; no model is loaded.",
     no_args_is_help=True,
 )
 
 
-def help_of(verb: str) -> str:
-    """What `vamp mask VERB --help` begins with."""
+def help_of(task: str) -> str:
+    """The help of `vamp mask TASK`."""
     return (
-        f"Show the prompt of `vamp {verb}` with the same options, and about how long a take takes.\n\n"
-        "What is kept of each codebook, and at what bit rate; which regions are sampled together, in how many "
-        "windows. With several takes it is the first one's.\n\n"
-        "-o FILE.npy writes it, for `vamp vamp --mask`: True = make, (n_codebooks, n_frames) of the whole result."
+        f"Print the prompt of the first take of `vamp {task}` with the same options, and an estimate of its time.\n\n"
+        "Shows the share of kept tokens and the bit rate of each codebook, and the windows of each region.\n"
+        "-o FILE.npy writes the mask for `vamp vamp --mask`: True = re-make, (n_codebooks, n_frames) of the result.\n"
+        f"{INPUTS_HELP}"
     )
 
 
 def show(workflow: Workflow, inputs: list[str]) -> None:
-    """Show the prompts of a request, or write them if -o or --name say so.
+    """Print the prompts of a workflow, or write them with -o or --name.
 
     Args:
-        workflow: what would be done with each recording.
-        inputs: as they were typed.
+        workflow: of the command.
+        inputs: as typed.
     """
     first = replace(workflow.common, takes=1, keep=None, sidecar=False, plot=None, dry_run=False)
     run(MaskWorkflow(workflow.command, first, workflow), inputs)
@@ -53,10 +54,10 @@ def show(workflow: Workflow, inputs: list[str]) -> None:
 
 @dataclass(frozen=True)
 class Shown(Opened):
-    """A recording whose prompt is known.
+    """A job with its prompts.
 
     Attributes:
-        masks: of each pass over all of its canvas, bool (n_codebooks, n_frames), True = generate.
+        masks: prompt of each pass over the canvas, bool (n_codebooks, n_frames), True = generate.
     """
 
     masks: list[Tensor]
@@ -64,10 +65,10 @@ class Shown(Opened):
 
 @dataclass(frozen=True)
 class MaskWorkflow(Workflow):
-    """The prompt that another workflow would have.
+    """From a recording to the prompt of another workflow.
 
     Attributes:
-        other: what would be done.
+        other: the workflow of the command.
     """
 
     other: Workflow
@@ -76,25 +77,25 @@ class MaskWorkflow(Workflow):
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """See `Scheme.suffixes`."""
+        """See `Workflow.suffixes`."""
         return self.other.suffixes
 
     def brief(self, source: Path) -> NamingHints:
-        """See `Scheme.brief`."""
+        """See `Workflow.brief`."""
         return replace(self.other.brief(source), template=self.common.name)
 
     def paths(self, naming: Naming, seeds: list[int]) -> list[Path]:
-        """See `Scheme.paths`; none unless somebody names one."""
+        """See `Workflow.paths`; none without -o and --name."""
         self.other.check(naming.source, naming.source.with_suffix(".wav"))
         return [] if naming.out is None and naming.template is None else naming.paths(seeds)
 
     def check(self, source: Path, path: Path) -> None:
-        """See `Scheme.check`."""
+        """See `Workflow.check`."""
         if path.suffix.lower() != f".{self.ext}":
             raise UsageError(f"{path} is no name of a mask", f"a mask is a .{self.ext} file")
 
     def open(self, job: Job, metadata: ModelMetadata) -> Opened:
-        """See `Scheme.open`."""
+        """See `Workflow.open`."""
         opened = self.other.open(replace(job, paths=()), metadata)
         codec, rate = metadata.codec, opened.clip.sample_rate
         if self.other.common.plot:
@@ -109,7 +110,7 @@ class MaskWorkflow(Workflow):
         return Shown(job, opened.request, opened.clip, opened.source, opened.plan, facts, "", masks)
 
     def make(self, load: Load, opened: Opened, console: Console) -> Results:
-        """See `Scheme.make`: the facts go to stdout; but if a file is written, its path, and the facts to people."""
+        """Print the facts on stdout; or, if a file is written, its path there and the facts on stderr."""
         from vampcli.tokens import mask_file
 
         assert isinstance(opened, Shown)

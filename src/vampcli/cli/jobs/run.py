@@ -35,7 +35,6 @@ def run(workflow: Workflow, inputs: list[str]) -> None:
         inputs: as they were typed.
     """
     common, console = workflow.common, Console(workflow.common.quiet, workflow.common.verbose)
-    common.sampling, common.channels  # noqa: B018 (both may refuse)
     with pipes(inputs, common, workflow.sounds) as piped:
         found = sources(piped.inputs(inputs), common.recursive, workflow.suffixes, common.out, workflow.of_results)
         jobs = _jobs(workflow, found, piped)

@@ -61,7 +61,7 @@ class Writer:
                     seeds=seeds,
                     plan=opened.plan,
                     config=common.sampling,
-                    stereo=common.channels,
+                    stereo=common.stereo,
                     progress=progress,
                     source=opened.source,
                 )
