@@ -15,7 +15,7 @@ from conftest import Ran
 from recipes import MADE_BY
 from vampcli import read
 from vampcli.audio.io import read_comment, write
-from vampcli.cli.commands.replay import ReplayScheme, differences
+from vampcli.cli.commands.replay import ReplayWorkflow, differences
 from vampcli.cli.jobs.job import ModelRequest
 from vampcli.cli.options import Common
 from vampcli.recipe.embed import beside, recipe_of
@@ -340,6 +340,6 @@ def test_what_was_made_in_batches_or_compiled_is_said() -> None:
     assert differences(MADE_BY, MADE_BY) == []
     assert differences(batched, batched) == ["made in batches, without --exact"]
     assert differences(compiled, MADE_BY) == ["compiled: True then, False now"]
-    assert ReplayScheme("replay", Common(), (), None, None)._wanted(compiled) == ModelRequest(
+    assert ReplayWorkflow("replay", Common(), (), None, None)._wanted(compiled) == ModelRequest(
         MADE_BY.model, "cpu", "fp32", exact=True, compiled=True
     )

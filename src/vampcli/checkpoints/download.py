@@ -119,7 +119,7 @@ def _fetch_from_repo(source: PublishedModel, offline: bool, bars: bool) -> dict[
     for path in source.files.values():
         with _explaining(hf_hub_url(source.repo, path), offline):
             info = hf_hub_download(source.repo, path, local_files_only=offline, dry_run=True)
-        n_missing += info.file_size if info.will_download else 0
+        n_missing += (info.file_size or 0) if info.will_download else 0
     _check_room(Path(constants.HF_HUB_CACHE), n_missing)
     found = {}
     for part, path in source.files.items():

@@ -1,77 +1,89 @@
-"""Commands out of functions that ask for something: their options, and who carries the request out."""
+"""Typer commands from functions whose parameters are options or dataclasses of options."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Collection
-from typing import Any, get_type_hints
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import fields, is_dataclass
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from vampcli.cli.annotations import Typed
-from vampcli.cli.config import settle
+from vampcli.cli.config import PRINT, resolve
 from vampcli.cli.console import Console, guarded
 from vampcli.cli.jobs.job import Workflow
-from vampcli.cli.layers import PRINT
-from vampcli.cli.options import Inputs, PrintConfig
-
-Ask = Callable[..., Workflow]
-"""Says what is to be done with each recording; its parameters are options, or groups of them such as `Common`."""
+from vampcli.cli.options import DERIVED, INPUTS_HELP, Inputs, PrintConfig
 
 
 def command(
-    ask: Ask, carry_out: Callable[[Workflow, list[str]], None], only_typed: Collection[str] = ()
+    function: Callable[..., Any],
+    carry_out: Callable[[Workflow, list[str]], None] | None = None,
+    only_typed: Collection[str] = (),
 ) -> Callable[..., None]:
-    """Make a command of typer's.
+    """Make a Typer command; its name, help and options are those of a function.
 
     Args:
-        ask: makes the workflow; its name, help and options are the command's. A parameter that is `Typed` is no option.
-        carry_out: gets the workflow and the inputs as they were typed.
-        only_typed: options that environment and files do not set.
+        function: runs the command; or returns the workflow, if there is `carry_out`. A parameter whose type is a
+            dataclass stands for the options in that class, and `ctx` is Typer's context.
+        carry_out: gets the workflow and the inputs. The options of such a command can be configured.
+        only_typed: options that are read from the command line alone.
     """
-    hints = get_type_hints(ask, include_extras=True)
-    groups: dict[str, Any] = {
-        name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint) and name != "return"
-    }
-    parameters = [
-        inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
-        inspect.Parameter("inputs", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Inputs),
-    ]
-    wants_typed = [name for name, hint in hints.items() if hint is Typed]
-    for name, own in inspect.signature(ask).parameters.items():
-        if name in wants_typed:
-            continue
-        parameters += _options_of(groups[name]) if name in groups else [own.replace(annotation=hints[name])]
-
-    parameters.append(inspect.Parameter(PRINT, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=PrintConfig))
+    accepted = inspect.signature(function, eval_str=True).parameters
+    parameters = [inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)]
+    if carry_out:
+        parameters.append(_keyword("inputs", Inputs, None))
+    for name, parameter in accepted.items():
+        if is_dataclass(parameter.annotation):
+            parameters += _options_of(parameter.annotation)
+        elif name != "ctx":
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+    if carry_out:
+        parameters.append(_keyword(PRINT, PrintConfig, False))
 
     @guarded
-    @functools.wraps(ask)
-    def run(ctx: typer.Context, inputs: list[str] | None, print_config: bool, **typed: Any) -> None:
-        if not inputs and not print_config:
+    @functools.wraps(function)
+    def run(ctx: typer.Context, **parsed: Any) -> None:
+        if carry_out and not (parsed["inputs"] or parsed[PRINT]):
             ctx.fail("Missing argument 'INPUT'.")
-        configuration = settle(ctx, typed, only_typed)
-        values = configuration.values
-        if print_config:
-            as_json = values["as_json"]
-            Console().result(configuration.as_json() if as_json else configuration.as_toml())
+        configuration = resolve(ctx, parsed, only_typed)
+        values = configuration.values | {"ctx": ctx}
+        if parsed.get(PRINT):
+            Console().result(configuration.as_json() if values["as_json"] else configuration.as_toml())
             return
         with configuration.explained():
-            for name, group in groups.items():
-                values[name] = group(**{f.name: values.pop(f.name) for f in dataclasses.fields(group)})
-            values |= dict.fromkeys(wants_typed, configuration.typed)
-            carry_out(ask(**values), inputs or [])
+            configuration.refuse_conflicts()
+            made = function(
+                **{name: _value(parameter.annotation, name, values) for name, parameter in accepted.items()}
+            )
+            if carry_out:
+                carry_out(made, parsed["inputs"])
 
+    run.__doc__ = inspect.cleandoc(function.__doc__ or "") + (f"\n{INPUTS_HELP}" if carry_out else "")
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
 
 
-def _options_of(group: Any) -> list[inspect.Parameter]:
+def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _options_of(group: Any) -> Iterator[inspect.Parameter]:
+    """The fields of a dataclass as options, with those of dataclasses among them."""
     hints = get_type_hints(group, include_extras=True)
-    return [
-        inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name])
-        for f in dataclasses.fields(group)
-    ]
+    for field in fields(group):
+        hint = hints[field.name]
+        if is_dataclass(hint):
+            yield from _options_of(hint)
+        else:
+            details = DERIVED.get(group, {}).get(field.name)
+            yield _keyword(field.name, Annotated[(hint, *details)] if details else hint, field.default)
+
+
+def _value(hint: Any, name: str, values: dict[str, Any]) -> Any:
+    """The value of a parameter or field: an option's, or a dataclass of such values."""
+    if not is_dataclass(hint):
+        return values[name]
+    hints = get_type_hints(hint, include_extras=True)
+    return hint(**{field.name: _value(hints[field.name], field.name, values) for field in fields(hint)})  # type: ignore[operator]

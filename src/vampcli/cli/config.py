@@ -1,109 +1,290 @@
-"""What nobody typed comes from the environment, `vamp.toml` in the folder, the user's `vamp.toml`, a preset."""
+"""Resolve option values: command line > environment (VAMP_...) > ./vamp.toml > user vamp.toml > preset."""
 
 from __future__ import annotations
 
+import difflib
+import inspect
+import json
+import os
 import re
-from collections.abc import Collection, Iterator
+import sys
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from types import UnionType
+from typing import Any, NamedTuple, get_args, get_origin
 
+import platformdirs
 import typer
 
-from vampcli.cli import layers
-from vampcli.cli.annotations import Carries, Fills, Rivals, Typed
-from vampcli.cli.layers import OPTION, Layer, Options, Setting
-from vampcli.errors import UsageError
+from vampcli.errors import InputError, UsageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FILE = "vamp.toml"
+PRINT = "print_config"  # the parameter that marks a command as configurable
+
+_TOML_TYPES: dict[Any, tuple[tuple[type, ...], str]] = {
+    bool: ((bool,), "true or false"),
+    int: ((int,), "a whole number"),
+    float: ((int, float), "a number"),
+    list: ((str, list), 'texts in brackets, such as ["4-6", "bars:5-8"]'),
+}
+"""Types that a file may give to an option of a type, also in words."""
+_TEXT: tuple[tuple[type, ...], str] = ((str, int, float), "text in quotes")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Relations of an option to others, by long name.
+
+    Attributes:
+        excludes: options that cannot be combined with this one. Whichever is set in a stronger source wins.
+        carries: options without effect while this switch is off. Turning it off also drops their values from weaker
+            sources.
+        fills: values of other options that no source sets, from the value of this one.
+    """
+
+    excludes: tuple[str, ...] = ()
+    carries: tuple[str, ...] = ()
+    fills: Callable[[str], dict[str, Any]] | None = None
+
+
+class Option(NamedTuple):
+    """Typer's parameter, the type of its value, and its relations."""
+
+    parameter: Any
+    type: Any
+    rule: Rule
+
+
+class Setting(NamedTuple):
+    """The value of an option, its source, and whether that is the environment or a file."""
+
+    value: Any
+    source: str
+    remote: bool = False
+
+
+Options = dict[str, Option]
+Layer = dict[str, Setting]
+"""Values from one source or several. Keys are long option names: `keep-codebooks`."""
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """Every option of a command, and where its value came from."""
+    """The options of a command with their values; options that no source sets are missing from `settings`."""
 
     options: Options
     settings: Layer
+    defaults: dict[str, Any]
 
     @property
     def values(self) -> dict[str, Any]:
-        """By the names of the function's parameters."""
-        return {self.options[key].name: setting.value for key, setting in self.settings.items()}
-
-    @property
-    def typed(self) -> Typed:
-        """What stood on the command line."""
-        return Typed(key for key, said in self.settings.items() if said.source == OPTION)
+        """Values by parameter name."""
+        return self.defaults | {self.options[key].parameter.name: said.value for key, said in self.settings.items()}
 
     def as_json(self) -> dict[str, Any]:
         """`{key: {"value": ..., "source": ...}}`."""
-        return {key: {"value": said.value, "source": said.source} for key, said in self.settings.items()}
+        return {key: {"value": said.value, "source": said.source} for key, said in self._all()}
 
     def as_toml(self) -> str:
-        """A file that says the same, and in comments where it came from."""
-        lines = []
-        for key, said in self.settings.items():
-            start = f"# {key} =" if said.value is None else f"{key} = {layers.toml(said.value)}"
-            lines.append(f"{start}  # {said.source}")
-        return "\n".join(lines)
+        """The same as a file, with sources in comments; defaults are comments, too."""
+        lines = [
+            (key, "" if said.value is None else f" {to_toml(said.value)}", said.source) for key, said in self._all()
+        ]
+        return "\n".join(f"{'# ' * (source == 'default')}{key} ={value}  # {source}" for key, value, source in lines)
+
+    def _all(self) -> Iterator[tuple[str, Setting]]:
+        for key, option in self.options.items():
+            yield key, self.settings.get(key, Setting(self.defaults[option.parameter.name], "default"))
+
+    def refuse_conflicts(self) -> None:
+        """Raise UsageError if options of one source exclude each other."""
+        for key, option in self.options.items():
+            rivals = [f"--{other}" for other in option.rule.excludes if _is_set(self.settings, other)]
+            if rivals and _is_set(self.settings, key):
+                raise UsageError(f"--{key} cannot be combined with {', '.join(rivals)}", "leave one of them out")
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Let refusals of options name the sources of those that nobody typed."""
+        """Add to usage errors the sources of the values that they mention and that are not on the command line."""
         try:
             yield
         except UsageError as error:
-            found = {key: said for key, said in self.settings.items() if said.afar}
+            remote = {key: said for key, said in self.settings.items() if said.remote}
             text = f"{error.message} {error.hint}"
-            named = {key: said for key, said in found.items() if _mentions(text, key, self.options[key].name)}
-            sources: dict[str, list[str]] = {}
-            for key, said in (named or found).items():
-                sources.setdefault(said.source, []).append(key)
-            if not sources:
+            mentioned = [key for key in remote if _mentions(text, key, self.options[key].parameter.name)]
+            keys: dict[str, list[str]] = {}
+            for key in mentioned or remote:
+                keys.setdefault(remote[key].source, []).append(key)
+            if not keys:
                 raise
-            parts = [f"{', '.join(k)} {'is' if len(k) == 1 else 'are'} from {name}" for name, k in sources.items()]
+            parts = [f"{', '.join(k)} {'is' if len(k) == 1 else 'are'} from {source}" for source, k in keys.items()]
             raise type(error)(error.message, f"{error.hint} ({'; '.join(parts)})".lstrip()) from error
 
 
-def settle(ctx: typer.Context, typed: dict[str, Any], only_typed: Collection[str] = ()) -> Configuration:
-    """Find the value of every option: as typed, or of the strongest source that says something.
+def resolve(ctx: typer.Context, parsed: dict[str, Any], only_typed: Collection[str] = ()) -> Configuration:
+    """Take each option from its strongest source.
 
     Args:
-        ctx: of the command that runs.
-        typed: what typer made of the command line, defaults included, by parameter.
-        only_typed: options of which the other sources speak in vain.
+        ctx: of the command.
+        parsed: Typer's values, defaults included, by parameter name.
+        only_typed: options that are read from the command line alone.
 
     Raises:
-        UsageError: a source says what no option understands.
-        InputError: a file is there, but cannot be read.
+        UsageError: a source has an unknown key or a bad value.
+        InputError: a file cannot be read.
     """
-    options = layers.options_of(ctx.command)
-    said, *weaker = layers.from_the_strongest(ctx, options, typed)
-    for layer in weaker:
-        _add(said, {key: setting for key, setting in layer.items() if key not in only_typed}, options)
+    options = options_of(ctx.command)
+    settings = typed(ctx, options, parsed)
+    if PRINT in parsed:
+        home = Path(platformdirs.user_config_dir("vamp"), FILE)
+        for layer in (_environment(ctx, options), *_file(ctx, Path(FILE)), *_file(ctx, home)):
+            _add(settings, {key: said for key, said in layer.items() if key not in only_typed}, options)
+    found = Configuration(options, settings, parsed)
     for key, option in options.items():
-        for fills in (mark for mark in option.marks if isinstance(mark, Fills) and key in said):
-            name = said[key].value
-            with Configuration(options, said).explained():
-                filled = fills.values(name)
-            _add(said, {other: Setting(v, f"{key} {name}") for other, v in filled.items()}, options)
-    defaults = {key: Setting(typed[option.name], "default") for key, option in options.items()}
-    return Configuration(options, {key: said.get(key, default) for key, default in defaults.items()})
+        if option.rule.fills and key in settings:
+            name = settings[key].value
+            with found.explained():
+                values = option.rule.fills(name)
+            _add(settings, {other: Setting(value, f"{key} {name}") for other, value in values.items()}, options)
+    return found
 
 
-def _add(said: Layer, weaker: Layer, options: Options) -> None:
-    """Take from a weaker source what it says of options that a stronger one has left open."""
-    closed = set(said)
-    for key, mark in ((key, mark) for key, option in options.items() for mark in option.marks):
-        if isinstance(mark, Rivals):
-            pairs = [(key, other) for other in mark.keys]
-            closed |= {other for pair in pairs for one, other in (pair, pair[::-1]) if _is_set(said, one)}
-        elif isinstance(mark, Carries) and key in said and not said[key].value:
-            closed |= mark.keys
-    said.update({key: setting for key, setting in weaker.items() if key not in closed})
+def options_of(command: Any) -> Options:
+    """The configurable options of a Typer command."""
+    hints = inspect.signature(command.callback).parameters
+    found = {}
+    for parameter in command.params:
+        if parameter.param_type_name == "option" and parameter.name in hints and parameter.name != PRINT:
+            key = next(name for name in parameter.opts if name.startswith("--")).removeprefix("--")
+            bare, *metadata = get_args(hints[parameter.name].annotation)
+            if get_origin(bare) is UnionType:
+                bare = get_args(bare)[0]  # `int | None` -> int
+            rule = next((mark for mark in metadata if isinstance(mark, Rule)), Rule())
+            found[key] = Option(parameter, get_origin(bare) or bare, rule)
+    return found
 
 
-def _is_set(said: Layer, key: str) -> bool:
-    """Whether an option is set; a switch that is off is not."""
-    return key in said and said[key].value is not None and said[key].value is not False
+def typed(ctx: typer.Context, options: Options, parsed: dict[str, Any]) -> Layer:
+    """Values on the command line."""
+    return {
+        key: Setting(parsed[name], "option")
+        for key, option in options.items()
+        if (source := ctx.get_parameter_source(name := option.parameter.name)) and source.name != "DEFAULT"
+    }
+
+
+def _add(settings: Layer, weaker: Layer, options: Options) -> None:
+    """Add the values of a weaker source, but for options that are set or excluded already."""
+    closed = set(settings)
+    for key, option in options.items():
+        if _is_set(settings, key):
+            closed.update(option.rule.excludes)
+        elif key in settings:
+            closed.update(option.rule.carries)
+        if any(_is_set(settings, other) for other in option.rule.excludes):
+            closed.add(key)
+    settings.update({key: said for key, said in weaker.items() if key not in closed})
+
+
+def _is_set(settings: Layer, key: str) -> bool:
+    """Whether an option has a value; a switch that is off has none."""
+    return key in settings and settings[key].value not in (None, False)
+
+
+def _environment(ctx: typer.Context, options: Options) -> Layer:
+    layer = {}
+    for key, option in options.items():
+        variable = "VAMP_" + key.replace("-", "_").upper()
+        if text := os.environ.get(variable, "").strip():
+            value = _convert(ctx, option, text.split() if option.type is list else text, f"{variable} is {text!r}")
+            layer[key] = Setting(value, f"environment {variable}", remote=True)
+    return layer
+
+
+def _convert(ctx: typer.Context, option: Option, value: Any, fact: str) -> Any:
+    """Convert a value as Typer converts what is typed.
+
+    Raises:
+        UsageError: with `fact` and Typer's reason.
+    """
+    try:
+        made = option.parameter.process_value(ctx, value)
+    except typer.BadParameter as error:
+        raise UsageError(fact, error.message.removeprefix("Value error, ")) from None
+    return list(made) if option.type is list else made
+
+
+def _file(ctx: typer.Context, path: Path) -> tuple[Layer, Layer]:
+    """The command's table of a file and the values above all tables, both checked for all commands."""
+    home = os.path.expanduser("~")
+    shown = f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+    content = _load(path, shown)
+    parent: Any = ctx.parent
+    siblings: dict[str, Any] = parent.command.commands if parent else {str(ctx.command.name): ctx.command}
+    commands = {
+        name: options_of(command)
+        for name, command in siblings.items()
+        if any(parameter.name == PRINT for parameter in command.params)
+    }
+    tables = {key: value for key, value in content.items() if isinstance(value, dict)}
+    for name in tables:
+        if name not in commands:
+            raise UsageError(f"{shown}: there is no command for [{name}]", f"known: {' '.join(commands)}")
+    alone = {name: _read(ctx, known, tables.get(name, {}), f"{shown} [{name}]") for name, known in commands.items()}
+    mine = commands[name := str(ctx.command.name)]
+    every = {key: option for known in (*commands.values(), mine) for key, option in known.items()}
+    shared = _read(ctx, every, {key: value for key, value in content.items() if key not in tables}, shown)
+    return alone[name], {key: said for key, said in shared.items() if key in mine}
+
+
+def _load(path: Path, shown: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig") + "\n")  # so that an error at the end has a line
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        cure = "make it a readable file, or move it away"
+        raise InputError(f"cannot read {shown}: {error.strerror}", cure) from error
+    except ValueError as error:
+        raise UsageError(f"{shown} is not TOML: {error}", "write lines such as: temperature = 0.9") from error
+
+
+def _read(ctx: typer.Context, options: Options, table: dict[str, Any], where: str) -> Layer:
+    layer: Layer = {}
+    for name, value in table.items():
+        key = name.replace("_", "-")
+        if key not in options:
+            near = difflib.get_close_matches(key, options, cutoff=0.5)
+            hint = f"near it: {', '.join(near)}" if near else "keys are long option names; --print-config shows all"
+            raise UsageError(f"{where}: unknown key {name!r}", hint)
+        if key in layer:
+            raise UsageError(f"{where}: {key} is set twice, once as {key.replace('-', '_')}", "keep one of them")
+        option, fact = options[key], f"{where}: {name} is {to_toml(value)}"
+        types, wanted = _TOML_TYPES.get(option.type, _TEXT)
+        if type(value) not in types or (type(value) is list and not all(isinstance(one, str) for one in value)):
+            raise UsageError(fact, f"it takes {wanted}")
+        if option.type is list and type(value) is str:
+            value = [value]
+        elif types is _TEXT[0]:
+            value = str(value)
+        layer[key] = Setting(_convert(ctx, option, value, fact), where, remote=True)
+    return layer
+
+
+def to_toml(value: Any) -> str:
+    """A value as TOML."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(to_toml, value))}]"
+    if isinstance(value, str):  # JSON's escapes are TOML's, but for DEL, which JSON does not escape
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return str(value).lower()
 
 
 def _mentions(text: str, *names: str) -> bool:

@@ -1,4 +1,4 @@
-"""What people see: errors, notes and progress on stderr; stdout is for machines."""
+"""Errors, notes and progress on stderr; results on stdout."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ R = TypeVar("R")
 Progress = Callable[[int, int], None]
 """Called with steps done and steps in all."""
 Bar = Callable[[str], AbstractContextManager[Progress | None]]
-"""Shows how far a recording is, by its title."""
+"""Opens a progress bar with a title."""
 
 
 class Console:
-    """Prints notes to stderr and results to stdout, as loudly as asked."""
+    """Prints notes on stderr and results on stdout."""
 
-    _drawn: Any = None  # rich's bars, while there are any
+    _drawn: Any = None  # rich's progress display, while it is open
 
     def __init__(self, quiet: bool = False, verbose: bool = False) -> None:
         self.quiet = quiet
         level = logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING
         logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr, force=True)
         logging.getLogger("vampcli").setLevel(level)
-        if not verbose:  # warnings of libraries mean nothing to a musician
+        if not verbose:  # library warnings do not help users
             warnings.simplefilter("ignore")
 
     def note(self, text: str) -> None:
-        """Tell people something, unless they asked for quiet."""
+        """Print a line on stderr, unless quiet."""
         if not self.quiet:
             sys.stderr.write(text + "\n")
 
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Show people a table, unless they asked for quiet."""
+        """Print a table on stderr, unless quiet."""
         if self.quiet:
             return
         from rich.console import Console as RichConsole
@@ -54,11 +54,11 @@ class Console:
         RichConsole(stderr=True, markup=False, width=width).print(shown)
 
     def result(self, value: str | dict[str, Any]) -> None:
-        """Give a path or a JSON object to machines, at once.
+        """Print a path or a JSON object on stdout, at once.
 
-        The files are the work: when nobody reads stdout any more, or it is full or closed, the work goes on.
+        A closed or full stdout does not stop the command, whose files matter more.
         """
-        if sys.stdout is None:  # closed by whoever started us
+        if sys.stdout is None:  # closed by the parent process
             return
         line = (value if isinstance(value, str) else json.dumps(value)) + "\n"
         try:
@@ -77,7 +77,7 @@ class Console:
 
     @contextmanager
     def _bars_away(self) -> Iterator[None]:
-        """Bars on the same terminal would be drawn over what is printed among them."""
+        """Hide bars while results are printed on the same terminal."""
         drawn = self._drawn if sys.stdout.isatty() else None
         if drawn is None:
             yield
@@ -90,13 +90,13 @@ class Console:
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Progress | None]:
-        """A bar on a terminal, nothing anywhere else."""
+        """One progress bar; None where stderr is no terminal."""
         with self.bars() as bar, bar(title) as progress:
             yield progress
 
     @contextmanager
     def bars(self) -> Iterator[Bar]:
-        """The same for several recordings at once."""
+        """Several progress bars; each is None where stderr is no terminal."""
         if self.quiet or not sys.stderr.isatty():
             yield _no_bar
             return
@@ -104,7 +104,7 @@ class Console:
         from rich.markup import escape
         from rich.progress import Progress as RichProgress
 
-        # Results go to the real stdout: left to itself, rich would print them on its own console.
+        # Results go to the real stdout, not to the console of rich.
         with RichProgress(console=RichConsole(stderr=True), transient=True, redirect_stdout=False) as drawn:
 
             @contextmanager
@@ -128,12 +128,12 @@ def _no_bar(_title: str) -> Iterator[Progress | None]:
 
 
 def drop_stdout() -> None:
-    """Let go of a stdout that takes no more, so that Python does not try again at its end."""
+    """Replace a broken stdout by the null device, so that Python does not fail at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def report(error: VampError) -> None:
-    """Say the fact in one line and the cure in another, on stderr."""
+    """Print the message and the hint of an error on stderr, a line each."""
     sys.stderr.write(f"vamp: {error.message}\n")
     if error.hint:
         sys.stderr.write(f"      {error.hint}\n")

@@ -1,31 +1,57 @@
-"""Recordings to measure on: named one by one, or the rows of a music table."""
+"""Options that the commands of `vamp eval` share: a model, and recordings or rows of a music table."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vampcli.cli import options as o
+from vampcli.cli.console import Console
 from vampcli.errors import InputError, UsageError
 
-Audio = Annotated[
-    Optional[list[Path]],  # noqa: UP045
-    typer.Argument(metavar="[AUDIO]...", help="Sound files and folders of them."),
-]
-Table = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option(help="Music table (TSV with path and split) instead of AUDIO."),
-]
-Root = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option(help="Folder that the table's paths start from.", show_default="the table's"),
-]
-Split = Annotated[str, typer.Option(help="Which rows of the table.")]
+if TYPE_CHECKING:
+    from vampcli.evaluate.excerpts import Clip
+
+Table = Annotated[Path | None, o.value("Music table (TSV) instead of AUDIO.", metavar="FILE")]
+Root = Annotated[Path | None, o.value("Folder of the table's paths.", metavar="FOLDER", show_default="the table's")]
+Split = Annotated[str, o.value("Rows of the table: train, val, test or ood.")]
+Limit = Annotated[float | None, o.value("Seconds to read of each recording.", "--limit-s", min=1.0, show_default="all")]
+
+
+@dataclass(frozen=True)
+class EvalOptions:
+    """A model and the recordings to measure it on."""
+
+    audio: Annotated[list[Path] | None, typer.Argument(metavar="[AUDIO]...", help="Sound files and folders.")] = None
+    model: o.ModelName = "mini"
+    table: Table = None
+    root: Root = None
+    split: Split = "test"
+    quiet: o.Quiet = False
+    verbose: o.Verbose = False
+
+    @property
+    def console(self) -> Console:
+        """The console, as quiet or verbose as requested."""
+        return Console(self.quiet, self.verbose)
+
+    @property
+    def files(self) -> list[Path]:
+        """The recordings; all exist.
+
+        Raises:
+            UsageError: there are no recordings, or options contradict each other.
+            InputError: a file is missing, or the table has no such rows.
+        """
+        return files_of(self.audio or [], self.table, self.root, self.split)
 
 
 def files_of(audio: list[Path], table: Path | None, root: Path | None, split: str) -> list[Path]:
-    """The recordings somebody named, all of which exist."""
+    """The recordings with these names, or in these rows of a music table."""
     if bool(audio) == (table is not None):
         raise UsageError("nothing to measure on" if not audio else "both AUDIO and --table", "name files, or one table")
     if table is None and root is not None:
@@ -43,3 +69,21 @@ def files_of(audio: list[Path], table: Path | None, root: Path | None, split: st
             raise InputError(f"{table} has no row of the split {split!r}", "choose another --split")
     require_files(files)
     return files
+
+
+def read_clips(console: Console, files: list[Path], sample_rate: int, limit_s: float | None) -> Iterator[Clip]:
+    """Read one recording after another, and print its name."""
+    from vampcli.evaluate.excerpts import load_clip
+
+    for i, path in enumerate(files):
+        console.note(f"{i + 1} of {len(files)}: {path.name}")
+        yield load_clip(path, sample_rate, limit_s)
+
+
+def round_floats(value: Any) -> Any:
+    """Round all floats of a JSON value to five significant digits."""
+    if isinstance(value, dict):
+        return {key: round_floats(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [round_floats(inner) for inner in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value

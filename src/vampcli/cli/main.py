@@ -9,7 +9,7 @@ import typer
 
 from vampcli import __version__
 from vampcli.cli.command import command
-from vampcli.cli.commands import evaluate, mask, models, train
+from vampcli.cli.commands import eval, mask, models, train
 from vampcli.cli.commands.compress import compress
 from vampcli.cli.commands.finetune import finetune
 from vampcli.cli.commands.info import info
@@ -31,8 +31,8 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"vamp {__version__}")
         raise typer.Exit
 
@@ -47,15 +47,15 @@ def root(
 
 
 TASKS = (inpaint, outpaint, loop, vamp, compress)
-for verb in TASKS:
-    app.command()(command(verb, run))
-    mask.app.command(help=mask.help_of(verb.__name__))(command(verb, mask.show, mask.ONLY_TYPED))
-app.command()(replay)
+for task in TASKS:
+    app.command()(command(task, run))
+    mask.app.command(help=mask.help_of(task.__name__))(command(task, mask.show, mask.ONLY_TYPED))
+app.command()(command(replay))
 app.command()(info)
 app.command()(presets)
 app.command()(prepare)
 app.command()(finetune)
-app.add_typer(evaluate.app, name="eval")
+app.add_typer(eval.app, name="eval")
 app.add_typer(mask.app, name="mask")
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")

@@ -1,4 +1,4 @@
-"""What an option is called, and the field of a request that it fills, where these differ."""
+"""Names of options and of the fields that they fill, where these differ."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ FIELDS = {
     "downbeat": "downbeat_s",
     "mask": "path",
 }
-"""Fields by options, as Python writes these."""
+"""Option with underscores -> field."""
 
 _OPTIONS = {field: option for option, field in FIELDS.items()}
 
 
 def option_of(field: str) -> str:
-    """The long name of the option that fills a field: `n_kept_codebooks` -> `keep-codebooks`."""
+    """Long option name of a field: `n_kept_codebooks` -> `keep-codebooks`."""
     return _OPTIONS.get(field, field).replace("_", "-")

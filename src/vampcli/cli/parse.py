@@ -1,4 +1,4 @@
-"""Times as people write them: `4`, `4.5`, `1:02.5`, and spans: `4-6`, `bars:5-8`, `beats:17-24`."""
+"""Parse times such as `4.5` or `1:02.5`, and spans such as `4-6`, `bars:5-8` or `beats:17-24`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def parse_time(text: str) -> float:
     """Seconds, `mm:ss.mmm` or `hh:mm:ss.mmm` -> seconds.
 
     Raises:
-        UsageError: it is none of these.
+        UsageError: the text is not a time.
     """
     match = re.fullmatch(_TIME, text.strip())
     if match is None:
@@ -30,10 +30,10 @@ def parse_time(text: str) -> float:
 
 
 def parse_span(text: str) -> Span:
-    """Two times with a hyphen between them -> start and end in seconds; bars and beats stay counted.
+    """`4-6` -> start and end in seconds; `bars:5-8` -> a `MusicalSpan`.
 
     Raises:
-        UsageError: it is neither, or is counted backwards.
+        UsageError: the text is not a span, or ends before it starts.
     """
     counted = re.fullmatch(r"(bars|beats):(\d+)(?:-(\d+))?", text.strip())
     if counted is not None:
@@ -46,10 +46,10 @@ def parse_span(text: str) -> Span:
 
 
 def collect_spans(start: str | None, end: str | None, spans: list[str]) -> list[Span]:
-    """Join `--start`/`--end` and every `--span`.
+    """Parse `--start`/`--end` and every `--span`.
 
     Raises:
-        UsageError: one of start and end is missing.
+        UsageError: start or end is missing, or a text is malformed.
     """
     named = [parse_span(text) for text in spans]
     if (start is None) != (end is None):

@@ -1,4 +1,4 @@
-"""The line that shows how a training run goes, on a terminal only."""
+"""Progress line of a training run."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ Report = Callable[[dict[str, float]], None]
 
 @contextmanager
 def meter(step: int, n_steps: int, audio_s: float) -> Iterator[Report | None]:
-    """Loss, speed and time left, drawn again at every step; nothing where nobody looks.
+    """Show loss, speed and time left on a terminal.
 
     Args:
-        step: where the run begins.
-        n_steps: where it ends.
-        audio_s: seconds of audio that a step learns from, in all processes; 0 = unknown.
+        step: first step of the run.
+        n_steps: its last step.
+        audio_s: seconds of audio per step in all processes; 0 = unknown.
 
     Yields:
-        What to call with the figures of every step, or None.
+        A function to call with the figures of every step; None where stderr is no terminal.
     """
     if not sys.stderr.isatty():
         yield None
@@ -30,13 +30,13 @@ def meter(step: int, n_steps: int, audio_s: float) -> Iterator[Report | None]:
     from rich.text import Text
 
     class Speed(ProgressColumn):
-        """Steps and seconds of audio in a second."""
+        """Steps and seconds of audio per second."""
 
         def render(self, task: Task) -> Text:
             return Text(speed(task.finished_speed or task.speed or 0.0, audio_s))
 
     columns = (MofNCompleteColumn(), BarColumn(None), TextColumn("loss {task.fields[loss]:.4f}"), Speed(), Left())
-    # Results go to the real stdout: left to itself, rich would print them on its own console.
+    # Results go to the real stdout, not to the console of rich.
     with Progress(*columns, console=RichConsole(stderr=True), transient=True, redirect_stdout=False) as bar:
         task = bar.add_task("", total=n_steps, completed=step, loss=float("nan"))
         smooth: list[float] = []
@@ -49,6 +49,6 @@ def meter(step: int, n_steps: int, audio_s: float) -> Iterator[Report | None]:
 
 
 def speed(steps_per_s: float, audio_s: float) -> str:
-    """Speed in words: steps a second, and how many seconds of audio that is."""
-    heard = f", {steps_per_s * audio_s:.1f} s of audio/s" if audio_s else ""
-    return f"{steps_per_s:.2f} steps/s{heard}"
+    """Describe a speed in steps and in seconds of audio per second."""
+    audio = f", {steps_per_s * audio_s:.1f} s of audio/s" if audio_s else ""
+    return f"{steps_per_s:.2f} steps/s{audio}"

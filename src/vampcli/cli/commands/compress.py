@@ -1,4 +1,4 @@
-"""`vamp compress`: squeeze a recording into a few tokens, and bring it back."""
+"""`vamp compress`: keep a few tokens of a recording, and make the sound again from them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vampcli.audio.formats import TOKENS
 from vampcli.cli import options as o
-from vampcli.cli.annotations import Rivals, Typed
+from vampcli.cli.config import Rule
 from vampcli.cli.jobs.job import Job, Load, NamingHints, Opened, Results, Workflow, Written
 from vampcli.cli.jobs.outputs import make_folder
 from vampcli.cli.jobs.plots import draw_tokens
 from vampcli.cli.jobs.write import make_takes, write_takes
-from vampcli.cli.names import option_of
 from vampcli.config import SamplingConfig
 from vampcli.errors import InputError, ModelError, UsageError
 from vampcli.progress import Progress
@@ -31,58 +30,53 @@ if TYPE_CHECKING:
     from vampcli.recipe.token_file import TokenFile
     from vampcli.tasks.compress import Compress
 
-_KEEP = "What is kept"
-_KEPT = {"keep-codebooks", "period", "bitrate"}
-_HOW = {"stereo", *(option_of(f.name) for f in fields(SamplingConfig))}
+_KEPT = {"keep_codebooks", "period", "bitrate"}
+_HOW = {"stereo", *(f.name for f in fields(SamplingConfig))}
 
 
 def compress(
+    ctx: typer.Context,
     *,
     keep_codebooks: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(help="Keep so many codebooks, the first ones.", show_default="4", rich_help_panel=_KEEP),
+        int | None, o.value("Keep only the first codebooks.", panel=o.PROMPT, show_default="4")
     ] = None,
     period: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(help="Keep a frame in so many; 1 all, 0 none.", show_default="1", rich_help_panel=_KEEP),
+        int | None, o.value("Keep one frame in N; 1 all, 0 none.", panel=o.PROMPT, show_default="1")
     ] = None,
     bitrate: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option(help="Keep what fits into so many bits per second.", rich_help_panel=_KEEP),
-        Rivals("keep-codebooks", "period"),
+        float | None,
+        o.value("Keep what fits into this many bits per second.", panel=o.PROMPT),
+        Rule(excludes=("keep-codebooks", "period")),
     ] = None,
     common: o.Common,
-    typed: Typed,
 ) -> Workflow:
     """Keep a few tokens of recordings and make the sound again from them alone.
 
-    Into a .vamp file go those tokens only: as small as it gets. From a .vamp file comes the same sound again.
+    A .vamp file as output holds these tokens only. A .vamp file as input gives the same sound again.
 
     Example: vamp compress song.wav --bitrate 1000 -o song.vamp
-
     Example: vamp compress song.vamp -o song.wav
-
     Example: vamp compress songs/ --name {stem}.vamp -o small/
     """
-    if bitrate is not None and not (keep_codebooks is None and period is None):
-        raise UsageError("--bitrate chooses codebooks and period", "leave it out, or --keep-codebooks and --period")
+    sources = {name: ctx.get_parameter_source(name) for name in _KEPT | _HOW}
+    typed = frozenset(name for name, source in sources.items() if source and source.name == "COMMANDLINE")
     return CompressWorkflow("compress", common, (keep_codebooks, period, bitrate), typed)
 
 
 @dataclass(frozen=True)
 class OpenedTokens(Opened):
-    """A token file that has been read."""
+    """A job whose source is a token file."""
 
     file: TokenFile
 
 
 @dataclass(frozen=True)
 class CompressWorkflow(Workflow):
-    """From sound to sound, with token files on either side.
+    """From sound or a token file to sound or a token file.
 
     Attributes:
-        named: what to keep, as far as somebody said: codebooks, period, bits per second.
-        typed: options that must not contradict a token file; others do not matter where it has a say.
+        named: codebooks, period and bits per second to keep, each as typed or None.
+        typed: options on the command line that a token file does not allow.
     """
 
     named: tuple[int | None, int | None, float | None]
@@ -137,7 +131,7 @@ class CompressWorkflow(Workflow):
         from vampcli.recipe import embed
 
         clip, n_model_channels = read(job.source), 1
-        if self.common.channels == "channels":
+        if self.common.stereo == "channels":
             n_model_channels = clip.n_channels
         request = self._request(metadata, n_model_channels)
         for path in job.paths:
@@ -213,10 +207,10 @@ class CompressWorkflow(Workflow):
         (path,), (seed,), common = opened.job.paths, opened.job.seeds, self.common
         file = model.squeeze(
             opened.clip,
-            opened.request,  # type: ignore[arg-type]  # it is this command's own
+            opened.request,  # type: ignore[arg-type]  # a request of this command
             seed=seed,
             config=common.sampling,
-            stereo=common.channels,
+            stereo=common.stereo,
             source=opened.source,
         )
         make_folder(path)

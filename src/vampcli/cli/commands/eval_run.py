@@ -1,4 +1,4 @@
-"""`vamp eval run`: excerpts made anew under many conditions, measured, as a table and plots."""
+"""`vamp eval run`: excerpts re-made under many conditions, measured, as a table and plots."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vampcli.cli import options as o
-from vampcli.cli.console import Console, guarded
-from vampcli.cli.eval_inputs import Audio, Root, Split, Table, files_of
+from vampcli.cli.console import Console
+from vampcli.cli.eval_inputs import EvalOptions, files_of
 from vampcli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -23,43 +23,37 @@ if TYPE_CHECKING:
     from vampcli.evaluate.summary import Row
 
 
-@guarded
 def run(
-    experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="TOML file that names conditions.")],
-    audio: Audio = None,
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of records, table and plots.")] = Path("eval"),
-    model: o.ModelName = "mini",
-    table: Table = None,
-    root: Root = None,
-    split: Split = "test",
+    experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="TOML file of conditions.")],
+    evaluation: EvalOptions,
+    out: Annotated[Path, o.value("Folder of records, table and plots.", "-o", "--out", metavar="FOLDER")] = Path(
+        "eval"
+    ),
     reference: Annotated[
-        Optional[list[Path]],  # noqa: UP045
-        typer.Option(help="Other real music, that distances are measured to: a file or folder, or several."),
+        list[Path] | None, o.value("Other real music to measure distances to; repeat for more.", metavar="PATH")
     ] = None,
-    reference_split: Annotated[str, typer.Option(help="The same: rows of the table.")] = "",
+    reference_split: Annotated[str, o.value("Rows of the table to measure distances to.")] = "",
     n_excerpts: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option("-n", "--excerpts", min=1, help="How many, of all recordings.", show_default="the file's"),
+        int | None,
+        o.value("Number of excerpts of all recordings.", "-n", "--excerpts", min=1, show_default="the file's"),
     ] = None,
     device: o.Device = "auto",
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
 ) -> None:
-    """Make excerpts anew under the conditions of a TOML file, and measure what came of it.
+    """Re-make excerpts under the conditions of a TOML file, and measure the results.
 
-    Goes on where an earlier run stopped. Prints the paths of table and plots.
+    Continues an earlier run in the same folder. Prints the paths of table and plots.
 
     Example: vamp eval run configs/eval/quick.toml held-out/ -o runs/quick
     """
-    console = Console(quiet, verbose)
+    console, model = evaluation.console, evaluation.model
     from vampcli.evaluate.measures import EMBEDDING, check_packages
     from vampcli.evaluate.spec import read_experiment
 
     wanted = read_experiment(experiment, {} if n_excerpts is None else {"n_excerpts": n_excerpts})
-    files = files_of(audio or [], table, root, split)
+    files = evaluation.files
     if reference and reference_split:
         raise UsageError("both --reference and --reference-split", "name one of them")
-    others = files_of([], table, root, reference_split) if reference_split else []
+    others = files_of([], evaluation.table, evaluation.root, reference_split) if reference_split else []
     others = files_of(reference, None, None, "") if reference else others
 
     check_packages(wanted.figures)
@@ -76,20 +70,20 @@ def run(
     from vampcli.api import load
     from vampcli.evaluate.excerpts import choose_excerpts
 
-    places, other_places = (
+    excerpts, other_excerpts = (
         choose_excerpts(some, wanted.excerpt_s, wanted.n_excerpts) if some else [] for some in (files, others)
     )
     loaded = load(model, device)
-    about = {"model": model, **_identity(loaded, wanted, places, other_places)}
-    records = _recorded(console, out, about, loaded, wanted, places, other_places)
+    about = {"model": model, **_identity(loaded, wanted, excerpts, other_excerpts)}
+    records = _recorded(console, out, about, loaded, wanted, excerpts, other_excerpts)
     _finish(console, out, about, records, wanted)
 
 
-def _identity(model: Model, wanted: Experiment, places: list[Excerpt], others: list[Excerpt]) -> dict[str, Any]:
-    """What records of one folder have in common."""
+def _identity(model: Model, wanted: Experiment, excerpts: list[Excerpt], others: list[Excerpt]) -> dict[str, Any]:
+    """Properties that all records of a folder share."""
 
     def listed(some: list[Excerpt]) -> list[str]:
-        return [f"{place.path}@{place.start_s:.3f}" for place in some]
+        return [f"{one.path}@{one.start_s:.3f}" for one in some]
 
     shared = {
         name: value
@@ -98,7 +92,7 @@ def _identity(model: Model, wanted: Experiment, places: list[Excerpt], others: l
     }
     made_by = {name: value for name, value in asdict(model.made_by).items() if name != "model"}
     figures = list(wanted.figures)
-    return {**made_by, **shared, "figures": figures, "excerpts": listed(places), "reference": listed(others)}
+    return {**made_by, **shared, "figures": figures, "excerpts": listed(excerpts), "reference": listed(others)}
 
 
 def _recorded(
@@ -107,10 +101,10 @@ def _recorded(
     about: dict[str, Any],
     model: Model,
     wanted: Experiment,
-    places: list[Excerpt],
+    excerpts: list[Excerpt],
     others: list[Excerpt],
 ) -> list[Record]:
-    """Records of earlier runs, and those that were lacking, each written as soon as it is made."""
+    """Records of earlier runs, and the missing ones, each written at once."""
     from vampcli.evaluate.run import Trial, append_records, done, read_records, reference_records
 
     setup, path = out / "setup.json", out / "records.jsonl"
@@ -119,7 +113,7 @@ def _recorded(
     setup.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     records = read_records(path)
     known = done(records)
-    trial = Trial(model, wanted, places)
+    trial = Trial(model, wanted, excerpts)
     total = trial.n_records + len(others)
     made = chain(trial.records(known), reference_records(others, model.grid.sample_rate, known))
     with console.progress("measuring") as progress:

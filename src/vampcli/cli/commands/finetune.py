@@ -1,4 +1,4 @@
-"""`vamp finetune`: bend a model towards somebody's own music."""
+"""`vamp finetune`: adapt a model to a user's music."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,13 +21,12 @@ if TYPE_CHECKING:
     from vampcli.train.pieces import Piece
 
 _PARTS = {"coarse": 2 / 3, "fine": 1 / 3}  # of the minutes
-_HOW = "Learning"
 _NOTICEABLE = 0.01  # nats a token
 
 
 @dataclass(frozen=True)
 class _Job:
-    """All that is known before the work begins."""
+    """Checked options."""
 
     name: str
     model: str
@@ -41,29 +40,25 @@ class _Job:
 @guarded
 def finetune(
     audio: Annotated[list[str], typer.Argument(metavar="AUDIO...", help="Sound files, folders, patterns, @list.txt.")],
-    name: Annotated[str, typer.Option(help="Of the adapter: -m MODEL+NAME uses it.")],
-    model: Annotated[str, typer.Option("-m", "--model", help="Name or folder of the model to start from.")] = "mini",
-    minutes: Annotated[float, typer.Option(help="Of learning.", rich_help_panel=_HOW)] = 5.0,
-    steps: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(help="So many steps of each model, instead of minutes.", rich_help_panel=_HOW),
-    ] = None,
-    rank: Annotated[int, typer.Option(help="Of the pairs: more learns more.", rich_help_panel=_HOW)] = 8,
-    learning_rate: Annotated[float, typer.Option(help="Lower is safer.", rich_help_panel=_HOW)] = 1e-2,
-    seed: Annotated[int, typer.Option(min=0, help="Of all that is random.", rich_help_panel=_HOW)] = 0,
+    name: Annotated[str, o.value("Name of the adapter, for -m MODEL+NAME.", metavar="NAME")],
+    model: o.ModelName = "mini",
+    minutes: Annotated[float, o.value("Training time in minutes.")] = 5.0,
+    steps: Annotated[int | None, o.value("Training steps of each model, instead of minutes.")] = None,
+    rank: Annotated[int, o.value("Rank of the low-rank matrices; a higher one learns more.")] = 8,
+    learning_rate: Annotated[float, o.value("Learning rate; a lower one is safer.")] = 1e-2,
+    seed: Annotated[int, o.value("Seed of the training.", min=0)] = 0,
     device: o.Device = "auto",
     out: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("-o", "--out", help="Folder for the adapter.", show_default="among the user's own, by name"),
+        Path | None, o.value("Folder of the adapter.", "-o", "--out", metavar="FOLDER", show_default="by name")
     ] = None,
     overwrite: o.Overwrite = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    as_json: o.Json = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """Bend a model towards your own music: a small adapter, made in minutes.
+    """Adapt a model to your music: a small adapter, trained in minutes.
 
-    Ctrl-C ends it early; what is learned by then is kept.
+    Ctrl-C ends the training early and keeps the result so far.
 
     Example: vamp finetune ~/my-music --name mine
     """
@@ -93,13 +88,13 @@ def _check_name(name: str) -> None:
 def _prepare(
     audio: list[str], name: str, model: str, config: FineTuneConfig, device: str, out: Path | None, overwrite: bool
 ) -> _Job:
-    """Find everything that can be wrong before the work begins."""
+    """Check everything before the work begins."""
     from vampcli.checkpoints import adapter_file, registry
     from vampcli.checkpoints.folder import read_metadata
     from vampcli.model.devices import pick_device
     from vampcli.train.pieces import pieces_of_files
 
-    place = pick_device(device)
+    picked = pick_device(device)
     found = registry.locate(model)
     if found.adapter is not None:
         raise UsageError(f"{model} has an adapter already", "adapters do not stack: name the model alone")
@@ -109,7 +104,7 @@ def _prepare(
         raise InputError(f"{out} holds an adapter", "--overwrite replaces it; or choose another --name")
     pieces = pieces_of_files(audio)
     base = model if model in registry.installed() else str(found.folder.resolve())
-    return _Job(name, base, found.folder, out, pieces, config, place)
+    return _Job(name, base, found.folder, out, pieces, config, picked)
 
 
 def _gather(console: Console, job: _Job, work: Path) -> Material:
@@ -124,7 +119,7 @@ def _gather(console: Console, job: _Job, work: Path) -> Material:
 
 
 def _learn(console: Console, job: _Job, material: Material) -> dict[str, Learned]:
-    """Learn one model after the other; whoever interrupts keeps what is there."""
+    """Train one model after the other; an interrupt keeps those that are trained."""
     from vampcli.train.finetune import learn
 
     learned: dict[str, Learned] = {}
@@ -147,7 +142,7 @@ def _learn(console: Console, job: _Job, material: Material) -> dict[str, Learned
 
 
 def _verdict(gain: float) -> str:
-    """What a fall of the loss by so many nats means."""
+    """Describe a fall of the loss, given in nats."""
     if gain < -_NOTICEABLE:
         return "worse; give it more music, or a lower --learning-rate"
     return "better" if gain > _NOTICEABLE else "no different; give it more minutes"

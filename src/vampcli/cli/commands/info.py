@@ -1,4 +1,4 @@
-"""`vamp info`: what a file is, and how vamp made it."""
+"""`vamp info`: the format of a file, and its recipe."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from vampcli.audio.find import SOUNDS, find
 from vampcli.audio.formats import TOKENS
+from vampcli.cli import options as o
 from vampcli.cli.commands.presets import settings
 from vampcli.cli.console import Console, guarded, report
 from vampcli.cli.jobs.job import Facts
@@ -20,22 +21,21 @@ from vampcli.recipe.embed import SIDECAR, recipe_of
 from vampcli.recipe.recipe import Recipe, to_table
 from vampcli.schema import from_table
 
-_MOST_SPANS = 8  # that people read
+_MOST_SPANS = 8
 
 
 @guarded
 def info(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="FILE", help="Sound, .vamp files, recipes beside them; folders, @list.txt.")
+        list[str], typer.Argument(metavar="FILE", help="Sound, .vamp files, sidecars, folders, @list.txt.")
     ],
-    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Folders in folders, too.")] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="Leave out level and tempo: read no sample.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a file.")] = False,
+    recursive: o.Recursive = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Skip level and tempo: read no samples.")] = False,
+    as_json: o.Json = False,
 ) -> None:
-    """Show what files are, and how they were made: command, seed, model, licence, which spans are synthetic.
+    """Show formats and recipes of files: command, seed, model, licence, synthetic spans.
 
     Example: vamp info song.inpaint.7.wav
-
     Example: vamp info takes/ --quick --json
     """
     console, failures = Console(), []
@@ -59,7 +59,7 @@ def info(
 
 
 def _facts(path: Path, quick: bool) -> Facts:
-    """What a file says of itself, and what its samples say."""
+    """Format of a file, and figures of its samples."""
     suffix = path.suffix.lower()
     if suffix == SIDECAR:
         return {}
@@ -78,12 +78,12 @@ def _facts(path: Path, quick: bool) -> Facts:
         "duration_s": form.n_samples / form.sample_rate,
     }
     if form.container.startswith(("WAV", "RF64")) and (loop := loop_points(path)):
-        facts["loop_s"] = [place / form.sample_rate for place in loop]
+        facts["loop_s"] = [sample / form.sample_rate for sample in loop]
     return facts if quick else {**facts, **_of_samples(path)}
 
 
 def _of_samples(path: Path) -> Facts:
-    """Level and tempo; None where there is nothing to measure."""
+    """Level and tempo; None without a signal or a beat."""
     from vampcli.audio import beats
     from vampcli.audio.io import read
     from vampcli.audio.loudness import SHORTEST_MEASURED_S, loudness
@@ -121,7 +121,7 @@ def _of_tokens(path: Path) -> Facts:
 
 
 def _page(facts: Facts, recipe: Recipe | None) -> str:
-    """The same for people: a line a fact."""
+    """The facts as text, one per line."""
     rows = [*_sound_rows(facts), *(_recipe_rows(recipe, facts.get("sample_rate")) if recipe else [])]
     return "\n".join([facts["file"], *(f"  {name:<10} {value}" for name, value in rows if value)])
 
@@ -151,7 +151,7 @@ def _recipe_rows(recipe: Recipe, sample_rate: int | None) -> list[tuple[str, str
     rows = [
         ("made by", f"vamp {recipe.command}, seed {recipe.seed}"),
         ("of", f"{recipe.source.name or 'sound without a file'} (sha256 {recipe.source.sha256[:12]})"),
-        ("asked", _asked(recipe.request)),
+        ("asked", _request_words(recipe.request)),
         ("sampling", ", ".join(sampling) or "as usual"),
         ("written", {"all": "", "generated": "what was made, alone", "difference": "what was added"}[recipe.part]),
         ("synthetic", _spans(recipe, sample_rate)),
@@ -165,7 +165,7 @@ def _recipe_rows(recipe: Recipe, sample_rate: int | None) -> list[tuple[str, str
 
 
 def _spans(recipe: Recipe, sample_rate: int | None) -> str:
-    """Which spans are synthetic, in seconds if the rate is known."""
+    """Synthetic spans, in seconds if the rate is known."""
     share = sum(end - start for start, end in recipe.synthetic) / recipe.n_samples
     scale, unit, digits = (sample_rate, "s", 3) if sample_rate else (1, "samples", 0)
     spans = [f"{start / scale:.{digits}f}-{end / scale:.{digits}f}" for start, end in recipe.synthetic]
@@ -173,11 +173,11 @@ def _spans(recipe: Recipe, sample_rate: int | None) -> str:
     return f"{', '.join(spans[:_MOST_SPANS])} {unit}{more}, {100 * share:.1f} %"
 
 
-def _asked(request: dict[str, Any]) -> str:
+def _request_words(request: dict[str, Any]) -> str:
     words = []
     for name, value in request.items():
         if isinstance(value, dict):
-            words.append(_prompt(value) if name == "prompt" else _asked(value))
+            words.append(_prompt(value) if name == "prompt" else _request_words(value))
         elif value not in (None, "", [], ()):
             words.append(f"{name} {json.dumps(value)}")
     return ", ".join(word for word in words if word)

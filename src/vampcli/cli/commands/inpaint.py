@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def inpaint(
     *,
-    where: o.Where,
+    at: o.SpanOptions,
     margin: o.MarginFrames = "1",
     context: o.Context = None,
     common: o.Common,
@@ -23,17 +23,16 @@ def inpaint(
     """Re-make spans of recordings; every sample outside them stays as it is.
 
     Example: vamp inpaint song.wav --start 4 --end 6 -n 3
-
     Example: vamp inpaint songs/ --span bars:5-8 --bpm 120 -o made/
     """
-    places = where.places
-    if not places.spans:
+    spans = at.request
+    if not spans.spans:
         raise UsageError("no span is named", "give --start and --end, --span 4-6, or --spans-from")
     hidden, context_s = o.parse_margin(margin), o.parse_context(context)
 
     def request() -> Task:
         from vampcli.tasks.inpaint import Inpaint
 
-        return Inpaint(places, hidden, context_s)
+        return Inpaint(spans, hidden, context_s)
 
     return AudioWorkflow("inpaint", common, request)

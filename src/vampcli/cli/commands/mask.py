@@ -1,4 +1,4 @@
-"""`vamp mask`: the prompt of any command, shown without a model, or written to a file."""
+"""`vamp mask`: print the prompt of a command without a model, or write it to a file."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from vampcli.cli.jobs.outputs import Naming, check_outputs, make_folder
 from vampcli.cli.jobs.plots import draw_mask, plot_path
 from vampcli.cli.jobs.prompt_table import Forecaster, picture, table
 from vampcli.cli.jobs.run import run
+from vampcli.cli.options import INPUTS_HELP
 from vampcli.errors import UsageError
 from vampcli.progress import Progress
 
@@ -22,30 +23,30 @@ if TYPE_CHECKING:
 
     from vampcli.checkpoints.folder import ModelMetadata
 
-ONLY_TYPED = ("out", "name")  # what a vamp.toml says of them is meant for sound
+ONLY_TYPED = ("out", "name")  # configured outputs are for sound
 
 app = typer.Typer(
-    help="Show what a command would keep and make, and about how long it takes; no model is loaded.",
+    help="Print what a command would keep and re-make, and an estimate of its time; no model is loaded.",
     no_args_is_help=True,
 )
 
 
-def help_of(verb: str) -> str:
-    """What `vamp mask VERB --help` begins with."""
+def help_of(task: str) -> str:
+    """The help of `vamp mask TASK`."""
     return (
-        f"Show the prompt of `vamp {verb}` with the same options, and about how long a take takes.\n\n"
-        "What is kept of each codebook, and at what bit rate; which regions are sampled together, in how many "
-        "windows. With several takes it is the first one's.\n\n"
-        "-o FILE.npy writes it, for `vamp vamp --mask`: True = make, (n_codebooks, n_frames) of the whole result."
+        f"Print the prompt of the first take of `vamp {task}` with the same options, and an estimate of its time.\n\n"
+        "Shows the share of kept tokens and the bit rate of each codebook, and the windows of each region.\n"
+        "-o FILE.npy writes the mask for `vamp vamp --mask`: True = re-make, (n_codebooks, n_frames) of the result.\n"
+        f"{INPUTS_HELP}"
     )
 
 
 def show(workflow: Workflow, inputs: list[str]) -> None:
-    """Show the prompts of a request, or write them if -o or --name say so.
+    """Print the prompts of a workflow, or write them with -o or --name.
 
     Args:
-        workflow: what would be done with each recording.
-        inputs: as they were typed.
+        workflow: of the command.
+        inputs: as typed.
     """
     first = replace(workflow.common, takes=1, keep=None, sidecar=False, plot=None, dry_run=False)
     run(MaskWorkflow(workflow.command, first, workflow), inputs)
@@ -53,10 +54,10 @@ def show(workflow: Workflow, inputs: list[str]) -> None:
 
 @dataclass(frozen=True)
 class Shown(Opened):
-    """A recording whose prompt is known.
+    """A job with its prompts.
 
     Attributes:
-        masks: of each pass over all of its canvas, bool (n_codebooks, n_frames), True = generate.
+        masks: prompt of each pass over the canvas, bool (n_codebooks, n_frames), True = generate.
     """
 
     masks: list[Tensor]
@@ -64,10 +65,10 @@ class Shown(Opened):
 
 @dataclass(frozen=True)
 class MaskWorkflow(Workflow):
-    """The prompt that another workflow would have.
+    """From a recording to the prompt of another workflow.
 
     Attributes:
-        other: what would be done.
+        other: the workflow of the command.
     """
 
     other: Workflow

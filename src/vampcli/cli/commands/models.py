@@ -1,4 +1,4 @@
-"""`vamp models`: what there is, where it comes from, and whether it is whole."""
+"""`vamp models`: list, inspect, verify and remove models."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vampcli.cli.commands.pull import agree, import_models, pull
+from vampcli.cli import options as o
+from vampcli.cli.commands.pull import Yes, agree, import_models, pull
 from vampcli.cli.console import Console, guarded, report
 from vampcli.errors import ModelError
 
@@ -20,16 +21,16 @@ app = typer.Typer(help="List, fetch, import, check and remove models.", no_args_
 app.command()(pull)
 app.command("import")(import_models)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="As -m takes it: mini, vampnet/opera, mini+jazz, a folder.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="As for -m: mini, vampnet/opera, mini+jazz, a folder.")]
 _COLUMNS = ("name", "kind", "size", "rate", "codebooks", "parameters", "licence", "where")
 
 
 @app.command("list")
 @guarded
 def list_models(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a model.")] = False,
+    as_json: o.Json = False,
 ) -> None:
-    """List the models and adapters that -m knows by name, and those that `pull` can fetch."""
+    """List models and adapters, installed or published."""
     from vampcli.checkpoints import listing
 
     console = Console()
@@ -61,7 +62,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
 
 
 def _lines(rows: list[tuple[str, ...]]) -> Iterator[str]:
-    """Tabs for machines, columns with titles for people."""
+    """Columns with titles on a terminal, else fields with tabs between them."""
     if not (sys.stdout and sys.stdout.isatty()):
         yield from ("\t".join(row) for row in rows)
         return
@@ -73,8 +74,8 @@ def _lines(rows: list[tuple[str, ...]]) -> Iterator[str]:
 
 @app.command()
 @guarded
-def info(name: Name, as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
-    """Say all that is known of a model: sizes, contexts, codec, licence, where it came from, hashes."""
+def info(name: Name, as_json: o.Json = False) -> None:
+    """Print the metadata of a model: sizes, contexts, codec, licence, origin, hashes."""
     from vampcli.checkpoints import listing
 
     facts = listing.facts(name)
@@ -97,7 +98,7 @@ def _flat(table: dict[str, Any], prefix: str = "") -> Iterator[str]:
 @app.command()
 @guarded
 def verify(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="All, if none.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="All by default.")] = None,
 ) -> None:
     """Read every weight and compare every file with the hashes of the pull or import."""
     from vampcli.checkpoints import install, listing
@@ -131,10 +132,8 @@ def path(name: Name) -> None:
 
 @app.command("rm")
 @guarded
-def remove(
-    name: Name, yes: Annotated[bool, typer.Option("-y", "--yes", help="Remove it without asking.")] = False
-) -> None:
-    """Remove a model that was pulled, imported or trained, or an adapter; never one that comes with vamp."""
+def remove(name: Name, yes: Yes = False) -> None:
+    """Remove a pulled, imported or trained model or an adapter; models that come with vamp stay."""
     from vampcli.checkpoints import install
 
     console = Console()

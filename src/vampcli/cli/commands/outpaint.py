@@ -1,10 +1,8 @@
-"""`vamp outpaint`: go on where a recording ends, or begin before it begins."""
+"""`vamp outpaint`: extend a recording at its end or beginning."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
-
-import typer
 
 from vampcli.cli import options as o
 from vampcli.cli.jobs.audio_job import AudioWorkflow
@@ -17,17 +15,15 @@ if TYPE_CHECKING:
 
 def outpaint(
     *,
-    after: Annotated[
-        str, typer.Option(help="How much to add at the end: seconds or mm:ss.", rich_help_panel=o.WHERE)
-    ] = "0",
-    before: Annotated[str, typer.Option(help="How much to add at the beginning.", rich_help_panel=o.WHERE)] = "0",
+    after: Annotated[str, o.value("Length to add at the end.", panel=o.SPANS, metavar="TIME")] = "0",
+    before: Annotated[str, o.value("Length to add at the beginning.", panel=o.SPANS, metavar="TIME")] = "0",
     margin: o.MarginFrames = "1",
     context: o.Context = None,
     common: o.Common,
 ) -> Workflow:
     """Extend recordings at the end, at the beginning or at both; the recording itself stays as it is.
 
-    Any length: beyond what the models see at once, they go on from what they have made.
+    Any length: past their context, the models continue from what they have generated.
 
     Example: vamp outpaint song.wav --after 10
     """

@@ -1,57 +1,50 @@
-"""`vamp prepare`: recordings -> what the training commands read."""
+"""`vamp prepare`: recordings -> training audio."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vampcli.cli import options as o
 from vampcli.cli.console import Console, guarded, report
+from vampcli.cli.eval_inputs import Root, Split, Table
 from vampcli.errors import ExitCode, InputError, UsageError
 
 if TYPE_CHECKING:
     from vampcli.train.pieces import Piece
     from vampcli.train.prepare import Outcome
 
-_TOKENS = "tokens"  # the folder in the prepared one
+_TOKENS = "tokens"  # a folder in the prepared one
 
 
 @guarded
 def prepare(
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the prepared audio and its manifest.")],
+    out: Annotated[Path, o.value("Folder of the prepared audio.", "-o", "--out", metavar="FOLDER")],
     audio: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Argument(metavar="[AUDIO]...", help="Sound files, tracker modules, folders, patterns, @list.txt."),
     ] = None,
-    author: Annotated[str, typer.Option(help="Who made the recordings.")] = "",
-    licence: Annotated[str, typer.Option(help="Their licence (SPDX). FILE.license beside a file overrides both.")] = "",
-    table: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Music table (TSV: package, path, licence, split, author) instead of AUDIO."),
-    ] = None,
-    root: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Folder that the table's paths start from.", show_default="the table's"),
-    ] = None,
-    split: Annotated[
-        str, typer.Option(help="train, val, test or ood: the rows of the table; what own files are marked as.")
-    ] = "train",
+    author: Annotated[str, o.value("Author of the recordings.")] = "",
+    licence: Annotated[str, o.value("SPDX licence; a FILE.license beside FILE overrides it and --author.")] = "",
+    table: Table = None,
+    root: Root = None,
+    split: Split = "train",
     model: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("-m", "--model", help="Also write the tokens of this model's codec, to OUT/tokens."),
+        str | None,
+        o.value("Also write the tokens of this model's codec, to OUT/tokens.", "-m", "--model", metavar="NAME"),
     ] = None,
-    device: Annotated[str, typer.Option("-d", "--device", help="Where tokens are made.")] = "auto",
-    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Processes that read.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a piece on stdout.")] = False,
+    device: o.Device = "auto",
+    jobs: Annotated[int, o.value("Number of processes.", "-j", "--jobs", min=1)] = 1,
+    as_json: o.Json = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """Make training audio: mono, 44.1 kHz, -24 LUFS, 16 bit, cut where it is silent for over a second.
+    """Make training audio: mono, 44.1 kHz, -24 LUFS, 16 bit, cut at silences of over a second.
 
-    Finished pieces are kept: a run goes on where the last one stopped.
-    What cannot be read is named at the end (exit code 3), the rest is done.
+    Finished pieces are kept: a second run continues the first one.
+    Unreadable files are named at the end (exit code 3); the others are prepared.
 
     Example: vamp prepare ~/music --licence CC-BY-4.0 -o data/train
     """
@@ -103,7 +96,7 @@ def _pieces(
 
 
 def _check_model(model: str, device: str) -> None:
-    """Find what is wrong with it before the work begins."""
+    """Refuse a bad model or device before the work begins."""
     from vampcli.checkpoints import registry
     from vampcli.checkpoints.folder import read_config
     from vampcli.model.devices import pick_device

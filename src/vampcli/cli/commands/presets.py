@@ -1,12 +1,10 @@
-"""`vamp presets`: prompts with a name."""
+"""`vamp presets`: named prompts."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, fields
-from typing import Annotated
 
-import typer
-
+from vampcli.cli import options as o
 from vampcli.cli.console import Console, guarded
 from vampcli.cli.names import option_of
 from vampcli.config import PromptConfig
@@ -14,10 +12,8 @@ from vampcli.tokens.presets import PRESETS, PURPOSES
 
 
 @guarded
-def presets(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a preset.")] = False,
-) -> None:
-    """List the presets of `vamp vamp`: their settings, and what they are for."""
+def presets(as_json: o.Json = False) -> None:
+    """List the presets of `vamp vamp` with their settings and purposes."""
     console = Console()
     name_width = max(map(len, PRESETS))
     settings_width = max(len(settings(config)) for config in PRESETS.values())
@@ -29,7 +25,7 @@ def presets(
 
 
 def settings(config: PromptConfig) -> str:
-    """Say what to type for the same prompt: only what differs from the defaults."""
+    """The options of a prompt that differ from the defaults."""
     words = []
     for field in fields(config):
         value = getattr(config, field.name)

@@ -1,4 +1,4 @@
-"""`vamp models pull` and `import`: published models made ready."""
+"""`vamp models pull` and `import`: install published models."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import logging
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from vampcli.cli import options as o
 from vampcli.cli.console import Console, guarded
 from vampcli.errors import ExitCode, ModelError, UsageError
 
@@ -18,18 +19,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Dtype = Annotated[str, typer.Option(help="Precision to store: fp32, bf16 or fp16.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.")]
+Yes = Annotated[bool, typer.Option("-y", "--yes", help="Agree without a question.")]
+Dtype = Annotated[Literal["fp32", "bf16", "fp16"], o.value("Precision to store.")]
 
 
 @guarded
 def pull(
     name: Annotated[str, typer.Argument(metavar="NAME", help="vampnet, vampnet/opera, dac-44khz-8kbps: see `list`.")],
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Accept the licence without being asked.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Use what was fetched before; no network.")] = False,
-    update: Annotated[bool, typer.Option("--update", help="Fetch again, also files that have changed.")] = False,
+    yes: Yes = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Use the cache only; no network.")] = False,
+    update: Annotated[bool, typer.Option("--update", help="Fetch files again if they have changed.")] = False,
     dtype: Dtype = "fp32",
-    quiet: Quiet = False,
+    quiet: o.Quiet = False,
 ) -> None:
     """Fetch a published model once, and keep it under its name for -m.
 
@@ -39,7 +40,6 @@ def pull(
     from vampcli.checkpoints.published import find_published, published_models
 
     console = Console(quiet)
-    _check_dtype(dtype)
     source, folder = find_published(name), registry.installed().get(name)
     if folder and not (source and update) and _is_whole(console, name, folder):
         console.note(f"{name} is here already{_changed(source, folder, offline, dtype)}")
@@ -67,7 +67,7 @@ def _is_whole(console: Console, name: str, folder: Path) -> bool:
 
 
 def _changed(source: PublishedModel | None, folder: Path, offline: bool, dtype: str) -> str:
-    """Say what is not as asked for, or as its publisher has it now; nothing if nobody can be asked."""
+    """Describe how an installed model differs from the request or the published files; empty if unknown."""
     from vampcli.checkpoints import download, install
     from vampcli.checkpoints.origin import read_origin
 
@@ -89,21 +89,21 @@ def _changed(source: PublishedModel | None, folder: Path, offline: bool, dtype: 
 
 
 def agree(console: Console, what: str, yes: bool) -> None:
-    """Go on only if somebody agrees.
+    """Ask for agreement; exit without it.
 
     Args:
-        console: to talk through.
-        what: will be done, in a sentence or two.
-        yes: they have agreed on the command line.
+        console: prints notes.
+        what: the action, in a sentence or two.
+        yes: agreed on the command line.
 
     Raises:
-        UsageError: nobody is there to be asked.
+        UsageError: there is no terminal to ask on.
     """
     if yes:
         console.note(what)
         return
     if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError(what.replace("\n", "; "), "nobody can be asked without a terminal: -y agrees")
+        raise UsageError(what.replace("\n", "; "), "without a terminal there is no question: -y agrees")
     sys.stderr.write(f"{what}\nGo on? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
@@ -120,21 +120,20 @@ def import_models(
             help="codec.pth, coarse.pth and c2f.pth, or the folder that holds them; or one file of DAC weights.",
         ),
     ],
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Model folder to write.")] = None,
-    name: Annotated[str | None, typer.Option("--name", help="Keep it with your models, under this name.")] = None,
+    out: Annotated[Path | None, o.value("Folder of the model.", "-o", "--out", metavar="FOLDER")] = None,
+    name: Annotated[str | None, o.value("Name among the installed models.", metavar="NAME")] = None,
     dtype: Dtype = "fp32",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
-    quiet: Quiet = False,
+    overwrite: o.Overwrite = False,
+    quiet: o.Quiet = False,
 ) -> None:
-    """Make published files into a model; use it with -m."""
+    """Convert published files to a model for -m."""
     from vampcli.checkpoints import install, registry
     from vampcli.checkpoints.origin import read_origin
     from vampcli.checkpoints.published import NAME
 
     console = Console(quiet)
-    _check_dtype(dtype)
     if (out is None) == (name is None):
-        raise UsageError("one of --name and -o is needed", "--name keeps it with your models, -o in a folder")
+        raise UsageError("one of --name and -o is needed", "--name keeps it with the installed models, -o in a folder")
     if name is not None and not re.fullmatch(f"{NAME}(/{NAME})?", name):
         raise UsageError(
             f"{name!r} is no name", "letters, digits, dots and single dashes, such as opera or vampnet/opera"
@@ -148,10 +147,3 @@ def import_models(
     assert origin is not None
     console.note(f"licence of the published weights: {origin.licence}")
     console.result(str(folder))
-
-
-def _check_dtype(dtype: str) -> None:
-    from vampcli.model.devices import DTYPES
-
-    if dtype not in DTYPES:
-        raise UsageError(f"unknown dtype: {dtype!r}", f"use {', '.join(DTYPES)}")

@@ -1,12 +1,12 @@
-"""`vamp replay`: make a result again from its recipe."""
+"""`vamp replay`: make results again from their recipes."""
 
 from __future__ import annotations
 
 import math
 import os
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Optional
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -14,7 +14,6 @@ from vampcli.audio.formats import FORMATS, TOKENS
 from vampcli.cli import options as o
 from vampcli.cli.commands.compress import CompressWorkflow
 from vampcli.cli.commands.loop import loop_workflow
-from vampcli.cli.console import guarded
 from vampcli.cli.jobs.audio_job import AudioWorkflow
 from vampcli.cli.jobs.changes import apply_settings
 from vampcli.cli.jobs.job import Job, Load, ModelRequest, NamingHints, Opened, Results, Workflow, Written
@@ -31,76 +30,44 @@ if TYPE_CHECKING:
     from vampcli.checkpoints.folder import ModelMetadata
 
 
-@guarded
 def replay(
-    inputs: Annotated[
-        list[str], typer.Argument(metavar="RESULT", help="What vamp has made: sound, .vamp files, --sidecar's JSON.")
-    ],
+    inputs: Annotated[list[str], typer.Argument(metavar="RESULT", help="Results of vamp: sound, .vamp, sidecar JSON.")],
     *,
     settings: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option("--set", metavar="NAME=VALUE", help="Change one thing: temperature=0.9; as often as you like."),
+        list[str] | None,
+        o.value("Change a setting, as temperature=0.9; repeat for more.", "--set", metavar="NAME=VALUE"),
     ] = None,
     source: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--input", metavar="FILE", help="Where the input is now.", show_default="where it was"),
+        str | None, o.value("Where the input is now.", "--input", metavar="FILE", show_default="where it was")
     ] = None,
     model: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("-m", "--model", help="Another model.", show_default="the same"),
+        str | None, o.value("Another model.", "-m", "--model", metavar="NAME", show_default="the same")
     ] = None,
-    recursive: o.Recursive = False,
-    fail_fast: o.FailFast = False,
-    out: o.Out = None,
-    name: o.Name = None,
-    overwrite: o.Overwrite = False,
-    skip_existing: o.SkipExisting = False,
-    sidecar: o.Sidecar = False,
-    plot: o.Plot = None,
-    as_json: o.Json = False,
-    dry_run: o.DryRun = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
     device: o.Device = "auto",
     dtype: o.Dtype = "auto",
+    output: o.OutputOptions,
 ) -> None:
-    """Make results again from the recipes in them, to the sample; what could make a difference is said.
+    """Make results again from the recipes in them, to the sample; report what may change the samples.
 
-    Environment and vamp.toml do not matter here: a recipe says it all.
+    A recipe is complete: environment and vamp.toml are not read.
 
     Example: vamp replay song.inpaint.7.wav
-
     Example: vamp replay song.inpaint.7.wav --set temperature=0.9 --set seed=8 -o again.wav
     """
-    common = Common(
-        recursive=recursive,
-        fail_fast=fail_fast,
-        out=out,
-        name=name,
-        overwrite=overwrite,
-        skip_existing=skip_existing,
-        sidecar=sidecar,
-        plot=plot,
-        as_json=as_json,
-        dry_run=dry_run,
-        quiet=quiet,
-        verbose=verbose,
-        device=device,
-        dtype=dtype,
-    )
     if PIPE in inputs:
         raise UsageError("a result is replayed from its file, not from stdin", "name it")
-    run(ReplayScheme("replay", common, tuple(settings or ()), source, model), inputs)
+    common = Common(**vars(output), device=device, dtype=dtype)
+    run(ReplayWorkflow("replay", common, tuple(settings or ()), source, model), inputs)
 
 
 @dataclass(frozen=True)
 class Replayed(Opened):
-    """The input of a result, opened as it was then.
+    """The input of a result, opened as for the command that made it.
 
     Attributes:
-        opened: the same for the command that made it.
+        opened: the job of that command.
         workflow: of that command.
-        recipe: what is made now.
+        recipe: of the new result.
     """
 
     opened: Opened
@@ -109,17 +76,17 @@ class Replayed(Opened):
 
 
 @dataclass(frozen=True)
-class ReplayScheme(Workflow):
-    """From a result to the same once more.
+class ReplayWorkflow(Workflow):
+    """From a result to the same result.
 
     Attributes:
-        settings: what is to be different, as it was typed.
-        moved: where the input is now; None = where the recipe says.
-        other_model: another model than the recipe's.
+        settings: changes of the recipe, as typed.
+        input: path of the input; None = as in the recipe.
+        other_model: replaces the model of the recipe.
     """
 
     settings: tuple[str, ...]
-    map_ranges: str | None
+    input: str | None
     other_model: str | None
 
     of_results: ClassVar[bool] = True
@@ -136,7 +103,7 @@ class ReplayScheme(Workflow):
         try:
             return recipe_of(source) is not None
         except InputError:
-            return True  # said where it is opened
+            return True  # reported when it is opened
 
     def name_results(self, source: Path) -> NamingHints:
         """See `Workflow.name_results`; results are named after the result, and seed and model are its own."""
@@ -150,7 +117,7 @@ class ReplayScheme(Workflow):
         return replace(hints, model=self._wanted(recipe.made_by), seed=recipe.seed)
 
     def _wanted(self, made_by: MadeBy) -> ModelRequest:
-        """Without another wish, what the result was made on, if it is there."""
+        """The model of the recipe on its device, unless options or the machine say otherwise."""
         from vampcli.model.devices import pick_device
 
         device, dtype = self.common.device, self.common.dtype
@@ -159,8 +126,8 @@ class ReplayScheme(Workflow):
                 device = str(pick_device(made_by.device))
             except DeviceError:
                 device = "auto"
-        dtype = made_by.dtype if dtype == "auto" else dtype
-        return ModelRequest(self.other_model or made_by.model, device, dtype, made_by.exact, made_by.compiled)
+        precision = made_by.dtype if dtype == "auto" else dtype
+        return ModelRequest(self.other_model or made_by.model, device, precision, made_by.exact, made_by.compiled)
 
     def check_output(self, source: Path, path: Path) -> None:
         """See `Workflow.check_output`."""
@@ -170,21 +137,21 @@ class ReplayScheme(Workflow):
     def open(self, job: Job, metadata: ModelMetadata) -> Opened:
         """See `Workflow.open`."""
         recipe = self._recipe(job.source)
-        places = self._inputs(job.source, recipe)
-        for place in places:
-            check_outputs(list(job.paths), place, self.common.overwrite)
-            workflow = self._workflow(recipe, place, job)
-            opened = workflow.open(replace(job, source=place), metadata)
+        candidates = self._inputs(job.source, recipe)
+        for path in candidates:
+            check_outputs(list(job.paths), path, self.common.overwrite)
+            workflow = self._workflow(recipe, path, job)
+            opened = workflow.open(replace(job, source=path), metadata)
             if opened.source.sha256 == recipe.source.sha256:
                 break
         else:
             raise InputError(
-                f"{places[0]} is not what {job.name} was made of: its sound is another",
+                f"{candidates[0]} is not what {job.name} was made of: its sound is another",
                 "name the right one with --input, or run the command anew",
             )
-        source = replace(opened.source, name=str(place), recipe=opened.source.recipe or recipe.source.recipe)
-        own = {f.name: getattr(opened, f.name) for f in fields(Opened)} | {"job": job, "source": source}
-        return Replayed(**own, opened=opened, workflow=workflow, recipe=recipe)
+        source = replace(opened.source, name=str(path), recipe=opened.source.recipe or recipe.source.recipe)
+        shared = {f.name: getattr(opened, f.name) for f in fields(Opened)} | {"job": job, "source": source}
+        return Replayed(**shared, opened=opened, workflow=workflow, recipe=recipe)
 
     def make(self, load: Load, opened: Opened, progress: Progress) -> Results:
         """See `Workflow.make`."""
@@ -212,54 +179,54 @@ class ReplayScheme(Workflow):
         return apply_settings(recipe, self.settings, f"the recipe in {source}")
 
     def _inputs(self, source: Path, recipe: Recipe) -> list[Path]:
-        """Where the input may be: where somebody says, where it was, or beside the result."""
-        if self.map_ranges is not None:
-            return [Path(os.path.expanduser(self.map_ranges))]
+        """Candidates for the input: --input, the path in the recipe, or a file beside the result."""
+        if self.input is not None:
+            return [Path(os.path.expanduser(self.input))]
         name = recipe.source.name
-        places = dict.fromkeys((Path(name), source.parent / Path(name).name)) if name not in ("", PIPE) else ()
-        found = [place for place in places if os.path.isfile(place)]
+        candidates = dict.fromkeys((Path(name), source.parent / Path(name).name)) if name not in ("", PIPE) else ()
+        found = [path for path in candidates if os.path.isfile(path)]
         if not found:
             was = {"": "sound without a file", PIPE: "sound from a pipe"}.get(name, name)
             raise InputError(f"the input of {source} is not there: {was}", "name it with --input")
         return found
 
-    def _workflow(self, recipe: Recipe, place: Path, job: Job) -> Workflow:
+    def _workflow(self, recipe: Recipe, source: Path, job: Job) -> Workflow:
         """The workflow of the command that made a result."""
-        own = _common(recipe, self.common, job.model.name)
-        if place.suffix.lower() != TOKENS:
-            return _made_by(recipe, own, job.name)
+        common = _common(recipe, self.common, job.model.name)
+        if source.suffix.lower() != TOKENS:
+            return _made_by(recipe, common, job.name)
         if {setting.partition("=")[0].strip().removeprefix("--") for setting in self.settings} - {"seed"}:
-            raise UsageError(f"{place} says already how it is made", "of token files, --set changes the seed alone")
-        return CompressWorkflow("compress", own, (None, None, None))
+            raise UsageError(f"{source} says already how it is made", "of token files, --set changes the seed alone")
+        return CompressWorkflow("compress", common, (None, None, None))
 
 
 def _result(source: Path) -> Path:
-    """The result that an input of `replay` speaks of: itself, or what it lies beside."""
+    """The result of an input: the input itself, or the file beside a sidecar."""
     if source.suffix.lower() != SIDECAR:
         return source
     result = source.with_suffix("")
     return result if result.suffix.lower() in (*FORMATS, TOKENS) else result.with_name(f"{result.name}.wav")
 
 
-def _made_by(recipe: Recipe, own: Common, name: str) -> Workflow:
-    """The workflow of a command that made sound of sound."""
+def _made_by(recipe: Recipe, common: Common, name: str) -> Workflow:
+    """The workflow of a recipe whose input was sound."""
     from vampcli.tasks import registry
     from vampcli.tasks.compress import Compress
     from vampcli.tasks.loop import Loop
 
-    verb = registry.task_from_table(recipe.command, recipe.request, f"the recipe in {name}")
-    if isinstance(verb, Compress):
-        return CompressWorkflow("compress", own, (verb.n_kept_codebooks, verb.period, None))
-    if isinstance(verb, Loop):
-        return loop_workflow(own, lambda: verb, verb.repeats)
-    return AudioWorkflow(recipe.command, own, lambda: verb)
+    task = registry.task_from_table(recipe.command, recipe.request, f"the recipe in {name}")
+    if isinstance(task, Compress):
+        return CompressWorkflow("compress", common, (task.n_kept_codebooks, task.period, None))
+    if isinstance(task, Loop):
+        return loop_workflow(common, lambda: task, task.repeats)
+    return AudioWorkflow(recipe.command, common, lambda: task)
 
 
 def _common(recipe: Recipe, common: Common, model: str) -> Common:
-    """The options that a result was made with, for all that is not typed now."""
+    """The options of a recipe, with those of `replay` itself."""
     return replace(
         common,
-        **asdict(recipe.sampling),
+        sampling=recipe.sampling,
         stereo=recipe.stereo,
         model=model,
         only_generated=recipe.part == "generated",
@@ -271,7 +238,7 @@ def _common(recipe: Recipe, common: Common, model: str) -> Common:
 
 
 def differences(then: MadeBy, now: MadeBy) -> list[str]:
-    """What was another when a result was made, in words."""
+    """Differences between two environments, in words."""
     words = {"model_sha256": "another version of the model", "version": "another version of vamp"}
     found = [
         f"{words.get(f.name, f.name)}: {getattr(then, f.name)!s:.20} then, {getattr(now, f.name)!s:.20} now"
@@ -282,7 +249,7 @@ def differences(then: MadeBy, now: MadeBy) -> list[str]:
 
 
 def compared(result: Path, again: Path) -> tuple[bool, str]:
-    """Whether two results are the same, for machines and in words."""
+    """Whether two results are equal, also in words."""
     if result.suffix.lower() == TOKENS:
         from vampcli.recipe import token_file
 

@@ -1,4 +1,4 @@
-"""`vamp train`: learn a codec, make tokens, learn transformers, export a model."""
+"""`vamp train`: train a codec, encode tokens, train transformers, export a model."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from vampcli.cli import options as o
 from vampcli.cli.console import Console, guarded
 from vampcli.cli.training_bar import meter
 
@@ -17,21 +18,20 @@ if TYPE_CHECKING:
     from vampcli.train.config import LoopConfig
     from vampcli.train.loop import Task
 
-app = typer.Typer(help="Train a model of your own.", no_args_is_help=True)
+app = typer.Typer(help="Train a model.", no_args_is_help=True)
 
-Config = Annotated[Path, typer.Argument(metavar="TOML", help="The run; an unknown key is an error.")]
-Run = Annotated[Path, typer.Option("-o", "--out", help="Folder of the run: state, log and a copy of the TOML.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on where the run in the folder stopped.")]
-Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:N or mps.")]
-Minutes = Annotated[float, typer.Option(help="Stop after that long; the state is saved.")]
+Config = Annotated[Path, typer.Argument(metavar="TOML", help="Configuration of the run.")]
+Run = Annotated[Path, o.value("Folder of the run: state, log and a copy of the TOML.", "-o", "--out", metavar="FOLDER")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in the folder.")]
+Minutes = Annotated[float, o.value("Training time in minutes.")]
 
 
 @app.command()
 @guarded
 def codec(
-    config: Config, out: Run, resume: Resume = False, minutes: Minutes = float("inf"), device: Device = "auto"
+    config: Config, out: Run, resume: Resume = False, minutes: Minutes = float("inf"), device: o.Device = "auto"
 ) -> None:
-    """Learn a codec from prepared audio."""
+    """Train a codec on prepared audio."""
     from vampcli.train.codec_task import CodecTask
     from vampcli.train.config import CodecRun, load_run
 
@@ -43,9 +43,9 @@ def codec(
 @guarded
 def tokens(
     audio: Annotated[Path, typer.Argument(metavar="AUDIO", help="Folder made by `vamp prepare`.")],
-    model: Annotated[str, typer.Option("-m", "--model", help="Name or folder of the model whose codec to use.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the tokens.")],
-    device: Device = "auto",
+    model: o.ModelName,
+    out: Annotated[Path, o.value("Folder of the tokens.", "-o", "--out", metavar="FOLDER")],
+    device: o.Device = "auto",
 ) -> None:
     """Encode prepared audio with a frozen codec."""
     from vampcli.model.devices import pick_device
@@ -61,18 +61,18 @@ def tokens(
 @app.command()
 @guarded
 def coarse(
-    config: Config, out: Run, resume: Resume = False, minutes: Minutes = float("inf"), device: Device = "auto"
+    config: Config, out: Run, resume: Resume = False, minutes: Minutes = float("inf"), device: o.Device = "auto"
 ) -> None:
-    """Learn a coarse model from tokens."""
+    """Train a coarse model on tokens."""
     _train_tokens(config, out, resume, minutes, device, conditioned=False)
 
 
 @app.command()
 @guarded
 def fine(
-    config: Config, out: Run, resume: Resume = False, minutes: Minutes = float("inf"), device: Device = "auto"
+    config: Config, out: Run, resume: Resume = False, minutes: Minutes = float("inf"), device: o.Device = "auto"
 ) -> None:
-    """Learn a fine model from tokens."""
+    """Train a fine model on tokens."""
     _train_tokens(config, out, resume, minutes, device, conditioned=True)
 
 
@@ -132,8 +132,8 @@ def _train(
 def plot(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training run.")],
     out: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("-o", "--out", metavar="FILE.png", help="The picture; log.png in the folder by default."),
+        Path | None,
+        o.value("File of the plot.", "-o", "--out", metavar="FILE.png", show_default="log.png in the folder"),
     ] = None,
 ) -> None:
     """Draw the loss and validation curves of a run."""
@@ -148,18 +148,15 @@ def plot(
 @guarded
 def validate(
     config: Config,
-    model: Annotated[Path, typer.Option("-m", "--model", help="Model folder to measure.")],
-    part: Annotated[str, typer.Option(help="codec, coarse or fine: what the TOML trains.")],
-    device: Device = "auto",
+    model: Annotated[Path, o.value("Folder of the model.", "-m", "--model", metavar="FOLDER")],
+    part: Annotated[Literal["codec", "coarse", "fine"], o.value("The part that the TOML trains.")],
+    device: o.Device = "auto",
 ) -> None:
     """Measure a model folder on a run's validation pieces; JSON on stdout."""
-    from vampcli.errors import UsageError
     from vampcli.model.devices import pick_device
     from vampcli.train.config import CodecRun, TokenRun, load_run
     from vampcli.train.validate import validate as measure
 
-    if part not in ("codec", "coarse", "fine"):
-        raise UsageError(f"--part is {part!r}", "choose codec, coarse or fine")
     run = load_run(config, CodecRun) if part == "codec" else load_run(config, TokenRun)
     figures = measure(run, model, pick_device(device))
     Console().result({name: round(value, 5) for name, value in figures.items()})
@@ -168,20 +165,19 @@ def validate(
 @app.command()
 @guarded
 def export(
-    out: Annotated[Path, typer.Option("-o", "--out", help="Model folder to write.")],
-    codec: Annotated[Path, typer.Option(help="Folder of a codec run, or a model folder whose codec to take.")],
-    name: Annotated[str, typer.Option(help="The model's name.")],
-    licence: Annotated[str, typer.Option(help="The weights' licence.")],
-    source: Annotated[str, typer.Option(help="Who made it, from what.")] = "",
-    training: Annotated[str, typer.Option(help="How long and how it was trained.")] = "",
-    coarse: Annotated[Optional[Path], typer.Option(help="Folder of a coarse run.")] = None,  # noqa: UP045
-    fine: Annotated[Optional[Path], typer.Option(help="Folder of a fine run.")] = None,  # noqa: UP045
+    out: Annotated[Path, o.value("Folder of the model.", "-o", "--out", metavar="FOLDER")],
+    codec: Annotated[Path, o.value("Folder of a codec run, or of a model with the codec.", metavar="FOLDER")],
+    name: Annotated[str, o.value("Name of the model.", metavar="NAME")],
+    licence: Annotated[str, o.value("Licence of the weights.")],
+    source: Annotated[str, o.value("Author and training data.")] = "",
+    training: Annotated[str, o.value("Length and method of the training.")] = "",
+    coarse: Annotated[Path | None, o.value("Folder of a coarse run.", metavar="FOLDER")] = None,
+    fine: Annotated[Path | None, o.value("Folder of a fine run.", metavar="FOLDER")] = None,
     audio: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Folder of the prepared audio: its authors and licences go into CREDITS.md and the card."),
+        Path | None, o.value("Prepared audio whose authors and licences are credited.", metavar="FOLDER")
     ] = None,
-    temperature: Annotated[float, typer.Option(min=0.01, max=100, help="What suits the model.")] = 1.0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
+    temperature: Annotated[float, o.value("Temperature that suits the model.", min=0.01, max=100)] = 1.0,
+    overwrite: o.Overwrite = False,
 ) -> None:
     """Write the averaged weights of training runs as a model folder."""
     from vampcli.checkpoints.folder import Provenance, refuse_existing

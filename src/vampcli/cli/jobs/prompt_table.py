@@ -103,7 +103,7 @@ def _made_with(opened: Opened, common: Common) -> tuple[SamplingConfig, int]:
     """How tokens are drawn, and of how many model channels; a token file says it itself."""
     if isinstance(opened, OpenedTokens):
         return opened.file.recipe.sampling, len(opened.file.tokens)
-    return common.sampling, opened.clip.n_channels if common.channels == "channels" else 1
+    return common.sampling, opened.clip.n_channels if common.stereo == "channels" else 1
 
 
 def picture(kept: NDArray[np.floating], encoding: str) -> str:

@@ -41,7 +41,6 @@ def run(workflow: Workflow, inputs: list[str]) -> None:
         inputs: files, folders, patterns, lists, `-`.
     """
     common, console = workflow.common, Console(workflow.common.quiet, workflow.common.verbose)
-    common.sampling, common.channels  # noqa: B018 (both may raise)
     with pipes(inputs, common, workflow.sounds) as piped:
         jobs = find_jobs(workflow, inputs, piped)
         runner = _Runner(workflow, console, piped, several=jobs[0].naming.several)

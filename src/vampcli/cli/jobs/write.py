@@ -48,7 +48,7 @@ def make_takes(
             seeds=seeds,
             plan=opened.plan,
             config=common.sampling,
-            stereo=common.channels,
+            stereo=common.stereo,
             progress=progress,
             source=opened.source,
         )

@@ -1,37 +1,31 @@
-"""`vamp eval self-check`: is a model well?"""
+"""`vamp eval self-check`: quick sanity checks of a model."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from vampcli.cli import options as o
-from vampcli.cli.console import Console, guarded
-from vampcli.cli.eval_inputs import Audio, Root, Split, Table, files_of
+from vampcli.cli.eval_inputs import EvalOptions, Split
 from vampcli.errors import ModelError
 
 _MOST_FILES, _EACH_S = 4, 15.0
 
 
-@guarded
-def self_check(
-    audio: Audio = None,
-    model: o.ModelName = "mini",
-    table: Table = None,
-    root: Root = None,
-    split: Split = "val",
-    device: o.Device = "auto",
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
-) -> None:
-    """Say in under a minute whether a model is well: use of its codes, levels, silence, clipping, losses.
+@dataclass(frozen=True)
+class SelfCheckOptions(EvalOptions):
+    """The same, with the validation rows by default."""
 
-    A few recordings are enough; the first 15 s of four are listened to. One JSON object on stdout; exit code 4 if it is
-    not well.
+    split: Split = "val"
+
+
+def self_check(evaluation: SelfCheckOptions, device: o.Device = "auto") -> None:
+    """Check a model in under a minute: code use, levels, silence, clipping and losses.
+
+    Reads 15 s of up to four recordings. Prints one JSON object; exit code 4 if a check fails.
 
     Example: vamp eval self-check -m mini song.wav
     """
-    console = Console(quiet, verbose)
-    files = files_of(audio or [], table, root, split)
+    console, model, files = evaluation.console, evaluation.model, evaluation.files
     from vampcli.api import load
     from vampcli.checkpoints import registry
     from vampcli.evaluate.excerpts import load_clip
