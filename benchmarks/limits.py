@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measuring import timed
@@ -63,7 +64,10 @@ def measure_rates(device: str, dtype: torch.dtype) -> Rates:
 
 
 def count_flops(do: Callable[[], object]) -> float:
-    """Multiplications and additions in the matrix products and convolutions of a call."""
-    with FlopCounterMode(display=False) as counter:
+    """Multiplications and additions in the matrix products, attention and convolutions of a call.
+
+    Of attention torch counts only the plain implementation, so that is used.
+    """
+    with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         do()
     return float(counter.get_total_flops())

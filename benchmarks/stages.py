@@ -20,8 +20,9 @@ from benchmarks.measuring import FAST, PLAIN, Measurement, interleaved
 from benchmarks.once import STAGES, STEPS, Stage, do, peak_mb
 from benchmarks.ways import VERBS, FastWay, PlainWay, Task, Verb
 from vampcli.codec.base import Codec
-from vampcli.tasks import cost
+from vampcli.sampling.windows import window_starts
 from vampcli.tasks.inpaint import Inpaint
+from vampcli.tasks.recording import Recording
 from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.vamp import Vamp
 
@@ -75,7 +76,7 @@ def need(fast: FastWay, plain: PlainWay, stage: Stage, verb: Verb) -> Need:
             return Need(
                 0,
                 _n_bytes(model.codec, model.coarse, model.fine)
-                + sum(f.stat().st_size for f in model.found.folder.glob("*.safetensors")),
+                + sum(f.stat().st_size for f in model.paths.folder.glob("*.safetensors")),
             )
         case "write":
             return Need(0, clip.n_channels * clip.n_samples * (_BYTES_PER_SAMPLE + _BYTES_IN_FILE))
@@ -85,11 +86,19 @@ def need(fast: FastWay, plain: PlainWay, stage: Stage, verb: Verb) -> Need:
             return Need(count_flops(plain.decode), n_sound + _n_bytes(model.codec))
     network = model.coarse if stage == "coarse" else model.fine
     request = Vamp() if verb == "vamp" else Inpaint(SpanRequest((fast.task.span_s,)))
-    clip, context = fast.task.clip, model.coarse.config.context_frames
-    plan = request.plan(clip, model.codec, context)
-    passes = request.passes(clip, plan, model.codec, model.coarse.config, seed=0)
-    work = cost.work(passes, network.config, n_steps=1)
-    return Need(work.flops, _n_bytes(network) + work.n_classes * _BYTES_PER_SAMPLE)
+    recording, config = Recording(fast.task.clip), network.config
+    plan = request.plan(recording, model.codec, model.context_frames)
+    flops, n_tokens = 0.0, 0
+    for one in request.passes(recording, plan, model.codec, model.coarse.config, seed=0):
+        for _, mask in one.plan.split_mask(one.mask):
+            hidden = mask[config.n_conditioning : config.n_codebooks]
+            n_tokens += int(hidden.sum())
+            for start in window_starts(hidden.any(0), config.context_frames):
+                window = hidden.any(0)[start : start + config.context_frames]
+                frames = window.nonzero()[:, 0].tolist()
+                tokens = torch.zeros(1, config.n_codebooks, len(window), dtype=torch.int64, device=model.device)
+                flops += count_flops(partial(network, tokens, slice(frames[0], frames[-1] + 1)))
+    return Need(flops, _n_bytes(network) + n_tokens * config.codebook_size * _BYTES_PER_SAMPLE)
 
 
 def _n_bytes(*parts: Codec | nn.Module) -> int:

@@ -1,4 +1,4 @@
-"""What the tests of the verbs share: music-like clips, and what must have stayed as it was."""
+"""Music-like clips, and a check of takes, for the tests of tasks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def doubled(mono: Waveform) -> Waveform:
 
 
 def inside(take: Take) -> np.ndarray:
-    """Which samples of a take were made: bool (n_samples,)."""
+    """Generated samples of a take: bool (n_samples,)."""
     made = np.zeros(take.audio.n_samples, dtype=bool)
     for start, end in take.spans:
         made[start:end] = True

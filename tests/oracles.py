@@ -1,4 +1,4 @@
-"""Slow, obvious versions of what the package computes: plain loops, one sentence each."""
+"""Slow, obvious versions of algorithms of the package: plain loops, one sentence each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vampcli.tokens.noise import Stage, Stream
 
 
 def frames_touched(start: int, end: int, file_rate: int, codec_rate: int, hop: int) -> tuple[int, int]:
-    """The first and one past the last frame that share a moment with any of the file's samples."""
+    """First and one past the last frame that overlap in time with any of the file's samples."""
     touched = set()
     for sample in range(start, end):
         frame = sample * codec_rate // (file_rate * hop) - 2
@@ -29,7 +29,7 @@ def frames_touched(start: int, end: int, file_rate: int, codec_rate: int, hop: i
 
 
 def paste(x: np.ndarray, spans: Sequence[tuple[int, int]], g: np.ndarray, fade: int) -> np.ndarray:
-    """Sample by sample: the made sound, plus what is left of the mirrored residual of both borders."""
+    """Sample by sample: the generated audio, plus the faded mirrored residual of both borders."""
     y = x.astype(np.float64).copy()
     for i, (start, end) in enumerate(spans):
         kept_from = spans[i - 1][1] if i else 0
@@ -37,22 +37,22 @@ def paste(x: np.ndarray, spans: Sequence[tuple[int, int]], g: np.ndarray, fade: 
         before = min(fade, start - kept_from, end - start)
         after = min(fade, kept_to - end, end - start)
         for channel in range(x.shape[0]):
-            for place in range(start, end):
-                value = float(g[channel, place])
-                t = place - start
+            for i in range(start, end):
+                value = float(g[channel, i])
+                t = i - start
                 if t < before:
                     residual = float(x[channel, start - 1 - t]) - float(g[channel, start - 1 - t])
                     value += math.cos(math.pi * t / (2 * before)) ** 2 * residual
-                t = end - 1 - place
+                t = end - 1 - i
                 if t < after:
                     residual = float(x[channel, end + t]) - float(g[channel, end + t])
                     value += math.cos(math.pi * t / (2 * after)) ** 2 * residual
-                y[channel, place] = value
+                y[channel, i] = value
     return y.astype(x.dtype)
 
 
 def kept_periodic(n_frames: int, period: int, width: int, offset: int) -> list[bool]:
-    """Which frames a pulse of `width` frames around offset, offset ± period, ... keeps."""
+    """Frames that pulses of `width` frames around offset, offset ± period, ... keep."""
     kept = [False] * n_frames
     reach = n_frames + abs(offset) + period + width
     for pulse in range(-reach, reach + 1):
@@ -65,7 +65,7 @@ def kept_periodic(n_frames: int, period: int, width: int, offset: int) -> list[b
 def event_ranges(
     times_s: Sequence[float], width_s: float, rate: int, hop: int, first_frame: int, n_frames: int
 ) -> list[set[int]]:
-    """For each event, the frames of the clip in which one of its samples lies; at least one sample is an event's."""
+    """For each event, the frames of the clip with one of its samples; an event has at least one sample."""
     found = []
     for time in times_s:
         start = round(time * rate)
@@ -78,7 +78,7 @@ def event_ranges(
 def drawn_prompt(
     config: PromptConfig, n_codebooks: int, n_frames: int, events: Sequence[tuple[int, int]], rng: np.random.Generator
 ) -> list[list[bool]]:
-    """Token by token: what each of three streams of chance decides, hidden = True."""
+    """Token by token: the decisions of three random streams, hidden = True."""
     rolls, tokens, drops = rng.spawn(3)
     period = config.resolved_period
     pulses = (
@@ -102,14 +102,14 @@ def drawn_prompt(
 
 
 def kept_share(config: PromptConfig, n_codebooks: int) -> float:
-    """The share of all tokens that a periodic prompt keeps, on average."""
+    """Mean share of all tokens that a periodic prompt keeps."""
     frames = config.width / config.resolved_period if config.resolved_period else 0.0
     codebooks = n_codebooks if config.n_kept_codebooks is None else min(n_codebooks, config.n_kept_codebooks)
     return frames * (1 - config.dropout) * codebooks / n_codebooks
 
 
 def packed(tokens: Sequence[int], n_bits: int) -> bytes:
-    """Write every token in binary, one after another, and read the string off in bytes."""
+    """Write every token in binary, one after another, and read the string as bytes."""
     text = "".join(format(token, f"0{n_bits}b") for token in tokens)
     text += "0" * (-len(text) % 8)
     return bytes(int(text[i : i + 8], 2) for i in range(0, len(text), 8))
@@ -125,7 +125,7 @@ def lowbias32(x: int) -> int:
 
 
 def unit(*, seed: int, stage: Stage, stream: Stream, step: int, frame: int, codebook: int, cls: int | None) -> float:
-    """The uniform number of a place, hashed counter by counter; without a class, that of the token itself."""
+    """Uniform number of a counter, hashed word by word; without a class, that of the token."""
     word = 0
     for part in (seed % 2**32, seed // 2**32 % 2**32, stage, stream, step):
         word = lowbias32((word + part + 0x9E3779B9) % 2**32)
@@ -136,9 +136,9 @@ def unit(*, seed: int, stage: Stage, stream: Stream, step: int, frame: int, code
     return min(float(u), 1 - 2**-24)
 
 
-def gumbel(**place: Any) -> float:
-    """The Gumbel number of a place, see `unit`."""
-    return -math.log(-math.log(unit(**place)))
+def gumbel(**counter: Any) -> float:
+    """Gumbel number of a counter, see `unit`."""
+    return -math.log(-math.log(unit(**counter)))
 
 
 def regions(hidden: Sequence[bool], context: int) -> list[tuple[int, int]]:
@@ -164,7 +164,7 @@ def regions(hidden: Sequence[bool], context: int) -> list[tuple[int, int]]:
 
 
 def places_that_see_enough(frames: Sequence[int], n_frames: int, context: int) -> list[int]:
-    """First frames of windows in which all of these see an eighth of a context on either side, or all there is."""
+    """First frames of windows in which all of these see an eighth of a context on either side, or to the end."""
     reach = context // 8
     return [
         start
@@ -270,8 +270,8 @@ def fill(
         r = np.float32((step + 1) / n_steps)
         gamma = min(max(np.cos(r * np.float32(math.pi) / np.float32(2)), np.float32(1e-10)), np.float32(1))
         shown = tokens.clone()
-        for place in hidden:
-            shown[place] = mask_id
+        for token in hidden:
+            shown[token] = mask_id
         logits, confidence = logits_of(shown), {}
         for codebook, frame in hidden:
             p = distribution(logits[codebook - n_conditioning, frame].tolist(), config)
@@ -285,9 +285,9 @@ def fill(
             confidence[codebook, frame] = log_p[drawn] + chance * gumbel(stream=Stream.HIDE, cls=None, **noise)
         again: set[tuple[int, int]] = set()
         for (start, end), n in zip(parts, n_at_start, strict=True):
-            inside = [place for place in hidden if start <= place[1] < end]
+            inside = [token for token in hidden if start <= token[1] < end]
             k = max(1, min(len(inside) - 1, math.floor(gamma * np.float32(n)))) if step < n_steps - 1 else 0
-            again |= set(sorted(inside, key=lambda place: (-in_line(*place), confidence[place]))[:k])
+            again |= set(sorted(inside, key=lambda token: (-in_line(*token), confidence[token]))[:k])
         hidden = again
     return tokens
 
@@ -302,7 +302,7 @@ def halton(codebook: int, frame: int) -> float:
 
 
 def fake_model(n_codebooks: int, n_conditioning: int, n_classes: int, seed: int = 0) -> Callable[..., Tensor]:
-    """A model in a few lines: every frame hears its own tokens, its neighbours' and the whole window's mean."""
+    """A model in a few lines: every frame sees its tokens, its neighbours' and the mean of the window."""
     generator = torch.Generator().manual_seed(seed)
     rows = torch.randn(n_codebooks, n_classes + 1, 8, generator=generator)
     heads = torch.randn(n_codebooks - n_conditioning, 8, n_classes, generator=generator)

@@ -81,7 +81,6 @@ def test_json_holds_all_of_it(shown: Vamp, song: Song, command: str) -> None:
     assert sum(one["kept"]) * one["n_frames"] == pytest.approx(one["n_kept_tokens"])
     assert said["n_forwards"] == one["coarse"]["n_forwards"] + one["fine"]["n_forwards"] > 0
     assert said["seconds"] > 0
-    assert said["flops"] > 0
 
 
 def test_the_bit_rate_is_that_of_the_token_file(shown: Vamp, vamp: Vamp, song: Song, tiny_folder: Path) -> None:
@@ -107,7 +106,7 @@ def test_work_grows_with_takes_and_channels(shown: Vamp, song: Song) -> None:
 
 def test_elsewhere_than_on_the_cpu_no_time_is_told(tiny_folder: Path) -> None:
     """As `table` says it; there may be no such device here."""
-    facts: dict[str, Any] = dict.fromkeys(("n_frames", "duration_s", "frame_rate", "n_coarse", "flops"), 1)
+    facts: dict[str, Any] = dict.fromkeys(("n_frames", "duration_s", "frame_rate", "n_coarse"), 1)
     facts |= {"passes": [], "n_takes": 1, "n_channels": 1, "n_forwards": 3, "seconds": None}
     assert "no estimate" in prompt_table.table(facts, [], "utf-8")
 

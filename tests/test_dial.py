@@ -1,4 +1,4 @@
-"""The dial on real music with the embedded model: the more is asked for, the further the sound goes, and evenly."""
+"""The dial on music with the embedded model: larger amounts change the audio more, in even steps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vampcli.evaluate.measures import Original, harmony, sound
 EXAMPLE = Path(__file__).parents[1] / "examples/island-dreams.wav"
 
 
-def test_the_dial_goes_steadily_and_evenly() -> None:
+def test_dial_is_monotonic_and_even() -> None:
     """Distance from the original, by mel error and pitch classes, as measured in docs/explanation/experiments.md."""
     model, example = load("mini", "cpu", "fp32"), read(EXAMPLE)
     audio = type(example)(example.samples.mean(0, keepdims=True), example.sample_rate)

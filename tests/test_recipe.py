@@ -1,4 +1,4 @@
-"""A recipe comes back as it was written, from every container; whatever was changed by hand is refused."""
+"""Recipes: round trips through every file format, and refusal of changed ones."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from vampcli.tasks.inpaint import Inpaint
 from vampcli.tasks.loop import Loop
 from vampcli.tasks.outpaint import Outpaint
 from vampcli.tasks.spans import SpanRequest
+from vampcli.tasks.take import TakeOptions
 from vampcli.tasks.vamp import Vamp
 
 
@@ -37,13 +38,13 @@ def chained(n: int) -> Recipe:
 
 
 @pytest.mark.parametrize("n_earlier", [0, 1, 5])
-def test_a_recipe_comes_back(n_earlier: int) -> None:
+def test_round_trip(n_earlier: int) -> None:
     made = chained(n_earlier)
     assert from_text(to_text(made), "a.wav") == made
     assert len(made.earlier) == n_earlier
 
 
-def test_too_many_edits_are_forgotten_the_oldest_first() -> None:
+def test_oldest_edits_are_dropped() -> None:
     made = from_text(to_text(chained(MOST_EARLIER + 3)), "a.wav")
     assert made is not None
     assert [r.seed for r in made.earlier] == list(range(MOST_EARLIER + 1, 1, -1))
@@ -51,26 +52,26 @@ def test_too_many_edits_are_forgotten_the_oldest_first() -> None:
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3", ".aiff"])
 @pytest.mark.parametrize("n_earlier", [0, 3])
-def test_a_recipe_survives_every_container(tmp_path: Path, suffix: str, n_earlier: int) -> None:
+def test_round_trip_through_every_format(tmp_path: Path, suffix: str, n_earlier: int) -> None:
     made, path = chained(n_earlier), tmp_path / f"a{suffix}"
     write(path, quiet(2, 5000), comment=to_text(made))
     assert from_text(read_comment(path), str(path)) == made
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
-def test_a_long_recipe_survives(tmp_path: Path, suffix: str) -> None:
+def test_long_recipe(tmp_path: Path, suffix: str) -> None:
     made = recipe(n_samples=40_000, synthetic=tuple((2 * i, 2 * i + 1) for i in range(20_000)))
     write(tmp_path / f"a{suffix}", quiet(), comment=to_text(made))
     assert from_text(read_comment(tmp_path / f"a{suffix}"), "a") == made
 
 
-def test_aiff_goes_without_a_long_one_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_aiff_drops_long_comments(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write(tmp_path / "a.aiff", quiet(), comment="x" * 10_000)
     assert read_comment(tmp_path / "a.aiff") == ""
     assert "a.aiff: AIFF holds no comment of 10000 characters" in caplog.text
 
 
-def test_for_aiff_the_oldest_edits_are_left_out(tmp_path: Path) -> None:
+def test_aiff_drops_oldest_edits(tmp_path: Path) -> None:
     made = chained(12)
     text = to_text(made, max_comment(tmp_path / "a.aiff"))
     write(tmp_path / "a.aiff", quiet(), comment=text)
@@ -81,13 +82,13 @@ def test_for_aiff_the_oldest_edits_are_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("most", [900, 1000, 2000, 5000, 50_000])
-def test_a_recipe_is_as_long_as_it_may_be(most: int) -> None:
+def test_length_limit(most: int) -> None:
     alone = len(to_text(recipe()))
     assert len(to_text(chained(16), most)) <= max(most, alone)
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".aiff"])
-def test_a_comment_changes_no_sample(tmp_path: Path, suffix: str) -> None:
+def test_comment_changes_no_sample(tmp_path: Path, suffix: str) -> None:
     samples = np.round(music(0.2, 44100, 2) * 32767) / 32768
     clip = Waveform(samples.astype(np.float32), 44100, "PCM_16")
     write(tmp_path / f"a{suffix}", clip, comment=to_text(recipe()), loop=(5, 50))
@@ -95,7 +96,7 @@ def test_a_comment_changes_no_sample(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "recorded in Paris", "{}", '{"a": 1}', "[1]"])
-def test_what_others_wrote_is_no_recipe(text: str) -> None:
+def test_foreign_comments(text: str) -> None:
     assert from_text(text, "a.wav") is None
 
 
@@ -117,9 +118,7 @@ REFUSED: list[tuple[str, Callable[[dict[str, Any]], Any]]] = [
 
 
 @pytest.mark.parametrize(("says", "edit"), REFUSED)
-def test_a_recipe_changed_by_hand_is_refused_with_what_is_wrong(
-    says: str, edit: Callable[[dict[str, Any]], Any]
-) -> None:
+def test_changed_recipe_is_refused(says: str, edit: Callable[[dict[str, Any]], Any]) -> None:
     whole = json.loads(to_text(recipe()))
     edit(whole["vamp_recipe"])
     with pytest.raises(InputError, match=says) as caught:
@@ -129,7 +128,7 @@ def test_a_recipe_changed_by_hand_is_refused_with_what_is_wrong(
 
 
 @pytest.mark.parametrize("cut", [5, 40, 300, 600])
-def test_a_recipe_cut_off_is_damaged(cut: int) -> None:
+def test_truncated_recipe(cut: int) -> None:
     text = to_text(recipe())
     with pytest.raises(InputError, match="is damaged") as caught:
         from_text(text[:-cut], "a.wav")
@@ -153,12 +152,12 @@ REQUESTS = [
 
 
 @pytest.mark.parametrize("asked", REQUESTS, ids=lambda asked: asked.command)
-def test_a_request_comes_back_through_json(asked: Any) -> None:
+def test_tasks_survive_json(asked: Any) -> None:
     table = json.loads(json.dumps(registry.to_table(asked)))
     assert registry.task_from_table(asked.command, table, "here") == asked
 
 
-def test_a_request_of_no_command_or_with_a_wrong_field_is_refused() -> None:
+def test_bad_tasks_are_refused() -> None:
     with pytest.raises(InputError, match="here: there is no command 'sing'"):
         registry.task_from_table("sing", {}, "here")
     with pytest.raises(InputError, match=r"here \[request\]: repeats is 0|here \[request\]: 0 repeats"):
@@ -167,7 +166,7 @@ def test_a_request_of_no_command_or_with_a_wrong_field_is_refused() -> None:
         registry.task_from_table("inpaint", {"places": {"snap": "bar"}}, "here")
 
 
-def test_the_hash_is_of_the_sound() -> None:
+def test_hash_depends_on_samples_alone() -> None:
     clip = quiet(2)
     assert audio_hash(replace(clip, samples=clip.samples.astype(np.float64), subtype="DOUBLE")) == audio_hash(clip)
     nearly = clip.samples.copy()
@@ -177,21 +176,21 @@ def test_the_hash_is_of_the_sound() -> None:
     assert len({audio_hash(c) for c in (clip, *others)}) == 5
 
 
-def test_all_licences_are_kept() -> None:
+def test_licences_of_all_edits() -> None:
     first = recipe()
     licensed = replace(first, made_by=replace(first.made_by, licence="CC-BY-NC-SA-4.0"))
     assert recipe(source=replace(first.source, recipe=licensed)).licences == ["CC-BY-SA-4.0", "CC-BY-NC-SA-4.0"]
 
 
-def test_sampling_is_whole() -> None:
-    """A recipe does not lean on defaults that may change."""
+def test_all_sampling_options_are_stored() -> None:
+    """Defaults may change later."""
     assert json.loads(to_text(recipe()))["vamp_recipe"]["sampling"].keys() == asdict(SamplingConfig()).keys()
 
 
 # --- in Python
 
 
-def test_takes_have_recipes_and_write_them(tiny: Model, song: Callable[..., Path], tmp_path: Path) -> None:
+def test_takes_store_their_recipes(tiny: Model, song: Callable[..., Path], tmp_path: Path) -> None:
     quick = SamplingConfig(n_steps=2, n_fine_steps=1)
     one, two = tiny.inpaint(song(seconds=1), [(0.25, 0.5)], seed=4, n_takes=2, config=quick)
     assert one.recipe is not None
@@ -203,5 +202,5 @@ def test_takes_have_recipes_and_write_them(tiny: Model, song: Callable[..., Path
     assert third.recipe.source.recipe == two.recipe
     assert third.recipe.synthetic == ((11025, 22050), (44100, 66150))
     asked = registry.task_from_table(third.recipe.command, json.loads(json.dumps(third.recipe.request)), "here")
-    (again,) = tiny.takes(tmp_path / "two.wav", asked, seeds=[third.seed], config=third.recipe.sampling)
+    (again,) = tiny.takes(tmp_path / "two.wav", asked, TakeOptions([third.seed], third.recipe.sampling))
     assert np.array_equal(again.audio.samples, third.audio.samples)

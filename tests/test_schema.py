@@ -1,4 +1,4 @@
-"""Tables become dataclasses, or the message says what does not fit."""
+"""Tables become dataclasses, or the message names the key that does not fit."""
 
 from __future__ import annotations
 
@@ -77,12 +77,12 @@ def test_tables_become_dataclasses(table: dict[str, Any], tree: Tree) -> None:
         ({"free": []}, r"here: free is \[\]"),
     ],
 )
-def test_what_does_not_fit_is_named(change: dict[str, Any], says: str) -> None:
+def test_bad_values_are_named(change: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError, match=f"^{says}") as caught:
         from_table(Tree, {"size": 1, **change}, "here")
     assert caught.value.hint
 
 
-def test_what_is_missing_is_named() -> None:
+def test_missing_key_is_named() -> None:
     with pytest.raises(UsageError, match="here: 'size' is missing"):
         from_table(Tree, {"flag": True}, "here")

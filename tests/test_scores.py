@@ -14,6 +14,7 @@ import torch
 
 from clips import clip, doubled
 from vampcli import Take, Waveform, read
+from vampcli.audio import beats
 from vampcli.config import TempoConfig
 from vampcli.scoring.groove import beats_through, groove_of
 from vampcli.scoring.scores import Reference, Scores, best
@@ -21,10 +22,14 @@ from vampcli.scoring.spectra import N_BANDS, frames_at, frames_in, window_of
 
 RATE = 22050
 BPM = 110.0
-KNOWN = TempoConfig(bpm=BPM)
 MADE = ((4 * RATE, 7 * RATE),)
 EXAMPLE = Path(__file__).parent.parent / "examples" / "island-dreams.wav"
 Spans = tuple[tuple[int, int], ...]
+
+
+def known(clip: Waveform) -> beats.Pulse:
+    """The beats of a clip at the known tempo."""
+    return beats.track(clip.samples, clip.sample_rate, TempoConfig(bpm=BPM))
 
 
 def band(seconds: float = 10.0, seed: int = 0, late_s: float = 0.0, rate: int = RATE) -> np.ndarray:
@@ -147,7 +152,7 @@ def test_neither_gain_nor_channels_matter(fault: str) -> None:
     mono, made = BASE[:1] / 2, FAULTS[fault][0]()[:1] / 2  # within full scale
 
     def parts(base: np.ndarray, audio: np.ndarray) -> dict[str, float]:
-        scores = Reference.of(wave(base), MADE, KNOWN).score(take(wave(audio), wave(base)))
+        scores = Reference.of(wave(base), MADE, known(wave(base))).score(take(wave(audio), wave(base)))
         return {name: part for name, part in asdict(scores).items() if name != "hopeless"}
 
     plain = parts(mono, made)
@@ -199,7 +204,7 @@ def test_wherever_music_is_cut_out_and_put_back_it_is_not_hopeless() -> None:
     for _ in range(12):
         start = int(rng.integers(0, 9 * 44100))
         spans = ((start, int(rng.integers(start + 800, piece.n_samples + 1))),)
-        scores = Reference.of(piece, spans, KNOWN).score(take(piece, piece, spans))
+        scores = Reference.of(piece, spans, known(piece)).score(take(piece, piece, spans))
         assert scores.hopeless == "", (spans, scores)
 
 
@@ -222,7 +227,7 @@ def test_an_attack_that_was_there_may_come_again() -> None:
     base = BASE.copy()
     base[:, at:] += 0.3 * np.exp(-30 * (T[at:] - T[at]))
     spans = ((at, at + 2 * RATE),)
-    scores = Reference.of(wave(base), spans, KNOWN).score(take(wave(base), wave(base), spans))
+    scores = Reference.of(wave(base), spans, known(wave(base))).score(take(wave(base), wave(base), spans))
     assert (scores.click, scores.hopeless) == (1, "")
     assert scores.jump is not None
     assert scores.jump <= 1
@@ -264,7 +269,7 @@ def test_any_rate_length_and_place(rate: int, seconds: float, place: str) -> Non
         "frame": ((n // 2, n // 2 + frame),),
         "both ends": ((0, frame), (n - frame, n)),
     }[place]
-    reference = Reference.of(base, spans, KNOWN)
+    reference = Reference.of(base, spans, known(base))
     same = reference.score(take(base, base, spans))
     assert same.hopeless == ""
     for audio in (base.samples, 0 * base.samples, 1e30 * base.samples, np.nan * base.samples, base.samples[:, ::-1]):
@@ -282,7 +287,7 @@ def test_without_a_beat_the_rest_is_told(rate: int) -> None:
 
 
 def test_groove_knows_on_the_beat_from_off_it_and_from_noise() -> None:
-    beats_s = beats_through(wave(BASE), MADE, KNOWN)
+    beats_s = beats_through(wave(BASE), MADE, known(wave(BASE)))
     assert beats_s is not None
     assert beats_s[0] < 0
     assert beats_s[-1] > BASE.shape[1] / RATE

@@ -1,10 +1,12 @@
-"""What holds for every verb."""
+"""Properties of every task."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf, nan
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,17 +16,20 @@ from clips import QUICK, check_kept, clip, doubled
 from vampcli import Take, Waveform
 from vampcli.api import Model
 from vampcli.config import PromptConfig
+from vampcli.errors import InputError, UsageError, VampError
 from vampcli.tasks import regenerate
 from vampcli.tasks.base import Task
 from vampcli.tasks.compress import Compress
 from vampcli.tasks.inpaint import Inpaint
 from vampcli.tasks.loop import Loop
 from vampcli.tasks.outpaint import Outpaint
-from vampcli.tasks.regenerate import Stereo
+from vampcli.tasks.recording import Recording
 from vampcli.tasks.spans import SpanRequest
+from vampcli.tasks.take import Stereo, TakeOptions
 from vampcli.tasks.vamp import Vamp
+from vampcli.tokens.mask_file import MaskFile
 
-REQUESTS: dict[str, Task] = {
+TASKS: dict[str, Task] = {
     "inpaint": Inpaint(SpanRequest([(0.2, 0.35), (0.6, 0.8)])),
     "outpaint": Outpaint(after_s=0.4, before_s=0.3),
     "loop": Loop(repeats=2),
@@ -33,49 +38,50 @@ REQUESTS: dict[str, Task] = {
     "vamp-stretched": Vamp(PromptConfig(3, stretch=2)),
     "compress": Compress(2, 2),
 }
-every_verb = pytest.mark.parametrize("verb", REQUESTS.values(), ids=REQUESTS)
+every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 
 
-def takes(tiny: Model, source: Waveform, verb: Task, seeds: list[int], stereo: Stereo = "mid") -> list[Take]:
-    return list(tiny.takes(source, verb, seeds=seeds, config=QUICK, stereo=stereo))
+def takes(tiny: Model, source: Waveform, task: Task, seeds: list[int], stereo: Stereo = "mid") -> list[Take]:
+    return list(tiny.takes(source, task, TakeOptions(seeds, QUICK, stereo)))
 
 
-@every_verb
+@every_task
 @pytest.mark.parametrize("stereo", ["mid", "channels"])
-def test_a_mono_signal_in_two_channels_stays_one_to_the_bit(tiny: Model, verb: Task, stereo: Stereo) -> None:
-    (take,) = takes(tiny, doubled(clip(0.9, 48000)), verb, [3], stereo)
+def test_equal_channels_stay_equal(tiny: Model, task: Task, stereo: Stereo) -> None:
+    (take,) = takes(tiny, doubled(clip(0.9, 48000)), task, [3], stereo)
     assert len(take.tokens) == (2 if stereo == "channels" else 1)
     left, right = take.audio.samples
     assert np.array_equal(left.view(np.uint32), right.view(np.uint32))
 
 
-@every_verb
+@every_task
 @pytest.mark.parametrize("stereo", ["mid", "channels"])
-def test_what_no_span_names_stays_to_the_bit(tiny: Model, verb: Task, stereo: Stereo) -> None:
+def test_samples_outside_spans_stay(tiny: Model, task: Task, stereo: Stereo) -> None:
     source = replace(clip(0.9, 32000, 2), subtype="PCM_24")
-    source.samples.setflags(write=False)  # the input is nobody's to change
-    (take,) = takes(tiny, source, verb, [3], stereo)
-    assert take.spans == verb.plan(source, tiny.codec, 80).spans
+    source.samples.setflags(write=False)  # the input must not change
+    (take,) = takes(tiny, source, task, [3], stereo)
+    plan = task.plan(Recording(source), tiny.codec, 80)
+    assert (take.spans, take.audio.n_samples) == (plan.spans, plan.n_canvas_samples)
     assert (take.audio.sample_rate, take.audio.subtype) == (32000, "PCM_24")
     check_kept(take)
 
 
-@every_verb
-def test_what_is_made_is_known_without_weights(tiny: Model, verb: Task) -> None:
+@every_task
+def test_passes_give_the_mask_of_the_take(tiny: Model, task: Task) -> None:
     source = clip(0.9)
-    plan = verb.plan(source, tiny.codec, 80)
-    (take,) = takes(tiny, source, verb, [3])
-    passes = verb.passes(replace(source, samples=source.samples.copy()), plan, tiny.codec, tiny.coarse.config, 3)
+    plan = task.plan(Recording(source), tiny.codec, 80)
+    (take,) = takes(tiny, source, task, [3])
+    passes = task.passes(Recording(source), plan, tiny.codec, tiny.coarse.config, 3)
     assert torch.equal(passes[-1].mask, take.mask)
     assert passes[-1].mask.shape == (5, passes[-1].plan.n_frames)
     assert take.mask.any()
 
 
-@every_verb
-def test_a_mask_of_all_of_a_canvas_is_kept_outside_what_the_models_see(tiny: Model, verb: Task) -> None:
+@every_task
+def test_canvas_masks_hide_nothing_else(tiny: Model, task: Task) -> None:
     source = clip(4.0)
-    plan = verb.plan(source, tiny.codec, 80)
-    for one in verb.passes(source, plan, tiny.codec, tiny.coarse.config, 3):
+    plan = task.plan(Recording(source), tiny.codec, 80)
+    for one in task.passes(Recording(source), plan, tiny.codec, tiny.coarse.config, 3):
         first, n_frames = one.plan.first_frame, tiny.grid.n_frames(one.plan.n_canvas_samples)
         whole = one.on_canvas(n_frames)
         assert whole.shape == (5, n_frames)
@@ -83,32 +89,24 @@ def test_a_mask_of_all_of_a_canvas_is_kept_outside_what_the_models_see(tiny: Mod
         assert whole.sum() == one.mask.sum()
 
 
-@every_verb
-def test_a_plan_knows_how_long_the_result_is(tiny: Model, verb: Task) -> None:
-    source = clip(0.9, 48000)
-    (take,) = takes(tiny, source, verb, [3])
-    assert verb.plan(source, tiny.codec, 80).n_canvas_samples == take.audio.n_samples
-
-
-@every_verb
-def test_a_take_depends_on_its_seed_alone(tiny: Model, verb: Task) -> None:
+@every_task
+def test_take_depends_on_seed_alone(tiny: Model, task: Task) -> None:
     source = clip(0.9)
-    five, nine = takes(tiny, source, verb, [5, 9])
-    (alone,) = takes(tiny, source, verb, [9])
+    five, nine = takes(tiny, source, task, [5, 9])
+    (alone,) = takes(tiny, source, task, [9])
     assert np.array_equal(alone.audio.samples, nine.audio.samples)
     assert torch.equal(alone.tokens, nine.tokens)
     assert torch.equal(alone.mask, nine.mask)
     assert not np.array_equal(five.audio.samples, nine.audio.samples)
 
 
-@every_verb
-def test_a_take_let_go_is_not_kept_while_the_next_is_made(tiny: Model, verb: Task) -> None:
+@every_task
+def test_released_takes_free_their_memory(tiny: Model, task: Task) -> None:
     alive: list[bool] = []
     first: Callable[[], object] = lambda: None  # noqa: E731
 
-    made = tiny.takes(
-        clip(0.9), verb, seeds=[5, 9], config=QUICK, progress=lambda *_: alive.append(first() is not None)
-    )
+    options = TakeOptions([5, 9], QUICK, progress=lambda *_: alive.append(first() is not None))
+    made = tiny.takes(clip(0.9), task, options)
     take = next(made)
     first, alive[:] = weakref.ref(take.audio.samples), []
     assert first() is not None
@@ -118,25 +116,19 @@ def test_a_take_let_go_is_not_kept_while_the_next_is_made(tiny: Model, verb: Tas
     assert not any(alive)
 
 
-@every_verb
-def test_progress_grows_to_its_end(tiny: Model, verb: Task) -> None:
+@every_task
+def test_progress_grows_to_its_total(tiny: Model, task: Task) -> None:
     told: list[float] = []
-    made = tiny.takes(
-        clip(0.9),
-        verb,
-        seeds=[5, 9],
-        config=QUICK,
-        stereo="channels",
-        progress=lambda step, n: told.append(step / n),
-    )
+    options = TakeOptions([5, 9], QUICK, "channels", lambda step, n: told.append(step / n))
+    made = tiny.takes(clip(0.9), task, options)
     assert [take.seed for take in made] == [5, 9]
     assert told == sorted(set(told))
     assert told[-1] == 1
 
 
-@every_verb
-def test_nothing_learns(tiny: Model, verb: Task, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gradients are off while a take is made, and as they were when it is given out."""
+@every_task
+def test_gradients_are_off(tiny: Model, task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are off while a take is made, and on for the code between two takes."""
     grads: list[bool] = []
 
     def watched(name: str) -> None:
@@ -147,15 +139,84 @@ def test_nothing_learns(tiny: Model, verb: Task, monkeypatch: pytest.MonkeyPatch
 
     for name in ("encode_ranges", "generate", "decode_long"):
         watched(name)
-    for _ in tiny.takes(clip(0.9), verb, seeds=[5], config=QUICK):
+    for _ in tiny.takes(clip(0.9), task, TakeOptions([5], QUICK)):
         assert torch.is_grad_enabled()
     assert len(grads) >= 3
     assert not any(grads)
 
 
-@every_verb
+@every_task
 @pytest.mark.parametrize("n_channels", [1, 2])
-def test_silence_is_valid(tiny: Model, verb: Task, n_channels: int) -> None:
+def test_silence(tiny: Model, task: Task, n_channels: int) -> None:
     silent = Waveform(np.zeros((n_channels, 40000), np.float32), 44100)
-    (take,) = takes(tiny, silent, verb, [1])
+    (take,) = takes(tiny, silent, task, [1])
     assert np.isfinite(take.audio.samples).all()
+
+
+# --- errors
+
+
+@every_task
+def test_more_than_two_channels(tiny: Model, task: Task) -> None:
+    with pytest.raises(InputError, match="3 channels") as caught:
+        task.plan(Recording(clip(0.9, n_channels=3)), tiny.codec, 80)
+    assert "mix" in caught.value.hint
+
+
+MASK = MaskFile("own.npy", "")
+BAD_OPTIONS: list[tuple[type[Task], dict[str, Any], str]] = [
+    (Outpaint, {}, "nothing is to be added"),
+    (Outpaint, {"after_s": -1}, "after is -1 s"),
+    (Outpaint, {"before_s": nan}, "before is nan s"),
+    (Outpaint, {"after_s": inf}, "after is inf s"),
+    (Loop, {"places": SpanRequest([(0, 1), (2, 3)])}, "2 spans"),
+    (Loop, {"repeats": 0}, "0 repeats"),
+    (Loop, {"repeats": 2, "variation": 1.5}, r"variation is 1\.5"),
+    (Loop, {"repeats": 2, "variation": nan}, "variation is nan"),
+    (Loop, {"variation": 0.5}, "one repeat has nothing to vary"),
+    (Loop, {"seam_s": 0.0}, "seam is 0 s"),
+    (Loop, {"seam_s": nan}, "seam is nan s"),
+    (Loop, {"seam_s": inf}, "seam is inf s"),
+    (Vamp, {"prefix_s": -1}, "prefix is -1 s"),
+    (Vamp, {"suffix_s": inf}, "suffix is inf s"),
+    (Vamp, {"amount": 1.1}, r"amount is 1\.1"),
+    (Vamp, {"amount": nan}, "amount is nan"),
+    (Vamp, {"prompt": PromptConfig(stretch=2), "places": SpanRequest([(0, 1)])}, "a stretch moves all of the clip"),
+    (Vamp, {"prompt": PromptConfig(stretch=2), "prefix_s": 1}, "a stretch moves all of the clip"),
+    (Vamp, {"prompt": PromptConfig(stretch=2), "suffix_s": 1}, "a stretch moves all of the clip"),
+    (Vamp, {"own": MASK, "amount": 0.5}, "a mask file says all"),
+    (Vamp, {"own": MASK, "prompt": PromptConfig(n_passes=2)}, "a mask file says all"),
+    (Compress, {"n_kept_codebooks": 0}, "0 codebooks"),
+    (Compress, {"n_kept_codebooks": -1}, "-1 codebooks"),
+    (Compress, {"period": -1}, "the period is -1"),
+]
+
+
+@pytest.mark.parametrize(("kind", "options", "message"), BAD_OPTIONS)
+def test_bad_options(kind: type[Task], options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        kind(**options)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("task", "error", "message"),
+    [
+        (Inpaint(SpanRequest()), UsageError, "no span is named"),
+        (Outpaint(after_s=0.01), UsageError, r"10\.0 ms are to be added"),
+        (Outpaint(before_s=0.01, after_s=1), UsageError, r"10\.0 ms are to be added"),
+        (Loop(seam_s=1.2), InputError, r"2\.00 s long, less than two seams of 1\.2 s"),
+        (Loop(SpanRequest([(0.5, 1)])), InputError, r"0\.50 s long, less than two seams of 0\.3 s"),
+        (Loop(seam_s=0.01), UsageError, "less than a frame"),
+        (Loop(seam_s=1e-9), UsageError, "less than a frame"),
+        (Loop(SpanRequest([(0, 3)])), InputError, r"ends at 3 s but the clip is 2\.00 s"),
+        (Loop(SpanRequest([(1.5, 0.5)])), UsageError, "before it starts"),
+        (Vamp(prefix_s=1.5, suffix_s=0.5), InputError, "less than a frame"),
+        (Vamp(prefix_s=9), InputError, "less than a frame"),
+        (Vamp(places=SpanRequest([(0, 0.5), (1, 1.5)]), suffix_s=0.5), InputError, "less than a frame"),
+    ],
+)
+def test_options_that_do_not_fit_the_clip(tiny: Model, task: Task, error: type[VampError], message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
+        task.plan(Recording(clip()), tiny.codec, 80)
+    assert caught.value.hint

@@ -1,4 +1,4 @@
-"""Spans are made from what is around each; tests of the engine hold the rest."""
+"""Inpainting generates spans from their surroundings; test_api covers the rest."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from vampcli.api import Model
 from vampcli.audio.clicks import LIMIT, junction_figure
 from vampcli.codec.base import Codec
 from vampcli.config import MusicalSpan, TempoConfig
-from vampcli.errors import UsageError
 from vampcli.tasks import regenerate
 from vampcli.tasks.inpaint import Inpaint
 from vampcli.tasks.spans import SpanRequest
+from vampcli.tasks.take import TakeOptions
 
 
 def made(tiny: Model, source: Waveform, request: Inpaint) -> Take:
-    (take,) = tiny.takes(source, request, seeds=[4], config=QUICK)
+    (take,) = tiny.takes(source, request, TakeOptions([4], QUICK))
     return take
 
 
 @pytest.fixture
 def level(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The level, which is the whole clip's, stays as it is."""
+    """Fix the gain, which depends on the whole clip."""
     monkeypatch.setattr(regenerate, "level_gain", lambda *_: 1.5)
 
 
 @pytest.mark.usefixtures("level")
-def test_a_span_far_from_another_is_made_as_if_alone(tiny: Model) -> None:
+def test_distant_spans_are_independent(tiny: Model) -> None:
     source, spans = clip(5.0), [(0.5, 0.7), (3.5, 3.9)]
     both = made(tiny, source, Inpaint(SpanRequest(spans))).audio.samples
     for start, end in spans:
@@ -43,7 +43,7 @@ def test_a_span_far_from_another_is_made_as_if_alone(tiny: Model) -> None:
 
 @pytest.mark.usefixtures("level")
 @pytest.mark.parametrize("spans", [[(1.0, 1.2)], [(0.6, 0.7), (1.5, 1.6)]])
-def test_beyond_the_context_asked_for_nothing_matters(tiny: Model, spans: list[tuple[float, float]]) -> None:
+def test_samples_beyond_the_context_do_not_matter(tiny: Model, spans: list[tuple[float, float]]) -> None:
     source = clip(2.5)
     reach = round((0.1 + (tiny.codec.halo_frames + 3) * 768 / 44100) * 44100)
     far = np.ones(source.n_samples, dtype=bool)
@@ -58,14 +58,14 @@ def test_beyond_the_context_asked_for_nothing_matters(tiny: Model, spans: list[t
     assert not torch.equal(seeing[0].tokens[:, seeing[0].mask], seeing[1].tokens[:, seeing[1].mask])
 
 
-def test_bars_are_remade_and_nothing_else(tiny: Model) -> None:
+def test_bars_and_beats(tiny: Model) -> None:
     request = Inpaint(SpanRequest([MusicalSpan("bars", 2, 2), MusicalSpan("beats", 1, 1)], TempoConfig(bpm=240)))
     take = made(tiny, clip(2.4), request)
     assert take.spans == ((0, 11025), (44100, 88200))
     check_kept(take)
 
 
-def test_no_edge_of_a_span_clicks(tiny: Model) -> None:
+def test_no_edge_clicks(tiny: Model) -> None:
     take = made(tiny, clip(2.0), Inpaint(SpanRequest([(0.3, 0.5), (0.52, 0.9), (1.4, 1.7)])))
     for span in take.spans:
         for place in span:
@@ -75,7 +75,7 @@ def test_no_edge_of_a_span_clicks(tiny: Model) -> None:
 @pytest.mark.parametrize("rate", [44100, 48000])
 @pytest.mark.parametrize("n_channels", [1, 2])
 @pytest.mark.parametrize("at_once", [60, 1024])
-def test_spans_close_together_are_decoded_together_and_sound_the_same(
+def test_close_spans_are_decoded_together(
     tiny: Model, rate: int, n_channels: int, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = clip(3.0, rate, n_channels)
@@ -88,9 +88,9 @@ def test_spans_close_together_are_decoded_together_and_sound_the_same(
         return own(codec, codes)
 
     def samples(at_once: int) -> np.ndarray:
-        monkeypatch.setattr(regenerate, "_DECODED_TOGETHER", at_once)
+        monkeypatch.setattr(regenerate, "_MOST_DECODED", at_once)
         decoded.clear()
-        (take,) = tiny.takes(source, request, seeds=[3], config=QUICK)
+        (take,) = tiny.takes(source, request, TakeOptions([3], QUICK))
         return take.audio.samples
 
     monkeypatch.setattr(regenerate, "decode_long", watched)
@@ -99,8 +99,3 @@ def test_spans_close_together_are_decoded_together_and_sound_the_same(
     np.testing.assert_allclose(samples(at_once), each, rtol=0, atol=1e-4)
     assert len(decoded) < 5
     assert max(decoded) <= at_once
-
-
-def test_no_span_is_refused(tiny: Model) -> None:
-    with pytest.raises(UsageError, match="no span is named"):
-        Inpaint(SpanRequest()).plan(clip(0.5), tiny.codec, 80)

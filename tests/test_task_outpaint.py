@@ -1,4 +1,4 @@
-"""What is added to a recording is made from what exists, and leaves the recording alone."""
+"""Outpainting extends a recording and keeps it bit-identical."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from conftest import tiny_parts
 from vampcli import Waveform
 from vampcli.api import Model
 from vampcli.audio.clicks import LIMIT, junction_figure
-from vampcli.errors import InputError, UsageError
 from vampcli.tasks import regenerate
 from vampcli.tasks.outpaint import Outpaint
 from vampcli.tasks.plan import Plan
+from vampcli.tasks.recording import Recording
+from vampcli.tasks.take import TakeOptions
 
 CODEC = tiny_parts().codec
 
@@ -33,7 +34,7 @@ CODEC = tiny_parts().codec
         (48000, 1, 0.8, 1.234567),
     ],
 )
-def test_the_recording_stays_as_it_is_to_the_bit(
+def test_recording_stays_bit_identical(
     tiny: Model, rate: int, n_channels: int, before_s: float, after_s: float
 ) -> None:
     source = clip(0.9, rate, n_channels)
@@ -45,7 +46,7 @@ def test_the_recording_stays_as_it_is_to_the_bit(
     check_kept(take)  # so there is sound in all that was added
 
 
-def test_no_click_where_the_recording_begins_and_ends(tiny: Model) -> None:
+def test_no_click_at_either_end(tiny: Model) -> None:
     source = clip(1.0)
     for take in tiny.outpaint(source, before_s=0.5, after_s=0.5, n_takes=3, config=QUICK):
         for place in (22050, 22050 + 44100):
@@ -53,24 +54,25 @@ def test_no_click_where_the_recording_begins_and_ends(tiny: Model) -> None:
 
 
 def random_plan(seed: int) -> tuple[Plan, int]:
-    """A plan for a short or a long recording, with any margin and context, and how much the models see."""
+    """A plan with random lengths, margin and context, and the number of frames that the models see."""
     rng = np.random.default_rng(seed)
     rate = int(rng.choice([8000, 44100, 48000]))
     source = Waveform(np.zeros((1, int(rng.integers(1, 4 * rate))), np.float32), rate)
     before_s, after_s = rng.uniform(0.02, 4, 2) * [(1, 1), (0, 1), (1, 0)][seed % 3]
     margin = rng.choice(["auto", "0", "1", "7"])
     context_s = rng.choice([None, 0.018, 0.035, 0.06, 0.5, 9])
-    request = Outpaint(after_s, before_s, "auto" if margin == "auto" else int(margin), context_s)
-    return request.plan(source, CODEC, 80), 80 if context_s is None else min(80, max(2, round(context_s * 57.42)))
+    task = Outpaint(after_s, before_s, "auto" if margin == "auto" else int(margin), context_s)
+    context = 80 if context_s is None else min(80, max(2, round(context_s * 57.42)))
+    return task.plan(Recording(source), CODEC, 80), context
 
 
-@pytest.mark.parametrize("seed", range(120))
-def test_every_turn_sees_what_exists_and_a_context_of_it(seed: int) -> None:
+@pytest.mark.parametrize("seed", range(60))
+def test_calls_see_existing_frames_only(seed: int) -> None:
     plan, context = random_plan(seed)
     missing = {frame for start, end in plan.hidden for frame in range(start, end)}
     existing = set(range(plan.first_frame, plan.first_frame + plan.n_frames)) - missing
-    for turn in plan.turns:
-        seen, own = set(range(turn.first, turn.end)), set(range(*turn.hidden))
+    for call in plan.calls:
+        seen, own = set(range(call.first, call.end)), set(range(*call.hidden))
         assert own
         assert own <= seen & missing  # filled for the first time
         assert seen - own <= existing
@@ -83,7 +85,7 @@ def test_every_turn_sees_what_exists_and_a_context_of_it(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_turn_by_turn_every_token_is_filled_once(seed: int, tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_token_is_filled_once(seed: int, tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     plan, _ = random_plan(seed)
     absent = -7
 
@@ -95,37 +97,14 @@ def test_turn_by_turn_every_token_is_filled_once(seed: int, tiny: Model, monkeyp
     monkeypatch.setattr(regenerate, "generate", generate)
     mask = plan.mask(5)
     tokens = torch.where(mask, absent, 0).expand(1, 2, -1, -1)
-    filled = regenerate.refill(tiny, plan, tokens, mask[None], [3], QUICK)
+    filled = regenerate.refill(tiny, plan, tokens, mask[None], TakeOptions([3], QUICK))
     assert torch.equal(filled, torch.where(mask, 1, 0).expand(1, 2, -1, -1))
 
 
-def test_what_is_far_from_the_recording_is_made_from_what_was_made(tiny: Model) -> None:
-    """The last turn of these greedy takes sees nothing of the recordings, and yet goes on from them."""
+def test_later_calls_see_generated_frames(tiny: Model) -> None:
+    """The last call of these greedy takes sees nothing of the recordings, and yet continues them."""
     greedy = replace(QUICK, temperature=0, mask_temperature=0)
     one, other = (
         tiny.outpaint(clip(1.5, seed=seed), after_s=3, config=greedy)[0].tokens[0, :, -40:] for seed in (1, 2)
     )
     assert not torch.equal(one, other)
-
-
-@pytest.mark.parametrize("added", [{"after_s": 0.01}, {"before_s": 0.01, "after_s": 1}])
-def test_less_than_a_frame_is_refused(added: dict[str, float]) -> None:
-    with pytest.raises(UsageError, match=r"10\.0 ms are to be added") as caught:
-        Outpaint(**added).plan(clip(), CODEC, 80)
-    assert "17.4 ms" in caught.value.hint
-
-
-def test_adding_nothing_is_refused() -> None:
-    with pytest.raises(UsageError, match="nothing is to be added"):
-        Outpaint()
-
-
-@pytest.mark.parametrize("added", [{"after_s": -1}, {"before_s": float("nan")}, {"after_s": float("inf")}])
-def test_no_amount_is_refused(added: dict[str, float]) -> None:
-    with pytest.raises(UsageError, match=r"(after|before) is"):
-        Outpaint(**added)
-
-
-def test_more_than_two_channels_are_refused() -> None:
-    with pytest.raises(InputError, match="3 channels"):
-        Outpaint(1).plan(clip(0.5, n_channels=3), CODEC, 80)

@@ -1,85 +1,107 @@
-"""The model as people use it: load it, and ask it for takes."""
+"""The Python API: load a model and make takes with it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from vampcli import __version__
+from vampcli.audio.loudness import level_gain
+from vampcli.audio.ranges import merge_ranges
+from vampcli.audio.resample import resample
+from vampcli.audio.waveform import Waveform
 from vampcli.checkpoints import registry
+from vampcli.checkpoints.folder import Provenance
+from vampcli.checkpoints.registry import ModelPaths
 from vampcli.checkpoints.weights import load_parts
+from vampcli.codec.chunked import decode_long, encode_long
 from vampcli.config import PromptConfig, SamplingConfig, Span
-from vampcli.errors import ModelError, UsageError
-from vampcli.model.devices import pick_batches, pick_device, pick_dtype
-from vampcli.progress import Progress
+from vampcli.errors import ModelError
+from vampcli.model.devices import DTYPES, pick_batches, pick_device, pick_dtype
+from vampcli.recipe.recipe import InputSource, MadeBy, Ranges, Recipe
+from vampcli.recipe.token_file import TokenFile, file_hash
 from vampcli.tasks.base import Task
-from vampcli.tasks.compress import Compress
+from vampcli.tasks.compress import Compress, expand, squeeze
 from vampcli.tasks.inpaint import Inpaint
 from vampcli.tasks.loop import Loop
-from vampcli.tasks.maker import Audio, Maker
 from vampcli.tasks.outpaint import Outpaint
-from vampcli.tasks.plan import Margin
+from vampcli.tasks.plan import Margin, Plan
+from vampcli.tasks.recording import Audio, Recording
+from vampcli.tasks.regenerate import Networks
+from vampcli.tasks.registry import to_table
 from vampcli.tasks.spans import SpanRequest
-from vampcli.tasks.take import Stereo, Take
+from vampcli.tasks.take import Take, TakeKeywords, TakeOptions
 from vampcli.tasks.vamp import Vamp
 
-__all__ = ["Model", "Stereo", "Take", "load"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["Model", "Take", "TakeOptions", "load"]
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Model(Maker):
-    """A codec, the two transformers that know its tokens, and what can be asked of them.
+class Model(Networks):
+    """A codec, the two transformers of its tokens, and the tasks.
 
-    All verbs share these arguments:
-        audio: the clip or its path.
-        seed: of the first take; take i has seed + i and nothing else.
-        n_takes: how many.
-        config: how to draw.
-        stereo: `mid` makes the middle and gives it the stereo image of what is around, or was there; `channels`
-            makes both channels with the same noise.
-        progress: told after each step of either model.
+    `audio` is a waveform, the path of a file, or a `Recording`, whose analysis is then shared between calls. All tasks
+    take these keyword arguments:
+        seed: of the first take; take i has seed + i and depends on nothing else.
+        n_takes: number of takes.
+        config: sampling options.
+        stereo: `mid` generates the mid channel and gives it the stereo image of the surroundings or the original;
+            `channels` generates both channels with the same noise.
+        progress: called after each step of either model.
+
+    Attributes:
+        provenance: licence, source and training.
+        name: the name or folder that the model was loaded by.
+        paths: its files.
+        dtype: of the transformers.
+        temperature: that suits the transformers; that of a `SamplingConfig` is multiplied with it.
+        compiled: `torch.compile` makes the transformers' kernels.
     """
 
-    def inpaint(
-        self,
-        audio: Audio,
-        spans: Sequence[Span],
-        *,
-        seed: int = 0,
-        n_takes: int = 1,
-        config: SamplingConfig | None = None,
-        margin: Margin = 1,
-        stereo: Stereo = "mid",
-        progress: Progress | None = None,
-    ) -> list[Take]:
-        """Re-make spans of a clip; every other sample stays as it is, to the bit.
+    provenance: Provenance
+    name: str
+    paths: ModelPaths
+    dtype: torch.dtype
+    temperature: float = 1.0
+    compiled: bool = False
 
-        The spans are start and end in seconds, or bars or beats counted; the margin is how many frames around a span
-        are hidden, since their tokens have heard it. For all else see `Model`.
+    def inpaint(
+        self, audio: Audio, spans: Sequence[Span], *, margin: Margin = 1, **options: Unpack[TakeKeywords]
+    ) -> list[Take]:
+        """Regenerate spans of a clip; every other sample stays bit-identical; see `Inpaint`.
+
+        Args:
+            audio: see `Model`.
+            spans: start and end in seconds, or bars or beats.
+            margin: frames hidden on each side of a span, because their tokens depend on its samples.
+            options: see `Model`.
 
         Raises:
             UsageError: a span is reversed or shorter than a frame, the margin negative, or `stereo` unknown.
             InputError: a span lies outside the clip, or the clip has more than two channels.
         """
-        return self._list(Inpaint(SpanRequest(spans), margin), audio, seed, n_takes, config, stereo, progress)
+        return self._list(audio, Inpaint(SpanRequest(spans), margin), **options)
 
     def outpaint(
-        self,
-        audio: Audio,
-        *,
-        after_s: float = 0.0,
-        before_s: float = 0.0,
-        seed: int = 0,
-        n_takes: int = 1,
-        config: SamplingConfig | None = None,
-        stereo: Stereo = "mid",
-        progress: Progress | None = None,
+        self, audio: Audio, *, after_s: float = 0.0, before_s: float = 0.0, **options: Unpack[TakeKeywords]
     ) -> list[Take]:
-        """Add seconds at the end or the beginning of a clip, which stays as it is, to the bit; see `Outpaint`."""
-        return self._list(Outpaint(after_s, before_s), audio, seed, n_takes, config, stereo, progress)
+        """Add seconds at the end or the beginning of a clip, which stays bit-identical; see `Outpaint`."""
+        return self._list(audio, Outpaint(after_s, before_s), **options)
 
     def loop(
         self,
@@ -89,15 +111,11 @@ class Model(Maker):
         repeats: int = 1,
         variation: float = 0.0,
         seam_s: float = 0.3,
-        seed: int = 0,
-        n_takes: int = 1,
-        config: SamplingConfig | None = None,
-        stereo: Stereo = "mid",
-        progress: Progress | None = None,
+        **options: Unpack[TakeKeywords],
     ) -> list[Take]:
-        """Make a span of a clip, or all of it, a loop without a seam; see `Loop`."""
-        request = Loop(SpanRequest([span] if span else []), repeats, variation, seam_s)
-        return self._list(request, audio, seed, n_takes, config, stereo, progress)
+        """Make a span of a clip, or all of it, loop without a seam; see `Loop`."""
+        task = Loop(SpanRequest([span] if span else []), repeats, variation, seam_s)
+        return self._list(audio, task, **options)
 
     def vamp(
         self,
@@ -106,45 +124,151 @@ class Model(Maker):
         spans: Sequence[Span] = (),
         *,
         amount: float | None = None,
-        seed: int = 0,
-        n_takes: int = 1,
-        config: SamplingConfig | None = None,
-        stereo: Stereo = "mid",
-        progress: Progress | None = None,
+        **options: Unpack[TakeKeywords],
     ) -> list[Take]:
-        """Vary a clip, or spans of it: what the prompt names is kept, or what `amount` means; see `Vamp`."""
-        request = Vamp(prompt or PromptConfig(), SpanRequest(spans), amount=amount)
-        return self._list(request, audio, seed, n_takes, config, stereo, progress)
+        """Vary a clip, or spans of it; the prompt, or else `amount`, decides which tokens stay; see `Vamp`."""
+        return self._list(audio, Vamp(prompt or PromptConfig(), SpanRequest(spans), amount=amount), **options)
 
     def compress(
         self,
         audio: Audio,
         n_kept_codebooks: int = Compress.n_kept_codebooks,
         period: int = 1,
-        *,
-        seed: int = 0,
-        n_takes: int = 1,
-        config: SamplingConfig | None = None,
-        stereo: Stereo = "mid",
-        progress: Progress | None = None,
+        **options: Unpack[TakeKeywords],
     ) -> list[Take]:
-        """Keep few tokens of a clip and make the others anew; see `Compress`."""
-        return self._list(Compress(n_kept_codebooks, period), audio, seed, n_takes, config, stereo, progress)
+        """Keep few tokens of a clip and generate the others; see `Compress`."""
+        return self._list(audio, Compress(n_kept_codebooks, period), **options)
 
-    def _list(
-        self,
-        request: Task,
-        audio: Audio,
-        seed: int,
-        n_takes: int,
-        config: SamplingConfig | None,
-        stereo: Stereo,
-        progress: Progress | None,
-    ) -> list[Take]:
-        if n_takes < 1:
-            raise UsageError(f"{n_takes} takes are asked for", "ask for one or more")
-        seeds = range(seed, seed + n_takes)
-        return list(self.takes(audio, request, seeds=seeds, config=config, stereo=stereo, progress=progress))
+    def _list(self, audio: Audio, task: Task, **options: Unpack[TakeKeywords]) -> list[Take]:
+        return list(self.takes(audio, task, TakeOptions.of(**options)))
+
+    def takes(
+        self, audio: Audio, task: Task, options: TakeOptions | None = None, plan: Plan | None = None
+    ) -> Iterator[Take]:
+        """Yield the takes of a task one by one, each as soon as it is made.
+
+        The clip is encoded once. As many takes are made at once as the CPU has cores, or a batch on a GPU.
+
+        Args:
+            audio: see `Model`.
+            task: such as `Inpaint`.
+            options: seeds and sampling options.
+            plan: the result of `task.plan` for this clip, if it exists.
+        """
+        self._hash  # noqa: B018 (it begins)
+        recording, options = Recording.of(audio), options or TakeOptions()
+        plan = plan or task.plan(recording, self.codec, self.context_frames)
+        earlier = task.map_ranges(recording.synthetic, recording, self.codec)
+        with torch.inference_mode():  # some tasks encode at once
+            takes = task.takes(self, recording, plan, replace(options, config=self.suited(options.config)))
+
+        def sign(take: Take) -> Take:
+            return replace(take, recipe=self._recipe(task, options, recording.source, plan, take.seed, earlier))
+
+        yield from map(sign, _without_gradients(takes))
+
+    def squeeze(self, audio: Audio, task: Compress, **options: Unpack[TakeKeywords]) -> TokenFile:
+        """Return the tokens that `compress` keeps of a clip, for `recipe.token_file.save`; nothing is generated.
+
+        Args:
+            audio: see `Model`.
+            task: the tokens to keep.
+            options: of the take that `expand` makes of the file.
+        """
+        recording, one = Recording.of(audio), TakeOptions.of(**options)
+        plan = task.plan(recording, self.codec, self.context_frames)
+        recipe = self._recipe(task, one, recording.source, plan, one.seeds[0])
+        with torch.inference_mode():
+            return squeeze(self, recording.clip, task, plan, recipe)
+
+    def expand(
+        self, file: TokenFile, options: TakeOptions | None = None, source: InputSource | None = None
+    ) -> Iterator[Take]:
+        """Yield takes of a token file; by default the one that `compress` makes of the same clip.
+
+        Args:
+            file: the kept tokens.
+            options: other seeds, and a progress callback.
+            source: the file as the input of a recipe.
+
+        Raises:
+            ModelError: the tokens are of another model.
+        """
+        recipe = file.recipe
+        options = replace(options or TakeOptions([recipe.seed]), config=self.suited(recipe.sampling))
+        source = source or InputSource("", file_hash(file), recipe)
+
+        def sign(take: Take) -> Take:
+            return replace(take, recipe=replace(recipe, seed=take.seed, source=source, made_by=self.made_by))
+
+        yield from map(sign, _without_gradients(expand(self, file, options)))
+
+    def encode(self, audio: Audio) -> Tensor:
+        """Encode audio, resampled, mixed to mono and set to -24 LUFS: int64 (n_codebooks, n_frames)."""
+        clip = Recording.of(audio).clip
+        gain = level_gain(clip.samples, clip.sample_rate)
+        mono = resample(clip.samples.mean(axis=0, keepdims=True), clip.sample_rate, self.grid.sample_rate)
+        with torch.inference_mode():
+            return encode_long(self.codec, torch.from_numpy(mono[0] * np.float32(gain)).to(self.device))
+
+    def decode(self, tokens: Tensor) -> Waveform:
+        """Decode tokens, int64 (n_codebooks, n_frames), to mono audio at the codec's rate."""
+        with torch.inference_mode():
+            samples = decode_long(self.codec, tokens.to(self.device))
+        return Waveform(samples.cpu().numpy()[None], self.grid.sample_rate)
+
+    def suited(self, config: SamplingConfig) -> SamplingConfig:
+        """Multiply the temperature by the model's; 0 stays 0."""
+        temperature = config.temperature and max(0.01, config.temperature * self.temperature)
+        return replace(config, temperature=temperature)
+
+    def _recipe(
+        self, task: Task, options: TakeOptions, source: InputSource, plan: Plan, seed: int, earlier: Ranges = ()
+    ) -> Recipe:
+        """Return the recipe of a take; `earlier`: sample ranges of it that earlier edits generated."""
+        synthetic = tuple(merge_ranges((*plan.spans, *earlier)))
+        drawn = options.config, options.stereo, seed
+        return Recipe(task.command, to_table(task), *drawn, source, self.made_by, plan.n_canvas_samples, synthetic)
+
+    @cached_property
+    def made_by(self) -> MadeBy:
+        """Model, versions and device, for recipes."""
+        return MadeBy(
+            self.name,
+            self._hash.result(),
+            self.provenance.licence,
+            __version__,
+            torch.__version__,
+            self.device.type,
+            next(name for name, dtype in DTYPES.items() if dtype == self.dtype),
+            exact=self.batches.exact,
+            compiled=self.compiled,
+        )
+
+    @cached_property
+    def _hash(self) -> Future[str]:
+        """Hash of the files, computed in a thread: gigabytes take longer than a GPU needs for a take."""
+        future: Future[str] = Future()
+
+        def work() -> None:
+            try:
+                future.set_result(registry.model_hash(self.paths))
+            except Exception as error:
+                future.set_exception(error)
+
+        Thread(target=work, daemon=True).start()  # daemon: an interrupted program does not wait for it
+        return future
+
+
+def _without_gradients(takes: Iterator[Take]) -> Iterator[Take]:
+    """Run an iterator in inference mode, which does not extend to the code of the caller between two takes."""
+    while True:
+        with torch.inference_mode():
+            take = next(takes, None)
+        if take is None:
+            return
+        yield take
+        del take  # before the next is made: it may be long
 
 
 def load(
@@ -160,33 +284,33 @@ def load(
         name_or_folder: such as `mini`, `mini+NAME` with an adapter, or a folder of either.
         device: auto, cpu, cuda, cuda:N or mps.
         dtype: auto, fp32, bf16 or fp16, for the transformers.
-        exact: on a GPU, too, run every window by itself, so that a take depends on nothing else; on a CPU it always is.
+        exact: run every window alone on a GPU too, so that a take depends on nothing else; a CPU always does.
         compiled: let `torch.compile` make kernels of the transformers, in their first passes.
 
     Raises:
         ModelError: it is missing or damaged.
         DeviceError: there is no such device.
     """
-    place = pick_device(device)
-    precision = pick_dtype(dtype, place)
-    found = registry.locate(name_or_folder)
-    parts = load_parts(found.folder, place, precision, found.adapter)
-    log.info("%s on %s in %s", name_or_folder, place, precision)
+    torch_device = pick_device(device)
+    torch_dtype = pick_dtype(dtype, torch_device)
+    paths = registry.locate(name_or_folder)
+    parts = load_parts(paths.folder, torch_device, torch_dtype, paths.adapter)
+    log.info("%s on %s in %s", name_or_folder, torch_device, torch_dtype)
     if parts.coarse is None or parts.fine is None:
         raise ModelError(f"{name_or_folder} holds a codec only", "it needs coarse.safetensors and fine.safetensors")
     if compiled:
         for network in (parts.coarse, parts.fine):
-            network.compile(dynamic=False, mode="reduce-overhead" if place.type == "cuda" else "default")
+            network.compile(dynamic=False, mode="reduce-overhead" if torch_device.type == "cuda" else "default")
     return Model(
         parts.codec,
         parts.coarse,
         parts.fine,
-        place,
+        torch_device,
         parts.provenance,
         str(name_or_folder),
-        found,
-        precision,
+        paths,
+        torch_dtype,
         parts.temperature,
         compiled,
-        batches=pick_batches(place, parts.coarse.config, exact, compiled),
+        batches=pick_batches(torch_device, parts.coarse.config, exact, compiled),
     )

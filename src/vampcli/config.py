@@ -1,4 +1,4 @@
-"""Choices of a user, apart from what carries them out: reading them needs no torch."""
+"""Options of a user, as dataclasses without any dependency."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ class _Checked:
 
 
 Sampler = Literal["confidence", "halton"]
-"""In which order tokens are made: the surest first, or evenly over time; see `vampcli.sampling.order`."""
+"""Order in which tokens are generated: by confidence, or evenly over time; see `vampcli.sampling.order`."""
 
 
 @dataclass(frozen=True)
 class SamplingConfig(_Checked):
-    """How tokens are drawn.
+    """Sampling options.
 
     Attributes:
-        n_steps: passes of the coarse model.
-        n_fine_steps: passes of the fine model.
-        temperature: flattens (above 1) or sharpens the distributions, beside what suits the model; 0 takes the
+        n_steps: sampler steps of the coarse model.
+        n_fine_steps: sampler steps of the fine model.
+        temperature: flattens (above 1) or sharpens the distributions, times the model's temperature; 0 takes the
             likeliest token.
-        mask_temperature: how much chance decides which tokens are drawn again; falls to 0 over the steps.
-        top_p: draw only from the likeliest classes that hold this much probability; 1 = from all.
-        typical_mass: draw only from the classes nearest the expected surprise; 1 = from all.
-        typical_min_tokens: at least that many classes stay after the typical filter.
-        sample_cutoff: draw up to this share of the steps, then take the likeliest; negative = always that.
-        sampler: in which order tokens are made.
+        mask_temperature: randomness in choosing which tokens to re-mask; falls to 0 over the steps.
+        top_p: draw only from the likeliest classes with this total probability; 1 = from all.
+        typical_mass: draw only from the classes nearest the expected surprise, with this total probability; 1 = all.
+        typical_min_tokens: number of classes that the typical filter keeps at least.
+        sample_cutoff: draw in this share of the steps, then take the likeliest; negative = always the likeliest.
+        sampler: order in which tokens are generated.
+
+    Source: Garcia et al., "VampNet" (arXiv 2307.04686), section 3.3.
     """
 
     n_steps: int = 36
@@ -51,7 +53,7 @@ class SamplingConfig(_Checked):
             self._require(name, getattr(self, name) >= 1, "1 or more")
         for name in ("temperature", "mask_temperature"):
             value = getattr(self, name)
-            # a temperature of less than 0.01 would overflow, and nobody can tell it from 0
+            # below 0.01 logits would overflow, and samples equal those at 0
             self._require(name, value == 0 or 0.01 <= value < math.inf, "0, or from 0.01 on")
         for name in ("top_p", "typical_mass"):
             self._require(name, 0 < getattr(self, name) <= 1, "above 0 and at most 1")
@@ -61,24 +63,26 @@ class SamplingConfig(_Checked):
 
 @dataclass(frozen=True)
 class PromptConfig(_Checked):
-    """What is kept of a clip, as a prompt for the rest.
+    """The tokens of a clip that are kept as a prompt for the others.
 
-    A token stays if the period, a beat, an onset or chance keeps it; then whole frames are dropped, and codebooks.
+    A token is kept if the period, a beat, an onset or chance selects it; then whole frames are dropped, and codebooks.
 
     Attributes:
-        period: keep `width` frames in every `period`; 0 none, 1 every frame; None = as `resolved_period` says.
+        period: keep `width` frames in every `period`; 0 none, 1 every frame; None = `resolved_period`.
         width: frames kept in a period.
         n_kept_codebooks: of the frames kept, the first codebooks alone; None = all.
-        beats: keep what lies right of each beat.
-        beat_width_ms: how much of it.
-        downbeats_only: only of the first beat of each bar.
-        onsets: keep what lies right of each onset.
-        onset_width_ms: how much of it.
-        dropout: share of the kept frames that the models see that is hidden after all.
-        intensity: chance of each token to be hidden; below 1, the others are kept wherever they lie.
-        n_passes: how often to vary what the pass before has made; each draws its prompt anew.
-        stretch: times as long, with made frames between the old ones.
+        beats: keep the frames after each beat.
+        beat_width_ms: duration kept after a beat.
+        downbeats_only: only after the first beat of each bar.
+        onsets: keep the frames after each onset.
+        onset_width_ms: duration kept after an onset.
+        dropout: share of the kept frames that is hidden again.
+        intensity: probability of each token to be hidden; below 1, the others are kept wherever they are.
+        n_passes: number of passes; each varies the result of the one before, with a new prompt.
+        stretch: factor on the length, with generated frames between the old ones.
         pitch: shift of the prompt in semitones.
+
+    Source: Garcia et al., "VampNet" (arXiv 2307.04686), section 3.4.
     """
 
     period: int | None = None
@@ -122,7 +126,7 @@ class PromptConfig(_Checked):
 
     @property
     def resolved_period(self) -> int:
-        """The period, or what suits the rest: 0 beside beats, onsets and chance, 1 beside codebooks, 7 alone."""
+        """The period, or its default: 0 beside beats, onsets and intensity, 1 beside codebooks, 7 alone."""
         if self.period is not None:
             return self.period
         if self.beats or self.onsets or self.intensity < 1:
@@ -132,12 +136,12 @@ class PromptConfig(_Checked):
 
 @dataclass(frozen=True)
 class TempoConfig(_Checked):
-    """What is known of tempo and bars; the rest is tracked.
+    """Tempo and bars, as far as they are known; the rest is tracked.
 
     Attributes:
-        bpm: beats in a minute; None = track them.
-        downbeat_s: where bar 1 begins, in seconds; None = at the beginning if `bpm` is given, else found by its accent.
-        beats_per_bar: how many beats a bar has.
+        bpm: beats per minute; None = track them.
+        downbeat_s: beginning of bar 1 in seconds; None = the clip's beginning if `bpm` is given, else found by accent.
+        beats_per_bar: number of beats in a bar.
     """
 
     bpm: float | None = None
@@ -152,12 +156,12 @@ class TempoConfig(_Checked):
 
 @dataclass(frozen=True)
 class MusicalSpan:
-    """A span counted in musical time, from the first downbeat on.
+    """A span in musical time, counted from the first downbeat.
 
     Attributes:
-        unit: what is counted.
-        first: the first of them, from 1 on.
-        last: the last of them, included.
+        unit: bars or beats.
+        first: number of the first, from 1 on.
+        last: number of the last, included.
     """
 
     unit: Literal["bars", "beats"]
@@ -175,7 +179,7 @@ class MusicalSpan:
 
 
 Stereo = Literal["mid", "channels"]
-"""`mid`: the middle is re-made and given a stereo image; `channels`: both are re-made, with the same noise."""
+"""`mid`: generate the mid channel and give it a stereo image; `channels`: generate both, with the same noise."""
 
 Span = tuple[float, float] | MusicalSpan
-"""Start and end in seconds, or counted."""
+"""Start and end in seconds, or bars or beats."""

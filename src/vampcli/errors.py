@@ -1,4 +1,4 @@
-"""What can go wrong, said with its cure, and the exit code it ends in."""
+"""Errors with a message, a cure and an exit code."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class ExitCode(IntEnum):
 
 
 class VampError(Exception):
-    """An error a user can do something about.
+    """An error that the user can cure.
 
     Attributes:
-        message: the fact, with its numbers, in one line.
+        message: the fact with its numbers, in one line.
         hint: the cure, in one line; may be empty.
     """
 
@@ -40,18 +40,18 @@ class UsageError(VampError):
 
 
 class InputError(VampError):
-    """Anything about the files named: missing, unreadable, too short, not writable, in the way."""
+    """A problem with a file: missing, unreadable, too short, not writable, existing."""
 
     exit_code = ExitCode.INPUT
 
 
 class ModelError(VampError):
-    """A model that is missing, damaged, or does not fit its codec."""
+    """A model that is missing or damaged, or does not fit its codec."""
 
     exit_code = ExitCode.MODEL
 
 
 class DeviceError(VampError):
-    """A device that is not there, or its memory."""
+    """A device that is missing, or out of memory."""
 
     exit_code = ExitCode.DEVICE

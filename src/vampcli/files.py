@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def replacing(path: Path, overwrite: bool = False, parents: bool = False) -> Ite
         parents: make missing folders.
 
     Raises:
-        InputError: the file exists, or the folder is not there, not writable or full.
+        InputError: the file exists, or the folder is missing, not writable or full.
     """
     if path.exists() and not overwrite:
         raise InputError(f"{path} exists", "replace it with overwrite, or name another file")
@@ -33,7 +33,9 @@ def replacing(path: Path, overwrite: bool = False, parents: bool = False) -> Ite
         yield temp
         os.replace(temp, path)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error}", "is the disk full, the folder there and writable?") from error
+        raise InputError(
+            f"cannot write {path}: {error}", "is the disk full, the folder missing or not writable?"
+        ) from error
     finally:
         if temp is not None and temp.exists():
             temp.unlink()
@@ -50,7 +52,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _new_file(path: Path) -> Path:
-    """An empty file beside a path, with the rights that any new file gets (as those of `tempfile` do not)."""
+    """Create an empty file beside a path, with the permissions of any new file (those of `tempfile` are stricter)."""
     temp = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(8)}{path.suffix}")
     os.close(os.open(temp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     return temp

@@ -1,4 +1,4 @@
-"""Tables of TOML and JSON into frozen dataclasses, strictly: what does not fit is named."""
+"""Convert tables of TOML and JSON to dataclasses, strictly."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read(path: Path, cls: type[T], kind_of: Callable[[type], str] | None = None)
 
     Raises:
         InputError: the file cannot be read.
-        UsageError: it is not TOML, holds an unknown key or lacks one; the message names it.
+        UsageError: it is not TOML, or does not fit the dataclass; the message names the key.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -46,20 +46,20 @@ def read(path: Path, cls: type[T], kind_of: Callable[[type], str] | None = None)
 
 
 def from_table(cls: type[T], table: Mapping[str, Any], where: str, kind_of: Callable[[type], str] | None = None) -> T:
-    """Make a dataclass of a table.
+    """Convert a table to a dataclass.
 
-    Numbers, text and flags must be of their field's type (a whole number will do for a real one); lists become tuples,
-    tables become dataclasses. Where a field has a choice of dataclasses, the key `kind` of its table names one.
+    Numbers, text and flags must have their field's type (an integer also fits a float); lists become tuples, tables
+    become dataclasses. Where a field is a union of dataclasses, the key `kind` of its table names one.
 
     Args:
         cls: a dataclass whose fields are such types, optional ones, literals, unions of these, or
-            `dict`, which is not looked into.
-        table: as read.
-        where: says in errors where the table stands.
-        kind_of: what `kind` calls a dataclass.
+            `dict`, whose values are not checked.
+        table: the table.
+        where: location of the table in errors.
+        kind_of: returns the name of a dataclass for `kind`; by default that of the class.
 
     Raises:
-        UsageError: a key is unknown or lacking, or a value is not what the field takes; the message names it.
+        UsageError: a key is unknown or missing, or a value does not fit its field; the message names it.
     """
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     unknown = sorted(set(table) - set(fields))
@@ -68,9 +68,9 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str, kind_of: Call
     types = get_type_hints(cls)
     values = {name: _value(types[name], value, where, name, kind_of) for name, value in table.items()}
     needed = [f.name for f in fields.values() if f.default is f.default_factory is dataclasses.MISSING]
-    lacking = [name for name in needed if name not in table]
-    if lacking:
-        raise UsageError(f"{where}: {lacking[0]!r} is missing", "write it")
+    missing = [name for name in needed if name not in table]
+    if missing:
+        raise UsageError(f"{where}: {missing[0]!r} is missing", "add it")
     try:
         return cls(**values)
     except UsageError as error:
@@ -112,7 +112,7 @@ def _fits(annotation: Any, value: Any) -> bool:
 
 
 def _elements(annotation: Any, n: int) -> Any:
-    """The types of a list's n elements; None if it cannot have so many."""
+    """Types of the n elements of a list; None if it cannot have n."""
     inner = get_args(annotation)
     if get_origin(annotation) is Sequence or inner[1:] == (Ellipsis,):
         return inner[:1] * n
@@ -131,7 +131,7 @@ def _wanted(annotation: Any) -> str:
 def _of_kind(
     choices: Sequence[Any], table: Mapping[str, Any], where: str, kind_of: Callable[[type], str] | None
 ) -> tuple[Any, Mapping[str, Any]]:
-    """The dataclass that the table's `kind` names, by default the first, and the table without it."""
+    """Return the dataclass that `kind` names, by default the first, and the table without `kind`."""
     names = {kind_of(choice) if kind_of else choice.__name__: choice for choice in choices}
     kind = table.get("kind", next(iter(names)))
     if kind not in list(names):

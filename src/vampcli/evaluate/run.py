@@ -23,7 +23,8 @@ from vampcli.evaluate.measures import EMBEDDING, FIGURES, Figures, Original, Spa
 from vampcli.evaluate.spec import Condition, Decoded, Experiment
 from vampcli.model.threads import ordered_map
 from vampcli.model.transformer import VampNet
-from vampcli.tasks.take import Take
+from vampcli.tasks.recording import Recording
+from vampcli.tasks.take import Take, TakeOptions
 from vampcli.tokens import masks
 
 Record = dict[str, Any]
@@ -104,14 +105,14 @@ def make_takes(model: Model, condition: Condition, original: Original, seeds: Se
     if isinstance(request, Decoded):
         chosen = seeds if request.noise else seeds[:1]
         return [_through_codec(model, original, request.noise, seed) for seed in chosen]
-    plan = request.plan(audio, model.codec, model.coarse.config.context_frames)
+    plan = request.plan(Recording(audio), model.codec, model.context_frames)
     if condition.fill != "model":
         filled = silence(audio, plan.spans) if condition.fill == "silence" else repeat_before(audio, plan.spans)
         n_codebooks, n_frames = original.tokens.shape
         mask = masks.spans(n_codebooks, n_frames, plan.hidden)
         return [Take(filled, model.encode(filled).cpu()[None], mask, seeds[0], plan.spans, audio)]
     source = silence(audio, plan.spans) if condition.silenced else audio
-    takes = model.takes(source, request, seeds=seeds, plan=plan, config=condition.config)
+    takes = model.takes(source, request, TakeOptions(seeds, condition.config), plan)
     return [replace(take, base=audio) if condition.silenced else take for take in takes]
 
 

@@ -1,4 +1,4 @@
-"""What made a take: written into the result, shown by `vamp info`, made again by `vamp replay`."""
+"""Recipes: the record of how a take was made. `vamp info` shows it and `vamp replay` makes the take again."""
 
 from __future__ import annotations
 
@@ -15,21 +15,18 @@ if TYPE_CHECKING:
     from vampcli.audio.waveform import Waveform
 
 FORMAT = 1
-MOST_EARLIER = 16
-"""So many edits before the last one are described; what they made stays counted as synthetic."""
-
-MOST_TEXT = 2**22
-"""Characters of a recipe with its history; spans by the ten thousand."""
+MOST_EARLIER = 16  # recipes of earlier edits; the samples of still earlier ones stay counted as synthetic
+MOST_TEXT = 2**22  # characters of a recipe with its history; enough for ten thousand spans
 
 _SEAL, _MARK = "sha256", "vamp_recipe"
 _CURE = "make the file again, or strip its metadata: then a --sidecar beside it counts"
 _BLOCK = 2**20  # samples hashed at once
 
 Part = Literal["all", "generated", "difference"]
-"""What of a take was written: all of it, its spans alone, or what was added to the input."""
+"""The part of a take that was written: all of it, its spans alone, or the difference to the input."""
 
 Subtype = Literal["", "PCM_16", "PCM_24", "FLOAT"]
-"""A sample format that can be asked for; empty = the input's."""
+"""A sample format; empty = the input's."""
 
 Ranges = tuple[tuple[int, int], ...]
 """Sample ranges [start, end)."""
@@ -40,9 +37,9 @@ class InputSource:
     """The input of a take.
 
     Attributes:
-        name: of the file, as it was typed; `-` for a pipe, empty for sound without a file.
-        sha256: of its sound, see `audio_hash`; of a token file, of its bytes.
-        recipe: how the input itself was made, if vamp made it.
+        name: path of the file, as it was typed; `-` for a pipe, empty for samples without a file.
+        sha256: of the samples, see `audio_hash`; of a token file, of its bytes.
+        recipe: of the input itself, if vamp made it.
     """
 
     name: str
@@ -52,18 +49,18 @@ class InputSource:
 
 @dataclass(frozen=True)
 class MadeBy:
-    """What a take was made with.
+    """Model, versions and device that made a take.
 
     Attributes:
-        model: its name or folder, as it was asked for.
-        model_sha256: of its files; see `vampcli.checkpoints.registry.model_hash`.
+        model: name or folder, as it was typed.
+        model_sha256: of the model's files; see `vampcli.checkpoints.registry.model_hash`.
         licence: of the model.
         version: of vamp.
-        torch: its version.
-        device: its kind: cpu, cuda, mps.
+        torch: version of PyTorch.
+        device: cpu, cuda or mps.
         dtype: of the transformers: fp32, bf16, fp16.
-        exact: every window was run by itself, so that nothing else had a part in it.
-        compiled: `torch.compile` had made the transformers' kernels.
+        exact: every window was run alone, so that the take depends on nothing else.
+        compiled: `torch.compile` made the transformers' kernels.
     """
 
     model: str
@@ -79,24 +76,24 @@ class MadeBy:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What made a take, and what of it is made.
+    """Everything that is needed to make a take again.
 
     Attributes:
-        command: the verb.
-        request: its fields, as a table; see `vampcli.tasks.registry`.
-        sampling: how tokens were drawn, without the model's own temperature.
-        stereo: what was made of two channels.
+        command: of the task.
+        request: options of the task, as a table; see `vampcli.tasks.registry`.
+        sampling: sampling options, without the model's temperature.
+        stereo: mid or channels.
         seed: of the take.
         source: the input.
         made_by: model, versions, device.
         n_samples: length of the result.
-        synthetic: sample ranges of the result that a model has made, now or in an earlier edit.
-        part: what of the take was written.
-        subtype: sample format that was asked for.
-        format: of recipes.
+        synthetic: sample ranges of the result that a model generated, in this edit or an earlier one.
+        part: the part of the take that was written.
+        subtype: sample format that was given by option.
+        format: version of the recipe format.
 
     Raises:
-        UsageError: there is no sample, or a synthetic span is not within them.
+        UsageError: there is no sample, or a synthetic range is not within the result.
     """
 
     command: str
@@ -130,16 +127,16 @@ class Recipe:
 
     @property
     def licences(self) -> list[str]:
-        """Of all models that had a part in it, each once."""
+        """Licences of all models that were used, each once."""
         return list(dict.fromkeys(r.made_by.licence for r in (self, *self.earlier)))
 
 
 def to_table(recipe: Recipe, most_text: int = MOST_TEXT) -> dict[str, Any]:
-    """A recipe as a table that JSON can hold.
+    """Return a recipe as a table that JSON can hold.
 
     Args:
-        recipe: what to write.
-        most_text: characters of JSON; the oldest edits are left out where it would be more, down to the last alone.
+        recipe: the recipe.
+        most_text: characters of JSON, at most; the oldest edits are left out for that, down to the last alone.
     """
     for n_earlier in (MOST_EARLIER, 8, 4, 2, 1):
         table = asdict(_without_oldest(recipe, n_earlier))
@@ -155,10 +152,10 @@ def _without_oldest(recipe: Recipe, n_earlier: int) -> Recipe:
 
 
 def recipe_from_table(table: Any, where: str) -> Recipe:
-    """Read a recipe from a table; what is wrong with it is named.
+    """Read a recipe from a table.
 
     Raises:
-        InputError: it is of a newer format, or a value is not what it should be.
+        InputError: it is of another format, or a value does not fit; the message names it.
     """
     if not isinstance(table, dict) or table.get("format") != FORMAT:
         raise InputError(f"{where} is of another format than {FORMAT}", "update vamp")
@@ -169,23 +166,23 @@ def recipe_from_table(table: Any, where: str) -> Recipe:
 
 
 def to_text(recipe: Recipe, most_text: int = MOST_TEXT) -> str:
-    """One line of JSON, sealed by a SHA-256; see `to_table`."""
+    """Write a recipe as one line of JSON with a SHA-256 checksum; see `to_table`."""
     table = to_table(recipe, most_text - 128)  # seal and mark have 105
     return json.dumps({_MARK: table, _SEAL: _seal(table)})
 
 
 def from_text(text: str, where: str) -> Recipe | None:
-    """Read what `to_text` has written.
+    """Read the text that `to_text` has written.
 
     Args:
-        text: as it was found in a file; may be of somebody else.
-        where: names the file in errors.
+        text: a comment in a file; another program may have written it.
+        where: name of the file in errors.
 
     Returns:
         None if it is no recipe.
 
     Raises:
-        InputError: it is one, but damaged or changed by hand; the message says what is wrong.
+        InputError: it is one, but damaged or changed by hand.
     """
     where = f"the recipe in {where}"
     if _MARK not in text:
@@ -214,10 +211,10 @@ def _seal(table: dict[str, Any]) -> str:
 
 
 def audio_hash(clip: Waveform) -> str:
-    """SHA-256 of sound: rate, channels and samples; the same in every container that keeps it exactly.
+    """Return the SHA-256 of rate, channels and samples; it is the same in every file format that keeps them exactly.
 
     Args:
-        clip: float32 or float64 (n_channels, n_samples); both give the same hash for the same values.
+        clip: float32 or float64 (n_channels, n_samples); equal values give equal hashes.
     """
     digest = hashlib.sha256(f"{clip.sample_rate} {clip.n_channels} {clip.n_samples}\n".encode())
     for channel in clip.samples:

@@ -1,7 +1,7 @@
-"""The `.vamp` file: the kept tokens of a recording, and all it takes to make the sound of them again.
+"""The `.vamp` file: the kept tokens of a recording, and everything that is needed to generate the others.
 
 A safetensors file with one tensor, `codes`: the kept tokens as bits, channel by channel, codebook by codebook, frame by
-frame. The rest is one JSON object in its metadata, sealed by a SHA-256 over both.
+frame. The rest is one JSON object in its metadata, with a SHA-256 checksum over both.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ _CURE = "make it again with `vamp compress`, or copy it again"
 
 @dataclass(frozen=True)
 class TokenFile:
-    """What a `.vamp` file holds.
+    """The contents of a `.vamp` file.
 
     Attributes:
-        tokens: int64 (n_model_channels, n_codebooks, n_frames); what is not kept may be anything, and is 0 once loaded.
-        n_kept_codebooks: the first so many codebooks are kept,
+        tokens: int64 (n_model_channels, n_codebooks, n_frames); tokens not kept may be anything, and are loaded as 0.
+        n_kept_codebooks: number of codebooks kept, the first ones,
         period: of the frames 0, period, 2 * period, ...; 1 = of every frame, 0 = of none.
         codebook_size: classes of a token.
-        gain: what the level was multiplied with before encoding.
+        gain: factor on the samples before encoding.
         sample_rate: of the recording, in Hz; not the codec's.
         n_channels: of the recording.
         n_samples: exact length of the recording, in samples of its own rate.
-        subtype: sample format of the recording, in libsndfile's words.
-        recipe: how the tokens were made, and what is not kept is to be made.
+        subtype: sample format of the recording, by libsndfile's name.
+        recipe: of the take that `Model.expand` makes of the file.
 
     Raises:
         UsageError: a number is out of range, or two contradict each other.
@@ -86,7 +86,7 @@ class TokenFile:
 
     @property
     def mask(self) -> Tensor:
-        """What is not kept: bool (n_codebooks, n_frames), True = generate."""
+        """Mask of the tokens not kept: bool (n_codebooks, n_frames), True = generate."""
         _, n_codebooks, n_frames = self.tokens.shape
         return masks.keep_sparse(n_codebooks, n_frames, self.n_kept_codebooks, self.period)
 
@@ -103,16 +103,16 @@ class TokenFile:
 
     @property
     def bits_per_second(self) -> float:
-        """The true bit rate: what the kept tokens cost, over the length of the recording."""
+        """Bit rate: bits of the kept tokens over the length of the recording."""
         return self.n_bits * self.sample_rate / self.n_samples
 
 
 def save(path: str | Path, file: TokenFile, overwrite: bool = False) -> None:
-    """Write a token file, whole or not at all.
+    """Write a token file atomically.
 
     Args:
         path: the output.
-        file: what to write.
+        file: its contents.
         overwrite: replace a file that exists.
 
     Raises:
@@ -123,12 +123,12 @@ def save(path: str | Path, file: TokenFile, overwrite: bool = False) -> None:
         raise InputError(
             f"{file.tokens.numel()} tokens are more than the {MOST_TOKENS} of a .vamp file", "cut the recording"
         )
-    whole = _whole(file)
+    data = _to_bytes(file)
     with replacing(Path(path), overwrite) as temp:
-        temp.write_bytes(whole)
+        temp.write_bytes(data)
 
 
-def _whole(file: TokenFile) -> bytes:
+def _to_bytes(file: TokenFile) -> bytes:
     kept = file.kept.cpu().numpy().ravel()
     if not ((kept >= 0) & (kept < file.codebook_size)).all():
         raise ValueError(
@@ -137,30 +137,30 @@ def _whole(file: TokenFile) -> bytes:
     payload = pack(kept, bits_per_token(file.codebook_size))
     facts = {f.name: getattr(file, f.name) for f in fields(file) if f.name != "tokens"}
     facts |= {"format": FORMAT, "shape": list(file.tokens.shape), "recipe": to_table(file.recipe)}
-    return to_bytes({_CODES: payload}, {_FACTS: _sealed(facts, payload)})
+    return to_bytes({_CODES: payload}, {_FACTS: _with_checksum(facts, payload)})
 
 
 def file_hash(file: TokenFile) -> str:
-    """SHA-256 of what `save` would write."""
-    return hashlib.sha256(_whole(file)).hexdigest()
+    """Return the SHA-256 of the bytes that `save` writes."""
+    return hashlib.sha256(_to_bytes(file)).hexdigest()
 
 
 def load(path: str | Path) -> TokenFile:
     """Read a token file; no model is needed.
 
     Raises:
-        InputError: the file is missing, damaged, of a newer format, or no token file.
+        InputError: the file is missing, damaged, of another format, or no token file.
     """
     path = Path(path)
     if not path.exists():
         raise InputError(f"no such file: {path}", "check the name and the folder")
     if path.is_dir():
         raise InputError(f"{path} is a folder", "name a .vamp file")
-    facts, payload = _opened(path)
+    facts, payload = _read(path)
     if facts.pop("format", None) != FORMAT:
         raise InputError(f"{path} is of another format than {FORMAT}", "update vamp, or make an old file again")
     try:
-        file = _described(facts)
+        file = _from_facts(facts)
         n_bits = bits_per_token(file.codebook_size)
         if len(payload) != -(-file.n_bits // 8):
             raise ValueError(f"{len(payload)} bytes of tokens, not {-(-file.n_bits // 8)}")
@@ -176,8 +176,8 @@ def load(path: str | Path) -> TokenFile:
     return file
 
 
-def _opened(path: Path) -> tuple[dict[str, Any], npt.NDArray[np.uint8]]:
-    """The facts and the packed tokens of a file whose seal is whole."""
+def _read(path: Path) -> tuple[dict[str, Any], npt.NDArray[np.uint8]]:
+    """Read facts and packed tokens, and verify the checksum."""
     try:
         with safe_open(str(path), framework="np") as file:
             text = (file.metadata() or {}).get(_FACTS)
@@ -193,23 +193,23 @@ def _opened(path: Path) -> tuple[dict[str, Any], npt.NDArray[np.uint8]]:
     try:
         facts = json.loads(text)
         del facts[_SEAL]
-        whole = text == _sealed(facts, payload)
+        intact = text == _with_checksum(facts, payload)
     except (ValueError, TypeError, KeyError, RecursionError):
-        whole = False
-    if not whole:
+        intact = False
+    if not intact:
         raise InputError(f"{path} is damaged: its checksum does not fit", _CURE)
     return facts, payload
 
 
-def _sealed(facts: dict[str, Any], payload: npt.NDArray[np.uint8]) -> str:
-    """Facts as JSON, with a checksum over them and the payload."""
+def _with_checksum(facts: dict[str, Any], payload: npt.NDArray[np.uint8]) -> str:
+    """Return facts as JSON, with a checksum over them and the payload."""
     digest = hashlib.sha256(json.dumps(facts).encode())
     digest.update(payload.tobytes())
     return json.dumps({**facts, _SEAL: digest.hexdigest()})
 
 
-def _described(facts: dict[str, Any]) -> TokenFile:
-    """The file that facts speak of, all its tokens 0 and without memory of their own."""
+def _from_facts(facts: dict[str, Any]) -> TokenFile:
+    """Make a token file whose tokens are 0 and take no memory."""
     shape = facts.pop("shape")
     if len(shape) != 3 or any(type(n) is not int or n < 1 for n in shape) or math.prod(shape) > MOST_TOKENS:
         raise ValueError(f"tokens of shape {shape}")
@@ -218,21 +218,21 @@ def _described(facts: dict[str, Any]) -> TokenFile:
 
 
 def pack(tokens: npt.NDArray[np.int64], n_bits: int) -> npt.NDArray[np.uint8]:
-    """Write tokens one after another with as few bits as they need.
+    """Pack tokens into the bits that they need.
 
     Args:
         tokens: int64 (n,), each from 0 to 2^n_bits - 1.
         n_bits: of a token, 1 to 16, the most significant first.
 
     Returns:
-        uint8 (ceil(n * n_bits / 8),); the last byte is filled up with zeros.
+        uint8 (ceil(n * n_bits / 8),); the last byte is padded with zeros.
     """
     wide = np.unpackbits(tokens.astype(">u2").view(np.uint8)).reshape(-1, _MOST_BITS)
     return np.packbits(wide[:, _MOST_BITS - n_bits :])
 
 
 def unpack(packed: npt.NDArray[np.uint8], n: int, n_bits: int) -> npt.NDArray[np.int64]:
-    """Read what `pack` has written: uint8 (n_bytes,) -> int64 (n,)."""
+    """Invert `pack`: uint8 (n_bytes,) -> int64 (n,)."""
     wide = np.zeros((n, _MOST_BITS), np.uint8)
     wide[:, _MOST_BITS - n_bits :] = np.unpackbits(packed, count=n * n_bits).reshape(n, n_bits)
     return np.packbits(wide).view(">u2").astype(np.int64)

@@ -7,8 +7,8 @@ from itertools import chain
 
 import numpy as np
 
+from vampcli.audio.beats import Pulse
 from vampcli.audio.waveform import Waveform
-from vampcli.config import TempoConfig
 from vampcli.scoring.groove import Groove, beats_through, groove_of
 from vampcli.scoring.spectra import Floats, Frames, Ranges, frames_at, frames_in, hop_of, window_of
 
@@ -77,13 +77,13 @@ class Music:
         return (stillest + _INAUDIBLE_DB) / (self.stillest + _INAUDIBLE_DB)
 
 
-def music_around(base: Waveform, spans: Ranges, tempo: TempoConfig, with_groove: bool = True) -> Music | None:
+def music_around(base: Waveform, spans: Ranges, pulse: Pulse | None = None, with_groove: bool = True) -> Music | None:
     """Measure the music around spans, or inside them if there is little else; None if it is silent.
 
     Args:
         base: the clip before re-making.
         spans: what is re-made.
-        tempo: known tempo; without a `bpm` it is tracked.
+        pulse: beats of `base` if they are known; otherwise they are tracked near the spans.
         with_groove: whether to track beats and judge the groove.
     """
     rate, around = base.sample_rate, frames_in(base, measured_ranges(base, spans, _AROUND_S))
@@ -110,7 +110,7 @@ def music_around(base: Waveform, spans: Ranges, tempo: TempoConfig, with_groove:
         spectrum=kept.db(level).mean(axis=0),
         stillest=_stillest(changes, n_still),
         n_still=n_still,
-        groove=groove_of(kept, level, beats_through(base, spans, tempo))
+        groove=groove_of(kept, level, beats_through(base, spans, pulse))
         if with_groove and made_s > _LEAST_GROOVE_S
         else None,
     )

@@ -68,27 +68,27 @@ def groove_of(kept: Frames, level: float, beats_s: Floats | None) -> Groove | No
     return Groove(beats_s, profile, contrast) if contrast >= _LEAST_CONTRAST else None
 
 
-def beats_through(base: Waveform, spans: Ranges, tempo: TempoConfig) -> Floats | None:
-    """Track the beats near spans, and extrapolate them evenly over the clip.
+def beats_through(base: Waveform, spans: Ranges, pulse: beats.Pulse | None) -> Floats | None:
+    """Extrapolate beats evenly over the clip.
 
     Args:
         base: the clip.
         spans: sample ranges [start, end), in order.
-        tempo: used if it has a `bpm`, else tracked.
+        pulse: beats of the clip if they are known; otherwise they are tracked near the spans.
 
     Returns:
         float64 (n_beats,), in seconds, from before the clip's beginning to after its end; None where no beat is found.
     """
-    rate, reach = base.sample_rate, round(_TRACKED_S * base.sample_rate)
-    first, stop = max(0, spans[0][0] - reach), spans[-1][1] + reach
-    if tempo.bpm is not None:
-        first, stop = 0, base.n_samples
-    known = tempo if tempo.bpm is not None else TempoConfig()
-    mono = finite(base.samples[:, first:stop].mean(axis=0, dtype=np.float32, keepdims=True))
-    try:
-        found = np.array(beats.track(mono, rate, known).beats_s) + first / rate
-    except InputError:
-        return None
+    first = 0
+    if pulse is None:
+        rate, reach = base.sample_rate, round(_TRACKED_S * base.sample_rate)
+        first = max(0, spans[0][0] - reach)
+        mono = finite(base.samples[:, first : spans[-1][1] + reach].mean(axis=0, dtype=np.float32, keepdims=True))
+        try:
+            pulse = beats.track(mono, rate, TempoConfig())
+        except InputError:
+            return None
+    found = np.array(pulse.beats_s) + first / base.sample_rate
     if len(found) < 2:
         return None
     head, tail = (float(np.diff(part).mean()) for part in (found[: _STEADY + 1], found[-_STEADY - 1 :]))

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from vampcli.audio.beats import Pulse
 from vampcli.audio.clicks import LIMIT, click_figure
 from vampcli.audio.waveform import Samples, Waveform
-from vampcli.config import TempoConfig
 from vampcli.scoring.context import Music, beside, edges, measured_ranges, music_around
 from vampcli.scoring.spectra import Floats, Ranges, finite, frames_in
 from vampcli.tasks.take import Take
@@ -71,16 +71,16 @@ class Reference:
     music: Music | None
 
     @classmethod
-    def of(cls, base: Waveform, spans: Ranges, tempo: TempoConfig | None = None, with_groove: bool = True) -> Reference:
+    def of(cls, base: Waveform, spans: Ranges, pulse: Pulse | None = None, with_groove: bool = True) -> Reference:
         """Measure the clip before re-making.
 
         Args:
             base: as in `Take.base`.
             spans: as in `Take.spans`.
-            tempo: known tempo; without a `bpm` it is tracked.
+            pulse: beats of `base` if they are known; otherwise they are tracked near the spans.
             with_groove: False saves tracking beats.
         """
-        music = music_around(base, spans, tempo or TempoConfig(), with_groove)
+        music = music_around(base, spans, pulse, with_groove)
         allowed = np.full(len(edges(base, spans)), LIMIT)
         if music is not None:  # an attack that was there may occur again, but not the bare end of a recording
             inside = (beside(base, spans).power >= music.quiet).reshape(-1, 2).all(axis=1)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from vampcli.audio.ranges import merge_ranges
 from vampcli.audio.waveform import Waveform
 from vampcli.scoring.scores import Scores, best
-from vampcli.tasks.plan import merge_ranges
 from vampcli.tasks.take import Take
 
 

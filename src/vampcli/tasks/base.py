@@ -1,69 +1,73 @@
-"""What can be asked of a recording: each verb is a request that makes its plan and its takes."""
+"""The abstract base class of tasks."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from vampcli.audio.waveform import Waveform
 from vampcli.codec.base import Codec
 from vampcli.model.transformer import VampNetConfig
 from vampcli.recipe.recipe import Ranges
 from vampcli.tasks.plan import Pass, Plan
-from vampcli.tasks.regenerate import Networks
+from vampcli.tasks.recording import Recording
+from vampcli.tasks.regenerate import Networks, inpaint_spans
 from vampcli.tasks.take import Take, TakeOptions
 
 
-class Task(Protocol):
-    """A request, such as `Inpaint`: a frozen dataclass of what is asked for."""
+class Task(ABC):
+    """A request such as `Inpaint`: a frozen dataclass of options. By default it generates the spans of its plan."""
 
     command: ClassVar[str]
 
-    def plan(self, clip: Waveform, codec: Codec, context: int) -> Plan:
-        """Say what will be made of a clip; needs no weights.
+    @abstractmethod
+    def plan(self, recording: Recording, codec: Codec, context: int) -> Plan:
+        """Plan the result of a recording; needs no weights.
 
         Args:
-            clip: the input.
-            codec: tells the grid and how far it hears; its weights do not matter.
+            recording: the input.
+            codec: gives the token grid and the encoder's reach; its weights do not matter.
             context: of the coarse model, in frames.
 
         Returns:
-            A plan on the output's time line.
+            A plan on the time line of the result.
 
         Raises:
-            UsageError: the request contradicts itself.
-            InputError: it does not fit the clip.
+            UsageError: the options contradict each other.
+            InputError: they do not fit the recording.
         """
 
-    def map_ranges(self, ranges: Ranges, clip: Waveform, codec: Codec) -> Ranges:
-        """Where sample ranges of the clip lie in a take, as far as they are in it; beside what is made."""
+    def map_ranges(self, ranges: Ranges, recording: Recording, codec: Codec) -> Ranges:
+        """Map sample ranges of the recording to those of a take that hold the same sound."""
+        return ranges
 
-    def passes(self, clip: Waveform, plan: Plan, codec: Codec, coarse: VampNetConfig, seed: int) -> list[Pass]:
-        """Say which tokens `takes` makes, in one pass after another; needs no weights.
+    def passes(self, recording: Recording, plan: Plan, codec: Codec, coarse: VampNetConfig, seed: int) -> list[Pass]:
+        """Return the masks of a take, pass by pass; needs no weights.
 
         Args:
-            clip: the input.
-            plan: what `plan` gave.
+            recording: the input.
+            plan: the result of `plan`.
             codec: as for `plan`.
             coarse: sizes of the coarse model.
             seed: of the take.
 
         Returns:
-            At least one. The mask of the last is that of the take.
+            One pass or more; the mask of the last is that of the take.
         """
+        return [Pass(plan, plan.mask(codec.grid.n_codebooks))]
 
-    def takes(
-        self,
-        networks: Networks,
-        clip: Waveform,
-        plan: Plan,
-        order: TakeOptions,
-    ) -> Iterator[Take]:
-        """Make the takes one by one, each as soon as it can be.
+    def takes(self, networks: Networks, recording: Recording, plan: Plan, options: TakeOptions) -> Iterator[Take]:
+        """Yield the takes one by one, each as soon as it is made.
 
         Args:
-            networks: to make them with.
-            clip: the input.
-            plan: what `plan` gave.
-            order: how many, and how.
+            networks: codec and transformers.
+            recording: the input.
+            plan: the result of `plan`.
+            options: seeds and sampling options.
         """
+        return inpaint_spans(networks, self.canvas(recording.clip), plan, options)
+
+    def canvas(self, clip: Waveform) -> Waveform:
+        """Return the clip that takes are spliced into; it is as long as the result."""
+        return clip

@@ -1,4 +1,4 @@
-"""Squeeze a recording into a few tokens, and bring it back."""
+"""The task `compress`: keep few tokens of a recording, in a `.vamp` file or not, and generate the others."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from torch import Tensor
 
 from vampcli.audio.waveform import Waveform
 from vampcli.codec.base import Codec
-from vampcli.errors import UsageError
+from vampcli.errors import ModelError, UsageError
 from vampcli.model.transformer import VampNetConfig
-from vampcli.recipe.recipe import Ranges, Recipe
+from vampcli.recipe.recipe import Recipe
 from vampcli.recipe.token_file import TokenFile
+from vampcli.tasks.base import Task
 from vampcli.tasks.plan import Pass, Plan, check_channels, plan_ranges
-from vampcli.tasks.regenerate import EncodedContext, Networks, encode_context, remade
+from vampcli.tasks.recording import Recording, silence_like
+from vampcli.tasks.regenerate import EncodedContext, Networks, encode_context, regenerate
 from vampcli.tasks.take import Take, TakeOptions
 from vampcli.tokens import bitrate, masks
 from vampcli.tokens.grid import TokenGrid
 
 
 @dataclass(frozen=True)
-class Compress:
-    """Keep few tokens of a recording and make all others anew.
+class Compress(Task):
+    """Keep few tokens of a recording and generate all others.
 
     Attributes:
         n_kept_codebooks: of the frames kept, the first codebooks alone; more than there are = all.
@@ -43,72 +45,88 @@ class Compress:
         if self.period < 0:
             raise UsageError(f"the period is {self.period}", "1 keeps every frame, 0 none")
 
-    def plan(self, clip: Waveform, codec: Codec, context: int) -> Plan:
-        """See `Verb.plan`."""
-        check_channels(clip)
-        return plan_ranges(clip, [(0, clip.n_samples)], codec, context, margin=0)
+    def plan(self, recording: Recording, codec: Codec, context: int) -> Plan:
+        """See `Task.plan`."""
+        check_channels(recording.clip)
+        return plan_ranges(recording.clip, [(0, recording.clip.n_samples)], codec, context, margin=0)
 
-    def map_ranges(self, ranges: Ranges, clip: Waveform, codec: Codec) -> Ranges:
-        """See `Verb.map_ranges`."""
-        return ranges
-
-    def passes(self, clip: Waveform, plan: Plan, codec: Codec, coarse: VampNetConfig, seed: int) -> list[Pass]:
-        """See `Verb.passes`."""
+    def passes(self, recording: Recording, plan: Plan, codec: Codec, coarse: VampNetConfig, seed: int) -> list[Pass]:
+        """See `Task.passes`."""
         return [Pass(plan, self.mask(codec.grid.n_codebooks, plan.n_frames))]
 
-    def takes(
-        self,
-        networks: Networks,
-        clip: Waveform,
-        plan: Plan,
-        order: TakeOptions,
-    ) -> Iterator[Take]:
-        """See `Verb.takes`."""
+    def takes(self, networks: Networks, recording: Recording, plan: Plan, options: TakeOptions) -> Iterator[Take]:
+        """See `Task.takes`."""
         mask = self.mask(networks.grid.n_codebooks, plan.n_frames)
-        scene = encode_context(networks, clip, plan, order.stereo)
-        return map(lambda take: replace(take, base=clip), expanded(networks, scene, mask, order))
+        context = encode_context(networks, recording.clip, plan, options.stereo)
+        return map(lambda take: replace(take, base=recording.clip), _complete(networks, context, mask, options))
 
     def mask(self, n_codebooks: int, n_frames: int) -> Tensor:
-        """What is not kept: bool (n_codebooks, n_frames), True = generate."""
+        """Mask of the tokens that are not kept: bool (n_codebooks, n_frames), True = generate."""
         return masks.keep_sparse(n_codebooks, n_frames, self.n_kept_codebooks, self.period)
 
-    def token_file(self, scene: EncodedContext, grid: TokenGrid, recipe: Recipe) -> TokenFile:
-        """What is kept of a scene, with all it takes to make the rest."""
-        canvas = scene.canvas
-        return TokenFile(
-            tokens=scene.tokens.cpu(),
-            n_kept_codebooks=min(self.n_kept_codebooks, grid.n_codebooks),
-            period=self.period,
-            codebook_size=grid.codebook_size,
-            gain=scene.gain,
-            sample_rate=canvas.sample_rate,
-            n_channels=canvas.n_channels,
-            n_samples=canvas.n_samples,
-            subtype=canvas.subtype,
-            recipe=recipe,
-        )
-
     def n_bits(self, grid: TokenGrid, n_frames: int) -> int:
-        """What the kept tokens of a channel cost."""
+        """Bits of the kept tokens of a channel."""
         n_kept_frames = -(-n_frames // self.period) if self.period else 0
         n_kept = min(self.n_kept_codebooks, grid.n_codebooks)
         return n_kept_frames * n_kept * bitrate.bits_per_token(grid.codebook_size)
 
 
-def silent(n_channels: int, n_samples: int, sample_rate: int, subtype: str) -> Waveform:
-    """A canvas without anything on it, which takes no memory."""
-    return Waveform(np.broadcast_to(np.zeros((), np.float32), (n_channels, n_samples)), sample_rate, subtype)
-
-
-def expanded(networks: Networks, scene: EncodedContext, mask: Tensor, order: TakeOptions) -> Iterator[Take]:
-    """Make what is missing of a whole recording; one model channel makes all channels alike.
+def squeeze(networks: Networks, clip: Waveform, task: Compress, plan: Plan, recipe: Recipe) -> TokenFile:
+    """Encode a clip into a token file; nothing is generated.
 
     Args:
-        networks: to make it with.
-        scene: the tokens kept; of its canvas only length, rate, channels and format matter.
-        mask: bool (n_codebooks, n_frames), True = generate; tokens hidden by it may be anything.
-        order: how many, and how.
+        networks: the codec.
+        clip: the input.
+        task: the tokens to keep.
+        plan: the result of `task.plan`.
+        recipe: of the take that `expand` makes.
     """
-    like = scene.canvas
-    scene = replace(scene, canvas=silent(like.n_channels, like.n_samples, like.sample_rate, like.subtype))
-    return remade(networks, scene, mask, lambda _span: lambda _start, _stop: None, order)
+    context = encode_context(networks, clip, plan, recipe.stereo)
+    return TokenFile(
+        tokens=context.tokens.cpu(),
+        n_kept_codebooks=min(task.n_kept_codebooks, networks.grid.n_codebooks),
+        period=task.period,
+        codebook_size=networks.grid.codebook_size,
+        gain=context.gain,
+        sample_rate=clip.sample_rate,
+        n_channels=clip.n_channels,
+        n_samples=clip.n_samples,
+        subtype=clip.subtype,
+        recipe=recipe,
+    )
+
+
+def expand(networks: Networks, file: TokenFile, options: TakeOptions) -> Iterator[Take]:
+    """Yield the takes of a token file.
+
+    Raises:
+        ModelError: the tokens are of another model.
+    """
+    canvas, grid = silence_of(file), networks.grid
+    plan = Compress().plan(Recording(canvas), networks.codec, networks.context_frames)
+    _, n_codebooks, n_frames = file.tokens.shape
+    if (n_codebooks, file.codebook_size, n_frames) != (grid.n_codebooks, grid.codebook_size, plan.n_frames):
+        raise ModelError(f"the tokens are of {file.recipe.made_by.model}, not of this model", "load that model")
+    context = EncodedContext(canvas, plan, file.tokens.to(networks.device), file.gain)
+    return _complete(networks, context, file.mask, options)
+
+
+def silence_of(file: TokenFile) -> Waveform:
+    """Return silence of the length and format of the recording in a token file."""
+    empty = Waveform(np.zeros((file.n_channels, 1), np.float32), file.sample_rate, file.subtype)
+    return silence_like(empty, file.n_samples)
+
+
+def _complete(networks: Networks, context: EncodedContext, mask: Tensor, options: TakeOptions) -> Iterator[Take]:
+    """Generate a whole clip from its kept tokens alone; one model channel makes all channels alike.
+
+    Args:
+        networks: codec and transformers.
+        context: the kept tokens; the samples of its canvas do not matter.
+        mask: bool (n_codebooks, n_frames), True = generate; tokens hidden by it may be anything.
+        options: seeds and sampling options.
+    """
+    canvas = silence_like(context.canvas, context.canvas.n_samples)
+    return regenerate(
+        networks, replace(context, canvas=canvas), mask, lambda _span: lambda _start, _stop: None, options
+    )

@@ -1,4 +1,4 @@
-"""A loop without a seam, whose repeats may vary."""
+"""The task `loop`: a seamless loop, whose repeats may vary."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ from vampcli.codec.base import Codec
 from vampcli.errors import InputError, UsageError
 from vampcli.model.transformer import VampNetConfig
 from vampcli.recipe.recipe import Ranges
-from vampcli.tasks.inpaint import pasted
+from vampcli.tasks.base import Task
 from vampcli.tasks.plan import Margin, Pass, Plan, check_channels, plan_ranges, sample_range
-from vampcli.tasks.regenerate import Networks
+from vampcli.tasks.recording import Recording, silence_like
+from vampcli.tasks.regenerate import Networks, inpaint_spans
 from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.take import Take, TakeOptions
 from vampcli.tasks.vamp import Vamp
+from vampcli.tokens.grid import TokenGrid
 
 
 @dataclass(frozen=True)
-class Loop:
-    """Make a span of a recording a loop, as often as asked for; its length is exact.
+class Loop(Task):
+    """Make a span of a recording loop without a seam, for a number of repeats; the length is exact.
 
     Attributes:
-        places: one span; all of the recording by default.
-        repeats: how many copies are laid end to end.
-        variation: 0: all copies are the same; above: all but the first are varied, as by that amount of `dial`.
-        seam_s: how much around every junction is made anew.
-        margin: frames hidden around a seam.
+        places: one span; the whole recording by default.
+        repeats: number of copies, end to end.
+        variation: 0: all copies are the same; above: all but the first are varied, by that amount of `presets.dial`.
+        seam_s: seconds that are regenerated around every junction.
+        margin: frames hidden on each side of a seam.
     """
 
     places: SpanRequest = field(default_factory=SpanRequest)
@@ -53,10 +55,11 @@ class Loop:
         if not 0 < self.seam_s < math.inf:
             raise UsageError(f"the seam is {self.seam_s:g} s", "it must be above 0")
 
-    def plan(self, clip: Waveform, codec: Codec, context: int) -> Plan:
-        """See `Verb.plan`."""
+    def plan(self, recording: Recording, codec: Codec, context: int) -> Plan:
+        """See `Task.plan`."""
+        clip = recording.clip
         check_channels(clip)
-        start, end = self._cut(clip, codec)
+        start, end = self._cut(recording, codec.grid)
         n, half = end - start, self._half_seam(clip)
         if n < 4 * half:
             raise InputError(
@@ -68,103 +71,84 @@ class Loop:
         total = n * self.repeats
         seams = [(n * i - half, n * i + half) for i in range(1, self.repeats)]
         varied = [(n, total)] if self.variation else []
-        canvas = _silent(clip, total)
-        return plan_ranges(canvas, [(0, half), *seams, *varied, (total - half, total)], codec, context, self.margin)
+        ranges = [(0, half), *seams, *varied, (total - half, total)]
+        return plan_ranges(silence_like(clip, total), ranges, codec, context, self.margin)
 
-    def map_ranges(self, ranges: Ranges, clip: Waveform, codec: Codec) -> Ranges:
-        """See `Verb.map_ranges`."""
-        first, last = self._cut(clip, codec)
+    def map_ranges(self, ranges: Ranges, recording: Recording, codec: Codec) -> Ranges:
+        """See `Task.map_ranges`."""
+        first, last = self._cut(recording, codec.grid)
         inside = [(max(start, first) - first, min(end, last) - first) for start, end in ranges]
         copies = range(0, (last - first) * self.repeats, last - first)
         return tuple((start + copy, end + copy) for copy in copies for start, end in inside if start < end)
 
-    def passes(self, clip: Waveform, plan: Plan, codec: Codec, coarse: VampNetConfig, seed: int) -> list[Pass]:
-        """See `Verb.passes`: the varied copies if there are any, then the junctions of the turned loop."""
-        start, end = self._cut(clip, codec)
+    def passes(self, recording: Recording, plan: Plan, codec: Codec, coarse: VampNetConfig, seed: int) -> list[Pass]:
+        """See `Task.passes`: the varied copies if there are any, then the junctions of the rotated loop."""
+        start, end = self._cut(recording, codec.grid)
         n, context = end - start, coarse.context_frames
-        linear = _silent(clip, n * self.repeats if self.variation else n)
-        junctions = self._junctions(linear, n, codec, context)
+        linear = silence_like(recording.clip, n * self.repeats if self.variation else n)
+        junctions = self._plan_junctions(linear, n, codec, context)
         closing = Pass(junctions, junctions.mask(codec.grid.n_codebooks), "the junctions, of the loop turned by half")
         if not self.variation:
             return [closing]
-        copies = _copies(linear, n, codec, context)
-        (varied,) = self._vary.passes(linear, copies, codec, coarse, seed)
+        copies = _plan_copies(linear, n, codec, context)
+        (varied,) = self._vary.passes(Recording(linear), copies, codec, coarse, seed)
         return [replace(varied, name="all copies but the first"), closing]
 
-    def takes(
-        self,
-        networks: Networks,
-        clip: Waveform,
-        plan: Plan,
-        order: TakeOptions,
-    ) -> Iterator[Take]:
-        """See `Verb.takes`."""
-        start, end = self._cut(clip, networks.codec)
-        once = replace(clip, samples=clip.samples[:, start:end])
-        base = _repeated(once, self.repeats)
+    def takes(self, networks: Networks, recording: Recording, plan: Plan, options: TakeOptions) -> Iterator[Take]:
+        """See `Task.takes`."""
+        start, end = self._cut(recording, networks.grid)
+        once = replace(recording.clip, samples=recording.clip.samples[:, start:end])
+        base = _repeat(once, self.repeats)
 
-        def finished(take: Take) -> Take:
-            audio = take.audio if self.variation else _repeated(take.audio, self.repeats)
+        def finish(take: Take) -> Take:
+            audio = take.audio if self.variation else _repeat(take.audio, self.repeats)
             return replace(take, audio=audio, spans=plan.spans, base=base)
 
-        make = self._varied if self.variation else self._closed
-        linear = base if self.variation else once
-        return map(finished, make(networks, linear, end - start, order))
+        if self.variation:
+            return map(finish, self._vary_copies(networks, base, end - start, options))
+        return map(finish, self._close(networks, once, end - start, options))
 
-    def _varied(
-        self,
-        networks: Networks,
-        linear: Waveform,
-        n: int,
-        order: TakeOptions,
-    ) -> Iterator[Take]:
-        """Vary all copies but the first, of `n` samples each, and then make the junctions."""
-        context = networks.coarse.config.context_frames
-        plan = _copies(linear, n, networks.codec, context)
-        for batch in order.batches(networks.batches.n_takes):
-            varied, closing = self._vary.takes(networks, linear, plan, batch.part(0, 2)), batch.part(1, 2)
+    def _vary_copies(self, networks: Networks, linear: Waveform, n: int, options: TakeOptions) -> Iterator[Take]:
+        """Vary all copies of `n` samples but the first, then regenerate the junctions of each take."""
+        plan = _plan_copies(linear, n, networks.codec, networks.context_frames)
+        for batch in options.batches(networks.batches.n_takes):
+            varied = self._vary.takes(networks, Recording(linear), plan, batch.part(0, 2))
+            closing = batch.part(1, 2)
             for j, seed in enumerate(batch.seeds):
-                own = closing.part(j, len(batch.seeds), [seed])
-                yield from self._closed(networks, next(varied).audio, n, own)
+                yield from self._close(networks, next(varied).audio, n, closing.part(j, len(batch.seeds), [seed]))
 
-    def _closed(
-        self,
-        networks: Networks,
-        linear: Waveform,
-        n: int,
-        order: TakeOptions,
-    ) -> Iterator[Take]:
-        """Make every junction of copies of `n` samples anew, and that of the end with the beginning.
+    def _close(self, networks: Networks, linear: Waveform, n: int, options: TakeOptions) -> Iterator[Take]:
+        """Regenerate every junction of copies of `n` samples, and that of the end with the beginning.
 
-        Turned by half a copy, the wrap lies inside an ordinary clip like the other junctions.
+        Rotated by half a copy, the wrap lies inside an ordinary clip like the other junctions.
         """
-        turn = n // 2
-        turned = replace(linear, samples=np.roll(linear.samples, -turn, axis=1))
-        plan = self._junctions(turned, n, networks.codec, networks.coarse.config.context_frames)
+        shift = n // 2
+        rotated = replace(linear, samples=np.roll(linear.samples, -shift, axis=1))
+        plan = self._plan_junctions(rotated, n, networks.codec, networks.context_frames)
 
-        def turned_back(take: Take) -> Take:
+        def rotate_back(take: Take) -> Take:
             for channel in take.audio.samples:  # one at a time: the loop may be long
-                channel[:] = np.roll(channel, turn)
+                channel[:] = np.roll(channel, shift)
             return take
 
-        return map(turned_back, pasted(networks, turned, plan, order))
+        return map(rotate_back, inpaint_spans(networks, rotated, plan, options))
 
-    def _junctions(self, turned: Waveform, n: int, codec: Codec, context: int) -> Plan:
-        """The junctions of copies of `n` samples, once these are turned; what the samples are does not matter."""
-        places, half = range(n - n // 2, turned.n_samples, n), self._half_seam(turned)
-        return plan_ranges(turned, [(p - half, p + half) for p in places], codec, context, self.margin)
+    def _plan_junctions(self, rotated: Waveform, n: int, codec: Codec, context: int) -> Plan:
+        """Plan the junctions of copies of `n` samples in the rotated loop; its samples do not matter."""
+        junctions, half = range(n - n // 2, rotated.n_samples, n), self._half_seam(rotated)
+        return plan_ranges(rotated, [(j - half, j + half) for j in junctions], codec, context, self.margin)
 
     @property
     def _vary(self) -> Vamp:
         return Vamp(amount=self.variation)
 
-    def _cut(self, clip: Waveform, codec: Codec) -> tuple[int, int]:
+    def _cut(self, recording: Recording, grid: TokenGrid) -> tuple[int, int]:
         """First sample of the loop, and one past the last; its length is the span's, rounded once."""
-        named = self.places.seconds(clip)
-        if not named:
+        clip, spans_s = recording.clip, self.places.seconds(recording)
+        if not spans_s:
             return 0, clip.n_samples
-        start, _ = sample_range(clip, *named[0], codec.grid)
-        n = round((min(named[0][1], clip.duration_s) - named[0][0]) * clip.sample_rate)
+        start, _ = sample_range(clip, *spans_s[0], grid)
+        n = round((min(spans_s[0][1], clip.duration_s) - spans_s[0][0]) * clip.sample_rate)
         start = min(start, clip.n_samples - n)
         return start, start + n
 
@@ -172,15 +156,10 @@ class Loop:
         return round(self.seam_s / 2 * clip.sample_rate)
 
 
-def _copies(linear: Waveform, n: int, codec: Codec, context: int) -> Plan:
-    """All copies of `n` samples but the first."""
+def _plan_copies(linear: Waveform, n: int, codec: Codec, context: int) -> Plan:
+    """Plan all copies of `n` samples but the first."""
     return plan_ranges(linear, [(n, linear.n_samples)], codec, context, margin=0)
 
 
-def _silent(clip: Waveform, n_samples: int) -> Waveform:
-    """As much silence, which takes no memory."""
-    return replace(clip, samples=np.broadcast_to(np.zeros((), clip.samples.dtype), (clip.n_channels, n_samples)))
-
-
-def _repeated(clip: Waveform, n: int) -> Waveform:
+def _repeat(clip: Waveform, n: int) -> Waveform:
     return clip if n == 1 else replace(clip, samples=np.tile(clip.samples, (1, n)))

@@ -1,37 +1,35 @@
-"""Go on where a recording ends, or begin before it begins."""
+"""The task `outpaint`: continue a recording after its end or before its beginning."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
+from vampcli.audio.ranges import split_range
 from vampcli.audio.waveform import Waveform
 from vampcli.codec.base import Codec
 from vampcli.errors import UsageError
-from vampcli.model.transformer import VampNetConfig
 from vampcli.recipe.recipe import Ranges
-from vampcli.tasks.inpaint import pasted
-from vampcli.tasks.plan import Margin, Pass, Plan, check_channels, plan_outward, plan_ranges
-from vampcli.tasks.regenerate import Networks
+from vampcli.tasks.base import Task
+from vampcli.tasks.plan import Margin, Plan, SamplerCall, check_channels, plan_ranges
+from vampcli.tasks.recording import Recording
 from vampcli.tasks.spans import context_frames
-from vampcli.tasks.take import Take, TakeOptions
 
 
 @dataclass(frozen=True)
-class Outpaint:
-    """Extend a recording; all of it stays as it is, to the bit.
+class Outpaint(Task):
+    """Extend a recording; all of it stays bit-identical.
 
-    What is further from the recording than half a context is made from what has just been made.
+    Audio further than half a context from the recording is generated from audio generated before.
 
     Attributes:
-        after_s: seconds to add at its end.
-        before_s: seconds to add at its beginning.
-        margin: frames of the recording hidden beside what is added, since their tokens have heard its end.
-        context_s: how much the models see, at most their context, which is the default.
+        after_s: seconds to add at the end.
+        before_s: seconds to add at the beginning.
+        margin: frames of the recording hidden beside the extension, because their tokens depend on its edge.
+        context_s: the most that the models see; by default their context.
     """
 
     after_s: float = 0.0
@@ -47,42 +45,52 @@ class Outpaint:
         if self.after_s == self.before_s == 0:
             raise UsageError("nothing is to be added", "give --after 4 or --before 4, or both")
 
-    def plan(self, clip: Waveform, codec: Codec, context: int) -> Plan:
-        """See `Verb.plan`."""
+    def plan(self, recording: Recording, codec: Codec, context: int) -> Plan:
+        """See `Task.plan`."""
+        clip, shortest = recording.clip, codec.grid.frame_s
         check_channels(clip)
-        before, after = (round(s * clip.sample_rate) for s in (self.before_s, self.after_s))
-        shortest = codec.grid.frame_s
+        before, after = self._n_added(clip)
         for n in (before, after):
             if 0 < n < shortest * clip.sample_rate:
                 raise UsageError(
                     f"{1000 * n / clip.sample_rate:.1f} ms are to be added, less than a frame",
                     f"add {1000 * shortest:.1f} ms or more",
                 )
-        canvas = self._canvas(clip)
+        canvas = self.canvas(clip)
         ranges = [(0, before), (canvas.n_samples - after, canvas.n_samples)]
-        seen = max(2, context_frames(self.context_s, codec.grid, context))  # one to make, and one to go by
-        return plan_outward(plan_ranges(canvas, [r for r in ranges if r[0] < r[1]], codec, seen, self.margin), seen)
+        seen = max(2, context_frames(self.context_s, codec.grid, context))  # one frame to fill, and one to see
+        return _plan_outward(plan_ranges(canvas, [r for r in ranges if r[0] < r[1]], codec, seen, self.margin), seen)
 
-    def map_ranges(self, ranges: Ranges, clip: Waveform, codec: Codec) -> Ranges:
-        """See `Verb.map_ranges`."""
-        before = round(self.before_s * clip.sample_rate)
+    def map_ranges(self, ranges: Ranges, recording: Recording, codec: Codec) -> Ranges:
+        """See `Task.map_ranges`."""
+        before, _ = self._n_added(recording.clip)
         return tuple((start + before, end + before) for start, end in ranges)
 
-    def passes(self, clip: Waveform, plan: Plan, codec: Codec, coarse: VampNetConfig, seed: int) -> list[Pass]:
-        """See `Verb.passes`."""
-        return [Pass(plan, plan.mask(codec.grid.n_codebooks))]
+    def canvas(self, clip: Waveform) -> Waveform:
+        """See `Task.canvas`: the recording with silence before and after it."""
+        return replace(clip, samples=np.pad(clip.samples, ((0, 0), self._n_added(clip))))
 
-    def takes(
-        self,
-        networks: Networks,
-        clip: Waveform,
-        plan: Plan,
-        order: TakeOptions,
-    ) -> Iterator[Take]:
-        """See `Verb.takes`."""
-        return pasted(networks, self._canvas(clip), plan, order)
+    def _n_added(self, clip: Waveform) -> tuple[int, int]:
+        """Number of samples to add before and after a clip."""
+        return round(self.before_s * clip.sample_rate), round(self.after_s * clip.sample_rate)
 
-    def _canvas(self, clip: Waveform) -> Waveform:
-        """The recording with silence where something will be added."""
-        before, after = (round(s * clip.sample_rate) for s in (self.before_s, self.after_s))
-        return replace(clip, samples=np.pad(clip.samples, ((0, 0), (before, after))))
+
+def _plan_outward(plan: Plan, context: int) -> Plan:
+    """Fill spans at the ends of the canvas piece by piece, outwards from the recording.
+
+    A piece is at most half a context, and the models see a context that ends with it: frames further out are still
+    empty.
+
+    Args:
+        plan: its spans touch the beginning or the end of the canvas; their hidden frames may meet, or be all.
+        context: frames that the models see, 2 or more.
+    """
+    stop, half = plan.first_frame + plan.n_frames, context // 2
+    # Hidden frames after and before the recording; where the two meet, the head ends at the tail.
+    tail = plan.hidden[-1] if plan.hidden[-1][1] == stop else (stop, stop)
+    head = (0, min(plan.hidden[0][1], tail[0])) if plan.hidden[0][0] == 0 else (0, 0)
+    # The tail is filled first and does not see the head; the head may see the filled tail.
+    begin = max(plan.first_frame, head[1])
+    after = [SamplerCall(max(begin, b - context), b, (a, b)) for a, b in split_range(*tail, half)]
+    before = [SamplerCall(a, min(stop, a + context), (a, b)) for a, b in reversed(split_range(*head, half))]
+    return replace(plan, calls=(*after, *before))

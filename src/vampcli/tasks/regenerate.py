@@ -1,4 +1,4 @@
-"""What every verb does: listen to what is there, fill what is hidden, paste it back."""
+"""The pipeline of every task: encode the context, fill the hidden tokens, decode and splice."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from vampcli.audio.loudness import level_gain
+from vampcli.audio.ranges import merge_ranges
 from vampcli.audio.resample import resample_range
 from vampcli.audio.splice import FADE_S, Patch, Render, paste
 from vampcli.audio.stereo import REACH, Image, stereo_image, surroundings, widen_along
@@ -24,26 +25,26 @@ from vampcli.model.transformer import VampNet
 from vampcli.progress import Progress, part_of
 from vampcli.sampling.sampler import fill
 from vampcli.sampling.windows import window_predictor
-from vampcli.tasks.plan import Plan, merge_ranges
+from vampcli.tasks.plan import Plan
 from vampcli.tasks.take import Stereo, Take, TakeOptions
 from vampcli.tokens.grid import TokenGrid
 from vampcli.tokens.noise import Stage
 
 log = logging.getLogger(__name__)
 
-_DECODED_TOGETHER = 1024  # frames, at most
+_MOST_DECODED = 1024  # frames of close spans that are decoded together
 
 
 @dataclass(frozen=True)
 class Networks:
-    """A codec and the two transformers that know its tokens.
+    """A codec and the two transformers of its tokens: the parts of a `Model` that tasks need.
 
     Attributes:
         codec: `encode`: float32 (n_samples,) -> int64 (n_codebooks, n_frames); `decode`: the inverse.
         coarse: int64 (batch, n_coarse, n_frames) -> float32 logits (batch, n_coarse, n_frames, classes).
         fine: int64 (batch, n_codebooks, n_frames) -> logits of the codebooks after the coarse ones.
-        device: where they run.
-        batches: how many windows a transformer is given at once.
+        device: of all three.
+        batches: number of windows in a forward pass.
     """
 
     codec: Codec
@@ -54,19 +55,24 @@ class Networks:
 
     @property
     def grid(self) -> TokenGrid:
-        """How the tokens lie in time."""
+        """The codec's token grid."""
         return self.codec.grid
+
+    @property
+    def context_frames(self) -> int:
+        """Context of the coarse model, in frames."""
+        return self.coarse.config.context_frames
 
 
 @dataclass(frozen=True)
 class EncodedContext:
-    """What the models hear of a canvas.
+    """The part of a canvas that the models see, as tokens.
 
     Attributes:
-        canvas: what made audio is pasted into.
-        plan: where.
+        canvas: the clip that generated audio is spliced into.
+        plan: the parts of the canvas.
         tokens: int64 (n_model_channels, n_codebooks, n_frames), from the plan's first frame on.
-        gain: by which the models hear it louder.
+        gain: the factor on the samples before they were encoded.
     """
 
     canvas: Waveform
@@ -76,7 +82,7 @@ class EncodedContext:
 
 
 ImageOf = Callable[[tuple[int, int]], Image]
-"""The stereo image of a span, sample range [start, end)."""
+"""Returns the stereo image of a span, sample range [start, end)."""
 
 
 def encode_context(
@@ -84,64 +90,56 @@ def encode_context(
     canvas: Waveform,
     plan: Plan,
     stereo: Stereo,
-    unheard: Sequence[tuple[int, int]] = (),
+    unmeasured: Sequence[tuple[int, int]] = (),
     effect: Callable[[Tensor], Tensor] = lambda samples: samples,
 ) -> EncodedContext:
     """Set the level, and encode the part of the canvas that the models see.
 
     Args:
-        networks: to encode with.
-        canvas: to listen to.
-        plan: says which part.
+        networks: the codec and its device.
+        canvas: the clip to encode.
+        plan: gives the frames.
         stereo: one model channel, or one for each.
-        unheard: sample ranges that must not matter for the level.
-        effect: what happens to the audio, float32 (n_channels, n_samples) at the codec's rate, before it is encoded.
+        unmeasured: sample ranges that do not count for the level.
+        effect: applied to the audio, float32 (n_channels, n_samples) at the codec's rate, before it is encoded.
     """
     grid, rate = networks.grid, canvas.sample_rate
-    gain = level_gain(canvas.samples, rate, unheard)
+    gain = level_gain(canvas.samples, rate, unmeasured)
     log.info("level changed by %.1f dB for the models, which see %d frames", 20 * np.log10(gain), plan.n_frames)
 
-    def heard(start: int, stop: int) -> Tensor:
+    def model_audio(start: int, stop: int) -> Tensor:
         samples = resample_range(canvas.samples, rate, grid.sample_rate, start, stop)
         if stereo == "mid":
             samples = samples.mean(axis=0, keepdims=True)
         return effect(torch.from_numpy(samples * np.float32(gain))).to(networks.device)
 
     frames = range(plan.first_frame, plan.first_frame + plan.n_frames)
-    tokens = encode_ranges(networks.codec, grid.n_samples(canvas.n_samples, rate), heard, frames)
+    tokens = encode_ranges(networks.codec, grid.n_samples(canvas.n_samples, rate), model_audio, frames)
     return EncodedContext(canvas, plan, tokens, gain)
 
 
-def refill(
-    networks: Networks,
-    plan: Plan,
-    tokens: Tensor,
-    mask: Tensor,
-    seeds: Sequence[int],
-    config: SamplingConfig,
-    progress: Progress | None = None,
-) -> Tensor:
-    """Fill hidden tokens turn by turn; all channels of a take get the same noise.
+def refill(networks: Networks, plan: Plan, tokens: Tensor, mask: Tensor, options: TakeOptions) -> Tensor:
+    """Fill hidden tokens, one sampler call of the plan after the other; all channels of a take get the same noise.
 
     Args:
-        networks: to fill with.
-        plan: where the tokens lie, and the turns.
+        networks: the transformers.
+        plan: the frames of the tokens, and the calls.
         tokens: int64 (n_takes or 1, n_model_channels, n_codebooks, n_frames); hidden ones may be anything.
         mask: bool (n_takes or 1, n_codebooks, n_frames), True = generate.
-        seeds: one for each take.
-        config: how to draw.
-        progress: told after each step of either model.
+        options: a seed for each take.
 
     Returns:
         int64 (n_takes, n_model_channels, n_codebooks, n_frames).
     """
-    n_takes, n_channels = len(seeds), tokens.shape[1]
+    n_takes, n_channels = len(options.seeds), tokens.shape[1]
+    # A row of the batch is one channel of one take: (n_takes * n_channels, n_codebooks, n_frames).
     rows = tokens.expand(n_takes, -1, -1, -1).flatten(0, 1).clone()
     mask = mask.to(rows.device).expand(n_takes, -1, -1).repeat_interleave(n_channels, dim=0)
-    row_seeds = [seed for seed in seeds for _ in range(n_channels)]
-    for i, (seen, now) in enumerate(plan.in_turns(mask)):
-        first, told = plan.first_frame + seen.start, progress and part_of(progress, i, len(plan.turns))
-        rows[..., seen] = generate(networks, rows[..., seen], now, row_seeds, config, first, told)
+    seeds = [seed for seed in options.seeds for _ in range(n_channels)]
+    for i, (seen, filled) in enumerate(plan.split_mask(mask)):
+        progress = options.progress and part_of(options.progress, i, len(plan.calls))
+        first_frame = plan.first_frame + seen.start
+        rows[..., seen] = generate(networks, rows[..., seen], filled, seeds, options.config, first_frame, progress)
     return rows.view(n_takes, n_channels, *rows.shape[1:])
 
 
@@ -154,36 +152,38 @@ def generate(
     first_frame: int = 0,
     progress: Progress | None = None,
 ) -> Tensor:
-    """Fill the hidden tokens, coarse model first, then the fine one.
+    """Fill the hidden tokens with the coarse model, then with the fine one.
 
     Args:
-        networks: both transformers.
+        networks: the transformers.
         tokens: int64 (n_rows, n_codebooks, n_frames); a row is a channel of a take.
         mask: bool (n_rows, n_codebooks, n_frames), True = generate.
         seeds: one for each row.
-        config: how to draw.
-        first_frame: of the clip's place in a longer recording.
-        progress: told after each step of either model.
+        config: sampling options.
+        first_frame: index of the first frame in the canvas.
+        progress: called after each step of either model.
 
     Returns:
         int64 (n_rows, n_codebooks, n_frames).
     """
     n_coarse, total = networks.coarse.config.n_codebooks, config.n_steps + config.n_fine_steps
 
-    def run(network: VampNet, stage: Stage, n_steps: int, n_done: int, tokens: Tensor, mask: Tensor) -> Tensor:
-        context = network.config.context_frames
+    def run(network: VampNet, stage: Stage, n_steps: int, n_done: int, tokens: Tensor) -> Tensor:
+        context, n_conditioning = network.config.context_frames, network.config.n_conditioning
+        hidden = mask[:, : network.config.n_codebooks].clone()
+        hidden[:, :n_conditioning] = False
         forward = partial(network, bias=network.attention_bias(min(context, tokens.shape[-1])))
         return _with_less(
             networks.batches,
             lambda: fill(
-                window_predictor(forward, context, mask.any(1), networks.batches),
+                window_predictor(forward, context, hidden.any(1), networks.batches),
                 tokens,
-                mask,
+                hidden,
                 seeds,
                 config,
                 stage=stage,
                 n_steps=n_steps,
-                n_conditioning=network.config.n_conditioning,
+                n_conditioning=n_conditioning,
                 context=context,
                 mask_id=networks.grid.mask_id,
                 first_frame=first_frame,
@@ -191,15 +191,13 @@ def generate(
             ),
         )
 
-    coarse = run(networks.coarse, Stage.COARSE, config.n_steps, 0, tokens[:, :n_coarse], mask[:, :n_coarse])
+    coarse = run(networks.coarse, Stage.COARSE, config.n_steps, 0, tokens[:, :n_coarse])
     given = torch.cat([coarse, tokens[:, n_coarse:]], dim=1)
-    fine_mask = mask.clone()
-    fine_mask[:, :n_coarse] = False
-    return run(networks.fine, Stage.FINE, config.n_fine_steps, config.n_steps, given, fine_mask)
+    return run(networks.fine, Stage.FINE, config.n_fine_steps, config.n_steps, given)
 
 
 def _with_less(batches: Batches, fill: Callable[[], Tensor]) -> Tensor:
-    """Fill; when memory runs out, from the beginning in smaller batches, so that all of it is made in one size."""
+    """Call `fill`; when memory runs out, start again with smaller batches, so that one size makes all of the result."""
     while True:
         try:
             return fill()
@@ -210,86 +208,90 @@ def _with_less(batches: Batches, fill: Callable[[], Tensor]) -> Tensor:
         log.warning("out of memory: going on with %d windows at once", batches.size)
 
 
-def around(scene: EncodedContext) -> ImageOf:
-    """The stereo image of half a second on either side of a span."""
-    samples, rate = scene.canvas.samples, scene.canvas.sample_rate
+def nearby_image(context: EncodedContext) -> ImageOf:
+    """Return a function that measures the stereo image of half a second on either side of a span."""
+    samples, rate = context.canvas.samples, context.canvas.sample_rate
 
     @cache
-    def own(span: tuple[int, int]) -> Tensor | None:
-        return stereo_image(surroundings(samples, rate, scene.plan.spans, span), rate)
+    def measure(span: tuple[int, int]) -> Tensor | None:
+        return stereo_image(surroundings(samples, rate, context.plan.spans, span), rate)
 
-    return lambda span: lambda _start, _stop: own(span)
+    return lambda span: lambda _start, _stop: measure(span)
 
 
-def render_span(networks: Networks, scene: EncodedContext, tokens: Tensor, image_of: ImageOf) -> Waveform:
-    """Decode the spans of a take and paste them.
+def render_spans(networks: Networks, context: EncodedContext, tokens: Tensor, image_of: ImageOf) -> Waveform:
+    """Decode the spans of a take and splice them into the canvas.
 
     Args:
-        networks: to decode with.
-        scene: what was listened to.
+        networks: the codec.
+        context: the canvas and the plan.
         tokens: int64 (n_model_channels, n_codebooks, n_frames).
-        image_of: the stereo image of a span, where one model channel makes two.
+        image_of: the stereo image of a span, for one model channel that becomes two.
     """
-    decoded, canvas = _decoder(networks, scene, tokens), scene.canvas
+    decoded, canvas = _decoder(networks, context, tokens), context.canvas
     if len(tokens) == canvas.n_channels:
-        return paste(canvas, [Patch(*span, decoded) for span in scene.plan.spans])
+        return paste(canvas, [Patch(*span, decoded) for span in context.plan.spans])
 
     def widened(image: Image) -> Render:
-        def made(start: int, stop: int) -> Samples:
+        def render(start: int, stop: int) -> Samples:
             first, last = max(0, start - REACH), min(canvas.n_samples, stop + REACH)
             return widen_along(decoded(first, last), image, start - first, stop - first, first)
 
-        return made
+        return render
 
-    return paste(canvas, [Patch(*span, widened(image_of(span))) for span in scene.plan.spans])
+    return paste(canvas, [Patch(*span, widened(image_of(span))) for span in context.plan.spans])
 
 
-def _decoder(networks: Networks, scene: EncodedContext, tokens: Tensor) -> Render:
-    """Decodes samples of the canvas, out of the frames they depend on: float32 (n_model_channels, n_samples).
+def _decoder(networks: Networks, context: EncodedContext, tokens: Tensor) -> Render:
+    """Return a function that decodes samples of the canvas: float32 (n_model_channels, n_samples).
 
-    Spans so close that they depend on the same frames are decoded together, once.
+    It decodes only the frames that the samples depend on; spans that share such frames are decoded together, once.
     """
-    grid, rate, reach = networks.grid, scene.canvas.sample_rate, networks.codec.halo_frames + 1
-    first_frame, n_samples, around = scene.plan.first_frame, scene.canvas.n_samples, REACH + round(FADE_S * rate)
+    grid, rate, n_samples = networks.grid, context.canvas.sample_rate, context.canvas.n_samples
+    first_frame, halo, around = context.plan.first_frame, networks.codec.halo_frames + 1, REACH + round(FADE_S * rate)
 
-    def needed(start: int, stop: int) -> tuple[int, int]:
-        touched = grid.frames_touched(start, stop, rate)
-        return max(0, touched[0] - reach - first_frame), touched[1] + reach - first_frame
+    def frames_needed(start: int, stop: int) -> tuple[int, int]:
+        first, last = grid.frames_touched(start, stop, rate)
+        return max(0, first - halo - first_frame), last + halo - first_frame
 
     @lru_cache(maxsize=1)
     def decode(first: int, last: int) -> Samples:
         return np.stack([decode_long(networks.codec, channel[:, first:last]).cpu().numpy() for channel in tokens])
 
-    alone = [needed(max(0, start - around), min(n_samples, end + around)) for start, end in scene.plan.spans]
-    together = set(merge_ranges(alone, gap=-1, longest=_DECODED_TOGETHER)) - set(alone)
+    # Frames of every span alone; then those of spans that overlap, up to a limit.
+    alone = [frames_needed(max(0, start - around), min(n_samples, end + around)) for start, end in context.plan.spans]
+    together = set(merge_ranges(alone, gap=-1, longest=_MOST_DECODED)) - set(alone)
 
-    def decoded(start: int, stop: int) -> Samples:
-        own = needed(start, stop)
-        first, last = next((piece for piece in together if piece[0] <= own[0] and own[1] <= piece[1]), own)
-        place = (first_frame + first) * grid.hop_length
-        return resample_range(decode(first, last), grid.sample_rate, rate, start, stop, place) / np.float32(scene.gain)
+    def render(start: int, stop: int) -> Samples:
+        needed = frames_needed(start, stop)
+        first, last = next((one for one in together if one[0] <= needed[0] and needed[1] <= one[1]), needed)
+        offset = (first_frame + first) * grid.hop_length
+        return resample_range(decode(first, last), grid.sample_rate, rate, start, stop, offset) / np.float32(
+            context.gain
+        )
 
-    return decoded
+    return render
 
 
-def remade(
-    networks: Networks, scene: EncodedContext, mask: Tensor, image_of: ImageOf, order: TakeOptions
+def regenerate(
+    networks: Networks, context: EncodedContext, mask: Tensor, image_of: ImageOf, options: TakeOptions
 ) -> Iterator[Take]:
-    """Takes of a scene one by one, all with the same mask: bool (n_codebooks, n_frames), True = generate."""
-    for part in order.batches(networks.batches.n_takes):
-        filled = refill(networks, scene.plan, scene.tokens[None], mask[None], part.seeds, part.config, part.progress)
-        for seed, tokens in zip(part.seeds, filled, strict=True):
-            yield to_take(networks, scene, tokens, mask, seed, image_of)
+    """Yield takes that share one mask: bool (n_codebooks, n_frames), True = generate."""
+    for batch in options.batches(networks.batches.n_takes):
+        filled = refill(networks, context.plan, context.tokens[None], mask[None], batch)
+        for seed, tokens in zip(batch.seeds, filled, strict=True):
+            yield to_take(networks, context, tokens, mask, seed, image_of)
+
+
+def inpaint_spans(networks: Networks, canvas: Waveform, plan: Plan, options: TakeOptions) -> Iterator[Take]:
+    """Yield takes in which the spans of a plan are generated from their surroundings alone."""
+    context = encode_context(networks, canvas, plan, options.stereo, unmeasured=plan.spans)
+    return regenerate(networks, context, plan.mask(networks.grid.n_codebooks), nearby_image(context), options)
 
 
 def to_take(
-    networks: Networks,
-    scene: EncodedContext,
-    tokens: Tensor,
-    mask: Tensor,
-    seed: int,
-    image_of: ImageOf,
+    networks: Networks, context: EncodedContext, tokens: Tensor, mask: Tensor, seed: int, image_of: ImageOf
 ) -> Take:
-    """The take of filled tokens. Nobody who yields one keeps it: it may be long, and the next is on its way."""
-    audio = render_span(networks, scene, tokens, image_of)
-    return Take(audio, tokens.cpu(), mask, seed, scene.plan.spans, scene.canvas)
+    """Make a take of filled tokens. Callers keep no reference to it: it may be long, and the next one follows."""
+    audio = render_spans(networks, context, tokens, image_of)
+    return Take(audio, tokens.cpu(), mask, seed, context.plan.spans, context.canvas)

@@ -1,4 +1,4 @@
-"""Requests as recipes hold them: tables of their fields."""
+"""All tasks by their command, and their options as tables for recipes."""
 
 from __future__ import annotations
 
@@ -15,22 +15,21 @@ from vampcli.tasks.loop import Loop
 from vampcli.tasks.outpaint import Outpaint
 from vampcli.tasks.vamp import Vamp
 
-TASKS: dict[str, type[Task]] = {verb.command: verb for verb in (Inpaint, Outpaint, Loop, Vamp, Compress)}
-"""Every request by its command."""
+TASKS: dict[str, type[Task]] = {task.command: task for task in (Inpaint, Outpaint, Loop, Vamp, Compress)}
 
 
-def to_table(request: Task) -> dict[str, Any]:
-    """The fields of a request, as JSON gives them back: lists, no tuples."""
-    assert is_dataclass(request)
-    table: dict[str, Any] = json.loads(json.dumps(asdict(request)))
+def to_table(task: Task) -> dict[str, Any]:
+    """Return the options of a task as JSON can hold them: lists, no tuples."""
+    assert is_dataclass(task)
+    table: dict[str, Any] = json.loads(json.dumps(asdict(task)))
     return table
 
 
 def task_from_table(command: str, table: dict[str, Any], where: str) -> Task:
-    """Make the request of a command again.
+    """Make the task of a command from a table of its options.
 
     Raises:
-        InputError: there is no such command, or a field is unknown or not what it should be.
+        InputError: there is no such command, or an option is unknown or has a wrong value.
     """
     if command not in TASKS:
         raise InputError(f"{where}: there is no command {command!r}", f"known: {', '.join(TASKS)}")

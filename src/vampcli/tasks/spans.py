@@ -1,4 +1,4 @@
-"""Places in a recording: spans in seconds, bars or beats, moved to where the music is. Naming them needs no numpy."""
+"""Spans of a recording in seconds, bars or beats, optionally moved to beats or onsets. Imports no numpy."""
 
 from __future__ import annotations
 
@@ -11,51 +11,48 @@ from vampcli.errors import UsageError
 from vampcli.tokens.grid import TokenGrid
 
 if TYPE_CHECKING:
-    from vampcli.audio.waveform import Waveform
+    from vampcli.tasks.recording import Recording
 
 Snap = Literal["beat", "onset"]
 
 
 @dataclass(frozen=True)
 class SpanRequest:
-    """Spans of a recording.
+    """Spans of a recording, as a user gives them.
 
     Attributes:
-        spans: as they were named; none = all of it, where a verb allows that.
-        tempo: what is known of it.
-        snap: to what their edges move.
+        spans: in seconds or in musical time; none = the whole recording, where a task allows that.
+        tempo: tempo and bars, as far as they are known.
+        snap: move the edges of spans to the nearest beats or onsets.
     """
 
     spans: Sequence[Span] = ()
     tempo: TempoConfig = field(default_factory=TempoConfig)
     snap: Snap | None = None
 
-    def seconds(self, clip: Waveform) -> list[tuple[float, float]]:
-        """Start and end of every span in seconds; the tempo is tracked if that takes it.
+    def seconds(self, recording: Recording) -> list[tuple[float, float]]:
+        """Return start and end of every span in seconds; beats are tracked only if a span or `snap` needs them.
 
         Raises:
             UsageError: a span is reversed.
-            InputError: it lies outside the clip or vanishes by moving, or no beat can be found.
+            InputError: a span lies outside the clip or vanishes by snapping, or no beat can be found.
         """
-        from vampcli.audio import beats  # needs numpy; naming places does not
-
-        if not self.spans:
-            return []
-        counted = any(isinstance(span, MusicalSpan) for span in self.spans)
-        pulse = beats.track(clip.samples, clip.sample_rate, self.tempo) if counted or self.snap == "beat" else None
-        found = [
-            pulse.span_s(span, clip.duration_s) if pulse and isinstance(span, MusicalSpan) else span
+        spans = [
+            recording.pulse(self.tempo).span_s(span, recording.clip.duration_s)
+            if isinstance(span, MusicalSpan)
+            else span
             for span in self.spans
         ]
-        spans = [span for span in found if not isinstance(span, MusicalSpan)]
-        if self.snap is None:
+        if self.snap is None or not spans:
             return spans
-        places = pulse.beats_s if pulse and self.snap == "beat" else beats.onsets_s(clip.samples, clip.sample_rate)
-        return [beats.snap(span, places) for span in spans]
+        from vampcli.audio.beats import snap  # imports numpy
+
+        edges_s = recording.pulse(self.tempo).beats_s if self.snap == "beat" else recording.onsets_s
+        return [snap(span, edges_s) for span in spans]
 
 
 def context_frames(context_s: float | None, grid: TokenGrid, longest: int) -> int:
-    """How many frames on each side of a span the models see.
+    """Return the number of frames on each side of a span that the models see: at most `longest`, the default.
 
     Raises:
         UsageError: less than a frame.
@@ -64,5 +61,5 @@ def context_frames(context_s: float | None, grid: TokenGrid, longest: int) -> in
         return longest
     n = context_s * grid.frame_rate
     if not n > 0.5:
-        raise UsageError(f"the context is {context_s:g} s, less than a frame", "the models need something to go by")
+        raise UsageError(f"the context is {context_s:g} s, less than a frame", "make it longer, or leave it out")
     return round(min(n, longest))

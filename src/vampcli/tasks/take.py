@@ -1,62 +1,99 @@
-"""What is ordered beside a request, and what comes of it."""
+"""Options for takes, and takes: the results of a task."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypedDict, get_args
 
 from torch import Tensor
 
 from vampcli.audio.io import max_comment, write
 from vampcli.audio.waveform import Waveform
 from vampcli.config import SamplingConfig, Stereo
+from vampcli.errors import UsageError
 from vampcli.progress import Progress, part_of
 from vampcli.recipe.recipe import Recipe, to_text
 
-__all__ = ["Stereo", "Take", "TakeOptions"]
+__all__ = ["Stereo", "Take", "TakeKeywords", "TakeOptions"]
+
+
+class TakeKeywords(TypedDict, total=False):
+    """Keyword arguments that all tasks of a `Model` take; see `TakeOptions.of`."""
+
+    seed: int
+    n_takes: int
+    config: SamplingConfig | None
+    stereo: Stereo
+    progress: Progress | None
 
 
 @dataclass(frozen=True)
 class TakeOptions:
-    """How many takes of a request, and how they are made.
+    """Number of takes, and the options of the sampler.
 
     Attributes:
         seeds: one for each take.
-        config: how to draw.
-        stereo: what is made of two channels.
-        progress: told after each step of either model.
+        config: sampling options.
+        stereo: `mid` generates the mid channel and widens it; `channels` generates both channels, with the same noise.
+        progress: called after each step of either model.
+
+    Raises:
+        UsageError: `stereo` is neither.
     """
 
-    seeds: Sequence[int]
-    config: SamplingConfig
+    seeds: Sequence[int] = (0,)
+    config: SamplingConfig = SamplingConfig()  # noqa: RUF009 (it is frozen)
     stereo: Stereo = "mid"
     progress: Progress | None = None
 
+    def __post_init__(self) -> None:
+        if self.stereo not in get_args(Stereo):
+            raise UsageError(f"stereo is {self.stereo!r}", "choose mid or channels")
+
+    @classmethod
+    def of(
+        cls,
+        seed: int = 0,
+        n_takes: int = 1,
+        config: SamplingConfig | None = None,
+        stereo: Stereo = "mid",
+        progress: Progress | None = None,
+    ) -> TakeOptions:
+        """Options for `n_takes` takes; take i has the seed `seed` + i.
+
+        Raises:
+            UsageError: no take is asked for, or `stereo` is unknown.
+        """
+        if n_takes < 1:
+            raise UsageError(f"{n_takes} takes are asked for", "ask for one or more")
+        return cls(range(seed, seed + n_takes), config or SamplingConfig(), stereo, progress)
+
     def part(self, i: int, n: int, seeds: Sequence[int] | None = None) -> TakeOptions:
-        """The same as part i of n equal parts of the work, for some of the seeds."""
-        told = self.progress and part_of(self.progress, i, n)
-        return replace(self, seeds=self.seeds if seeds is None else seeds, progress=told)
+        """Return the options for part i of n equal parts of the work, for some of the seeds."""
+        progress = self.progress and part_of(self.progress, i, n)
+        return replace(self, seeds=self.seeds if seeds is None else seeds, progress=progress)
 
     def batches(self, size: int) -> list[TakeOptions]:
-        """Parts of so many takes at most, which are made at once."""
+        """Split the takes into batches of at most `size`, each of which is generated at once."""
         groups = [self.seeds[i : i + size] for i in range(0, len(self.seeds), size)]
         return [self.part(i, len(groups), group) for i, group in enumerate(groups)]
 
 
 @dataclass(frozen=True)
 class Take:
-    """One result.
+    """One result of a task.
 
     Attributes:
         audio: at the input's rate, channels and sample format.
-        tokens: int64 (n_model_channels, n_codebooks, n_frames) of the part the model worked on; of a loop,
-            that is turned by half a copy, as its seams were made.
+        tokens: int64 (n_model_channels, n_codebooks, n_frames) of the part that the models see; a loop's are
+            rotated by half a copy.
         mask: bool (n_codebooks, n_frames), True = was generated (in the last pass, if there were several).
-        seed: makes this take again.
-        spans: sample ranges of `audio` that were made; all others are the input's.
-        base: what `audio` would be if nothing had been made, of the same length.
-        recipe: how it was made; the engine writes it.
+        seed: generates this take again.
+        spans: sample ranges of `audio` that were generated; all others are the input's.
+        base: `audio` as it would be without any generated sample, of the same length.
+        recipe: how to make the take again; `Model.takes` sets it.
     """
 
     audio: Waveform
@@ -68,6 +105,6 @@ class Take:
     recipe: Recipe | None = None
 
     def write(self, path: str | Path, overwrite: bool = False) -> None:
-        """Write the audio, with its recipe in the metadata, as `vampcli.write` does."""
+        """Write the audio, with the recipe in its metadata, as `vampcli.write` does."""
         text = to_text(self.recipe, max_comment(path)) if self.recipe else ""
         write(path, self.audio, overwrite=overwrite, comment=text)

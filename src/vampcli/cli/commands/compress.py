@@ -25,10 +25,10 @@ from vampcli.recipe.recipe import InputSource
 
 if TYPE_CHECKING:
     from vampcli.api import Model, Take
-    from vampcli.audio.waveform import Waveform
     from vampcli.checkpoints.folder import ModelMetadata
     from vampcli.recipe.token_file import TokenFile
     from vampcli.tasks.compress import Compress
+    from vampcli.tasks.recording import Recording
 
 _KEPT = {"keep_codebooks", "period", "bitrate"}
 _HOW = {"stereo", *(f.name for f in fields(SamplingConfig))}
@@ -128,7 +128,6 @@ class CompressWorkflow(Workflow):
         if job.source.suffix.lower() == TOKENS:
             return self._open_tokens(job, metadata)
         from vampcli.audio.io import check_output, read
-        from vampcli.recipe import embed
 
         clip, n_model_channels = read(job.source), 1
         if self.common.stereo == "channels":
@@ -137,8 +136,9 @@ class CompressWorkflow(Workflow):
         for path in job.paths:
             if path.suffix.lower() != TOKENS:
                 check_output(path, clip, self.common.subtype)
-        source = embed.source_of(clip, job.source, job.name)
-        return self._opened(job, request, clip, source, metadata, n_model_channels)
+        recording = Recording(clip, job.source, job.name)
+        recording.source  # noqa: B018 (raises now if the stored recipe is damaged)
+        return self._opened(job, request, recording, metadata, n_model_channels)
 
     def _request(self, metadata: ModelMetadata, n_model_channels: int) -> Compress:
         from vampcli.tasks.compress import Compress
@@ -153,7 +153,8 @@ class CompressWorkflow(Workflow):
     def _open_tokens(self, job: Job, metadata: ModelMetadata) -> Opened:
         from vampcli.audio.io import check_output
         from vampcli.recipe import token_file
-        from vampcli.tasks.compress import Compress, silent
+        from vampcli.tasks.compress import Compress, silence_of
+        from vampcli.tasks.recording import Recording
 
         file = token_file.load(job.source)
         made_by = file.recipe.made_by
@@ -161,29 +162,24 @@ class CompressWorkflow(Workflow):
             raise ModelError(
                 f"{job.source} was made with {made_by.model}, not with this {self.common.model}", "name it with -m"
             )
-        clip = silent(file.n_channels, file.n_samples, file.sample_rate, file.subtype)
+        clip = silence_of(file)
         for path in job.paths:
             check_output(path, clip, self.common.subtype)
         request = Compress(max(1, file.n_kept_codebooks), file.period)
         source = InputSource(job.name, hashlib.sha256(job.source.read_bytes()).hexdigest(), file.recipe)
-        opened = self._opened(job, request, clip, source, metadata, len(file.tokens))
+        opened = self._opened(job, request, Recording(clip).with_source(source), metadata, len(file.tokens))
         return OpenedTokens(**vars(opened), file=file)
 
     def _opened(
-        self,
-        job: Job,
-        request: Compress,
-        clip: Waveform,
-        source: InputSource,
-        metadata: ModelMetadata,
-        n_model_channels: int,
+        self, job: Job, request: Compress, recording: Recording, metadata: ModelMetadata, n_model_channels: int
     ) -> Opened:
-        grid, plan = metadata.codec.grid, request.plan(clip, metadata.codec, metadata.context_frames)
+        grid, clip = metadata.codec.grid, recording.clip
+        plan = request.plan(recording, metadata.codec, metadata.context_frames)
         n_kept = min(request.n_kept_codebooks, grid.n_codebooks)
         bits = n_model_channels * request.n_bits(grid, plan.n_frames) / clip.duration_s
         facts = {"keep_codebooks": n_kept, "period": request.period, "bits_per_second": bits}
         summary = f"{clip.duration_s:.2f} s out of {bits:.0f} bit/s ({n_kept} codebooks, period {request.period})"
-        return Opened(job, request, clip, source, plan, facts, summary)
+        return Opened(job, request, recording, plan, facts, summary)
 
     def make(self, load: Load, opened: Opened, progress: Progress) -> Results:
         """See `Workflow.make`."""
@@ -206,12 +202,11 @@ class CompressWorkflow(Workflow):
 
         (path,), (seed,), common = opened.job.paths, opened.job.seeds, self.common
         file = model.squeeze(
-            opened.clip,
+            opened.recording,
             opened.request,  # type: ignore[arg-type]  # a request of this command
             seed=seed,
             config=common.sampling,
             stereo=common.stereo,
-            source=opened.source,
         )
         make_folder(path)
         token_file.save(path, file, common.overwrite)
@@ -222,7 +217,9 @@ class CompressWorkflow(Workflow):
         return Written(path, seed, {"n_bytes": path.stat().st_size})
 
     def _bring_back(self, model: Model, opened: OpenedTokens, progress: Progress) -> Results:
+        from vampcli.tasks.take import TakeOptions
+
         def draw(seeds: Sequence[int]) -> Iterator[Take]:
-            return model.expand(opened.file, seeds=seeds, progress=progress, source=opened.source)
+            return model.expand(opened.file, TakeOptions(seeds, progress=progress), opened.recording.source)
 
         return write_takes(opened, self.common, draw, model.grid.frame_s)

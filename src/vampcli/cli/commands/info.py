@@ -84,22 +84,17 @@ def _facts(path: Path, quick: bool) -> Facts:
 
 def _of_samples(path: Path) -> Facts:
     """Level and tempo; None without a signal or a beat."""
-    from vampcli.audio import beats
-    from vampcli.audio.io import read
-    from vampcli.audio.loudness import SHORTEST_MEASURED_S, loudness
     from vampcli.config import TempoConfig
+    from vampcli.tasks.recording import Recording
 
-    clip = read(path)
-    peak = max(float(clip.samples.max()), -float(clip.samples.min()))
-    lufs = -math.inf
-    if clip.duration_s >= SHORTEST_MEASURED_S and clip.n_channels <= 5:
-        lufs = loudness(clip.samples, clip.sample_rate, [(0, clip.n_samples)])
+    recording = Recording.of(path)
+    samples = recording.clip.samples
+    peak = max(float(samples.max()), -float(samples.min()))
     try:
-        bpm = beats.track(clip.samples, clip.sample_rate, TempoConfig()).bpm
+        bpm = recording.pulse(TempoConfig()).bpm
     except InputError:  # there is no beat
         bpm = None
-    level = {"lufs": lufs, "peak_dbfs": 20 * math.log10(peak) if peak else -math.inf, "bpm": bpm}
-    return {name: value if value is not None and math.isfinite(value) else None for name, value in level.items()}
+    return {"lufs": recording.lufs, "peak_dbfs": 20 * math.log10(peak) if peak else None, "bpm": bpm}
 
 
 def _of_tokens(path: Path) -> Facts:

@@ -100,14 +100,14 @@ class MaskWorkflow(Workflow):
         codec, rate = metadata.codec, opened.clip.sample_rate
         if self.other.common.plot:
             check_outputs([self._pictured(job)], job.source, self.other.common.overwrite)
-        passes = opened.request.passes(opened.clip, opened.plan, codec, metadata.coarse, job.seeds[0])
+        passes = opened.request.passes(opened.recording, opened.plan, codec, metadata.coarse, job.seeds[0])
         if job.paths and (len(passes) > 1 or passes[0].plan != opened.plan):
             why = f"there are {len(passes)}" if len(passes) > 1 else "a loop is turned by half before its seam is made"
             raise UsageError(f"a mask file holds one pass over the result, but {why}", "leave -o out")
         forecaster = Forecaster(metadata, self.other.common)
         masks = [one.on_canvas(forecaster.n_frames(one.plan, rate)) for one in passes]
         facts = forecaster.facts(opened, passes)
-        return Shown(job, opened.request, opened.clip, opened.source, opened.plan, facts, "", masks)
+        return Shown(job, opened.request, opened.recording, opened.plan, facts, "", masks)
 
     def make(self, load: Load, opened: Opened, progress: Progress) -> Results:
         """See `Workflow.make`: the facts go to stdout; but if a file is written, its path, and the facts to people."""

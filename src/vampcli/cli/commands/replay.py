@@ -142,15 +142,17 @@ class ReplayWorkflow(Workflow):
             check_outputs(list(job.paths), path, self.common.overwrite)
             workflow = self._workflow(recipe, path, job)
             opened = workflow.open(replace(job, source=path), metadata)
-            if opened.source.sha256 == recipe.source.sha256:
+            if opened.recording.source.sha256 == recipe.source.sha256:
                 break
         else:
             raise InputError(
                 f"{candidates[0]} is not what {job.name} was made of: its sound is another",
                 "name the right one with --input, or run the command anew",
             )
-        source = replace(opened.source, name=str(path), recipe=opened.source.recipe or recipe.source.recipe)
-        shared = {f.name: getattr(opened, f.name) for f in fields(Opened)} | {"job": job, "source": source}
+        source = opened.recording.source
+        source = replace(source, name=str(path), recipe=source.recipe or recipe.source.recipe)
+        recording = opened.recording.with_source(source)
+        shared = {f.name: getattr(opened, f.name) for f in fields(Opened)} | {"job": job, "recording": recording}
         return Replayed(**shared, opened=opened, workflow=workflow, recipe=recipe)
 
     def make(self, load: Load, opened: Opened, progress: Progress) -> Results:
@@ -159,7 +161,7 @@ class ReplayWorkflow(Workflow):
         for difference in differences(opened.recipe.made_by, load().made_by):
             yield f"{opened.job.title}: {difference}: the samples may differ"
         before, result = opened.opened, _result(opened.job.source)
-        inner = replace(before, job=replace(before.job, name=str(before.job.source)), source=opened.source)
+        inner = replace(before, job=replace(before.job, name=str(before.job.source)), recording=opened.recording)
         comparable = not self.settings and self.other_model is None and result.is_file()
         for written in opened.workflow.make(load, inner, progress):
             if isinstance(written, Written) and written.path and comparable:

@@ -34,11 +34,12 @@ class AudioWorkflow(Workflow):
     def open(self, job: Job, metadata: ModelMetadata) -> Opened:
         """See `Workflow.open`."""
         from vampcli.audio.io import check_output, read
-        from vampcli.recipe import embed
+        from vampcli.tasks.recording import Recording
 
         request = self.request()
         clip = read(job.source)
-        plan = request.plan(clip, metadata.codec, metadata.context_frames)
+        recording = Recording(clip, job.source, job.name)
+        plan = request.plan(recording, metadata.codec, metadata.context_frames)
         for path in job.paths:
             check_output(path, clip, self.common.subtype)
         spans_s = [[start / clip.sample_rate, end / clip.sample_rate] for start, end in plan.spans]
@@ -46,8 +47,8 @@ class AudioWorkflow(Workflow):
         more = f" and {len(spans_s) - _N_LISTED} more" if len(spans_s) > _N_LISTED else ""
         facts = {"spans_s": spans_s, "n_frames": plan.n_hidden_frames}
         summary = f"{plan.n_hidden_frames} frames ({spans}{more})"
-        source = embed.source_of(clip, job.source, job.name)
-        return Opened(job, request, clip, source, plan, facts, summary)
+        recording.source  # noqa: B018 (raises now if the stored recipe is damaged)
+        return Opened(job, request, recording, plan, facts, summary)
 
     def make(self, load: Load, opened: Opened, progress: Progress) -> Results:
         """See `Workflow.make`."""

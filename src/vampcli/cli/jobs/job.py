@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from vampcli.api import Model
     from vampcli.audio.waveform import Waveform
     from vampcli.checkpoints.folder import ModelMetadata
-    from vampcli.recipe.recipe import InputSource
     from vampcli.tasks.base import Task
     from vampcli.tasks.plan import Plan
+    from vampcli.tasks.recording import Recording
 
 Facts = dict[str, Any]
 """Names and values for `--json`."""
@@ -108,8 +108,7 @@ class Opened:
     Attributes:
         job: the recording and its outputs.
         request: the task.
-        clip: the samples of the recording.
-        source: the recording as the input of a recipe.
+        recording: the input.
         plan: the spans that the task generates.
         facts: about the request, for `--json`.
         summary: the same in a few words; empty if nothing is generated.
@@ -117,11 +116,15 @@ class Opened:
 
     job: Job
     request: Task
-    clip: Waveform
-    source: InputSource
+    recording: Recording
     plan: Plan
     facts: Facts
     summary: str
+
+    @property
+    def clip(self) -> Waveform:
+        """The samples of the recording."""
+        return self.recording.clip
 
     @property
     def duration_s(self) -> float:

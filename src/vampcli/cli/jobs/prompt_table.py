@@ -45,20 +45,19 @@ class Forecaster:
         return grid.n_frames(grid.n_samples(plan.n_canvas_samples, file_rate))
 
     def facts(self, opened: Opened, passes: list[Pass]) -> Facts:
-        """All there is to say of a recording; `n_forwards`, `flops` and `seconds` are those of all takes."""
+        """All there is to say of a recording; `n_forwards` and `seconds` are those of all takes."""
         from vampcli.model.devices import pick_device, pick_dtype
         from vampcli.tasks import cost
 
         metadata, common, rate = self.metadata, self.common, opened.clip.sample_rate
         sampling, n_channels = _made_with(opened, common)
-        models = ((metadata.coarse, sampling.n_steps), (metadata.fine, sampling.n_fine_steps))
-        works = [[cost.work([one], *model, sampling.sampler) for model in models] for one in passes]
-        each = [part for pair in works for part in pair]
+        models, n_steps = (metadata.coarse, metadata.fine), (sampling.n_steps, sampling.n_fine_steps)
+        works = [[cost.work([one], *model) for model in zip(models, n_steps, strict=True)] for one in passes]
         n, device = common.takes * n_channels, pick_device(common.device)
-        seconds, per_second = None, None
+        seconds = None
         if device.type == "cpu":
-            per_second = cost.layer_rate(metadata.coarse, pick_dtype(common.dtype, device))
-            seconds = n * cost.seconds(each, per_second)
+            dtype = pick_dtype(common.dtype, device)
+            seconds = n * sum(cost.seconds(*one, dtype) for pair in works for one in zip(pair, models, strict=True))
         return {
             "duration_s": opened.plan.n_canvas_samples / rate,
             "n_frames": self.n_frames(opened.plan, rate),
@@ -67,9 +66,7 @@ class Forecaster:
             "n_channels": n_channels,
             "n_takes": common.takes,
             "passes": [self._pass(p, pair, rate, n_channels) for p, pair in zip(passes, works, strict=True)],
-            "n_forwards": n * sum(part.n_forwards for part in each),
-            "flops": n * sum(part.flops for part in each),
-            "flops_per_second": per_second,
+            "n_forwards": n * sum(part.n_forwards for pair in works for part in pair),
             "seconds": seconds,
         }
 
@@ -130,12 +127,11 @@ def table(facts: Facts, pictures: list[str], encoding: str) -> str:
         lines += [*_pass_rows(one, facts["n_coarse"], encoding), line]
     n, n_channels = facts["n_takes"], facts["n_channels"]
     of = f" for {n} takes" * (n > 1) + f" of {n_channels} channels" * (n_channels > 1)
-    lines += [_row("work", f"at most {facts['n_forwards']} passes of the models{of}: {facts['flops'] / 1e9:.0f} GFLOP")]
+    lines += [_row("work", f"at most {facts['n_forwards']} passes of the models{of}")]
     if facts["seconds"] is None:
         lines += [_row("time", "no estimate: only the CPU is measured")]
     else:
-        measured = f"this CPU does {facts['flops_per_second'] / 1e9:.0f} GFLOP a second now"
-        lines += [_row("time", f"about {_time(facts['seconds'])}, and what encoding and decoding take; {measured}")]
+        lines += [_row("time", f"about {_time(facts['seconds'])} on this CPU, and what encoding and decoding take")]
     return "\n".join(lines)
 
 

@@ -11,12 +11,15 @@ from vampcli.cli.jobs.job import Facts, Job, Opened, Results, Written
 from vampcli.cli.jobs.outputs import make_folder
 from vampcli.cli.jobs.plots import draw_take
 from vampcli.cli.options import Common
+from vampcli.errors import InputError
 from vampcli.progress import Progress
 from vampcli.recipe import embed
 from vampcli.recipe.recipe import Recipe, to_text
+from vampcli.tasks.spans import SpanRequest
 
 if TYPE_CHECKING:
     from vampcli.api import Model, Take
+    from vampcli.audio.beats import Pulse
     from vampcli.audio.waveform import Waveform
     from vampcli.scoring.scores import Reference, Scores
     from vampcli.scoring.select import Choice
@@ -40,18 +43,11 @@ def make_takes(
     loops: bool = False,
 ) -> Results:
     """Make the takes of a recording and write them; see `write_takes`."""
+    from vampcli.tasks.take import TakeOptions
 
     def draw(seeds: Sequence[int]) -> Iterator[Take]:
-        return model.takes(
-            opened.clip,
-            opened.request,
-            seeds=seeds,
-            plan=opened.plan,
-            config=common.sampling,
-            stereo=common.stereo,
-            progress=progress,
-            source=opened.source,
-        )
+        options = TakeOptions(seeds, common.sampling, common.stereo, progress)
+        return model.takes(opened.recording, opened.request, options, opened.plan)
 
     return write_takes(opened, common, draw, model.grid.frame_s, describe, loops)
 
@@ -148,8 +144,19 @@ def _scorer(opened: Opened, loops: bool) -> Callable[[Take], Scores]:
         if loops:
             take = rotate_loop(take)
         if reference is None:
-            places = getattr(opened.request, "places", None)
-            reference = Reference.of(take.base, take.spans, places.tempo if places else None)
+            reference = Reference.of(take.base, take.spans, _known_pulse(opened, take.base))
         return reference.score(take)
 
     return score
+
+
+def _known_pulse(opened: Opened, base: Waveform) -> Pulse | None:
+    """Return the beats of takes if they need no tracking: those of the recording, or of a known tempo."""
+    from vampcli.tasks.recording import Recording
+
+    same = base is opened.recording.clip  # otherwise beats are at other times in the take
+    recording = opened.recording if same else Recording(base)
+    try:
+        return recording.known_pulse(getattr(opened.request, "places", SpanRequest()).tempo)
+    except InputError:  # the downbeat is outside the take
+        return None

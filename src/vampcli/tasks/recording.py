@@ -1,0 +1,109 @@
+"""A recording and its analysis: beats, onsets, loudness, content hash and stored recipe, each computed once."""
+
+from __future__ import annotations
+
+import logging
+from copy import copy
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from vampcli.audio import beats
+from vampcli.audio.io import read
+from vampcli.audio.loudness import SHORTEST_MEASURED_S, loudness
+from vampcli.audio.waveform import Waveform
+from vampcli.config import TempoConfig
+from vampcli.recipe.embed import recipe_of
+from vampcli.recipe.recipe import InputSource, Ranges, audio_hash
+
+log = logging.getLogger(__name__)
+
+_MOST_CHANNELS = 5  # of which ITU-R BS.1770 weighs the loudness
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A clip with its analysis, which is computed at first use and then kept.
+
+    Attributes:
+        clip: the samples.
+        path: the file that they were read from; None = samples without a file.
+        name: of the file in recipes and messages, if not its path; `-` for stdin.
+    """
+
+    clip: Waveform
+    path: Path | None = None
+    name: str = ""
+
+    @classmethod
+    def of(cls, audio: Audio) -> Recording:
+        """Make a recording of a waveform or of the file at a path; a recording stays as it is."""
+        if isinstance(audio, Recording):
+            return audio
+        return cls(audio) if isinstance(audio, Waveform) else cls(read(audio), Path(audio))
+
+    def pulse(self, tempo: TempoConfig) -> beats.Pulse:
+        """Return the beats and bars at a tempo, or track what it leaves open; see `vampcli.audio.beats.track`."""
+        if tempo not in self._pulses:
+            self._pulses[tempo] = beats.track(self.clip.samples, self.clip.sample_rate, tempo)
+        return self._pulses[tempo]
+
+    def known_pulse(self, tempo: TempoConfig) -> beats.Pulse | None:
+        """Return the beats and bars if that needs no tracking: the tempo is given, or was tracked before."""
+        return self.pulse(tempo) if tempo.bpm is not None or tempo in self._pulses else None
+
+    @cached_property
+    def _pulses(self) -> dict[TempoConfig, beats.Pulse]:
+        return {}
+
+    @cached_property
+    def onsets_s(self) -> tuple[float, ...]:
+        """Where notes and other sounds begin, in seconds."""
+        return beats.onsets_s(self.clip.samples, self.clip.sample_rate)
+
+    @cached_property
+    def lufs(self) -> float | None:
+        """Loudness in LUFS; None = silence, under 0.4 s, or more than 5 channels."""
+        clip = self.clip
+        if clip.duration_s < SHORTEST_MEASURED_S or clip.n_channels > _MOST_CHANNELS:
+            return None
+        measured = loudness(clip.samples, clip.sample_rate)
+        return measured if np.isfinite(measured) else None
+
+    @cached_property
+    def source(self) -> InputSource:
+        """The input of a recipe: name, content hash and stored recipe.
+
+        Raises:
+            InputError: the file holds a recipe that is damaged or was changed by hand.
+        """
+        recipe = recipe_of(self.path, self.name) if self.path else None
+        return InputSource(self.name or str(self.path or ""), audio_hash(self.clip), recipe)
+
+    def with_source(self, source: InputSource) -> Recording:
+        """Return the same recording, its analysis included, with another source."""
+        other = copy(self)
+        vars(other)["source"] = source
+        return other
+
+    @property
+    def synthetic(self) -> Ranges:
+        """Sample ranges that earlier edits generated: everything, if the length has changed since."""
+        recipe = self.source.recipe
+        if recipe is None:
+            return ()
+        if recipe.n_samples != self.clip.n_samples:
+            log.warning("%s was cut after vamp made it: all of it counts as synthetic", self.source.name)
+            return ((0, self.clip.n_samples),)
+        return recipe.synthetic
+
+
+Audio = Recording | Waveform | str | Path
+"""A clip, or the path of one."""
+
+
+def silence_like(clip: Waveform, n_samples: int) -> Waveform:
+    """Return silence in the format of a clip; it takes no memory."""
+    return replace(clip, samples=np.broadcast_to(np.zeros((), clip.samples.dtype), (clip.n_channels, n_samples)))
