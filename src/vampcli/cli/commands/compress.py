@@ -128,6 +128,7 @@ class CompressWorkflow(Workflow):
         if job.source.suffix.lower() == TOKENS:
             return self._open_tokens(job, metadata)
         from vampcli.audio.io import check_output, read
+        from vampcli.tasks.recording import Recording
 
         clip, n_model_channels = read(job.source), 1
         if self.common.stereo == "channels":
