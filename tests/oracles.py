@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from vampcli.codec.lac import Snake
 from vampcli.config import PromptConfig, SamplingConfig
+from vampcli.model.transformer import VampNetConfig
 from vampcli.tokens.noise import Stage, Stream
 
 
@@ -250,20 +251,17 @@ def fill(
     mask: Tensor,
     seed: int,
     config: SamplingConfig,
-    *,
-    stage: Stage,
-    n_steps: int,
-    n_conditioning: int,
-    context: int,
-    mask_id: int,
+    model: VampNetConfig,
     first_frame: int = 0,
 ) -> Tensor:
     """The sampler for one take, token by token.
 
     `logits_of`: int64 (n_codebooks, n_frames) -> float (n_predicted, n_frames, classes).
     """
+    n_conditioning, mask_id = model.n_conditioning, model.codebook_size
+    stage, n_steps = (Stage.FINE, config.n_fine_steps) if n_conditioning else (Stage.COARSE, config.n_steps)
     in_line = {"confidence": lambda codebook, frame: 0, "halton": halton}[config.sampler]
-    parts = regions(mask.any(0).tolist(), context)
+    parts = regions(mask.any(0).tolist(), model.context_frames)
     n_at_start = [int(mask[:, start:end].sum()) for start, end in parts]
     tokens, hidden = tokens.clone(), {(int(c), int(f)) for c, f in mask.nonzero()}
     for step in range(n_steps):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,69 +23,67 @@ from vampcli.tasks.take import Stereo
 MODEL = oracles.fake_model(3, 1, 10)
 
 
+class Spy:
+    """A model that records its calls; logits of windows of odd length depend on the number of threads."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[bool, int, bool]] = []  # in a lane, threads, inference mode
+
+    def __call__(self, tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
+        is_lane = threading.current_thread().name.startswith("lane")
+        self.calls.append((is_lane, torch.get_num_threads(), torch.is_inference_mode_enabled()))
+        if (tokens == 0).all():
+            raise RuntimeError("no such window")
+        return MODEL(tokens, wanted) + tokens.shape[-1] % 2 * torch.get_num_threads()
+
+
 def windows(n: int, n_frames: int = 8) -> list[Input]:
     """Random windows, of which all frames but the first are wanted."""
     generator = torch.Generator().manual_seed(n)
     return [(torch.randint(11, (1, 3, n_frames), generator=generator), slice(1, n_frames)) for _ in range(n)]
 
 
-def logits(batches: Batches, inputs: list[Input], forward: Forward = MODEL) -> list[Tensor]:
+def run(batches: Batches, inputs: list[Input], forward: Forward) -> list[Tensor]:
     return list(batches.run(forward, iter(inputs), len(inputs)))
+
+
+def equal(logits: list[Tensor], inputs: list[Input]) -> bool:
+    """Return whether logits are those of all threads, window by window."""
+    return all(torch.equal(one, Spy()(*window)) for one, window in zip(logits, inputs, strict=True))
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 7])
 @pytest.mark.parametrize("n_lanes", [1, 2, 3])
 @pytest.mark.usefixtures("two_threads")
 def test_lanes_give_the_same_logits(n: int, n_lanes: int) -> None:
-    inputs = windows(n)
-    made = logits(Batches(1, n_lanes), inputs)
-    assert len(made) == n
-    assert all(torch.equal(own, MODEL(*given)) for own, given in zip(made, inputs, strict=True))
+    inputs = [*windows(n), *windows(n, 7), *windows(n)]
+    assert equal(run(Batches(1, n_lanes), inputs, Spy()), inputs)
 
 
 @pytest.mark.usefixtures("two_threads")
 def test_lanes_have_one_thread() -> None:
-    seen: set[tuple[bool, int, bool]] = set()
-
-    def forward(tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
-        is_lane = threading.current_thread().name.startswith("lane")
-        seen.add((is_lane, torch.get_num_threads(), torch.is_inference_mode_enabled()))
-        return MODEL(tokens, wanted)
-
+    spy = Spy()
     with torch.inference_mode():
-        logits(Batches(1, 2), windows(5), forward)
-    assert seen == {(True, 1, True), (False, 2, True)}  # the latter to compare with
+        run(Batches(1, 2), windows(5), spy)
+    assert sorted(spy.calls) == [(False, 2, True), *[(True, 1, True)] * 5]  # the first to compare with
     assert torch.get_num_threads() == 2
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_shapes_that_depend_on_threads() -> None:
-    def forward(tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
-        odd = tokens.shape[-1] % 2
-        return MODEL(tokens, wanted) + odd * torch.get_num_threads()
-
-    inputs = [*windows(2), *windows(2, 7), *windows(3)]
-    alone = [forward(*given) for given in inputs]
-    assert all(torch.equal(a, b) for a, b in zip(logits(Batches(1, 2), inputs, forward), alone, strict=True))
+def test_few_windows_use_all_cores() -> None:
+    spy = Spy()
+    run(Batches(1, 4), windows(3), spy)
+    assert spy.calls == [(False, 2, False)] * 3
 
 
 @pytest.mark.usefixtures("two_threads")
 def test_one_core_gives_the_same_logits() -> None:
-    seen = []
-
-    def forward(tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
-        seen.append(torch.get_num_threads())
-        return tokens[:, :, wanted, None] + tokens.shape[-1] % 2 * torch.get_num_threads()
-
-    inputs = [*windows(3), *windows(2, 7)]
-    alone = [forward(*given) for given in inputs]
-    batches = Batches(1, 2)
+    inputs, batches, spy = [*windows(3), *windows(2, 7)], Batches(1, 2), Spy()
     with one_core_threads(1, "recording") as pool:
-        assert torch.equal(torch.cat(pool.submit(logits, batches, inputs[:3], forward).result()), torch.cat(alone[:3]))
-        assert torch.equal(torch.cat(pool.submit(logits, batches, inputs[3:], forward).result()), torch.cat(alone[3:]))
-        seen.clear()
-        pool.submit(logits, batches, inputs, forward).result()
-    assert seen == [1, 1, 1, 2, 2]  # shapes are known now
+        for part in (inputs[:3], inputs[3:]):
+            assert equal(pool.submit(run, batches, part, Spy()).result(), part)
+        pool.submit(run, batches, inputs, spy).result()
+    assert [n_threads for _, n_threads, _ in spy.calls] == [1, 1, 1, 2, 2]  # shapes are known now
 
 
 @pytest.mark.usefixtures("two_threads")
@@ -95,60 +93,23 @@ def test_one_core_threads_know_all_cores() -> None:
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_few_windows_are_consumed_ahead() -> None:
-    asked = []
-
-    def inputs() -> Iterator[Input]:
-        for given in windows(20):
-            asked.append(given)
-            yield given
-
-    made = Batches(1, 2).run(MODEL, inputs(), 20)
+def test_closing_early() -> None:
+    consumed, spy = [], Spy()
+    logits = Batches(1, 2).run(spy, (consumed.append(0) or window for window in windows(50)), 50)
     for _ in range(5):
-        next(made)
-    assert len(asked) <= 5 + 3
+        next(logits)
+    assert len(consumed) <= 5 + 3
+    assert torch.get_num_threads() == 1
+    logits.close()  # type: ignore[attr-defined]
+    assert torch.get_num_threads() == 2
+    assert len(spy.calls) < 14
 
 
 @pytest.mark.usefixtures("two_threads")
 def test_errors_in_lanes() -> None:
-    def forward(tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
-        if (tokens == tokens[0, 0, 0]).all():
-            raise RuntimeError("no such window")
-        return MODEL(tokens, wanted)
-
-    inputs = [*windows(3), (torch.zeros(1, 3, 8, dtype=torch.int64), slice(1, 8))]
     with pytest.raises(RuntimeError, match="no such window"):
-        logits(Batches(1, 2), inputs, forward)
+        run(Batches(1, 2), [*windows(3), (torch.zeros(1, 3, 8, dtype=torch.int64), slice(1, 8))], Spy())
     assert torch.get_num_threads() == 2
-
-
-@pytest.mark.usefixtures("two_threads")
-def test_closing_restores_threads() -> None:
-    n_run = 0
-
-    def forward(tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
-        nonlocal n_run
-        n_run += 1
-        return MODEL(tokens, wanted)
-
-    made = Batches(1, 2).run(forward, iter(windows(50)), 50)
-    next(made)
-    assert torch.get_num_threads() == 1
-    made.close()  # type: ignore[attr-defined]
-    assert torch.get_num_threads() == 2
-    assert n_run < 10
-
-
-@pytest.mark.usefixtures("two_threads")
-def test_few_windows_use_all_cores() -> None:
-    names: set[str] = set()
-
-    def forward(tokens: Tensor, wanted: slice = slice(None)) -> Tensor:
-        names.add(threading.current_thread().name)
-        return MODEL(tokens, wanted)
-
-    logits(Batches(1, 4), windows(3), forward)
-    assert names == {threading.current_thread().name}
 
 
 def test_batches_halve_down_to_one(tiny: Model) -> None:
@@ -191,11 +152,8 @@ def test_out_of_memory_halves_batches(tiny: Model) -> None:
     assert poor.batches.size == 2
     modest = replace(tiny, batches=Batches(2)).inpaint(source, spans, seed=3, n_takes=5, config=QUICK)
     assert all(torch.equal(take.tokens, other.tokens) for take, other in zip(takes, modest, strict=True))
-
-
-def test_out_of_memory_with_one_window(tiny: Model) -> None:
     with pytest.raises(torch.cuda.OutOfMemoryError):
-        limited_memory(tiny, 0).inpaint(clip(3.0), [(0.5, 1.5)], config=QUICK)
+        limited_memory(tiny, 0).inpaint(source, spans, config=QUICK)
 
 
 @pytest.mark.usefixtures("two_threads")
@@ -211,7 +169,7 @@ def test_rows_are_independent_of_lanes(tiny: Model) -> None:
 
 
 def test_compiled_networks(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With Dynamo's own back end, which needs no compiler on the machine."""
+    """With a back end of Dynamo that needs no compiler on the machine."""
     calls: list[dict[str, object]] = []
     compile_ = torch.compile
 

@@ -33,11 +33,8 @@ def test_bits_per_second(k: int, period: int) -> None:
         (math.inf, (14, 1)),
         (8040, (14, 1)),
         (8039, (13, 1)),
-        (1200, (2, 1)),
-        (575, (1, 1)),
         (574, (1, 2)),
         (100, (1, 6)),
-        (1, (1, 575)),
     ],
 )
 def test_choose(limit: float, expected: tuple[int, int]) -> None:

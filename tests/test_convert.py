@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,6 @@ from vampcli.checkpoints.convert import vampnet
 from vampcli.config import SamplingConfig
 from vampcli.sampling.sampler import fill
 from vampcli.sampling.windows import window_predictor
-from vampcli.tokens.noise import Stage
 
 GREEDY = SamplingConfig(mask_temperature=0, sample_cutoff=-1)
 
@@ -100,12 +100,8 @@ def test_greedy_coarse_tokens_equal_the_official_ones(model: Model, expected: di
         tokens,
         mask,
         [0],
-        GREEDY,
-        stage=Stage.COARSE,
-        n_steps=n_steps,
-        n_conditioning=0,
-        context=context,
-        mask_id=MASK_ID,
+        replace(GREEDY, n_steps=n_steps),
+        model.coarse.config,
     )
     assert torch.equal(filled[0], expected[f"coarse_greedy_{n_steps}"][0].long())
 
@@ -118,12 +114,8 @@ def test_greedy_fine_tokens_equal_the_official_ones(model: Model, expected: dict
         tokens,
         tokens == MASK_ID,
         [0],
-        GREEDY,
-        stage=Stage.FINE,
-        n_steps=4,
-        n_conditioning=4,
-        context=context,
-        mask_id=MASK_ID,
+        replace(GREEDY, n_fine_steps=4),
+        model.fine.config,
     )
     assert torch.equal(filled[0], expected["c2f_greedy_4"][0].long())
 

@@ -156,8 +156,8 @@ def test_damaged_wav_files(tmp_path: Path, kind: str) -> None:
     whole, spans = path.read_bytes(), read_spans(path)
     rng = np.random.default_rng(2)
     changed = [whole[:n] for n in range(len(whole))]
-    for place, byte in enumerate(rng.integers(256, size=len(whole)).tolist()):
-        changed += [whole[:place] + bytes([new]) + whole[place + 1 :] for new in (0, 255, byte)]
+    for i, byte in enumerate(rng.integers(256, size=len(whole)).tolist()):
+        changed += [whole[:i] + bytes([new]) + whole[i + 1 :] for new in (0, 255, byte)]
     n_refused = 0
     with path.open("r+b", buffering=0) as file:
         for content in changed:

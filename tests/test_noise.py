@@ -52,12 +52,12 @@ def test_hash_is_lowbias32() -> None:
 @pytest.mark.parametrize("seed", [0, 7, -1, 2**40 + 3, 10**30])
 @pytest.mark.parametrize("frame", [0, 5, 2**31 - 1, 2**33 + 8, -3])
 def test_uniform_numbers_hash_their_counters(seed: int, frame: int) -> None:
-    place = {"seed": seed, "stage": Stage.FINE, "step": 35, "frame": frame, "codebook": 13}
+    key = {"seed": seed, "stage": Stage.FINE, "step": 35, "frame": frame, "codebook": 13}
     at = (torch.tensor([frame]), torch.tensor([13]))
     drawing, hiding = (words_of(seed, Stage.FINE, stream, 35, *at) for stream in Stream)
-    by_class = [oracles.unit(stream=Stream.DRAW, cls=cls, **place) for cls in range(40)]
+    by_class = [oracles.unit(stream=Stream.DRAW, cls=cls, **key) for cls in range(40)]
     assert noise._unit(noise._class_words(drawing, 40))[0].tolist() == by_class
-    assert noise._unit(noise._mix(hiding)).tolist() == [oracles.unit(stream=Stream.HIDE, cls=None, **place)]
+    assert noise._unit(noise._mix(hiding)).tolist() == [oracles.unit(stream=Stream.HIDE, cls=None, **key)]
 
 
 def test_noise_of_old_recipes() -> None:

@@ -89,7 +89,7 @@ def test_remasked_are_last_or_least_confident(sampler: Sampler) -> None:
         remasked = select_remasked(hidden, confidence, n_now, n_after).tolist()
         expected: list[int] = []
         for region, n in enumerate(n_after):
-            inside = [i for i, own in enumerate(hidden.regions.tolist()) if own == region]
+            inside = [i for i, r in enumerate(hidden.regions.tolist()) if r == region]
             expected += sorted(inside, key=lambda i: (-int(hidden.ranks[i]), float(confidence[i])))[:n]
         assert remasked == sorted(expected)
         assert set(range(len(hidden))) - set(remasked) <= set(candidates)

@@ -1,4 +1,4 @@
-"""Prompts with a name are the official app's; the dial goes from everything kept to nothing."""
+"""Presets of the official app; the dial from everything kept to nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def kept_share(config: PromptConfig, n_codebooks: int, n_frames: int = 4000) -> 
     return 1 - float(mask.float().mean())
 
 
-def test_presets_are_the_official_ones() -> None:
+def test_presets_of_the_official_app() -> None:
     found = {
         name: (c.period, c.n_kept_codebooks, c.dropout, c.beat_width_ms if c.beats else 0)
         for name, c in PRESETS.items()
@@ -44,37 +44,20 @@ def test_presets_are_the_official_ones() -> None:
     assert PRESETS.keys() == PURPOSES.keys()
 
 
-def test_unconditional_keeps_nothing() -> None:
-    assert kept_share(PRESETS["unconditional"], 9) == 0
-
-
 @pytest.mark.parametrize(("n_codebooks", "n_coarse"), SHAPES)
-def test_dial_ends_at_everything_and_at_nothing(n_codebooks: int, n_coarse: int) -> None:
+def test_dial_ends(n_codebooks: int, n_coarse: int) -> None:
     assert kept_share(dial(0, n_codebooks, n_coarse), n_codebooks) == 1
     assert kept_share(dial(1, n_codebooks, n_coarse), n_codebooks) == 0
 
 
 @pytest.mark.parametrize(("n_codebooks", "n_coarse"), SHAPES)
-def test_dial_keeps_less_and_less_on_average(n_codebooks: int, n_coarse: int) -> None:
-    amounts = np.union1d(np.linspace(0, 1, 201), np.random.default_rng(0).random(1000)).tolist()
-    shares = [oracles.kept_share(dial(amount, n_codebooks, n_coarse), n_codebooks) for amount in amounts]
-    assert all(more > less for more, less in pairwise(shares))
-
-
-@pytest.mark.parametrize(("n_codebooks", "n_coarse"), SHAPES)
-def test_dial_keeps_less_and_less_in_prompts_drawn(n_codebooks: int, n_coarse: int) -> None:
-    configs = [dial(amount, n_codebooks, n_coarse) for amount in np.linspace(0, 1, 41).tolist()]
-    shares = [kept_share(config, n_codebooks) for config in configs]
-    assert all(more > less for more, less in pairwise(shares))
+def test_dial_falls_without_jumps(n_codebooks: int, n_coarse: int) -> None:
+    configs = [dial(amount, n_codebooks, n_coarse) for amount in np.linspace(0, 1, 2001).tolist()]
     expected = [oracles.kept_share(config, n_codebooks) for config in configs]
-    assert shares == pytest.approx(expected, abs=1e-3)
-
-
-@pytest.mark.parametrize(("n_codebooks", "n_coarse"), SHAPES)
-def test_dial_has_no_jumps(n_codebooks: int, n_coarse: int) -> None:
-    amounts = np.linspace(0, 1, 2001).tolist()
-    shares = [oracles.kept_share(dial(amount, n_codebooks, n_coarse), n_codebooks) for amount in amounts]
-    assert max(-np.diff(shares)) < 10 / 2000  # nowhere does the share fall ten times as fast as on average
+    assert all(more > less for more, less in pairwise(expected))
+    assert max(-np.diff(expected)) < 10 / 2000  # at most ten times as steep as on average
+    shares = [kept_share(config, n_codebooks) for config in configs[::50]]
+    assert shares == pytest.approx(expected[::50], abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +75,7 @@ def test_dial_refuses_amounts_outside(amount: float) -> None:
         dial(amount, 14, 4)
 
 
-def test_settings_are_what_to_type() -> None:
+def test_settings_as_options() -> None:
     config = PromptConfig(period=7, n_kept_codebooks=4, beats=True, beat_width_ms=50, dropout=0.2)
     assert settings(config) == "--period 7 --keep-codebooks 4 --beats --beat-width 50 --dropout 0.2"
 
@@ -104,7 +87,7 @@ def test_command_lists_every_preset(vamp: Callable[..., Ran]) -> None:
     assert rows == [[name, settings(config), PURPOSES[name]] for name, config in PRESETS.items()]
 
 
-def test_command_has_one_json_object_a_preset(vamp: Callable[..., Ran]) -> None:
+def test_command_prints_json(vamp: Callable[..., Ran]) -> None:
     found = {}
     for line in vamp("presets", "--json").out.splitlines():
         facts = json.loads(line)

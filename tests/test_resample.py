@@ -53,8 +53,8 @@ def test_range_equals_part_of_whole(from_rate: int, to_rate: int) -> None:
     x = rng.standard_normal((2, 5000)).astype(np.float32)
     whole = resample(x, from_rate, to_rate)
     n = whole.shape[1]
-    n_random = 2 if from_rate == 44099 else 15  # of slow resampling
-    for start, stop in [(0, n), (0, 1), (n - 1, n), *(sorted(rng.integers(0, n + 1, 2)) for _ in range(n_random))]:
+    n_random = 0 if from_rate == 44099 else 15
+    for start, stop in [(n // 3, n), (0, 1), (n - 1, n), *(sorted(rng.integers(0, n + 1, 2)) for _ in range(n_random))]:
         part = resample_range(x, from_rate, to_rate, int(start), int(stop))
         np.testing.assert_allclose(part, whole[:, start:stop], atol=1e-5)
 

@@ -14,13 +14,13 @@ from torch import Tensor
 import oracles
 from vampcli.config import Sampler, SamplingConfig
 from vampcli.errors import UsageError
+from vampcli.model.transformer import VampNetConfig
 from vampcli.progress import part_of
 from vampcli.sampling.sampler import fill, top_p_classes, typical_classes
 from vampcli.sampling.windows import Piece, window_predictor
-from vampcli.tokens.noise import Stage
 
 N_CODEBOOKS, N_CLASSES, CONTEXT = 4, 12, 30
-CONFIG = SamplingConfig(mask_temperature=2.0)
+CONFIG = SamplingConfig(n_steps=6, n_fine_steps=6, mask_temperature=2.0)
 SAMPLERS = pytest.mark.parametrize("sampler", get_args(Sampler))
 
 
@@ -33,23 +33,37 @@ def prompt(n_frames: int, share: float, n_conditioning: int = 0, seed: int = 0) 
     return tokens, mask
 
 
-def arguments(**changes: Any) -> dict[str, Any]:
-    """Keyword arguments of `fill`."""
-    defaults = {"stage": Stage.COARSE, "n_steps": 6, "n_conditioning": 0, "context": CONTEXT, "mask_id": N_CLASSES}
-    return defaults | changes
+def sizes(n_conditioning: int = 0) -> VampNetConfig:
+    """Sizes of the fake model."""
+    return VampNetConfig(N_CODEBOOKS, n_conditioning, 1, 8, 1, CONTEXT, N_CLASSES)
 
 
-def run(tokens: Tensor, mask: Tensor, seeds: list[int], config: SamplingConfig = CONFIG, **changes: Any) -> Tensor:
+def run(
+    tokens: Tensor,
+    mask: Tensor,
+    seeds: list[int],
+    config: SamplingConfig = CONFIG,
+    n_conditioning: int = 0,
+    **arguments: Any,
+) -> Tensor:
     """Fill with the fake model."""
-    model = oracles.fake_model(N_CODEBOOKS, changes.get("n_conditioning", 0), N_CLASSES)
+    model = oracles.fake_model(N_CODEBOOKS, n_conditioning, N_CLASSES)
     predict = window_predictor(model, CONTEXT, mask.expand(len(seeds), -1, -1).any(1))
-    return fill(predict, tokens, mask, seeds, config, **arguments(**changes))
+    return fill(predict, tokens, mask, seeds, config, sizes(n_conditioning), **arguments)
 
 
-def slow(tokens: Tensor, mask: Tensor, seed: int, config: SamplingConfig = CONFIG, **changes: Any) -> Tensor:
+def slow(
+    tokens: Tensor,
+    mask: Tensor,
+    seed: int,
+    config: SamplingConfig = CONFIG,
+    n_conditioning: int = 0,
+    first_frame: int = 0,
+) -> Tensor:
     """The same from the oracle, for clips within one context."""
-    model = oracles.fake_model(N_CODEBOOKS, changes.get("n_conditioning", 0), N_CLASSES)
-    return oracles.fill(lambda shown: model(shown[None])[0], tokens, mask, seed, config, **arguments(**changes))
+    model = oracles.fake_model(N_CODEBOOKS, n_conditioning, N_CLASSES)
+    logits_of = lambda shown: model(shown[None])[0]  # noqa: E731
+    return oracles.fill(logits_of, tokens, mask, seed, config, sizes(n_conditioning), first_frame)
 
 
 # --- fill against the pseudo code
@@ -82,15 +96,14 @@ def test_fill_follows_the_pseudo_code(config: SamplingConfig) -> None:
 @SAMPLERS
 @pytest.mark.parametrize("n_steps", [1, 2, 40])
 def test_fill_in_any_number_of_steps(n_steps: int, sampler: Sampler) -> None:
-    (tokens, mask), config = prompt(10, 0.8), replace(CONFIG, sampler=sampler)
-    filled = run(tokens, mask, [1], config, n_steps=n_steps)
-    assert torch.equal(filled[0], slow(tokens, mask, 1, config, n_steps=n_steps))
+    (tokens, mask), config = prompt(10, 0.8), replace(CONFIG, n_steps=n_steps, sampler=sampler)
+    assert torch.equal(run(tokens, mask, [1], config)[0], slow(tokens, mask, 1, config))
 
 
 def test_fill_with_conditioning_later_in_recording() -> None:
     tokens, mask = prompt(24, 0.6, n_conditioning=2)
-    changes = {"n_conditioning": 2, "stage": Stage.FINE, "first_frame": 1000}
-    assert torch.equal(run(tokens, mask, [7], **changes)[0], slow(tokens, mask, 7, **changes))
+    made = run(tokens, mask, [7], CONFIG, 2, first_frame=1000)[0]
+    assert torch.equal(made, slow(tokens, mask, 7, CONFIG, 2, 1000))
 
 
 @SAMPLERS
@@ -128,7 +141,7 @@ def test_pieces_go_to_their_rows() -> None:
                 logits = torch.nn.functional.one_hot(meant[rows, 1:, start:stop], N_CLASSES).float()
                 yield Piece(rows, start, 50 * logits)
 
-    filled = fill(predict, tokens, mask, [1, 2, 3, 4], CONFIG, **arguments(n_steps=1, n_conditioning=1))
+    filled = fill(predict, tokens, mask, [1, 2, 3, 4], replace(CONFIG, n_fine_steps=1), sizes(1))
     assert torch.equal(filled, torch.where(mask, meant, tokens))
 
 
@@ -154,7 +167,7 @@ def test_values_under_the_mask_are_ignored() -> None:
 
 @SAMPLERS
 @pytest.mark.parametrize("n_frames", [25, 75])
-def test_a_take_depends_on_its_seed_alone(n_frames: int, sampler: Sampler) -> None:
+def test_takes_depend_on_seeds_alone(n_frames: int, sampler: Sampler) -> None:
     (tokens, mask), config = prompt(n_frames, 0.4), replace(CONFIG, sampler=sampler)
     together = run(tokens, mask, [5, 6, 7, 8, 5], config)
     for i in (0, 3):
@@ -181,7 +194,7 @@ def test_greedy_decoding_ignores_the_seed(changes: dict[str, float]) -> None:
 
 def test_cutoff_0_draws_in_step_0() -> None:
     tokens, mask = prompt(30, 0.6)
-    a, b = run(tokens, mask, [1, 2], replace(CONFIG, sample_cutoff=0, mask_temperature=0), n_steps=1)
+    a, b = run(tokens, mask, [1, 2], replace(CONFIG, sample_cutoff=0, mask_temperature=0, n_steps=1))
     assert not torch.equal(a, b)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 
@@ -70,20 +68,3 @@ def test_block_size_does_not_matter(block: int, monkeypatch: pytest.MonkeyPatch)
     whole = pasted(x, g, [(20, 50), (54, 120)])
     monkeypatch.setattr(splice, "_BLOCK", block)
     assert np.array_equal(pasted(x, g, [(20, 50), (54, 120)]), whole)
-
-
-@pytest.mark.parametrize(
-    "spans",
-    [[(40, 90)], [(3, 60)], [(60, 146)], [(20, 50), (54, 120)], [(20, 50), (52, 120)], [(40, 52)], [(40, 60)]],
-)
-def test_no_step_exceeds_the_fade(spans: list[tuple[int, int]]) -> None:
-    x, g = np.full((1, 150), 0.5), np.full((1, 150), -0.5)
-    y = pasted(x, g, spans)[0]
-    for start, end in spans:
-        assert abs(y[start] - y[start - 1]) < 1e-9
-        assert abs(y[end] - y[end - 1]) < 1e-9
-    # cos^2 over n samples makes steps of at most pi / 2n, and two fades may meet.
-    shortest = min(
-        10, *(b - a for a, b in zip([0, *(e for _, e in spans)], [*(s for s, _ in spans), 150], strict=True))
-    )
-    assert np.abs(np.diff(y)).max() < 2 * math.pi / 2 / shortest

@@ -36,7 +36,7 @@ def panned(left: float, right: float) -> np.ndarray:
     return np.float32([[left], [right]]) * noise(1, seed=1)
 
 
-def test_mid_side_of_16_bit_is_exact() -> None:
+def test_mid_side_is_exact() -> None:
     stereo = (np.random.default_rng(0).integers(-(2**15), 2**15, (2, 5000)) / 2**15).astype(np.float32)
     mid, side = mid_side(stereo)
     assert np.array_equal(np.concatenate([mid + side, mid - side]), stereo)

@@ -87,11 +87,11 @@ def plain_logits(model: VampNet, tokens: Tensor) -> Tensor:
     ]
     x = torch.stack([torch.cat(frame) for frame in rows]) @ w["embed.weight"].T + w["embed.bias"]
     for i in range(c.n_layers):
-        own = {name.removeprefix(f"layers.{i}."): t for name, t in w.items() if name.startswith(f"layers.{i}.")}
-        x = x + plain_attention(plain_norm(x, own["norm_1.weight"]), own, w["position_bias"])
-        wide = plain_norm(x, own["norm_2.weight"]) @ own["widen.weight"].T
+        layer = {name.removeprefix(f"layers.{i}."): t for name, t in w.items() if name.startswith(f"layers.{i}.")}
+        x = x + plain_attention(plain_norm(x, layer["norm_1.weight"]), layer, w["position_bias"])
+        wide = plain_norm(x, layer["norm_2.weight"]) @ layer["widen.weight"].T
         a, b = wide[:, : 2 * c.width], wide[:, 2 * c.width :]
-        x = x + (a * plain_gelu(b)) @ own["narrow.weight"].T
+        x = x + (a * plain_gelu(b)) @ layer["narrow.weight"].T
     logits = plain_norm(x, w["norm.weight"]) @ w["classifier.weight"].T + w["classifier.bias"]
     levels = [logits[:, p * c.codebook_size : (p + 1) * c.codebook_size] for p in range(c.n_predicted)]
     return torch.stack(levels)

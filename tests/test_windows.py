@@ -39,11 +39,11 @@ def predict(tokens: Tensor, hidden: Tensor, context: int, batches: Batches | Non
     """Frame -> row -> logits (n_predicted, classes); fails where a frame of a row is in two pieces."""
     found: Logits = {}
     for rows, first, logits in window_predictor(MODEL, context, hidden, batches)(tokens, hidden):
-        for row, own in zip(range(rows.start, rows.stop), logits, strict=True):
+        for row, part in zip(range(rows.start, rows.stop), logits, strict=True):
             assert first >= max((frame for frame in found if row in found[frame]), default=-1)
-            for i in range(own.shape[1]):
+            for i in range(part.shape[1]):
                 assert row not in found.setdefault(first + i, {})
-                found[first + i][row] = own[:, i]
+                found[first + i][row] = part[:, i]
     return found
 
 
@@ -101,7 +101,7 @@ def test_no_fewer_windows_would_do() -> None:
         starts = window_starts(hidden, context)
         counts.add(len(starts))
         fewer = combinations(range(n_frames - context + 1), max(0, len(starts) - 1))
-        assert not starts or not any(all(set(own) & set(chosen) for own in wanted) for chosen in fewer)
+        assert not starts or not any(all(set(starts_of) & set(chosen) for starts_of in wanted) for chosen in fewer)
     assert counts >= {1, 2, 3}
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vampcli.config import SamplingConfig
+from vampcli.model.transformer import VampNetConfig
 from vampcli.progress import Progress
 from vampcli.sampling.order import ORDERS, HiddenTokens, list_hidden, schedule, select_candidates, select_remasked
 from vampcli.sampling.windows import Predict
@@ -23,12 +24,8 @@ def fill(
     mask: Tensor,
     seeds: Sequence[int],
     config: SamplingConfig,
+    model: VampNetConfig,
     *,
-    stage: Stage,
-    n_steps: int,
-    n_conditioning: int,
-    context: int,
-    mask_id: int,
     first_frame: int = 0,
     progress: Progress | None = None,
 ) -> Tensor:
@@ -42,12 +39,8 @@ def fill(
         tokens: int64 (n_codebooks, n_frames) or (n_takes, n_codebooks, n_frames); values of hidden tokens are ignored.
         mask: bool, shaped as one of these, True = generate; False in all conditioning codebooks.
         seeds: one for each take.
-        config: how to draw.
-        stage: coarse or fine; selects the noise.
-        n_steps: passes of the model.
-        n_conditioning: the first codebooks, which `predict` does not predict.
-        context: of the model, in frames.
-        mask_id: the id of hidden tokens.
+        config: options of sampling.
+        model: sizes of the model behind `predict`; one with conditioning codebooks is the fine model.
         first_frame: of the clip in a longer recording; noise depends on the frame in the recording.
         progress: called after each step.
 
@@ -56,9 +49,11 @@ def fill(
 
     Source: Garcia et al., "VampNet" (arXiv 2307.04686), section 3.2.
     """
+    is_fine, mask_id = model.n_conditioning > 0, model.codebook_size
+    stage, n_steps = (Stage.FINE, config.n_fine_steps) if is_fine else (Stage.COARSE, config.n_steps)
     mask = mask.expand(len(seeds), -1, -1)  # (n_takes, n_codebooks, n_frames)
     shown = tokens.expand(len(seeds), -1, -1).masked_fill(mask, mask_id)
-    hidden, sizes = list_hidden(mask, context, ORDERS[config.sampler])
+    hidden, sizes = list_hidden(mask, model.context_frames, ORDERS[config.sampler])
     for step, (n_now, n_after) in enumerate(pairwise(schedule(sizes, n_steps))):
         # A random word for each hidden token and each use of noise: int32 (n_hidden,).
         draw_words, hide_words = (
@@ -69,7 +64,7 @@ def fill(
         # Draw a class for each candidate, with its confidence: (n_hidden,); other tokens keep a dummy.
         candidates = select_candidates(hidden, sizes, n_now, n_after)
         ids, confidence = torch.zeros_like(hidden.takes), torch.zeros(len(hidden), device=tokens.device)
-        for part, logits in _candidate_logits(predict, shown, hidden, candidates, n_conditioning):
+        for part, logits in _candidate_logits(predict, shown, hidden, candidates, model.n_conditioning):
             ids[part], confidence[part] = _draw(logits, draw_words[part], hide_words[part], step, n_steps, config)
 
         # Show what was drawn, then hide the least confident again, as many as the schedule says.

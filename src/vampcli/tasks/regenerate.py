@@ -28,7 +28,6 @@ from vampcli.sampling.windows import window_predictor
 from vampcli.tasks.plan import Plan
 from vampcli.tasks.take import Stereo, Take, TakeOptions
 from vampcli.tokens.grid import TokenGrid
-from vampcli.tokens.noise import Stage
 
 log = logging.getLogger(__name__)
 
@@ -168,10 +167,8 @@ def generate(
     """
     n_coarse, total = networks.coarse.config.n_codebooks, config.n_steps + config.n_fine_steps
 
-    def run(network: VampNet, stage: Stage, n_steps: int, n_done: int, tokens: Tensor) -> Tensor:
-        context, n_conditioning = network.config.context_frames, network.config.n_conditioning
-        hidden = mask[:, : network.config.n_codebooks].clone()
-        hidden[:, :n_conditioning] = False
+    def run(network: VampNet, n_done: int, tokens: Tensor, mask: Tensor) -> Tensor:
+        context = network.config.context_frames
         forward = partial(network, bias=network.attention_bias(min(context, tokens.shape[-1])))
         return _with_less(
             networks.batches,
@@ -181,19 +178,17 @@ def generate(
                 hidden,
                 seeds,
                 config,
-                stage=stage,
-                n_steps=n_steps,
-                n_conditioning=n_conditioning,
-                context=context,
-                mask_id=networks.grid.mask_id,
+                network.config,
                 first_frame=first_frame,
                 progress=progress and (lambda step, _: progress(n_done + step, total)),
             ),
         )
 
-    coarse = run(networks.coarse, Stage.COARSE, config.n_steps, 0, tokens[:, :n_coarse])
+    coarse = run(networks.coarse, 0, tokens[:, :n_coarse], mask[:, :n_coarse])
     given = torch.cat([coarse, tokens[:, n_coarse:]], dim=1)
-    return run(networks.fine, Stage.FINE, config.n_fine_steps, config.n_steps, given)
+    fine_mask = mask.clone()
+    fine_mask[:, :n_coarse] = False
+    return run(networks.fine, config.n_steps, given, fine_mask)
 
 
 def _with_less(batches: Batches, fill: Callable[[], Tensor]) -> Tensor:

@@ -16,7 +16,6 @@ from vampcli.evaluate.metrics import level_difference_db, mel_error
 from vampcli.model.transformer import VampNet
 from vampcli.sampling.sampler import fill
 from vampcli.sampling.windows import window_predictor
-from vampcli.tokens.noise import Stage
 
 _CONFIG = SamplingConfig(n_steps=12, n_fine_steps=2)  # a third of the usual steps: samples are made often, on a CPU
 _SPAN = (0.3, 0.7)  # of a clip, as shares of its length
@@ -60,17 +59,12 @@ def sample_spans(model: VampNet, codec: Codec, clips: Tensor, folder: Path, name
 def _fill_span(model: VampNet, clip: Tensor, mask: Tensor, seed: int) -> Tensor:
     """Fill a clip where the mask is True: (n_codebooks, n_frames) each -> int64 codes on the CPU."""
     config, device = model.config, model.codebooks.device
-    stage = Stage.FINE if config.n_conditioning else Stage.COARSE
     made = fill(
         window_predictor(model, config.context_frames, mask.any(0)[None]),
         clip.to(device),
         mask.to(device),
         [seed],
         _CONFIG,
-        stage=stage,
-        n_steps=_CONFIG.n_fine_steps if config.n_conditioning else _CONFIG.n_steps,
-        n_conditioning=config.n_conditioning,
-        context=config.context_frames,
-        mask_id=config.codebook_size,
+        config,
     )
     return made[0].cpu()
