@@ -245,7 +245,7 @@ def test_hostile_pickle_is_refused_and_does_not_run(files: Path, tmp_path: Path,
     else:
         content = {"state_dict": {}, "metadata": {"kwargs": hostile}}
         torch.save(content, path, _use_new_zipfile_serialization=kind == "zip")
-    with pytest.raises(ModelError, match=rf"{file} wants to run \S*mkdir"):
+    with pytest.raises(ModelError, match=rf"{file} would run \S*mkdir"):
         vampnet.import_published(files, tmp_path / "out")
     assert not trace.exists()
 

@@ -26,13 +26,13 @@ Vamp = Callable[..., Ran]
 def pairs_of(model: VampNet, seed: int = 0, rank: int = 3) -> Pairs:
     """Random pairs for every projection that takes one, strong enough to be heard."""
     generator = torch.Generator().manual_seed(seed)
-    lora.add(model, rank, generator)
-    return {name: (a, torch.randn(b.shape, generator=generator)) for name, (a, b) in lora.remove(model).items()}
+    lora.add_pairs(model, rank, generator)
+    return {name: (a, torch.randn(b.shape, generator=generator)) for name, (a, b) in lora.remove_pairs(model).items()}
 
 
 def put(model: VampNet, pairs: Pairs) -> None:
     """Add pairs with these values."""
-    lora.add(model, 3, torch.Generator())
+    lora.add_pairs(model, 3, torch.Generator())
     with torch.no_grad():
         for name, (a, b) in pairs.items():
             bent = model.get_submodule(name)
@@ -87,7 +87,7 @@ def home(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_pairs_alone_are_trainable_and_never_on_keys(coarse: VampNet) -> None:
-    lora.add(coarse, 8, torch.Generator())
+    lora.add_pairs(coarse, 8, torch.Generator())
     trainable = {name for name, p in coarse.named_parameters() if p.requires_grad}
     targets = ("query", "value", "output", "widen", "narrow")
     assert trainable == {f"layers.{i}.{target}.{half}" for i in range(2) for target in targets for half in "ab"}
@@ -97,13 +97,13 @@ def test_new_pairs_change_nothing_and_removed_ones_leave_every_bit(coarse: VampN
     before = {n: t.clone() for n, t in coarse.state_dict().items()}
     with torch.no_grad():
         logits = coarse(tokens)
-        lora.add(coarse, 8, torch.Generator())
+        lora.add_pairs(coarse, 8, torch.Generator())
         assert torch.equal(coarse(tokens), logits)
     optimizer = torch.optim.SGD([p for p in coarse.parameters() if p.requires_grad], lr=1.0)
     coarse(tokens).square().mean().backward()
     optimizer.step()
     assert not torch.equal(coarse(tokens), logits)
-    lora.remove(coarse)
+    lora.remove_pairs(coarse)
     after = coarse.state_dict()
     assert list(after) == list(before)
     assert all(torch.equal(after[name], before[name]) for name in before)
@@ -113,7 +113,7 @@ def test_merged_weights_do_what_pairs_do(coarse: VampNet, tokens: torch.Tensor) 
     pairs, plain = pairs_of(coarse), coarse(tokens)
     put(coarse, pairs)
     unmerged = coarse(tokens)
-    lora.remove(coarse)
+    lora.remove_pairs(coarse)
     state = {n: lora.add_pair(t, pairs.get(n.removesuffix(".weight"))) for n, t in coarse.state_dict().items()}
     coarse.load_state_dict(state)
     torch.testing.assert_close(coarse(tokens), unmerged, atol=1e-5, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""The Descript audio codec: encoder and quantiser as in `lac`, a plainer decoder."""
+"""The Descript audio codec: the encoder and quantiser of `lac` with a decoder of single residual stacks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class DacConfig(LacConfig):
     """Sizes of a `DacCodec`; the defaults are those of the published 44.1 kHz model.
 
     Attributes:
-        latent_dim: numbers in a latent frame; 0 for as many as the encoder's last layers have.
+        latent_dim: channels of the latents; 0 for the width of the encoder's last layers.
     """
 
     encoder_rates: tuple[int, ...] = (2, 4, 8, 8)
@@ -62,12 +62,12 @@ class DacCodec(Codec):
 
     @property
     def encoder_reach(self) -> int:
-        """How many frames away audio can still change a frame's codes."""
+        """Distance in frames beyond which audio does not change a frame's codes."""
         return encoder_reach(self.config.encoder_rates)
 
     @property
     def halo_frames(self) -> int:
-        """How many frames around a range determine it, for encoding and for decoding."""
+        """Frames around a range that determine its codes and its audio."""
         hop = self.config.hop_length
         reach, stride = 3 * hop, hop
         for rate in self.config.decoder_rates:
@@ -82,6 +82,6 @@ class DacCodec(Codec):
         return latents.float()
 
     def synthesize(self, latents: Tensor, codes: Tensor) -> Tensor:
-        """Latents -> audio: float32 (batch, n_frames * hop_length); `codes` would tell nothing more."""
+        """Latents -> audio: float32 (batch, n_frames * hop_length); `codes` is not used."""
         samples: Tensor = self.decoder(latents)
         return samples[:, 0]

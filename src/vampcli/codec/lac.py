@@ -32,22 +32,22 @@ class LacConfig:
 
     @property
     def hop_length(self) -> int:
-        """Samples in a frame."""
+        """Samples per frame."""
         return int(math.prod(self.encoder_rates))
 
     @property
     def latent_dim(self) -> int:
-        """Numbers in a latent frame."""
+        """Channels of the latents."""
         return self.encoder_dim << len(self.encoder_rates)
 
     @property
     def grid(self) -> TokenGrid:
-        """The token grid that this codec fills."""
+        """Token grid of the codec."""
         return TokenGrid(self.sample_rate, self.hop_length, self.n_codebooks, self.codebook_size)
 
 
 class Snake(nn.Module):
-    """x + sin^2(alpha x) / alpha, a period for each channel (arXiv 2006.08195)."""
+    """x + sin^2(alpha x) / alpha, with an alpha per channel (arXiv 2006.08195)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Snake(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Float (batch, width, n) -> the same shape."""
-        waves = (self.alpha * x).sin_().square_()  # in place: what it costs is memory
+        waves = (self.alpha * x).sin_().square_()  # in place, to save memory
         return waves.mul_((self.alpha + 1e-9).reciprocal()).add_(x)
 
 
@@ -64,7 +64,7 @@ def _conv(width: int, kernel: int, dilation: int = 1) -> nn.Conv1d:
 
 
 class ResidualLayer(nn.Module):
-    """Two convolutions, the first one dilated, added to their input."""
+    """x + f(x), f of two convolutions, the first one dilated."""
 
     def __init__(self, width: int, kernel: int, dilation: int, last_kernel: int) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class ResidualLayer(nn.Module):
 
 
 class Mean(nn.Module):
-    """The mean of parallel stacks of residual layers with different kernels."""
+    """Mean of parallel stacks of residual layers, one stack per kernel size."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ def convolutional_encoder(width: int, rates: tuple[int, ...], latent_dim: int) -
 
 
 def encoder_reach(rates: tuple[int, ...]) -> int:
-    """How many frames away a sample can still change a latent of `convolutional_encoder`."""
+    """Distance in frames beyond which a sample does not change a latent of `convolutional_encoder`."""
     reach, stride = 3, 1  # in samples
     for rate in rates:
         reach += stride * (3 * sum(DILATIONS_ENCODER) + rate)
@@ -127,7 +127,7 @@ def _decoder(config: LacConfig) -> nn.Sequential:
 
 
 class LacCodec(Codec):
-    """Mono audio <-> tokens as the published VampNet models know them.
+    """The codec of the published VampNet models.
 
     Source: Kumar et al. (arXiv 2306.06546) for encoder and quantiser; the decoder has residual stacks
     of three kernels in parallel, as HiFi-GAN (arXiv 2010.05646).
@@ -147,12 +147,12 @@ class LacCodec(Codec):
 
     @property
     def encoder_reach(self) -> int:
-        """How many frames away audio can still change a frame's codes."""
+        """Distance in frames beyond which audio does not change a frame's codes."""
         return encoder_reach(self.config.encoder_rates)
 
     @property
     def halo_frames(self) -> int:
-        """How many frames around a range determine it, for encoding and for decoding."""
+        """Frames around a range that determine its codes and its audio."""
         kernel, hop = max(_KERNELS_DECODER), self.config.hop_length
         reach, stride = 3 * hop, hop
         for rate in self.config.decoder_rates:
@@ -167,6 +167,6 @@ class LacCodec(Codec):
         return latents.float()
 
     def synthesize(self, latents: Tensor, codes: Tensor) -> Tensor:
-        """Latents -> audio: float32 (batch, n_frames * hop_length); `codes` would tell nothing more."""
+        """Latents -> audio: float32 (batch, n_frames * hop_length); `codes` is not used."""
         samples: Tensor = self.decoder(latents)
         return samples[:, 0]
