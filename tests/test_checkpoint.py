@@ -82,7 +82,7 @@ def test_float32_round_trip_is_exact(tmp_path: Path) -> None:
         assert all(torch.equal(after.state_dict()[k], t) for k, t in before.state_dict().items())
 
 
-def test_default_storage_rounds_to_float16_where_it_is_not_heard(tiny_folder: Path) -> None:
+def test_default_storage_is_mostly_float16(tiny_folder: Path) -> None:
     loaded = load(tiny_folder)
     assert loaded.coarse is not None
     for name, before in tiny_parts().coarse.state_dict().items():  # type: ignore[union-attr]
@@ -94,7 +94,7 @@ def test_default_storage_rounds_to_float16_where_it_is_not_heard(tiny_folder: Pa
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_matrices_load_in_the_wanted_precision_and_look_up_in_float32(tiny_folder: Path, dtype: torch.dtype) -> None:
+def test_precision_of_loaded_weights(tiny_folder: Path, dtype: torch.dtype) -> None:
     loaded = load_parts(tiny_folder, CPU, dtype)
     assert loaded.coarse is not None
     assert loaded.coarse.layers[0].query.weight.dtype == dtype
@@ -110,7 +110,7 @@ def test_loaded_models_are_for_inference(tiny_folder: Path) -> None:
         assert not any(p.requires_grad for p in module.parameters())
 
 
-def test_codec_alone_can_be_saved_and_loaded_but_is_no_model(tmp_path: Path) -> None:
+def test_codec_alone_is_no_model(tmp_path: Path) -> None:
     whole = tiny_parts()
     save_parts(tmp_path / "codec", "magnitude", Parts(whole.codec, None, None, whole.provenance))
     assert load(tmp_path / "codec").coarse is None
@@ -121,7 +121,7 @@ def test_codec_alone_can_be_saved_and_loaded_but_is_no_model(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
-def test_files_are_readable_by_those_whom_the_umask_allows(tmp_path: Path, umask: int) -> None:
+def test_file_modes_follow_the_umask(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         save_parts(tmp_path / "model", "magnitude", tiny_parts())
@@ -131,13 +131,13 @@ def test_files_are_readable_by_those_whom_the_umask_allows(tmp_path: Path, umask
     assert modes == dict.fromkeys(("config.json", *(f"{part}.safetensors" for part in PARTS)), 0o666 & ~umask)
 
 
-def test_folder_in_the_way_of_saving_is_an_input_error(tmp_path: Path) -> None:
+def test_file_in_place_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match="cannot write"):
         save_parts(tmp_path / "file", "magnitude", tiny_parts())
 
 
-def test_outline_tells_grid_and_context_without_weights(folder: Path) -> None:
+def test_metadata_without_weights(folder: Path) -> None:
     seen = read_metadata(folder)
     codec, context = seen.codec, seen.context_frames
     assert codec.grid == load(folder).codec.grid
@@ -183,7 +183,7 @@ def test_missing_file_is_named(folder: Path, part: str) -> None:
     [b"", b"{", b"\xff\xfe\x00", b"null", b"3", b"[]", b'["format", "codec", "provenance"]', b"{}"],
     ids=repr,
 )
-def test_garbage_config_is_a_model_error(folder: Path, content: bytes) -> None:
+def test_garbage_config(folder: Path, content: bytes) -> None:
     (folder / "config.json").write_bytes(content)
     refused(folder, "config.json")
     with pytest.raises(ModelError):
@@ -206,7 +206,7 @@ def test_garbage_config_is_a_model_error(folder: Path, content: bytes) -> None:
         lambda config: config["provenance"].pop("name"),
     ],
 )
-def test_config_with_bad_values_is_a_model_error(folder: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
+def test_bad_values_in_config(folder: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
     edit_config(folder, edit)
     refused(folder, "config.json")
 
@@ -222,7 +222,7 @@ def test_config_with_bad_values_is_a_model_error(folder: Path, edit: Callable[[d
         lambda codec: codec.update(frame_width=-16),
     ],
 )
-def test_bad_codec_sizes_are_a_model_error(folder: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
+def test_bad_codec_sizes(folder: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
     edit_config(folder, lambda config: edit(config["codec"]))
     refused(folder, "codec")
     with pytest.raises(ModelError, match="codec"):
@@ -255,7 +255,7 @@ def test_transformer_of_another_codec_is_refused(folder: Path, tmp_path: Path, p
         ("decoder.up.weight", False),
     ],
 )
-def test_hash_covers_what_makes_codes_and_nothing_else(tmp_path: Path, tensor: str, changes: bool) -> None:
+def test_hash_covers_encoder_and_quantiser(tmp_path: Path, tensor: str, changes: bool) -> None:
     parts = tiny_parts()
     save_parts(tmp_path / "before", "magnitude", parts)
     parts.codec.state_dict()[tensor].view(-1)[0] += 1  # type: ignore[attr-defined]
@@ -265,7 +265,7 @@ def test_hash_covers_what_makes_codes_and_nothing_else(tmp_path: Path, tensor: s
     assert stored_hash(tmp_path / "after", "coarse") == stored_hash(tmp_path / "after", "fine") == after
 
 
-def test_unknown_model_lists_those_there_are(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_model_lists_the_known(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "homes", lambda: [tiny_folder.parent])
     with pytest.raises(ModelError, match="'nonesuch'") as caught:
         registry.find("nonesuch")
@@ -281,7 +281,7 @@ def test_folder_without_config_is_no_model(tmp_path: Path) -> None:
     ("variable", "models"),
     [("VAMP_HOME", "models"), ("XDG_DATA_HOME", "vamp/models"), ("HOME", ".local/share/vamp/models")],
 )
-def test_models_are_found_by_name_in_the_users_folder(
+def test_names_in_the_users_folder(
     tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, models: str
 ) -> None:
     for name in ("VAMP_HOME", "XDG_DATA_HOME"):
@@ -291,9 +291,7 @@ def test_models_are_found_by_name_in_the_users_folder(
     assert registry.find("mine") == registry.installed()["mine"] == tmp_path / models / "mine"
 
 
-def test_vamp_home_comes_before_xdg_and_a_folder_before_a_name(
-    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_precedence_of_model_folders(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAMP_HOME", str(tmp_path / "vamp"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
     for home in ("vamp", "xdg/vamp"):
@@ -302,14 +300,12 @@ def test_vamp_home_comes_before_xdg_and_a_folder_before_a_name(
     assert registry.find(str(tiny_folder)) == tiny_folder
 
 
-def test_the_hash_of_a_model_changes_with_any_of_its_files_and_with_nothing_else(
-    folder: Path, tiny_folder: Path, tmp_path: Path
-) -> None:
+def test_model_hash_covers_every_file(folder: Path, tiny_folder: Path, tmp_path: Path) -> None:
     adapter = tmp_path / "adapter"
     adapter.mkdir()
     (adapter / adapter_file.FILE).write_bytes(b"pairs")
-    bare, bent = ModelPaths(folder), ModelPaths(folder, adapter)
-    hashes = [registry.model_hash(bare), registry.model_hash(bent)]
+    bare, adapted = ModelPaths(folder), ModelPaths(folder, adapter)
+    hashes = [registry.model_hash(bare), registry.model_hash(adapted)]
     assert hashes[0] == registry.model_hash(ModelPaths(tiny_folder))
     (folder / "README.md").write_text("about")
     assert registry.model_hash(bare) == hashes[0]
@@ -321,14 +317,14 @@ def test_the_hash_of_a_model_changes_with_any_of_its_files_and_with_nothing_else
         content = bytearray(path.read_bytes())
         content[-1] ^= 1
         path.write_bytes(content)
-        hashes.append(registry.model_hash(bent))
+        hashes.append(registry.model_hash(adapted))
     assert len(set(hashes)) == len(hashes) == 7
     (folder / "fine.safetensors").unlink()
     with pytest.raises(ModelError, match=r"cannot read .*fine\.safetensors"):
         registry.model_hash(bare)
 
 
-def test_loading_imports_neither_compiler_nor_dac_nor_librosa(tiny_folder: Path) -> None:
+def test_loading_imports_no_heavy_library(tiny_folder: Path) -> None:
     script = (
         f"import sys, vampcli; vampcli.load({str(tiny_folder)!r}, device='cpu')\n"
         "print([m for m in ('torch._dynamo', 'dac', 'librosa', 'vampcli.train') if m in sys.modules])"
@@ -337,7 +333,7 @@ def test_loading_imports_neither_compiler_nor_dac_nor_librosa(tiny_folder: Path)
     assert result.stdout.strip() == "[]"
 
 
-def test_the_temperature_that_suits_a_model_is_kept(tmp_path: Path) -> None:
+def test_temperature_of_a_model(tmp_path: Path) -> None:
     save_parts(tmp_path / "cool", "magnitude", replace(tiny_parts(), temperature=0.7))
     assert load_parts(tmp_path / "cool", torch.device("cpu"), torch.float32).temperature == 0.7
     config = json.loads((tmp_path / "cool/config.json").read_text())

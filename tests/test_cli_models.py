@@ -90,7 +90,7 @@ def hashes(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
-def test_a_pulled_model_is_the_published_one(vamp: Vamp, hub: Hub, home: Path) -> None:
+def test_pulled_model_is_the_published_one(vamp: Vamp, hub: Hub, home: Path) -> None:
     ran = vamp("models", "pull", "vampnet", "-y")
     assert (ran.code, ran.out) == (0, f"{home / 'vampnet'}\n"), ran.err
     assert "CC-BY-NC-SA-4.0: not for commercial use" in ran.err
@@ -113,7 +113,7 @@ def test_a_pulled_model_is_the_published_one(vamp: Vamp, hub: Hub, home: Path) -
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_second_pull_does_nothing(vamp: Vamp, hub: Hub, home: Path) -> None:
+def test_second_pull_does_nothing(vamp: Vamp, hub: Hub, home: Path) -> None:
     first = vamp("models", "pull", "vampnet", "-y")
     hub.log.clear()
     second = vamp("models", "pull", "vampnet")
@@ -121,7 +121,7 @@ def test_a_second_pull_does_nothing(vamp: Vamp, hub: Hub, home: Path) -> None:
     assert hub.gets(".pth") == []
 
 
-def test_a_fine_tune_is_a_model_beside_its_base(vamp: Vamp, hub: Hub, home: Path) -> None:
+def test_fine_tune_is_a_separate_model(vamp: Vamp, hub: Hub, home: Path) -> None:
     assert vamp("models", "pull", "vampnet", "-y").code == 0
     hub.log.clear()
     ran = vamp("models", "pull", "vampnet/opera", "-y", "--dtype", "fp16")
@@ -135,7 +135,7 @@ def test_a_fine_tune_is_a_model_beside_its_base(vamp: Vamp, hub: Hub, home: Path
     assert "vampnet/opera" in registry.installed()
 
 
-def test_a_codec_comes_from_a_plain_address(vamp: Vamp, hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_codec_from_a_plain_url(vamp: Vamp, hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dac, "import_dac", made_dac)
     ran = vamp("models", "pull", "dac-44khz-8kbps", "-y")
     assert (ran.code, ran.out) == (0, f"{home / 'dac-44khz-8kbps'}\n"), ran.err
@@ -145,9 +145,7 @@ def test_a_codec_comes_from_a_plain_address(vamp: Vamp, hub: Hub, home: Path, mo
     assert json.loads(vamp("models", "info", "dac-44khz-8kbps", "--json").out)["licence"] == "MIT"
 
 
-def test_a_plain_file_that_no_model_can_be_made_of_is_fetched_afresh(
-    vamp: Vamp, hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unusable_download_is_discarded(vamp: Vamp, hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.rotten.add("weights.pth")
     assert vamp("models", "pull", "dac-44khz-8kbps", "-y").code == 4
     hub.rotten.clear()
@@ -155,7 +153,7 @@ def test_a_plain_file_that_no_model_can_be_made_of_is_fetched_afresh(
     assert vamp("models", "pull", "dac-44khz-8kbps", "-y").code == 0
 
 
-def test_nothing_is_pulled_without_consent(vamp: Vamp, hub: Hub, home: Path) -> None:
+def test_pull_needs_consent(vamp: Vamp, hub: Hub, home: Path) -> None:
     ran = vamp("models", "pull", "vampnet")
     assert (ran.code, ran.out) == (2, "")
     assert "CC-BY-NC-SA-4.0" in ran.err
@@ -164,7 +162,7 @@ def test_nothing_is_pulled_without_consent(vamp: Vamp, hub: Hub, home: Path) -> 
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("\n", 130), ("n\n", 130), ("", 130)])
-def test_on_a_terminal_the_licence_is_asked_once(
+def test_terminal_asks_for_consent_once(
     vamp: Vamp, hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch, answer: str, code: int
 ) -> None:
     class Terminal(io.StringIO):
@@ -180,7 +178,7 @@ def test_on_a_terminal_the_licence_is_asked_once(
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_change_upstream_is_said_and_taken_only_when_asked_for(vamp: Vamp, hub: Hub, home: Path) -> None:
+def test_upstream_change_needs_update(vamp: Vamp, hub: Hub, home: Path) -> None:
     assert vamp("models", "pull", "vampnet", "-y").code == 0
     hub.files[ROOT + "coarse.pth"], hub.commit = (OFFICIAL / "coarse_lora.pth").read_bytes(), "b" * 40
     before = hashes(home / "vampnet")
@@ -202,7 +200,7 @@ def test_a_change_upstream_is_said_and_taken_only_when_asked_for(vamp: Vamp, hub
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(("end", "says"), [(b"", "is damaged"), (b"123456789", "is not the file that was written")])
-def test_a_damaged_model_is_pulled_again(vamp: Vamp, hub: Hub, home: Path, end: bytes, says: str) -> None:
+def test_damaged_model_is_pulled_again(vamp: Vamp, hub: Hub, home: Path, end: bytes, says: str) -> None:
     assert vamp("models", "pull", "vampnet", "-y").code == 0
     weights = home / "vampnet/fine.safetensors"
     before = hashes(home / "vampnet")["fine.safetensors"]
@@ -215,7 +213,7 @@ def test_a_damaged_model_is_pulled_again(vamp: Vamp, hub: Hub, home: Path, end: 
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_damaged_record_is_written_anew_only_when_asked_for(vamp: Vamp, hub: Hub, home: Path) -> None:
+def test_damaged_record_needs_update(vamp: Vamp, hub: Hub, home: Path) -> None:
     assert vamp("models", "pull", "vampnet", "-y").code == 0
     (home / "vampnet/origin.json").write_text("{")
     refused = vamp("models", "pull", "vampnet", "-y")
@@ -226,7 +224,7 @@ def test_a_damaged_record_is_written_anew_only_when_asked_for(vamp: Vamp, hub: H
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_model_that_is_here_in_another_precision_says_so(vamp: Vamp, hub: Hub, home: Path) -> None:
+def test_other_precision_is_noted(vamp: Vamp, hub: Hub, home: Path) -> None:
     assert vamp("models", "pull", "vampnet", "-y", "--dtype", "bf16").code == 0
     assert "in bf16: --update --dtype fp32" in vamp("models", "pull", "vampnet").err
 
@@ -240,9 +238,7 @@ def test_a_model_that_is_here_in_another_precision_says_so(vamp: Vamp, hub: Hub,
         ({"cuts": {"coarse.pth": [0] * 50}}, "run it again"),
     ],
 )
-def test_what_cannot_be_fetched_leaves_nothing(
-    vamp: Vamp, hub: Hub, home: Path, fault: dict[str, object], says: str
-) -> None:
+def test_failed_pull_leaves_nothing(vamp: Vamp, hub: Hub, home: Path, fault: dict[str, object], says: str) -> None:
     for name, value in fault.items():
         setattr(hub, name, value)
     ran = vamp("models", "pull", "vampnet", "-y", "-q")
@@ -255,7 +251,7 @@ def test_what_cannot_be_fetched_leaves_nothing(
     ("error", "code"), [(OSError(errno.ENOSPC, "No space left on device"), 3), (KeyboardInterrupt(), 130)]
 )
 @pytest.mark.usefixtures("quick")
-def test_what_is_broken_off_while_importing_leaves_nothing_and_costs_no_second_download(
+def test_interrupted_conversion_keeps_the_downloads(
     vamp: Vamp, hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
 ) -> None:
     def broken_off(files: object, out: Path, *_: object, **__: object) -> None:
@@ -274,9 +270,7 @@ def test_what_is_broken_off_while_importing_leaves_nothing_and_costs_no_second_d
 
 
 @pytest.mark.usefixtures("quick")
-def test_offline_takes_what_is_in_the_cache_and_opens_no_socket(
-    vamp: Vamp, hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_offline_pull_uses_the_cache(vamp: Vamp, hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert vamp("models", "pull", "vampnet", "-y").code == 0
     before = hashes(home / "vampnet")
     forbid_sockets(monkeypatch)
@@ -292,7 +286,7 @@ def test_offline_takes_what_is_in_the_cache_and_opens_no_socket(
     }
 
 
-def test_no_other_command_opens_a_socket(
+def test_other_commands_open_no_socket(
     vamp: Vamp, mine: Path, monkeypatch: pytest.MonkeyPatch, song: Callable[..., Path]
 ) -> None:
     forbid_sockets(monkeypatch)
@@ -301,26 +295,26 @@ def test_no_other_command_opens_a_socket(
     assert vamp("inpaint", song(), "--start", 1, "--end", 2, "-m", "vampnet").code == 4
 
 
-def test_a_model_that_can_be_pulled_is_named_in_the_cure(vamp: Vamp, home: Path, song: Callable[..., Path]) -> None:
+def test_missing_model_names_its_pull(vamp: Vamp, home: Path, song: Callable[..., Path]) -> None:
     for name in ("vampnet", "vampnet/opera"):
         ran = vamp("inpaint", song(), "--start", 1, "--end", 2, "-m", name)
         assert ran.code == 4
         assert f"vamp models pull {name}" in ran.err
 
 
-def test_an_unknown_name_lists_the_known(vamp: Vamp, home: Path) -> None:
+def test_unknown_name_lists_the_known(vamp: Vamp, home: Path) -> None:
     ran = vamp("models", "pull", "nonesuch", "-y")
     assert ran.code == 4
     assert "vampnet, vampnet/birds" in ran.err
     assert "dac-16khz-8kbps" in ran.err
 
 
-def test_what_comes_with_vamp_is_here_already(vamp: Vamp, mine: Path) -> None:
+def test_local_model_needs_no_pull(vamp: Vamp, mine: Path) -> None:
     ran = vamp("models", "pull", "mine")
     assert (ran.code, ran.out) == (0, f"{mine}\n")
 
 
-def test_list_tells_what_is_here_from_what_is_to_be_pulled(vamp: Vamp, mine: Path) -> None:
+def test_list_of_local_and_published(vamp: Vamp, mine: Path) -> None:
     rows = {line.split("\t")[0]: line.split("\t")[1:] for line in vamp("models", "list").out.splitlines()}
 
     assert rows["mine"][0] == "own"
@@ -336,7 +330,7 @@ def test_list_tells_what_is_here_from_what_is_to_be_pulled(vamp: Vamp, mine: Pat
     ]
 
 
-def test_list_counts_parameters_and_bytes_as_the_files_have_them(vamp: Vamp, mine: Path) -> None:
+def test_list_counts_parameters_and_bytes(vamp: Vamp, mine: Path) -> None:
     entries = [json.loads(line) for line in vamp("models", "list", "--json").out.splitlines()]
     entry = next(entry for entry in entries if entry["name"] == "mine")
     tensors = [load_file(mine / f"{part}.safetensors") for part in ("codec", "coarse", "fine")]
@@ -345,7 +339,7 @@ def test_list_counts_parameters_and_bytes_as_the_files_have_them(vamp: Vamp, min
     assert entry["licence"] == "MIT"
 
 
-def test_list_names_the_damaged_and_shows_the_rest(vamp: Vamp, mine: Path) -> None:
+def test_list_with_damaged_models(vamp: Vamp, mine: Path) -> None:
     for name in ("cut", "empty"):
         shutil.copytree(mine, mine.with_name(name))
     (mine.with_name("cut") / "coarse.safetensors").write_bytes((mine / "coarse.safetensors").read_bytes()[:-1])
@@ -357,16 +351,20 @@ def test_list_names_the_damaged_and_shows_the_rest(vamp: Vamp, mine: Path) -> No
     assert [line.split("\t")[0] for line in ran.out.splitlines() if "\town\t" in line] == ["mine"]
 
 
-def test_info_tells_contexts_codec_and_hashes(vamp: Vamp, mine: Path) -> None:
-    told = json.loads(vamp("models", "info", "mine", "--json").out)
-    assert (told["frame_rate_hz"], told["coarse"]["context_frames"], told["coarse"]["context_s"]) == (57.422, 80, 1.39)
-    assert told["codec"]["kind"] == "magnitude"
-    assert told["codec_hash"] == stored_hash(mine / "codec.safetensors")
-    assert told["model_sha256"] == registry.model_hash(registry.ModelPaths(mine))
+def test_info_of_a_model(vamp: Vamp, mine: Path) -> None:
+    found = json.loads(vamp("models", "info", "mine", "--json").out)
+    assert (found["frame_rate_hz"], found["coarse"]["context_frames"], found["coarse"]["context_s"]) == (
+        57.422,
+        80,
+        1.39,
+    )
+    assert found["codec"]["kind"] == "magnitude"
+    assert found["codec_hash"] == stored_hash(mine / "codec.safetensors")
+    assert found["model_sha256"] == registry.model_hash(registry.ModelPaths(mine))
     assert "coarse.context_frames: 80\n" in vamp("models", "info", "mine").out
 
 
-def test_info_of_what_is_not_here(vamp: Vamp, home: Path) -> None:
+def test_info_of_a_missing_model(vamp: Vamp, home: Path) -> None:
     assert "licence: MIT\n" in vamp("models", "info", "dac-24khz-8kbps").out
     assert vamp("models", "info", "nonesuch").code == 4
 
@@ -401,14 +399,14 @@ def test_verify_finds_damage(vamp: Vamp, home: Path, damage: str) -> None:
     assert "mine" in ran.err
 
 
-def test_verify_of_all_goes_on_after_the_first_damage(vamp: Vamp, mine: Path) -> None:
+def test_verify_continues_after_damage(vamp: Vamp, mine: Path) -> None:
     shutil.copytree(mine, mine.with_name("also"))
     (mine.with_name("also") / "codec.safetensors").write_bytes(b"rubbish")
     ran = vamp("models", "verify", "also", "mine")
     assert (ran.code, ran.out) == (4, "mine\tintact\n")
 
 
-def test_verify_of_all_goes_on_after_a_damaged_adapter(vamp: Vamp, mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verify_continues_after_damaged_adapter(vamp: Vamp, mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "homes", lambda: [mine.parent])
     adapter_of(mine)
     assert vamp("models", "verify").out == "mine\tintact\nmine+jazz\tintact\n"
@@ -418,7 +416,7 @@ def test_verify_of_all_goes_on_after_a_damaged_adapter(vamp: Vamp, mine: Path, m
     assert "jazz is damaged" in ran.err
 
 
-def test_import_takes_single_files_and_keeps_them_by_name(vamp: Vamp, home: Path, tmp_path: Path) -> None:
+def test_import_of_single_files(vamp: Vamp, home: Path, tmp_path: Path) -> None:
     (tmp_path / "opera").mkdir()
     for name in ("coarse.pth", "c2f.pth"):
         shutil.copy(OFFICIAL / name, tmp_path / "opera")
@@ -448,20 +446,20 @@ def test_import_takes_single_files_and_keeps_them_by_name(vamp: Vamp, home: Path
         ([OFFICIAL / "README.md", "--name", "here"], 4),
     ],
 )
-def test_import_refuses_what_it_cannot_use(vamp: Vamp, home: Path, arguments: list[object], code: int) -> None:
+def test_import_refusals(vamp: Vamp, home: Path, arguments: list[object], code: int) -> None:
     ran = vamp("models", "import", *arguments)
     assert (ran.code, ran.out) == (code, ""), ran.err
     assert len(ran.err.strip().splitlines()) == 2
     assert registry.installed().get("here") is None
 
 
-def test_import_does_not_shadow_what_comes_with_vamp(vamp: Vamp, home: Path) -> None:
+def test_import_never_shadows_embedded_models(vamp: Vamp, home: Path) -> None:
     ran = vamp("models", "import", OFFICIAL, "--name", "mini")
     assert (ran.code, ran.out) == (2, "")
     assert "mini comes with vamp" in ran.err
 
 
-def test_import_of_a_file_that_cannot_be_read_is_said(vamp: Vamp, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_import_of_an_unreadable_file(vamp: Vamp, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unreadable(_: Path) -> str:
         raise PermissionError(errno.EACCES, "Permission denied")
 
@@ -471,7 +469,7 @@ def test_import_of_a_file_that_cannot_be_read_is_said(vamp: Vamp, home: Path, mo
     assert "codec.pth: Permission denied" in ran.err
 
 
-def test_path_is_the_folder_or_the_adapters(vamp: Vamp, mine: Path) -> None:
+def test_path_of_model_and_adapter(vamp: Vamp, mine: Path) -> None:
     assert vamp("models", "path", "mine").out == f"{mine}\n"
     jazz = adapter_of(mine)
     assert vamp("models", "path", "mine+jazz").out == f"{jazz}\n"
@@ -485,7 +483,7 @@ def adapter_of(mine: Path) -> Path:
     return folder
 
 
-def test_rm_removes_what_is_the_users(vamp: Vamp, mine: Path) -> None:
+def test_rm_of_model_and_adapter(vamp: Vamp, mine: Path) -> None:
     jazz = adapter_of(mine)
     assert vamp("models", "rm", "mine+jazz").code == 2
     assert vamp("models", "rm", "mine+jazz", "-y").code == 0
@@ -495,7 +493,7 @@ def test_rm_removes_what_is_the_users(vamp: Vamp, mine: Path) -> None:
     assert vamp("models", "rm", "mine", "-y").code == 4
 
 
-def test_what_is_damaged_can_be_removed(vamp: Vamp, mine: Path) -> None:
+def test_rm_of_damaged_files(vamp: Vamp, mine: Path) -> None:
     jazz = adapter_of(mine)
     (jazz / adapter_file.FILE).write_bytes(b"rubbish")
     (mine / "config.json").write_text("rubbish")
@@ -504,14 +502,14 @@ def test_what_is_damaged_can_be_removed(vamp: Vamp, mine: Path) -> None:
     assert not mine.exists()
 
 
-def test_rm_asks_for_the_base_an_adapter_is_for(vamp: Vamp, mine: Path) -> None:
+def test_rm_checks_the_adapters_base(vamp: Vamp, mine: Path) -> None:
     jazz = adapter_of(mine)
     ran = vamp("models", "rm", "mini+jazz", "-y")
     assert (ran.code, jazz.exists()) == (4, True)
     assert "mine+jazz" in ran.err
 
 
-def test_rm_of_a_link_leaves_what_it_points_to(vamp: Vamp, home: Path, tiny_folder: Path) -> None:
+def test_rm_of_a_link(vamp: Vamp, home: Path, tiny_folder: Path) -> None:
     home.mkdir(parents=True)
     (home / "link").symlink_to(tiny_folder)
     assert vamp("models", "rm", "link", "-y").code == 0
@@ -519,7 +517,7 @@ def test_rm_of_a_link_leaves_what_it_points_to(vamp: Vamp, home: Path, tiny_fold
     assert (tiny_folder / "config.json").exists()
 
 
-def test_rm_never_removes_what_comes_with_vamp_or_lies_elsewhere(
+def test_rm_keeps_embedded_models(
     vamp: Vamp, home: Path, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registry, "homes", lambda: [home, tmp_path / "embedded"])

@@ -61,14 +61,14 @@ def test_fine_logits_equal_the_official_ones(model: Model, expected: dict[str, T
     torch.testing.assert_close(logits, ours(expected["c2f_logits"], 10), atol=1e-4, rtol=0)
 
 
-def test_fine_tune_with_lora_pairs_equals_the_official_one(fine_tune: Path, expected: dict[str, Tensor]) -> None:
+def test_fine_tune_equals_the_official_one(fine_tune: Path, expected: dict[str, Tensor]) -> None:
     logits = vampcli.load(fine_tune, device="cpu", dtype="fp32").coarse(coarse_tokens(expected))
     torch.testing.assert_close(logits, ours(expected["coarse_lora_logits"], 4), atol=1e-4, rtol=0)
     assert not torch.allclose(logits, ours(expected["coarse_logits"], 4), atol=1e-2)
 
 
 @pytest.mark.parametrize("made", ["coarse", "coarse_lora", "c2f"])
-def test_bfloat16_agrees_with_the_official_float32_where_it_is_sure(
+def test_bfloat16_agrees_with_official_float32(
     folder: Path, fine_tune: Path, expected: dict[str, Tensor], made: str
 ) -> None:
     loaded = vampcli.load(fine_tune if made == "coarse_lora" else folder, device="cpu", dtype="bf16")
@@ -120,7 +120,7 @@ def test_greedy_fine_tokens_equal_the_official_ones(model: Model, expected: dict
     assert torch.equal(filled[0], expected["c2f_greedy_4"][0].long())
 
 
-def test_contexts_and_licence_are_those_of_the_paper(model: Model) -> None:
+def test_contexts_and_licence(model: Model) -> None:
     assert (model.coarse.config.context_frames, model.fine.config.context_frames) == (575, 173)
     assert model.provenance.licence == "CC-BY-NC-SA-4.0"
 

@@ -34,7 +34,7 @@ def model(tmp_path: Path) -> Path:
     return out
 
 
-def test_a_model_is_not_written_over_by_mistake(vamp: Callable[..., Ran], model: Path) -> None:
+def test_existing_model_needs_overwrite(vamp: Callable[..., Ran], model: Path) -> None:
     before = content(model)
     again = vamp("models", "import", OFFICIAL, "-o", model)
     assert again.code == 3
@@ -42,21 +42,21 @@ def test_a_model_is_not_written_over_by_mistake(vamp: Callable[..., Ran], model:
     assert content(model) == before
 
 
-def test_a_model_is_replaced_and_what_else_lies_there_stays(model: Path) -> None:
+def test_replacing_keeps_other_files(model: Path) -> None:
     vampnet.import_published(OFFICIAL, model, torch.float16, overwrite=True)
     assert (model / "coarse.safetensors").stat().st_size < OFFICIAL.joinpath("coarse.pth").stat().st_size * 0.6
     assert (model / "note.txt").read_text() == "mine"
     assert [path.name for path in model.parent.iterdir()] == ["vampnet"]
 
 
-def test_a_codec_alone_leaves_no_transformer_of_the_model_it_replaces(model: Path) -> None:
+def test_replacing_removes_old_transformers(model: Path) -> None:
     with whole(model, overwrite=True) as folder:
         (folder / CONFIG).write_text("{}")
     assert sorted(content(model)) == [CONFIG, "note.txt"]
 
 
 @pytest.mark.parametrize(("stop", "n_written"), [(OSError, 0), (KeyboardInterrupt, 1), (MemoryError, 2)])
-def test_an_interrupted_import_changes_nothing(
+def test_interrupted_import_changes_nothing(
     model: Path, monkeypatch: pytest.MonkeyPatch, stop: type[BaseException], n_written: int
 ) -> None:
     before, write, left = content(model), tensorfile.save, [None] * n_written
@@ -76,7 +76,7 @@ def test_an_interrupted_import_changes_nothing(
     assert [path.name for path in model.parent.iterdir()] == ["vampnet"]
 
 
-def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_rename_restores_the_model(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, rename = content(model), Path.rename
 
     def fails(self: Path, target: Path) -> Path:
@@ -107,7 +107,7 @@ vampnet.import_published(Path(sys.argv[1]), Path(sys.argv[2]))
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 @pytest.mark.parametrize("how", ["SIGINT", "SIGKILL"])
-def test_a_killed_import_leaves_no_model_and_is_no_hindrance(tmp_path: Path, how: str) -> None:
+def test_killed_import_leaves_no_model(tmp_path: Path, how: str) -> None:
     out = tmp_path / "vampnet"
     with subprocess.Popen(
         [sys.executable, "-c", SLOWLY, str(OFFICIAL), str(out)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -125,7 +125,7 @@ def test_a_killed_import_leaves_no_model_and_is_no_hindrance(tmp_path: Path, how
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_a_model_that_a_killed_import_had_moved_aside_returns(model: Path) -> None:
+def test_model_moved_by_a_killed_import(model: Path) -> None:
     before, temp = content(model), model.with_name(".vampnet.abcdefgh.partial")
     temp.mkdir()
     model.rename(temp / "old")
@@ -135,7 +135,7 @@ def test_a_model_that_a_killed_import_had_moved_aside_returns(model: Path) -> No
     assert [path.name for path in model.parent.iterdir()] == ["vampnet"]
 
 
-def test_of_two_imports_at_once_the_later_one_wins(model: Path) -> None:
+def test_later_of_two_imports_wins(model: Path) -> None:
     def earlier() -> None:
         with whole(model, overwrite=True) as folder:
             (folder / CONFIG).write_text("{}")

@@ -24,20 +24,20 @@ Vamp = Callable[..., Ran]
 
 
 def pairs_of(model: VampNet, seed: int = 0, rank: int = 3) -> Pairs:
-    """Random pairs for every projection that takes one, strong enough to be heard."""
+    """Random pairs for every projection that takes one, large enough to change logits."""
     generator = torch.Generator().manual_seed(seed)
-    lora.add(model, rank, generator)
-    return {name: (a, torch.randn(b.shape, generator=generator)) for name, (a, b) in lora.remove(model).items()}
+    lora.add_pairs(model, rank, generator)
+    return {name: (a, torch.randn(b.shape, generator=generator)) for name, (a, b) in lora.remove_pairs(model).items()}
 
 
 def put(model: VampNet, pairs: Pairs) -> None:
     """Add pairs with these values."""
-    lora.add(model, 3, torch.Generator())
+    lora.add_pairs(model, 3, torch.Generator())
     with torch.no_grad():
         for name, (a, b) in pairs.items():
-            bent = model.get_submodule(name)
-            bent.a.copy_(a)
-            bent.b.copy_(b)
+            adapted = model.get_submodule(name)
+            adapted.a.copy_(a)
+            adapted.b.copy_(b)
 
 
 @pytest.fixture
@@ -86,24 +86,24 @@ def home(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return tmp_path / "home"
 
 
-def test_pairs_alone_are_trainable_and_never_on_keys(coarse: VampNet) -> None:
-    lora.add(coarse, 8, torch.Generator())
+def test_only_pairs_are_trainable(coarse: VampNet) -> None:
+    lora.add_pairs(coarse, 8, torch.Generator())
     trainable = {name for name, p in coarse.named_parameters() if p.requires_grad}
     targets = ("query", "value", "output", "widen", "narrow")
     assert trainable == {f"layers.{i}.{target}.{half}" for i in range(2) for target in targets for half in "ab"}
 
 
-def test_new_pairs_change_nothing_and_removed_ones_leave_every_bit(coarse: VampNet, tokens: torch.Tensor) -> None:
+def test_adding_and_removing_pairs(coarse: VampNet, tokens: torch.Tensor) -> None:
     before = {n: t.clone() for n, t in coarse.state_dict().items()}
     with torch.no_grad():
         logits = coarse(tokens)
-        lora.add(coarse, 8, torch.Generator())
+        lora.add_pairs(coarse, 8, torch.Generator())
         assert torch.equal(coarse(tokens), logits)
     optimizer = torch.optim.SGD([p for p in coarse.parameters() if p.requires_grad], lr=1.0)
     coarse(tokens).square().mean().backward()
     optimizer.step()
     assert not torch.equal(coarse(tokens), logits)
-    lora.remove(coarse)
+    lora.remove_pairs(coarse)
     after = coarse.state_dict()
     assert list(after) == list(before)
     assert all(torch.equal(after[name], before[name]) for name in before)
@@ -113,14 +113,14 @@ def test_merged_weights_do_what_pairs_do(coarse: VampNet, tokens: torch.Tensor) 
     pairs, plain = pairs_of(coarse), coarse(tokens)
     put(coarse, pairs)
     unmerged = coarse(tokens)
-    lora.remove(coarse)
+    lora.remove_pairs(coarse)
     state = {n: lora.add_pair(t, pairs.get(n.removesuffix(".weight"))) for n, t in coarse.state_dict().items()}
     coarse.load_state_dict(state)
     torch.testing.assert_close(coarse(tokens), unmerged, atol=1e-5, rtol=1e-5)
     assert (unmerged - plain).abs().max() > 0.01
 
 
-def test_scale_is_one_over_rank_like_the_published_models() -> None:
+def test_scale_is_one_over_rank() -> None:
     a, b = torch.ones(8, 2), torch.ones(3, 8)
     assert torch.equal(lora.add_pair(torch.zeros(3, 2), (a, b)), torch.full((3, 2), 8 * 0.125))
 
@@ -144,29 +144,29 @@ def test_saving_where_one_cannot(facts: Facts, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16", "fp16"])
 def test_loading_merges_before_it_rounds(jazz: Path, pairs: dict[str, Pairs], dtype: str) -> None:
-    bent = load("tiny+jazz", device="cpu", dtype=dtype)
+    adapted = load("tiny+jazz", device="cpu", dtype=dtype)
     plain = load("tiny", device="cpu", dtype="fp32")
     for part in ("coarse", "fine"):
-        got, base = getattr(bent, part).state_dict(), getattr(plain, part).state_dict()
+        got, base = getattr(adapted, part).state_dict(), getattr(plain, part).state_dict()
         for name, tensor in base.items():
             expected = lora.add_pair(tensor, pairs[part].get(name.removesuffix(".weight")))
             assert torch.equal(got[name], expected.to(got[name].dtype)), name
 
 
-def test_the_adapter_is_heard_and_the_base_stays(jazz: Path, tiny: Model, song: Callable[..., Path]) -> None:
+def test_adapter_changes_only_its_model(jazz: Path, tiny: Model, song: Callable[..., Path]) -> None:
     clip, config = song(seconds=1.5), SamplingConfig(n_steps=2, n_fine_steps=1)
-    models = {"before": tiny, "bent": load("tiny+jazz", device="cpu"), "after": load("tiny", device="cpu")}
+    models = {"before": tiny, "adapted": load("tiny+jazz", device="cpu"), "after": load("tiny", device="cpu")}
     takes = {name: model.inpaint(clip, [(0.5, 1)], seed=3, config=config)[0] for name, model in models.items()}
     assert torch.equal(takes["before"].tokens, takes["after"].tokens)
-    assert not torch.equal(takes["bent"].tokens, takes["after"].tokens)
+    assert not torch.equal(takes["adapted"].tokens, takes["after"].tokens)
 
 
 def test_missing_pairs_count_as_zero(facts: Facts, pairs: dict[str, Pairs], tiny_folder: Path, tmp_path: Path) -> None:
     name = "layers.1.value"
     adapter_file.save(tmp_path / "a", facts, {"fine": {name: pairs["fine"][name]}})
-    bent, plain = load(tmp_path / "a", device="cpu"), load(tiny_folder, device="cpu")
-    assert all(torch.equal(t, plain.coarse.state_dict()[n]) for n, t in bent.coarse.state_dict().items())
-    changed = [n for n, t in bent.fine.state_dict().items() if not torch.equal(t, plain.fine.state_dict()[n])]
+    adapted, plain = load(tmp_path / "a", device="cpu"), load(tiny_folder, device="cpu")
+    assert all(torch.equal(t, plain.coarse.state_dict()[n]) for n, t in adapted.coarse.state_dict().items())
+    changed = [n for n, t in adapted.fine.state_dict().items() if not torch.equal(t, plain.fine.state_dict()[n])]
     assert changed == [f"{name}.weight"]
 
 
@@ -182,7 +182,7 @@ def test_name_of_the_loaded_model_says_so(jazz: Path) -> None:
     assert load("tiny+jazz", device="cpu").provenance.name == "tiny+jazz"
 
 
-def test_unknown_names_list_what_there_is(jazz: Path) -> None:
+def test_unknown_names_list_the_known(jazz: Path) -> None:
     with pytest.raises(ModelError, match="no adapter named 'rock'") as caught:
         registry.find("tiny+rock")
     assert "jazz" in caught.value.hint
@@ -192,7 +192,7 @@ def test_unknown_names_list_what_there_is(jazz: Path) -> None:
     assert "+jazz" in caught.value.hint
 
 
-def test_the_first_of_two_adapters_is_not_dropped_in_silence(jazz: Path) -> None:
+def test_two_adapters_are_refused(jazz: Path) -> None:
     with pytest.raises(ModelError, match=r"tiny\+jazz has an adapter already"):
         registry.find("tiny+jazz+jazz")
 
@@ -203,7 +203,7 @@ def test_another_codec_is_refused(jazz: Path, facts: Facts) -> None:
         registry.find("tiny+jazz")
 
 
-def test_another_version_of_the_base_is_told(jazz: Path, facts: Facts, caplog: pytest.LogCaptureFixture) -> None:
+def test_other_version_of_the_base_warns(jazz: Path, facts: Facts, caplog: pytest.LogCaptureFixture) -> None:
     registry.find("tiny+jazz")
     assert caplog.text == ""
     adapter_file.save(jazz, replace(facts, base_hash="0" * 64), {})

@@ -93,7 +93,7 @@ def etags(source: PublishedModel) -> dict[str, str]:
 
 
 def is_offline() -> bool:
-    """Whether `HF_HUB_OFFLINE` forbids the network."""
+    """True if `HF_HUB_OFFLINE` forbids the network."""
     from huggingface_hub import constants
 
     return bool(constants.HF_HUB_OFFLINE)

@@ -1,4 +1,4 @@
-"""The user's own models: put there whole, with a record of where they came from; checked; removed."""
+"""Install, verify and remove the user's models; each installed model carries a record of its source."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ _NAMES = "a VampNet is codec.pth, coarse.pth and c2f.pth, or their folder; a DAC
 
 
 def pull(source: PublishedModel, dtype: str, offline: bool = False, update: bool = False, bars: bool = False) -> Path:
-    """Fetch a published model and make it one of the user's.
+    """Fetch a published model, convert it, and install it among the user's models.
 
     Args:
         source: the model.
         dtype: to store, a key of `DTYPES`.
-        offline: use what was fetched before, and open no socket.
-        update: take files that are not those of the first pull.
+        offline: use the files on this disk and open no socket.
+        update: accept files that differ from those of the first pull.
         bars: draw progress bars on stderr.
 
     Returns:
         Its folder.
 
     Raises:
-        ModelError: a file cannot be fetched, is damaged, or is not the one of the first pull.
+        ModelError: a file cannot be fetched, is damaged, or differs from that of the first pull.
         InputError: the disk is full or not writable.
     """
     folder = registry.folder_of(source.name)
@@ -54,26 +54,26 @@ def pull(source: PublishedModel, dtype: str, offline: bool = False, update: bool
     credit = f"{source.credit}; {source.address}" + (f" at {revision}" if revision else "")
     provenance = Provenance(source.name, source.licence, credit)
     try:
-        _put(files, folder, dtype, origin, provenance)
+        _convert(files, folder, dtype, origin, provenance)
     except ModelError:
-        download.discard(source, downloads)  # no model can be made of it, so the next pull fetches it afresh
+        download.discard(source, downloads)  # so that the next pull fetches it afresh
         raise
     download.discard(source, downloads)
     return folder
 
 
-def news(source: PublishedModel, origin: Origin) -> list[str]:
-    """Name the published files that are others now than when they were pulled.
+def changed_files(source: PublishedModel, origin: Origin) -> list[str]:
+    """Published files that have changed since the model was pulled.
 
     Raises:
-        ModelError: the servers cannot be asked.
+        ModelError: no answer from a server.
     """
     before = {path: entry.get("etag") for path, entry in origin.downloads.items()}
     return [path for path, etag in download.etags(source).items() if before.get(path) not in ("", etag)]
 
 
 def parts_of(paths: Sequence[Path]) -> dict[str, Path]:
-    """Say which part each published file holds, by its name.
+    """Map published files to the parts of a model, by file name.
 
     Args:
         paths: one folder with the three files of a VampNet; or these files, and any of `PAIRS`; or one file of
@@ -81,7 +81,7 @@ def parts_of(paths: Sequence[Path]) -> dict[str, Path]:
 
     Raises:
         InputError: a file is not there.
-        ModelError: a part is missing, or a file is of no part.
+        ModelError: a part is missing, or a file belongs to no part.
     """
     if len(paths) == 1 and paths[0].is_dir():
         paths = [path for part in PARTS if (path := paths[0] / f"{part}.pth").exists()]
@@ -99,14 +99,14 @@ def parts_of(paths: Sequence[Path]) -> dict[str, Path]:
     return parts
 
 
-def keep(files: Mapping[str, Path], folder: Path, dtype: str, overwrite: bool = False) -> None:
-    """Make published files on this disk into a model folder.
+def import_files(files: Mapping[str, Path], folder: Path, dtype: str, overwrite: bool = False) -> None:
+    """Convert published files on this disk into a model folder.
 
     Args:
         files: by part.
         folder: to write.
         dtype: to store, a key of `DTYPES`.
-        overwrite: replace a model that is there.
+        overwrite: replace an existing model.
 
     Raises:
         ModelError: a file is damaged or of another kind.
@@ -115,17 +115,17 @@ def keep(files: Mapping[str, Path], folder: Path, dtype: str, overwrite: bool = 
     refuse_existing(folder, overwrite)
     provenance = DAC_PROVENANCE if len(files) == 1 else PROVENANCE
     read = {path.name: _on_disk(path) for path in files.values()}
-    _put(files, folder, dtype, Origin(folder.name, "", provenance.licence, dtype, read), provenance)
+    _convert(files, folder, dtype, Origin(folder.name, "", provenance.licence, dtype, read), provenance)
 
 
 def verify(name: str) -> None:
-    """Read every weight of a model, and of its adapter, and compare its files with the record.
+    """Read every weight of a model and its adapter, and compare the files with the record of their source.
 
     Raises:
-        ModelError: a file is missing, damaged, or not what was pulled or imported.
+        ModelError: a file is missing, damaged, or differs from the pulled or imported one.
     """
     found = registry.locate(name)
-    compare(found.folder)
+    check_hashes(found.folder)
     parts = load_parts(found.folder, torch.device("cpu"), torch.float32, found.adapter)
     for module in (parts.codec, parts.coarse, parts.fine):
         for tensor, values in (module.state_dict() if module else {}).items():
@@ -133,11 +133,11 @@ def verify(name: str) -> None:
                 raise ModelError(f"{name} has values in {tensor} that are no numbers", "get it from its source again")
 
 
-def compare(folder: Path) -> None:
-    """Compare the files of a model folder with its record, if it has one.
+def check_hashes(folder: Path) -> None:
+    """Compare the SHA-256 of a model's files with its record, if it has one.
 
     Raises:
-        ModelError: a file is missing, or not what was pulled or imported.
+        ModelError: a file is missing, or differs from the pulled or imported one.
     """
     origin = read_origin(folder)
     if origin is None:
@@ -153,17 +153,17 @@ def compare(folder: Path) -> None:
             raise ModelError(f"{path} is not the file that was written: its SHA-256 is another", cure)
 
 
-def own(name: str) -> Path:
-    """The folder to remove for a name: the user's model, or the adapter where the name has one.
+def removable_folder(name: str) -> Path:
+    """Folder of the user's model of that name, or of the adapter if the name has one.
 
     Raises:
-        ModelError: there is none of that name.
-        InputError: it is not the user's own by a name.
+        ModelError: no model of that name.
+        InputError: the model is not among the user's.
     """
     base, plus, adapter = name.rpartition("+")
     folder = registry.adapters().get(adapter) if plus else registry.installed().get(name)
     if folder is None and not Path(name).exists():
-        registry.locate(name)  # says what there is
+        registry.locate(name)  # raises, and lists the known names
     if folder is None:
         raise InputError(f"{name} is not among the models of {registry.homes()[0]}", "remove that folder by hand")
     if plus and _base_of(folder, base) != base:
@@ -177,11 +177,11 @@ def _base_of(adapter: Path, otherwise: str) -> str:
     try:
         return adapter_file.read(adapter).base
     except ModelError:
-        return otherwise  # what is damaged can go, too
+        return otherwise  # a damaged adapter can be removed, too
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder that `own` gave; what goes is out of sight at once.
+    """Remove a folder from `removable_folder`; its model disappears at once.
 
     Raises:
         InputError: it cannot be removed.
@@ -196,10 +196,10 @@ def remove(folder: Path) -> None:
         raise InputError(f"cannot remove {folder}: {error}", "is it writable?") from error
 
 
-def _put(files: Mapping[str, Path], folder: Path, dtype: str, origin: Origin, provenance: Provenance) -> None:
-    """Make published files into a model folder with a record, whole or not at all."""
+def _convert(files: Mapping[str, Path], folder: Path, dtype: str, origin: Origin, provenance: Provenance) -> None:
+    """Convert published files into a model folder with a record, whole or not at all."""
     with whole(folder, overwrite=True) as new:
-        made = new.with_name("made")  # goes with the folder around it
+        made = new.with_name("made")  # removed with the temporary folder
         if len(files) == 1:
             dac.import_dac(files["codec"], made, DTYPES[dtype], provenance=provenance)
         else:

@@ -1,4 +1,4 @@
-"""What there is to say about each model, adapter and published model, without a weight read."""
+"""Summaries of models, adapters and published models; weights are not read."""
 
 from __future__ import annotations
 
@@ -10,31 +10,29 @@ from pathlib import Path
 from typing import Any
 
 from vampcli.checkpoints import adapter_file, registry
-from vampcli.checkpoints.folder import CONFIG, PARTS, read_config
+from vampcli.checkpoints.folder import CONFIG, CURE, PARTS, read_config
 from vampcli.checkpoints.origin import read_origin
 from vampcli.checkpoints.published import PublishedModel, find_published, published_models
 from vampcli.checkpoints.registry import ModelPaths
 from vampcli.checkpoints.weights import stored_hash
 from vampcli.errors import ModelError
 
-_CURE = "import or pull the model again"
-
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the catalogue.
+    """Summary of a model, adapter or published model.
 
     Attributes:
-        name: what `-m` takes.
-        kind: `embedded`, `pulled`, `imported`, `own` (trained, or copied here), `adapter`, or `to pull`.
-        folder: where it is; None if it is to be pulled.
+        name: the value for `-m`.
+        kind: `embedded`, `pulled`, `imported`, `own` (trained, or copied), `adapter`, or `to pull`.
+        folder: None if it is to be pulled.
         megabytes: on the disk, or to download.
         sample_rate: in Hz; None for an adapter.
         n_codebooks: of the codec; None for an adapter.
         n_parameters: of all parts; codebooks count once.
         licence: of the weights.
-        source: where they come from.
-        address: to pull from; empty if it is here.
+        source: authors and paper.
+        address: of a published model to pull; else empty.
     """
 
     name: str
@@ -50,7 +48,7 @@ class Entry:
 
 
 def of_model(name: str, folder: Path) -> Entry:
-    """Sum a model up.
+    """Summary of a model folder.
 
     Raises:
         ModelError: a file of it is missing or damaged.
@@ -71,11 +69,11 @@ def of_model(name: str, folder: Path) -> Entry:
             config["provenance"]["source"],
         )
     except KeyError as error:
-        raise ModelError(f"{folder / CONFIG} lacks {error}", _CURE) from error
+        raise ModelError(f"{folder / CONFIG} lacks {error}", CURE) from error
 
 
 def of_adapter(folder: Path) -> Entry:
-    """Sum an adapter up.
+    """Summary of an adapter folder.
 
     Raises:
         ModelError: it is damaged.
@@ -88,7 +86,7 @@ def of_adapter(folder: Path) -> Entry:
 
 
 def of_source(source: PublishedModel) -> Entry:
-    """Sum a published model up that is not here."""
+    """Summary of a published model."""
     return Entry(
         source.name,
         "to pull",
@@ -104,7 +102,7 @@ def of_source(source: PublishedModel) -> Entry:
 
 
 def everything() -> Iterator[Entry | ModelError]:
-    """Every model, adapter and published model with a name; one that is damaged does not hide the others."""
+    """Summaries of all models, adapters and published models; an error in the position of each damaged one."""
     here = registry.installed()
     for name, folder in here.items():
         try:
@@ -120,20 +118,20 @@ def everything() -> Iterator[Entry | ModelError]:
 
 
 def facts(name: str) -> dict[str, Any]:
-    """All that is known of a model by its name or folder, in tables.
+    """All metadata of a model, by its name or folder, as nested tables.
 
     Raises:
-        ModelError: there is none, or a file of it is missing or damaged.
+        ModelError: no such model, or a file of it is missing or damaged.
     """
     source = find_published(name)
     if source and name not in registry.installed() and not Path(name).is_dir():
         return asdict(of_source(source)) | {"files": dict(source.files)}
     found = registry.locate(name)
-    told = asdict(of_model(name, found.folder)) | _details(found)
+    table = asdict(of_model(name, found.folder)) | _details(found)
     if found.adapter:
-        told["adapter"] = {"folder": str(found.adapter), **asdict(adapter_file.read(found.adapter))}
+        table["adapter"] = {"folder": str(found.adapter), **asdict(adapter_file.read(found.adapter))}
     origin = read_origin(found.folder)
-    return told | ({"origin": asdict(origin)} if origin else {})
+    return table | ({"origin": asdict(origin)} if origin else {})
 
 
 def _details(found: ModelPaths) -> dict[str, Any]:
@@ -143,26 +141,26 @@ def _details(found: ModelPaths) -> dict[str, Any]:
         hop = codec.get("hop_length") or math.prod(codec["encoder_rates"])
         frame_rate = codec.get("sample_rate", 44100) / hop
     except (KeyError, TypeError, ZeroDivisionError) as error:
-        raise ModelError(f"{found.folder / CONFIG} has a bad codec: {error}", _CURE) from error
-    told: dict[str, Any] = {"hop_length": hop, "frame_rate_hz": round(frame_rate, 3), "training": training}
+        raise ModelError(f"{found.folder / CONFIG} has a bad codec: {error}", CURE) from error
+    table: dict[str, Any] = {"hop_length": hop, "frame_rate_hz": round(frame_rate, 3), "training": training}
     for part in (part for part in PARTS if part in config):
         file = found.folder / f"{part}.safetensors"
         stored = counts(file)
-        told[part] = config[part] | {
+        table[part] = config[part] | {
             "n_parameters": sum(stored.values()),
             "megabytes": _megabytes(file.stat().st_size),
             "stored": stored,
         }
         if "context_frames" in config[part]:
-            told[part]["context_s"] = round(config[part]["context_frames"] / frame_rate, 2)
-    told["codec_hash"] = stored_hash(found.folder / "codec.safetensors")
+            table[part]["context_s"] = round(config[part]["context_frames"] / frame_rate, 2)
+    table["codec_hash"] = stored_hash(found.folder / "codec.safetensors")
     if set(PARTS) <= set(config):
-        told["model_sha256"] = registry.model_hash(found)
-    return told
+        table["model_sha256"] = registry.model_hash(found)
+    return table
 
 
 def counts(path: Path) -> dict[str, int]:
-    """Parameters of a weights file, by precision; its header alone is read.
+    """Number of parameters of a weights file, by precision; only the header is read.
 
     Raises:
         ModelError: it is missing or damaged.
@@ -177,12 +175,12 @@ def counts(path: Path) -> dict[str, int]:
         if start + max((tensor["data_offsets"][1] for tensor in header.values()), default=0) != n_bytes:
             raise ValueError("its length is wrong")
         for name, tensor in header.items():
-            if name != "codebooks":  # the codec's, over again
+            if name != "codebooks":  # a copy of the codec's
                 found[tensor["dtype"]] = found.get(tensor["dtype"], 0) + math.prod(tensor["shape"])
     except FileNotFoundError as error:
-        raise ModelError(f"{path} is missing", _CURE) from error
+        raise ModelError(f"{path} is missing", CURE) from error
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path} is damaged: {error}", _CURE) from error
+        raise ModelError(f"{path} is damaged: {error}", CURE) from error
     return found
 
 

@@ -1,4 +1,4 @@
-"""Which models and adapters there are, and what a name given by somebody means."""
+"""Find models and adapters by name or folder."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _SLASH = "--"
 
 @dataclass(frozen=True)
 class ModelPaths:
-    """A model folder, and the folder of the adapter to use with it."""
+    """A model folder and the folder of its adapter."""
 
     folder: Path
     adapter: Path | None = None
 
 
 def homes() -> list[Path]:
-    """Folders that hold model folders by name: the user's own, then the embedded ones."""
+    """Folders of model folders: the user's, then those of the embedded models."""
     data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
     user = Path(os.environ["VAMP_HOME"]) if os.environ.get("VAMP_HOME") else data / "vamp"
     package = Path(__file__).parents[1]
@@ -36,22 +36,22 @@ def homes() -> list[Path]:
 
 
 def adapters_home() -> Path:
-    """The folder that holds the user's adapters by name."""
+    """Folder of the user's adapters."""
     return homes()[0].with_name("adapters")
 
 
 def downloads_home() -> Path:
-    """The folder for files on their way to become models."""
+    """Folder of downloads that are not yet converted."""
     return homes()[0].with_name("downloads")
 
 
 def folder_of(name: str) -> Path:
-    """Where a model of that name belongs among the user's own; `vampnet/opera` is beside `vampnet`, not in it."""
+    """Folder of the user's model of that name; `vampnet/opera` is a sibling of `vampnet`."""
     return homes()[0] / name.replace("/", _SLASH)
 
 
 def installed() -> dict[str, Path]:
-    """Every model that can be named, and its folder; what begins with a dot is still in the making."""
+    """Folders of all models, by name; hidden folders are incomplete and left out."""
     found: dict[str, Path] = {}
     for home in homes():
         for config in sorted(home.glob(f"[!.]*/{CONFIG}")):
@@ -60,17 +60,17 @@ def installed() -> dict[str, Path]:
 
 
 def is_own(folder: Path) -> bool:
-    """Whether a model's or adapter's folder is among the user's, by a name."""
+    """True if a folder belongs to the user's models or adapters."""
     return folder.parent in (homes()[0], adapters_home())
 
 
 def adapters() -> dict[str, Path]:
-    """Every adapter that can be named, and its folder."""
+    """Folders of all adapters, by name."""
     return {file.parent.name: file.parent for file in sorted(adapters_home().glob(f"*/{adapter_file.FILE}"))}
 
 
 def find(name_or_folder: str | Path) -> Path:
-    """Turn a model's name or folder into its folder; see `locate`, for what is asked of the model without its adapter.
+    """The model folder of a name or folder, without its adapter; see `locate`.
 
     Raises:
         ModelError: see `locate`.
@@ -86,7 +86,7 @@ def locate(name_or_folder: str | Path) -> ModelPaths:
             (`mini+jazz`), or an adapter's folder alone.
 
     Raises:
-        ModelError: there is none, and the hint lists those there are; or the adapter belongs to another model.
+        ModelError: no such model (the hint lists the known ones), or the adapter belongs to another model.
     """
     text, folder = str(name_or_folder), Path(name_or_folder)
     if (folder / CONFIG).is_file():
@@ -104,8 +104,8 @@ def locate(name_or_folder: str | Path) -> ModelPaths:
     if find_published(text):
         raise ModelError(f"the model {text} is not here", f"`vamp models pull {text}` fetches it")
     known = ", ".join(models) or "none"
-    bent = f"; with {', '.join('+' + name for name in adapters())}" if adapters() else ""
-    raise ModelError(f"no model named {text!r}", f"there are: {known}{bent}; or name a model folder")
+    adapted = f"; with {', '.join('+' + name for name in adapters())}" if adapters() else ""
+    raise ModelError(f"no model named {text!r}", f"there are: {known}{adapted}; or name a model folder")
 
 
 def _adapter(name: str) -> Path:
@@ -119,7 +119,7 @@ def _adapter(name: str) -> Path:
 
 
 def _fitting(base: str, adapter: Path) -> ModelPaths:
-    """The base and its adapter, if both know the same tokens."""
+    """The base and its adapter, if both were trained on the same tokens."""
     found, facts = locate(base), adapter_file.read(adapter)
     if found.adapter is not None:
         raise ModelError(f"{base} has an adapter already", "adapters do not stack: name one alone")
@@ -127,16 +127,16 @@ def _fitting(base: str, adapter: Path) -> ModelPaths:
     read_metadata(folder)
     if stored_hash(folder / "codec.safetensors") != facts.codec_hash:
         raise ModelError(
-            f"the adapter {adapter.name} knows the tokens of another codec than {base}",
-            f"it was learned on {facts.base}: fine-tune again, or use it with that",
+            f"the adapter {adapter.name} belongs to another codec than that of {base}",
+            f"it was trained on {facts.base}: fine-tune again, or use it with that",
         )
     if weights_hash(folder) != facts.base_hash:
-        log.warning("the adapter %s was learned on another version of %s: it may fit badly", adapter.name, base)
+        log.warning("the adapter %s was trained on another version of %s: it may fit badly", adapter.name, base)
     return ModelPaths(folder, adapter)
 
 
 def model_hash(found: ModelPaths) -> str:
-    """SHA-256 over the files of a model and of its adapter, names and contents: the same only for the same model.
+    """SHA-256 of names and contents of the files of a model and its adapter.
 
     Raises:
         ModelError: a file cannot be read.

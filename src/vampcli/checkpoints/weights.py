@@ -71,10 +71,11 @@ def load_parts(folder: Path, device: torch.device, dtype: torch.dtype, adapter: 
     )
     codec_hash = _load_into(codec, folder / "codec.safetensors", device, torch.float32)
     for name, model in (("coarse", coarse), ("fine", fine)):
-        own = pairs.get(name, {})
-        if model is not None:
-            lora.check(own, {n: tensor.shape for n, tensor in model.state_dict().items()}, adapter)
-        if model is not None and _load_into(model, folder / f"{name}.safetensors", device, dtype, own) != codec_hash:
+        if model is None:
+            continue
+        added = pairs.get(name, {})
+        lora.check_pairs(added, {n: tensor.shape for n, tensor in model.state_dict().items()}, adapter)
+        if _load_into(model, folder / f"{name}.safetensors", device, dtype, added) != codec_hash:
             raise ModelError(
                 f"{name}.safetensors in {folder} was trained on another codec",
                 "keep the three files of a model together; import or pull it again",
@@ -97,7 +98,7 @@ def _load_into(
     module: nn.Module, path: Path, device: torch.device, dtype: torch.dtype, pairs: lora.Pairs | None = None
 ) -> str:
     """Load all tensors of a file, with the pairs of an adapter added; returns the codec hash of the file."""
-    bent = {f"{name}.weight": pair for name, pair in (pairs or {}).items()}
+    added = {f"{name}.weight": pair for name, pair in (pairs or {}).items()}
     wanted = {name: tensor.shape for name, tensor in module.state_dict().items()}
     with _opened(path) as file:
         found = set(file.keys())
@@ -106,7 +107,7 @@ def _load_into(
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in wanted}
         _require(path, "has a wrong shape for", [n for n, shape in shapes.items() if shape != tuple(wanted[n])])
         tensors = {  # to the device before the cast: stored tensors are half as long, and casts are faster there
-            n: lora.add_pair(file.get_tensor(n), bent.get(n)).to(device).to(_precision(n, dtype)) for n in wanted
+            n: lora.add_pair(file.get_tensor(n), added.get(n)).to(device).to(_precision(n, dtype)) for n in wanted
         }
         metadata = file.metadata() or {}
     if _CODEC_HASH not in metadata:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +14,7 @@ from vampcli.codec.base import Codec
 from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.tokens.grid import TokenGrid
 
-DILATIONS_ENCODER = (1, 3, 9)
+DILATIONS = (1, 3, 9)
 _DILATIONS_DECODER = (1, 3, 5)
 _KERNELS_DECODER = (3, 7, 11)
 
@@ -32,22 +34,22 @@ class LacConfig:
 
     @property
     def hop_length(self) -> int:
-        """Samples in a frame."""
+        """Samples per frame."""
         return int(math.prod(self.encoder_rates))
 
     @property
     def latent_dim(self) -> int:
-        """Numbers in a latent frame."""
+        """Channels of the latents."""
         return self.encoder_dim << len(self.encoder_rates)
 
     @property
     def grid(self) -> TokenGrid:
-        """The token grid that this codec fills."""
+        """Token grid of the codec."""
         return TokenGrid(self.sample_rate, self.hop_length, self.n_codebooks, self.codebook_size)
 
 
 class Snake(nn.Module):
-    """x + sin^2(alpha x) / alpha, a period for each channel (arXiv 2006.08195)."""
+    """x + sin^2(alpha x) / alpha, with an alpha per channel (arXiv 2006.08195)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -55,7 +57,7 @@ class Snake(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Float (batch, width, n) -> the same shape."""
-        waves = (self.alpha * x).sin_().square_()  # in place: what it costs is memory
+        waves = (self.alpha * x).sin_().square_()  # in place, to save memory
         return waves.mul_((self.alpha + 1e-9).reciprocal()).add_(x)
 
 
@@ -64,7 +66,7 @@ def _conv(width: int, kernel: int, dilation: int = 1) -> nn.Conv1d:
 
 
 class ResidualLayer(nn.Module):
-    """Two convolutions, the first one dilated, added to their input."""
+    """x + f(x), f of two convolutions, the first one dilated."""
 
     def __init__(self, width: int, kernel: int, dilation: int, last_kernel: int) -> None:
         super().__init__()
@@ -79,7 +81,7 @@ class ResidualLayer(nn.Module):
 
 
 class Mean(nn.Module):
-    """The mean of parallel stacks of residual layers with different kernels."""
+    """Mean of parallel stacks of residual layers, one stack per kernel size."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -101,64 +103,65 @@ def convolutional_encoder(width: int, rates: tuple[int, ...], latent_dim: int) -
     """Samples (batch, 1, n) -> latents (batch, latent_dim, n / product of rates); the width doubles at each rate."""
     layers: list[nn.Module] = [nn.Conv1d(1, width, 7, padding=3)]
     for rate in rates:
-        layers += [ResidualLayer(width, 7, d, 1) for d in DILATIONS_ENCODER]
+        layers += [ResidualLayer(width, 7, d, 1) for d in DILATIONS]
         layers += [Snake(width), nn.Conv1d(width, 2 * width, 2 * rate, rate, padding=math.ceil(rate / 2))]
         width *= 2
     return nn.Sequential(*layers, Snake(width), nn.Conv1d(width, latent_dim, 3, padding=1))
 
 
-def encoder_reach(rates: tuple[int, ...]) -> int:
-    """How many frames away a sample can still change a latent of `convolutional_encoder`."""
-    reach, stride = 3, 1  # in samples
-    for rate in rates:
-        reach += stride * (3 * sum(DILATIONS_ENCODER) + rate)
-        stride *= rate
-    return math.ceil((reach + stride) / stride)
+class ConvolutionalCodec(Codec):
+    """A codec of strided convolutions over samples; subclasses state the residual layers of the decoder.
 
-
-def _decoder(config: LacConfig) -> nn.Sequential:
-    width = config.decoder_dim
-    layers: list[nn.Module] = [nn.Conv1d(config.latent_dim, width, 7, padding=3)]
-    for rate in config.decoder_rates:
-        up = nn.ConvTranspose1d(width, width // 2, 2 * rate, rate, padding=rate // 2)
-        layers += [Snake(width), up, Mean(width // 2)]
-        width //= 2
-    return nn.Sequential(*layers, Snake(width), nn.Conv1d(width, 1, 7, padding=3), nn.Tanh())
-
-
-class LacCodec(Codec):
-    """Mono audio <-> tokens as the published VampNet models know them.
-
-    Source: Kumar et al. (arXiv 2306.06546) for encoder and quantiser; the decoder has residual stacks
-    of three kernels in parallel, as HiFi-GAN (arXiv 2010.05646).
+    Source: Kumar et al., "High-Fidelity Audio Compression with Improved RVQGAN" (arXiv 2306.06546).
     """
 
     config: LacConfig
+    residual_reach: ClassVar[int]
+    """Reach of `residual_layers` on either side, in samples at their rate."""
 
     def __init__(self, config: LacConfig) -> None:
         super().__init__()
+        if math.prod(config.decoder_rates) != config.hop_length:
+            raise ValueError(f"decoder rates {config.decoder_rates} do not undo {config.encoder_rates}")
         self.config = config
         self.grid = config.grid
         self.encoder = convolutional_encoder(config.encoder_dim, config.encoder_rates, config.latent_dim)
         self.quantizer = ResidualVectorQuantizer(
             config.latent_dim, config.n_codebooks, config.codebook_size, config.codebook_dim
         )
-        self.decoder = _decoder(config)
+        self.decoder = self._decoder()
+
+    @abstractmethod
+    def residual_layers(self, width: int) -> list[nn.Module]:
+        """Layers of the decoder after each transposed convolution."""
+
+    def _decoder(self) -> nn.Sequential:
+        width = self.config.decoder_dim
+        layers: list[nn.Module] = [nn.Conv1d(self.config.latent_dim, width, 7, padding=3)]
+        for rate in self.config.decoder_rates:
+            up = nn.ConvTranspose1d(width, width // 2, 2 * rate, rate, math.ceil(rate / 2), output_padding=rate % 2)
+            layers += [Snake(width), up, *self.residual_layers(width // 2)]
+            width //= 2
+        return nn.Sequential(*layers, Snake(width), nn.Conv1d(width, 1, 7, padding=3), nn.Tanh())
 
     @property
     def encoder_reach(self) -> int:
-        """How many frames away audio can still change a frame's codes."""
-        return encoder_reach(self.config.encoder_rates)
+        """Distance in frames beyond which audio does not change a frame's codes."""
+        reach, stride = 3, 1  # in samples
+        for rate in self.config.encoder_rates:
+            reach += stride * (3 * sum(DILATIONS) + rate)
+            stride *= rate
+        return math.ceil((reach + stride) / stride)
 
     @property
     def halo_frames(self) -> int:
-        """How many frames around a range determine it, for encoding and for decoding."""
-        kernel, hop = max(_KERNELS_DECODER), self.config.hop_length
-        reach, stride = 3 * hop, hop
+        """Frames around a range that determine its codes and its audio."""
+        hop = self.config.hop_length
+        reach, stride = 3 * hop, hop  # in samples
         for rate in self.config.decoder_rates:
             reach += stride  # the transposed convolution
             stride //= rate
-            reach += stride * (kernel // 2) * sum(d + 1 for d in _DILATIONS_DECODER)
+            reach += stride * self.residual_reach
         return max(self.encoder_reach, math.ceil((reach + 3) / hop))
 
     def analyze(self, samples: Tensor) -> Tensor:
@@ -167,6 +170,19 @@ class LacCodec(Codec):
         return latents.float()
 
     def synthesize(self, latents: Tensor, codes: Tensor) -> Tensor:
-        """Latents -> audio: float32 (batch, n_frames * hop_length); `codes` would tell nothing more."""
+        """Latents -> audio: float32 (batch, n_frames * hop_length); `codes` is not used."""
         samples: Tensor = self.decoder(latents)
         return samples[:, 0]
+
+
+class LacCodec(ConvolutionalCodec):
+    """The codec of the published VampNet models; its decoder has residual stacks of three kernels in parallel.
+
+    Source: the stacks as in HiFi-GAN (arXiv 2010.05646).
+    """
+
+    residual_reach = max(_KERNELS_DECODER) // 2 * sum(d + 1 for d in _DILATIONS_DECODER)
+
+    def residual_layers(self, width: int) -> list[nn.Module]:
+        """One mean of parallel stacks."""
+        return [Mean(width)]

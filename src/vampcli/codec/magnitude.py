@@ -1,4 +1,4 @@
-"""The embedded codec: magnitudes of short-time spectra as tokens; phases are found again while decoding."""
+"""The embedded codec: tokens of short-time magnitudes; the decoder reconstructs the phases."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class MagnitudeConfig:
     """Sizes of a `MagnitudeCodec`.
 
     Attributes:
-        n_subframes: STFT frames in a token frame.
-        n_fft: a multiple of the hop between STFT frames.
-        bandwidth: of the bands whose power is coded, as a share of their frequency; one bin at least.
-        latent_dim: how many main axes of a frame's bands are kept for the quantiser.
-        n_phase_steps: Griffin-Lim iterations while decoding.
+        n_subframes: STFT frames per token frame.
+        n_fft: a multiple of `stft_hop`.
+        bandwidth: of the coded bands, relative to their frequency; at least one bin.
+        latent_dim: number of principal components of a frame's bands that are quantised.
+        n_phase_steps: Griffin-Lim iterations per decoding.
     """
 
     sample_rate: int = 44100
@@ -59,20 +59,21 @@ class MagnitudeConfig:
 
     @property
     def n_bins(self) -> int:
-        """Frequencies of an STFT frame."""
+        """Frequency bins of an STFT frame."""
         return self.n_fft // 2 + 1
 
     @property
     def grid(self) -> TokenGrid:
-        """The token grid that this codec fills."""
+        """Token grid of the codec."""
         return TokenGrid(self.sample_rate, self.hop_length, self.n_codebooks, self.codebook_size)
 
 
 class ConvNeXtBlock(nn.Module):
     """Depth-wise convolution over time, then a two-layer network in every frame, added to the input.
 
-    Source: Siuzdak, "Vocos" (arXiv 2306.00814), section 3.2. Normalises over channels only, so that
-    nothing reaches further in time than the kernel.
+    Normalises over channels only, so that the kernel bounds the reach in time.
+
+    Source: Siuzdak, "Vocos" (arXiv 2306.00814), section 3.2.
     """
 
     def __init__(self, width: int, kernel: int, expansion: int) -> None:
@@ -96,7 +97,7 @@ def _blocks(n: int, width: int, kernel: int, expansion: int) -> nn.Sequential:
 
 @lru_cache
 def band_sizes(n_bins: int, bandwidth: float) -> tuple[int, ...]:
-    """How many neighbouring bins each band joins, from the lowest on: one, then a share of the frequency."""
+    """Number of bins of each band, from the lowest: `bandwidth` times the band's frequency, at least one bin."""
     sizes: list[int] = []
     while (first := sum(sizes)) < n_bins:
         sizes.append(min(n_bins - first, max(1, round(first * bandwidth))))
@@ -107,12 +108,12 @@ def band_sizes(n_bins: int, bandwidth: float) -> tuple[int, ...]:
 def _band_of_bin(n_bins: int, bandwidth: float, device: torch.device) -> Tensor:
     """int64 (n_bins,)."""
     sizes = torch.tensor(band_sizes(n_bins, bandwidth), device=device)
-    with torch.inference_mode(False):  # what is kept must serve training, too
+    with torch.inference_mode(False):  # the cached tensor must also work in training
         return torch.repeat_interleave(sizes)
 
 
 class MagnitudeEncoder(nn.Module):
-    """Bands of a token frame -> their main axes: a fixed rotation, computed by `vampcli.train.codec_init`."""
+    """Bands of a token frame -> principal components: a fixed rotation, from `vampcli.train.codec_init`."""
 
     def __init__(self, config: MagnitudeConfig) -> None:
         super().__init__()
@@ -127,7 +128,7 @@ class MagnitudeEncoder(nn.Module):
 
 
 class MagnitudeDecoder(nn.Module):
-    """Latents -> log-magnitudes: the encoder's rotation undone, and what a network adds to that."""
+    """Latents -> log-magnitudes: the inverse of the encoder's rotation plus the output of a network."""
 
     def __init__(self, config: MagnitudeConfig) -> None:
         super().__init__()
@@ -156,16 +157,15 @@ class MagnitudeDecoder(nn.Module):
 
 
 class MagnitudeCodec(Codec):
-    """Mono audio <-> tokens that describe magnitudes alone.
+    """Mono audio <-> tokens of short-time magnitudes.
 
-    Phases look random to a model that guesses tokens, and cost most of the bits; overlapping magnitudes
-    nearly determine them. So no token speaks of phase: decoding starts from noise that belongs to the codes
-    and makes the spectrum consistent by a few Griffin-Lim steps. The way to the codes is a rotation to main
-    axes and a search for nearest rows, both found in closed form from data; only the decoder learns by steps.
-    Nothing in it runs over all time: `halo_frames` of audio or tokens around a range determine its result.
+    Tokens do not describe phases: these are unpredictable for a token model and would cost most of the bits,
+    and overlapping magnitudes nearly determine them. Decoding starts from noise that the codes seed and makes
+    the spectrum consistent by a few Griffin-Lim iterations. The encoder is a rotation to principal components
+    and a search for the nearest codebook rows, both computed in closed form; only the decoder is trained.
 
-    Source: phases after Perraudin et al., "A fast Griffin-Lim algorithm" (WASPAA 2013), the decoder's network
-    after Vocos (arXiv 2306.00814), the stack of quantisers after DAC (arXiv 2306.06546).
+    Source: phases after Perraudin et al., "A fast Griffin-Lim algorithm" (WASPAA 2013); network of the decoder
+    after Vocos (arXiv 2306.00814); residual quantiser after DAC (arXiv 2306.06546).
     """
 
     config: MagnitudeConfig
@@ -182,12 +182,12 @@ class MagnitudeCodec(Codec):
 
     @property
     def encoder_reach(self) -> int:
-        """How many frames away audio can still change a frame's codes."""
+        """Distance in frames beyond which audio does not change a frame's codes."""
         return -(-self._overhang // self.config.hop_length)
 
     @property
     def halo_frames(self) -> int:
-        """How many frames around a range determine it, for encoding and for decoding."""
+        """Frames around a range that determine its codes and its audio."""
         c = self.config
         n_overlapping = c.n_fft // c.stft_hop - 1
         subframes = 3 * c.subframe_blocks + (c.n_phase_steps + 1) * n_overlapping
@@ -198,7 +198,7 @@ class MagnitudeCodec(Codec):
         return (self.config.n_fft - self.config.stft_hop) // 2
 
     def spectrum(self, samples: Tensor) -> Tensor:
-        """Short-time spectra, a whole number for every token frame.
+        """Short-time spectra, `n_subframes` per token frame.
 
         Args:
             samples: float32 (batch, n_frames * hop_length).
@@ -212,7 +212,7 @@ class MagnitudeCodec(Codec):
         return result
 
     def waveform(self, spectrum: Tensor) -> Tensor:
-        """The inverse of `spectrum`, by overlapping and adding.
+        """Inverse of `spectrum`, by overlap-add.
 
         Args:
             spectrum: complex64 (batch, n_subframes * n_frames, n_bins).
@@ -228,11 +228,11 @@ class MagnitudeCodec(Codec):
         return _overlap_add(pieces, c.stft_hop)[:, inside] / weight[:, inside]
 
     def log_magnitude(self, samples: Tensor) -> Tensor:
-        """What is to be re-made, log10: float32 (batch, n_samples) -> (batch, n_subframes * n_frames, n_bins)."""
+        """log10 magnitudes, the target of training: (batch, n_samples) -> (batch, n_subframes * n_frames, n_bins)."""
         return self.spectrum(samples).abs().clamp(min=_QUIETEST).log10()
 
     def bands(self, log_magnitude: Tensor) -> Tensor:
-        """log10 of the root mean power of each band: (batch, n, n_bins) -> (batch, n, n_bands)."""
+        """log10 of the root mean square magnitude of each band: (batch, n, n_bins) -> (batch, n, n_bands)."""
         sizes = band_sizes(self.config.n_bins, self.config.bandwidth)
         power = 10 ** (2 * log_magnitude)
         lengths = torch.tensor(sizes, device=power.device).expand(*power.shape[:-1], -1)
@@ -240,14 +240,14 @@ class MagnitudeCodec(Codec):
         return means.log10() / 2
 
     def sound(self, log_magnitude: Tensor, codes: Tensor) -> Tensor:
-        """Find phases that fit magnitudes, and go back to samples.
+        """Reconstruct phases by the fast Griffin-Lim algorithm and return samples.
 
         Args:
             log_magnitude: float32 (batch, n_subframes * n_frames, n_bins).
-            codes: int64 (batch, n_codebooks or fewer, n_frames): the same ones start from the same noise.
+            codes: int64 (batch, n_codebooks or fewer, n_frames): seed of the first phases.
 
         Returns:
-            float32 (batch, n_frames * hop_length). Gradients reach the magnitudes, not through the phases.
+            float32 (batch, n_frames * hop_length); differentiable in the magnitudes, with constant phases.
         """
         magnitude = 10**log_magnitude
         with torch.no_grad():
@@ -261,7 +261,7 @@ class MagnitudeCodec(Codec):
 
     def analyze(self, samples: Tensor) -> Tensor:
         """Audio -> latents: float32 (batch, n_frames * hop_length) -> (batch, latent_dim, n_frames)."""
-        with torch.autocast(samples.device.type, enabled=False):  # else training would know other codes than use
+        with torch.autocast(samples.device.type, enabled=False):  # training must see the codes of inference
             latents: Tensor = self.encoder(self.bands(self.log_magnitude(samples)))
             return latents
 
@@ -272,19 +272,19 @@ class MagnitudeCodec(Codec):
 
 @lru_cache(maxsize=8)
 def _window(n: int, device: torch.device) -> Tensor:
-    with torch.inference_mode(False):  # what is kept must serve training, too
+    with torch.inference_mode(False):  # the cached tensor must also work in training
         return torch.hann_window(n, device=device)
 
 
 @lru_cache(maxsize=2)
 def _weight(n: int, n_fft: int, hop: int, device: torch.device) -> Tensor:
-    """The sum of the squares of `n` overlapping windows: float32 (1, (n - 1) * hop + n_fft)."""
+    """Sum of the squares of `n` overlapping windows: float32 (1, (n - 1) * hop + n_fft)."""
     with torch.inference_mode(False):  # as above
         return _overlap_add(_window(n_fft, device).square().expand(1, n, -1), hop)
 
 
 def _overlap_add(pieces: Tensor, hop: int) -> Tensor:
-    """Add pieces, each `hop` samples after the one before: (batch, n, k * hop) -> (batch, (n + k - 1) * hop)."""
+    """Overlap-add pieces with a hop of `hop` samples: (batch, n, k * hop) -> (batch, (n + k - 1) * hop)."""
     n_batch, n, length = pieces.shape
     blocks = pieces.view(n_batch, n, length // hop, hop)
     total = pieces.new_zeros(n_batch, n + length // hop - 1, hop)

@@ -10,30 +10,30 @@ from torch import Tensor, nn
 
 
 class Quantized(NamedTuple):
-    """What one pass through the quantiser gives while training."""
+    """Outputs of the quantiser in training."""
 
     latents: Tensor
-    """float32 (batch, latent_dim, n_frames), with gradients passed straight through."""
+    """float32 (batch, latent_dim, n_frames), with straight-through gradients."""
     codes: Tensor
     """int64 (batch, n_codebooks, n_frames)."""
     commitment_loss: Tensor
-    """scalar: pulls the encoder towards the codebook rows it chose."""
+    """Scalar: pulls the encoder towards the chosen codebook rows."""
     codebook_loss: Tensor
-    """scalar: pulls the chosen codebook rows towards the encoder."""
+    """Scalar: pulls the chosen codebook rows towards the encoder."""
 
 
 class ResidualVectorQuantizer(nn.Module):
-    """A stack of vector quantisers, each coding what the ones before it left over.
+    """A stack of vector quantisers; each codes the residual of the levels before it.
 
-    Every level projects the residual to `codebook_dim` numbers, picks the codebook row that points in
-    the most similar direction, or is nearest, and projects that row back.
+    Every level projects the residual to `codebook_dim` channels, picks the codebook row of the most similar
+    direction, or the nearest row, and projects that row back.
 
     Args:
-        latent_dim: numbers in a latent frame.
+        latent_dim: channels of the latents.
         n_codebooks: levels.
-        codebook_size: rows of a level.
-        codebook_dim: numbers in a row.
-        by_direction: look rows up by direction alone; else by distance.
+        codebook_size: rows per level.
+        codebook_dim: length of a row.
+        by_direction: compare rows by direction only; else by Euclidean distance.
 
     Source: Kumar et al., "High-Fidelity Audio Compression with Improved RVQGAN" (arXiv 2306.06546),
     section 3.2; equal in its maths to `dac.nn.quantize.ResidualVectorQuantize`.

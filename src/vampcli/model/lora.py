@@ -1,13 +1,12 @@
-"""Low-rank adapters: a few small matrices that bend a trained model towards other music.
+"""Low-rank adapters (LoRA): small trainable matrices beside the frozen weights of a transformer.
 
-To the weight W of a projection a pair adds `b @ a / rank`. Pairs sit on query, value, output, widen and narrow of
-every layer; whatever else a model holds stays as it is.
+A pair (a, b) adds `b @ a / rank` to the weight of a projection: query, value, output, widen or narrow of a layer.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -20,11 +19,11 @@ RANK = 8
 TARGETS = ("query", "value", "output", "widen", "narrow")
 
 Pairs = dict[str, tuple[Tensor, Tensor]]
-"""By the projection's name, such as `layers.0.query`: float32 a (rank, n_inputs) and b (n_outputs, rank)."""
+"""Projection, such as `layers.0.query` -> float32 a (rank, n_inputs) and b (n_outputs, rank)."""
 
 
 class LoRALinear(nn.Module):
-    """A frozen projection and its pair, kept apart, so that the large matrix needs no gradient.
+    """A frozen projection plus a trainable pair; the large matrix needs no gradient.
 
     Source: Hu et al., "LoRA" (arXiv 2106.09685), section 4.1, with alpha = 1 like the published models.
     """
@@ -39,16 +38,16 @@ class LoRALinear(nn.Module):
         return straight + F.linear(F.linear(x, self.a), self.b) / len(self.a)
 
 
-def add(model: VampNet, rank: int, generator: torch.Generator) -> None:
-    """Give a model pairs that change nothing yet, and freeze all the rest.
+def add_pairs(model: VampNet, rank: int, generator: torch.Generator) -> None:
+    """Add trainable pairs to a model and freeze its weights; the outputs stay the same until the first step.
 
     Args:
         model: changed in place.
         rank: of the pairs.
-        generator: draws every `a`, on the CPU; every `b` is zero.
+        generator: on the CPU; draws every `a`. Every `b` is zero.
     """
     model.requires_grad_(False)
-    for layer, target, projection in list(_places(model)):
+    for layer, target, projection in _projections(model):
         assert isinstance(projection, nn.Linear)
         like = projection.weight
         bound = 1 / math.sqrt(projection.in_features)
@@ -57,14 +56,14 @@ def add(model: VampNet, rank: int, generator: torch.Generator) -> None:
         setattr(model.layers[layer], target, LoRALinear(projection, a.to(like.device), b))
 
 
-def remove(model: VampNet) -> Pairs:
-    """Take a model's pairs off again; its own weights are what they were, to the bit.
+def remove_pairs(model: VampNet) -> Pairs:
+    """Remove the pairs from a model, whose weights are bit-identical to those before `add_pairs`.
 
     Returns:
         The pairs, on the CPU.
     """
     pairs = {}
-    for layer, target, projection in list(_places(model)):
+    for layer, target, projection in _projections(model):
         if isinstance(projection, LoRALinear):
             a, b = (half.detach().to("cpu", torch.float32, copy=True) for half in (projection.a, projection.b))
             pairs[f"layers.{layer}.{target}"] = a, b
@@ -72,14 +71,12 @@ def remove(model: VampNet) -> Pairs:
     return pairs
 
 
-def _places(model: VampNet) -> Iterator[tuple[int, str, nn.Module]]:
-    for i, layer in enumerate(model.layers):
-        for target in TARGETS:
-            yield i, target, getattr(layer, target)
+def _projections(model: VampNet) -> list[tuple[int, str, nn.Module]]:
+    return [(i, target, getattr(layer, target)) for i, layer in enumerate(model.layers) for target in TARGETS]
 
 
 def add_pair(weight: Tensor, pair: tuple[Tensor, Tensor] | None) -> Tensor:
-    """Add a pair to a weight, in float32; a missing pair counts as zero.
+    """Merge a pair into a weight, in float32; None leaves the weight as it is.
 
     Args:
         weight: float (n_outputs, n_inputs).
@@ -91,21 +88,21 @@ def add_pair(weight: Tensor, pair: tuple[Tensor, Tensor] | None) -> Tensor:
     return weight.float() + b.float() @ a.float() / len(a)
 
 
-def check(pairs: Pairs, shapes: Mapping[str, torch.Size], where: object) -> None:
-    """Make sure that pairs fit a model.
+def check_pairs(pairs: Pairs, shapes: Mapping[str, torch.Size], adapter: object) -> None:
+    """Check that the pairs of an adapter fit a transformer.
 
     Args:
         pairs: of one transformer.
         shapes: of the transformer's tensors, by name.
-        where: what to call the adapter.
+        adapter: its name in messages.
 
     Raises:
-        ModelError: a pair is of no projection that takes one, or of another size.
+        ModelError: a pair has another size than its projection, or belongs to none of `TARGETS`.
     """
     for name, (a, b) in pairs.items():
         shape = tuple(shapes.get(f"{name}.weight", ()))
         if name.rpartition(".")[2] not in TARGETS or (len(b), a.shape[-1]) != shape or b.shape[-1] != len(a):
             raise ModelError(
-                f"the adapter {where} is for another model: its {name} is {len(b)} x {a.shape[-1]}, not {shape}",
-                "use it with the model it was learned on",
+                f"the adapter {adapter} is for another model: its {name} is {len(b)} x {a.shape[-1]}, not {shape}",
+                "use it with the model that it was trained on",
             )

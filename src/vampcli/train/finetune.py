@@ -200,7 +200,7 @@ def learn(
     task, loop = _task(model, part, material, config)
     with torch.no_grad():
         before = task.to(device).eval().validate()["loss"]
-    lora.add(task.model, config.rank, torch.Generator().manual_seed(config.seed))
+    lora.add_pairs(task.model, config.rank, torch.Generator().manual_seed(config.seed))
     limit = float("inf") if config.n_steps else minutes
     trainer = _Unsaved(task, loop, material.train, device)
 
@@ -213,7 +213,7 @@ def learn(
     trainer.run(limit, lambda _: None, report)
     with trainer.averaged(), torch.no_grad():
         after = task.eval().validate()["loss"]
-        pairs = lora.remove(task.model)
+        pairs = lora.remove_pairs(task.model)
     is_interrupted = trainer.step < loop.n_steps and trainer.seconds <= 60 * limit
     return Learned(pairs, before, after, trainer.step, trainer.seconds, is_interrupted)
 

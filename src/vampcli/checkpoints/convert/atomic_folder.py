@@ -1,4 +1,4 @@
-"""Model folders that are written whole or not at all."""
+"""Write model folders whole or not at all."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from vampcli.errors import InputError
 
 @contextmanager
 def whole(out: Path, overwrite: bool) -> Iterator[Path]:
-    """Give a new folder beside `out` to fill; it takes that name when all went well, else nothing changes.
+    """Yield a temporary folder beside `out`, which is renamed to `out` on success; on any error nothing changes.
 
-    What else lies in a model folder that is replaced stays in it. Of two at once the later one wins. A killed one
-    leaves a hidden folder, which the next one removes.
+    Other files of a replaced model folder are kept. Of two processes the later one wins. A killed process leaves a
+    hidden folder, which the next call removes.
 
     Args:
-        out: the folder wanted; not there, empty, or, with `overwrite`, a model folder.
+        out: the new folder; it must not exist, be empty, or, with `overwrite`, be a model folder.
         overwrite: replace a model.
 
     Raises:
-        InputError: `out` is in the way or cannot be written.
+        InputError: `out` holds something else or cannot be written.
     """
     out = out.resolve()
     temp = None
@@ -37,11 +37,11 @@ def whole(out: Path, overwrite: bool) -> Iterator[Path]:
         refuse_existing(out, overwrite)
         if out.exists() and not is_model and not (out.is_dir() and next(out.iterdir(), None) is None):
             raise InputError(f"cannot write {out}: there is something else", "name a new folder")
-        new = temp / "new"  # one deeper, where nobody looks for models
+        new = temp / "new"  # one level deeper, where no model is searched
         new.mkdir()
         if is_model:
-            ours = (CONFIG, *(f"{part}.safetensors" for part in PARTS))
-            shutil.copytree(out, new, ignore=shutil.ignore_patterns(*ours), dirs_exist_ok=True)
+            replaced = (CONFIG, *(f"{part}.safetensors" for part in PARTS))
+            shutil.copytree(out, new, ignore=shutil.ignore_patterns(*replaced), dirs_exist_ok=True)
         yield new
         _take_place(new, out, temp / "old")
     except OSError as error:
@@ -52,11 +52,11 @@ def whole(out: Path, overwrite: bool) -> Iterator[Path]:
 
 
 def _clear(out: Path, temp: Path) -> None:
-    """Remove what killed ones left; a model that was on its way out returns."""
+    """Remove the temporary folders of killed processes; restore a model that one of them was replacing."""
     for left in out.parent.glob(f".{glob.escape(out.name)}.????????.partial"):
         if left != temp:
             gone = temp / "left"
-            left.rename(gone)  # first: nothing half removed can take our place, should somebody still be at it
+            left.rename(gone)  # before the removal, in case its process still runs
             if (gone / "old").exists() and not out.exists():
                 (gone / "old").rename(out)
             shutil.rmtree(gone)

@@ -1,4 +1,4 @@
-"""Foreign codecs: DAC's, and that of the published VampNet models, which shares its encoder and quantiser."""
+"""Read published codecs: DAC, and that of VampNet, which has the same encoder and quantiser."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Config = TypeVar("Config", bound=LacConfig)
 
 
 def open_lac(path: Path) -> tuple[LacCodec, Making]:
-    """Open the published codec: a module without weights, and its tensors.
+    """Open the codec of the published VampNet models: a module on the meta device, and its tensors.
 
     Raises:
         ModelError: the file is unreadable, lacks a tensor, or has one too many.
@@ -36,9 +36,9 @@ def open_lac(path: Path) -> tuple[LacCodec, Making]:
 
 
 def open_dac(path: Path) -> tuple[DacCodec, Making]:
-    """Open weights of descript-audio-codec: a module without weights, and its tensors.
+    """Open weights of descript-audio-codec: a module on the meta device, and its tensors.
 
-    Codebook rows of unequal width are filled up with zeros, which changes no code and no sample.
+    Codebook rows of unequal width are padded with zeros, which changes no code and no sample.
 
     Raises:
         ModelError: as `open_lac`.
@@ -61,9 +61,9 @@ def _config(kind: type[Config], kwargs: dict[str, Any]) -> Config:
 
 
 def _makers(content: Content, config: LacConfig, decoder: keys.Names, widths: Sequence[int] = ()) -> dict[str, Make]:
-    """Take all tensors of a codec; `widths` are those of the codebooks' rows, if unequal."""
+    """Take all tensors of a codec; `widths` are those of the codebook rows, if unequal."""
     source = TensorSource(content)
-    pairs = chain(keys.encoder(config), keys.quantizer(config), decoder)  # as many as the file says: one by one
+    pairs = chain(keys.encoder(config), keys.quantizer(config), decoder)  # lazy: a damaged file may state any number
     makers = {ours: source.take(theirs) for ours, theirs in pairs}
     rows = [source.take(f"quantizer.quantizers.{i}.codebook.weight") for i in range(config.n_codebooks)]
     source.must_be_empty()

@@ -1,4 +1,4 @@
-"""Weights of descript-audio-codec -> a folder with a codec alone, to train models of one's own on."""
+"""Convert weights of descript-audio-codec into a folder with a codec only, for training models on its tokens."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def import_dac(
     overwrite: bool = False,
     provenance: Provenance = DAC_PROVENANCE,
 ) -> None:
-    """Convert weights as descript-audio-codec saves them, of any sizes, into a model folder, whole or not at all.
+    """Convert a weights file of descript-audio-codec, of any sizes, into a model folder, whole or not at all.
 
     Args:
         weights: the file.
         out: the folder to write; see `whole`.
         dtype: to store.
-        overwrite: replace a model that is there.
-        provenance: what to say about it.
+        overwrite: replace an existing model.
+        provenance: source and licence to store.
 
     Raises:
-        ModelError: the file is damaged, no such file, or wants to run code.
-        InputError: `out` is in the way or cannot be written.
+        ModelError: the file is missing, damaged, of another kind, or would run code.
+        InputError: `out` holds something else or cannot be written.
     """
     with whole(out, overwrite) as folder:
-        codec = open_dac(weights)[0]  # not its tensors: they would stay in memory
+        codec = open_dac(weights)[0]  # without its tensors, which would stay in memory
         save_parts(folder, "dac", Parts(codec, None, None, provenance), dtype, lambda _: open_dac(weights)[1])

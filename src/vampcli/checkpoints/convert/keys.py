@@ -1,4 +1,4 @@
-"""Our tensors' names and the published ones: ours number a flat list, theirs a tree."""
+"""Names of our tensors and of the published ones: ours number a flat list of layers, theirs a tree."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from vampcli.codec.dac import DacConfig
 from vampcli.codec.lac import LacConfig
 
 Names = Iterator[tuple[str, str]]
-"""Ours and theirs."""
+"""Pairs of our name and the published name."""
 
 
 def transformer(n_layers: int) -> Names:
-    """All but the classifier, whose channels have another order."""
+    """Transformer, without the classifier, whose channels have another order."""
     yield "mask_rows", "embedding.special.MASK"
     yield "embed.weight", "embedding.out_proj.weight"
     yield "embed.bias", "embedding.out_proj.bias"
@@ -34,67 +34,67 @@ def transformer(n_layers: int) -> Names:
 
 
 def encoder(config: LacConfig) -> Names:
-    """Of a codec."""
+    """Encoder of a codec."""
     yield from conv("encoder.0", "encoder.block.0")
-    place = 1
+    index = 1
     for block in range(1, len(config.encoder_rates) + 1):
         theirs = f"encoder.block.{block}.block"
         for unit in range(3):
-            yield from _residual(f"encoder.{place + unit}.layer", f"{theirs}.{unit}.block")
-        yield f"encoder.{place + 3}.alpha", f"{theirs}.3.alpha"
-        yield from conv(f"encoder.{place + 4}", f"{theirs}.4")
-        place += 5
+            yield from _residual(f"encoder.{index + unit}.layer", f"{theirs}.{unit}.block")
+        yield f"encoder.{index + 3}.alpha", f"{theirs}.3.alpha"
+        yield from conv(f"encoder.{index + 4}", f"{theirs}.4")
+        index += 5
     last = len(config.encoder_rates) + 1
-    yield f"encoder.{place}.alpha", f"encoder.block.{last}.alpha"
-    yield from conv(f"encoder.{place + 1}", f"encoder.block.{last + 1}")
+    yield f"encoder.{index}.alpha", f"encoder.block.{last}.alpha"
+    yield from conv(f"encoder.{index + 1}", f"encoder.block.{last + 1}")
 
 
 def quantizer(config: LacConfig) -> Names:
-    """Of a codec, without codebooks."""
+    """Projections of the quantiser."""
     for i in range(config.n_codebooks):
         for projection in ("in_proj", "out_proj"):
             yield from conv(f"quantizer.{projection}.{i}", f"quantizer.quantizers.{i}.{projection}")
 
 
 def lac_decoder(config: LacConfig) -> Names:
-    """Three residual stacks after each rate."""
+    """Decoder of a LAC: three residual stacks after each rate."""
     yield from conv("decoder.0", "decoder.model.0")
-    place = 1
+    index = 1
     for block in range(1, len(config.decoder_rates) + 1):
         theirs = f"decoder.model.{block}.block"
-        yield from _upsampling(place, theirs)
+        yield from _upsampling(index, theirs)
         for stack in range(3):
             for unit in range(3):
                 yield from _residual(
-                    f"decoder.{place + 2}.stacks.{stack}.{unit}.layer",
+                    f"decoder.{index + 2}.stacks.{stack}.{unit}.layer",
                     f"{theirs}.2.mrf_blocks.{stack}.block.{unit}.layer",
                 )
-        place += 3
-    yield from _decoder_end(place, config)
+        index += 3
+    yield from _decoder_end(index, config)
 
 
 def dac_decoder(config: DacConfig) -> Names:
-    """Three residual layers after each rate."""
+    """Decoder of a DAC: three residual layers after each rate."""
     yield from conv("decoder.0", "decoder.model.0")
-    place = 1
+    index = 1
     for block in range(1, len(config.decoder_rates) + 1):
         theirs = f"decoder.model.{block}.block"
-        yield from _upsampling(place, theirs)
+        yield from _upsampling(index, theirs)
         for unit in range(3):
-            yield from _residual(f"decoder.{place + 2 + unit}.layer", f"{theirs}.{2 + unit}.block")
-        place += 5
-    yield from _decoder_end(place, config)
+            yield from _residual(f"decoder.{index + 2 + unit}.layer", f"{theirs}.{2 + unit}.block")
+        index += 5
+    yield from _decoder_end(index, config)
 
 
-def _upsampling(place: int, theirs: str) -> Names:
-    yield f"decoder.{place}.alpha", f"{theirs}.0.alpha"
-    yield from conv(f"decoder.{place + 1}", f"{theirs}.1")
+def _upsampling(index: int, theirs: str) -> Names:
+    yield f"decoder.{index}.alpha", f"{theirs}.0.alpha"
+    yield from conv(f"decoder.{index + 1}", f"{theirs}.1")
 
 
-def _decoder_end(place: int, config: LacConfig) -> Names:
+def _decoder_end(index: int, config: LacConfig) -> Names:
     last = len(config.decoder_rates) + 1
-    yield f"decoder.{place}.alpha", f"decoder.model.{last}.alpha"
-    yield from conv(f"decoder.{place + 1}", f"decoder.model.{last + 1}")
+    yield f"decoder.{index}.alpha", f"decoder.model.{last}.alpha"
+    yield from conv(f"decoder.{index + 1}", f"decoder.model.{last + 1}")
 
 
 def _residual(ours: str, theirs: str) -> Names:

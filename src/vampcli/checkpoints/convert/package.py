@@ -1,7 +1,7 @@
-"""Weights out of a `torch.package` archive, as audiotools saves whole models, with none of its code run.
+"""Read weights from a `torch.package` archive, as audiotools saves whole models, without running its code.
 
-The archive pickles a module and all it consists of. Here every class it names becomes an empty shell that only
-holds attributes, and the few functions that rebuild tensors are ours.
+The archive pickles a module with all its submodules. Here every class becomes an empty shell that only holds
+attributes, and the few functions that rebuild tensors are replaced by ours.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _DTYPES = {"FloatStorage": torch.float32, "HalfStorage": torch.float16, "BFloat1
 
 
 def is_package(path: Path) -> bool:
-    """Whether a file is such an archive."""
+    """True if a file is a `torch.package` archive."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
@@ -32,8 +32,8 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read tensors by name and the constructor's arguments.
 
     Raises:
-        pickle.UnpicklingError: the archive wants a function called.
-        ValueError: it holds no model of audiotools' making.
+        pickle.UnpicklingError: the archive would call a function.
+        ValueError: it holds no model saved by audiotools.
     """
     with zipfile.ZipFile(path) as archive:
         models = [found for name in archive.namelist() if (found := re.fullmatch(r"([^/]+)/(\w+)/\2\.pth", name))]
@@ -45,7 +45,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def _state(module: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Parameters and stored buffers of a module and those inside it."""
+    """Parameters and persistent buffers of a module and its submodules."""
     tensors = {**module._parameters, **module._buffers}
     for name, tensor in tensors.items():
         if tensor is not None and name not in module._non_persistent_buffers_set:
@@ -55,14 +55,14 @@ def _state(module: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
 
 
 class _NotCalled(type):
-    """A pickle makes objects without calling their class; a call would be a function's."""
+    """Unpickling makes objects without calling their class; a call is that of a function."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         raise pickle.UnpicklingError(f"GLOBAL {cls.__module__}.{cls.__qualname__} is not called")
 
 
 class _Shells(pickle.Unpickler):
-    """Unpickles one record of an archive; everything but tensors and plain data becomes an empty shell."""
+    """Unpickle one record of an archive; everything except tensors and plain data becomes an empty shell."""
 
     def __init__(self, archive: zipfile.ZipFile, top: str, name: str) -> None:
         file: IO[bytes] = archive.open(f"{top}/{name}")
@@ -106,7 +106,7 @@ def _nothing(*_: Any) -> _Nothing:
 
 
 class _Nothing:
-    """A number of numpy's; sizes are in the metadata, as plain ones."""
+    """A numpy scalar; the metadata holds the sizes as plain numbers."""
 
     def __setstate__(self, state: Any) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Reading foreign weight files: tensors and sizes come out, none of their code runs."""
+"""Read tensors and sizes from foreign weight files, without running their code."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from torch import Tensor
 from vampcli.checkpoints.convert import package
 from vampcli.errors import ModelError
 
-_COMPILED = "_orig_mod."  # torch.compile puts it before the names of what it compiled
+_COMPILED = "_orig_mod."  # prefix of torch.compile
 _PAIR = (".lora_A", ".lora_B")
 _READ_AT_ONCE = 2**26  # bytes
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a weight file holds.
+    """Content of a weight file.
 
     Attributes:
         path: the file.
-        state: tensors by foreign name; those of a zip file are read when they are asked for.
+        state: tensors by foreign name; those of a zip file are read on access.
         kwargs: arguments of the constructor.
     """
 
@@ -55,7 +55,7 @@ def read(path: Path) -> Content:
 
 
 def read_pairs(path: Path) -> dict[str, Tensor]:
-    """Read a fine-tune of LoRA pairs alone, a plain dict.
+    """Read a fine-tune that holds only LoRA pairs, a plain dict.
 
     Raises:
         ModelError: as `read`; or the file holds something else.
@@ -83,7 +83,7 @@ def _tensors(state: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 class _Mapped(Mapping[str, Tensor]):
-    """Tensors of a mapped file, mapped anew now and then: what was read of a mapping counts as memory in use."""
+    """Tensors of a memory-mapped file, mapped again at intervals, since pages that were read count as used memory."""
 
     def __init__(self, path: Path, state: dict[str, Tensor]) -> None:
         self._path, self._state, self._n_read = path, state, 0
@@ -103,12 +103,12 @@ class _Mapped(Mapping[str, Tensor]):
 
 @contextmanager
 def blaming(path: Path) -> Iterator[None]:
-    """Name the file when its content is damaged, wants to run code, or does not fit together."""
+    """Turn errors in the content of a file into a `ModelError` that names it."""
     try:
         yield
     except pickle.UnpicklingError as error:
         called = re.search(r"GLOBAL (\S+)", str(error))
-        fact = f"wants to run {called[1]}" if called else "is damaged or holds more than tensors"
+        fact = f"would run {called[1]}" if called else "is damaged or holds more than tensors"
         raise ModelError(f"{path} {fact}; not loaded", "get it from its source") from error
     except (
         OSError, EOFError, RuntimeError, TypeError, ValueError, LookupError, AttributeError, zipfile.BadZipFile

@@ -1,4 +1,4 @@
-"""Our tensors from foreign ones, each made when it is asked for, so that one at a time is in memory."""
+"""Make our tensors from foreign ones on access, so that one at a time is in memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Make = Callable[[], Tensor]
 
 
 class TensorSource:
-    """The tensors of a file, each to be taken once."""
+    """The tensors of a file; each can be taken once."""
 
     def __init__(self, content: Content) -> None:
         self._path, self._state, self._left = content.path, content.state, set(content.state)
@@ -24,7 +24,7 @@ class TensorSource:
         """Take a tensor, weight norm folded: g v / |v|, the norm over all but the first axis.
 
         Raises:
-            ModelError: there is none.
+            ModelError: no such tensor.
         """
         halves = name + "_g", name + "_v"
         if self._taken(name):
@@ -37,7 +37,7 @@ class TensorSource:
         """Take a weight with its LoRA pair added; a missing half counts as zero.
 
         Raises:
-            ModelError: there is no weight.
+            ModelError: no such weight.
         """
         weight, stem = self.take(name), name.removesuffix(".weight")
         a, b = stem + ".lora_A", stem + ".lora_B"
@@ -54,10 +54,10 @@ class TensorSource:
         return there
 
     def must_be_empty(self) -> None:
-        """Make sure that all was taken.
+        """Check that all tensors were taken.
 
         Raises:
-            ModelError: the file holds a tensor that our model has no place for.
+            ModelError: the file holds a tensor that our model does not have.
         """
         if self._left:
             name, more = sorted(self._left)[0], len(self._left) - 1
@@ -67,15 +67,15 @@ class TensorSource:
 
 def _folded(gain: Tensor, direction: Tensor) -> Tensor:
     norm = direction.flatten(1).square().sum(1).sqrt().view(-1, *[1] * (direction.dim() - 1))
-    return (gain * direction).div_(norm)  # in its place: it may be large
+    return (gain * direction).div_(norm)  # in place, since it may be large
 
 
 class Making(Mapping[str, Tensor]):
     """The tensors of one of our modules, in float32; each access makes one anew.
 
     Args:
-        path: the file to blame.
-        module: states names and shapes; needs no weights.
+        path: the file, for messages.
+        module: names and shapes; may be on the meta device.
         makers: by our name.
     """
 

@@ -1,4 +1,4 @@
-"""The published VampNet models and their fine-tunes -> a model folder."""
+"""Convert the published VampNet models and their fine-tunes into model folders."""
 
 from __future__ import annotations
 
@@ -46,21 +46,21 @@ def import_published(
 
     Args:
         files: a folder with `codec.pth`, `coarse.pth` and `c2f.pth`; or the file of each of `PARTS`, and, for a
-            fine-tune of LoRA pairs alone, of any of `PAIRS`, which take the place of the base's own.
+            fine-tune that holds only LoRA pairs, of any of `PAIRS`, which replace those of the base.
         out: the folder to write; see `whole`.
         dtype: to store.
-        overwrite: replace a model that is there.
-        provenance: what to say about it.
+        overwrite: replace an existing model.
+        provenance: source and licence to store.
 
     Raises:
-        ModelError: a file is missing, damaged, of another kind, lacks a tensor, has one too many, or wants to run code.
-        InputError: `out` is in the way or cannot be written.
+        ModelError: a file is missing, damaged, of another kind, lacks a tensor, has one too many, or would run code.
+        InputError: `out` holds something else or cannot be written.
     """
     paths = _paths(files)
     with whole(out, overwrite) as folder:
         codec, tensors = open_lac(paths["codec"])
         rows = tensors["quantizer.codebooks"]
-        del tensors  # or its file would stay mapped
+        del tensors  # else its file would stay mapped
         coarse = partial(open_transformer, paths["coarse"], paths.get("coarse_lora"), rows, COARSE_CONTEXT)
         fine = partial(open_transformer, paths["c2f"], paths.get("c2f_lora"), rows, FINE_CONTEXT)
         openers: dict[str, Any] = {"codec": partial(open_lac, paths["codec"]), "coarse": coarse, "fine": fine}
@@ -70,7 +70,7 @@ def import_published(
 
 
 def _paths(files: Path | Mapping[str, Path]) -> dict[str, Path]:
-    """The file of every part, all there."""
+    """The file of every part; all exist."""
     paths = {part: files / f"{part}.pth" for part in PARTS} if isinstance(files, Path) else dict(files)
     for part in (*PARTS, *(part for part in PAIRS if part in paths)):
         if part not in paths or not paths[part].is_file():
@@ -92,11 +92,11 @@ def _must_be_a_pair(parts: Parts, paths: Mapping[str, Path]) -> None:
 
 
 def open_transformer(path: Path, pairs: Path | None, codebooks: Tensor, context: int) -> tuple[VampNet, Making]:
-    """Open a published coarse or fine model: a module without weights, and its tensors, LoRA pairs merged.
+    """Open a published coarse or fine model: a module on the meta device, and its tensors with LoRA pairs merged.
 
     Args:
         path: the file.
-        pairs: file of LoRA pairs to use in place of those in `path`.
+        pairs: file of LoRA pairs that replace those in `path`.
         codebooks: float32 (n_codebooks of the codec, codebook_size, codebook_dim).
         context: in frames; not in the file.
 
@@ -115,13 +115,13 @@ def open_transformer(path: Path, pairs: Path | None, codebooks: Tensor, context:
         makers["embed.weight"] = lambda: embed().flatten(1)
         makers["codebooks"] = lambda: codebooks[: config.n_codebooks]
         source.must_be_empty()
-        with torch.device("meta"):  # last: the tensors bear the number of layers out
+        with torch.device("meta"):  # after the tensors have confirmed the number of layers
             model = VampNet(config)
     return model, Making(path, model, makers)
 
 
 def config_of(kwargs: Mapping[str, Any], context: int) -> VampNetConfig:
-    """Sizes of a published transformer: the arguments of its constructor, and a context, which no file holds."""
+    """Sizes of a published transformer: its constructor's arguments, and a context, which the file does not hold."""
     return VampNetConfig(
         n_codebooks=kwargs["n_codebooks"],
         n_conditioning=kwargs["n_conditioning_codebooks"],

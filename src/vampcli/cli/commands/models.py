@@ -137,7 +137,7 @@ def remove(name: Name, yes: Yes = False) -> None:
     from vampcli.checkpoints import install
 
     console = Console()
-    folder = install.own(name)
+    folder = install.removable_folder(name)
     agree(console, f"{name} goes, all of {folder}; Hugging Face's cache is left alone", yes)
     install.remove(folder)
     console.note(f"{name} is gone")

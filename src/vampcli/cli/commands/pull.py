@@ -59,7 +59,7 @@ def _is_whole(console: Console, name: str, folder: Path) -> bool:
 
     try:
         listing.of_model(name, folder)
-        install.compare(folder)
+        install.check_hashes(folder)
     except ModelError as error:
         console.note(error.message)
         return False
@@ -79,7 +79,7 @@ def _changed(source: PublishedModel | None, folder: Path, offline: bool, dtype: 
     if offline or download.is_offline():
         return ""
     try:
-        changed = install.news(source, origin)
+        changed = install.changed_files(source, origin)
     except ModelError as error:
         log.info("%s", error.message)
         return ""
@@ -142,7 +142,7 @@ def import_models(
     if there is not None and not registry.is_own(there):
         raise UsageError(f"{name} comes with vamp", "keep yours under another name")
     folder = out or registry.folder_of(str(name))
-    install.keep(install.parts_of(files), folder, dtype, overwrite)
+    install.import_files(install.parts_of(files), folder, dtype, overwrite)
     origin = read_origin(folder)
     assert origin is not None
     console.note(f"licence of the published weights: {origin.licence}")
