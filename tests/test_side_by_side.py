@@ -1,4 +1,4 @@
-"""One experiment under several models: what was measured under each stays apart, and is compared with the first."""
+"""Comparison of one experiment under several models."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from experiments.side_by_side import compared
 from vampcli.evaluate.spec import read_experiment
 
 
-def test_models_are_compared_condition_by_condition(tmp_path: Path) -> None:
+def test_models_are_compared_by_condition(tmp_path: Path) -> None:
     toml = tmp_path / "e.toml"
     toml.write_text('[[conditions]]\nname = "a"\nsweep."sampling.n_steps" = [1, 2]\n')
     experiment = read_experiment(toml)
