@@ -6,7 +6,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import torch
-from experiments.autoregressive import AutoregressiveTask, Cached, causal, continued, delayed, undelayed
+from experiments.autoregressive import AutoregressiveTask, Cached, causal, delay, extend, undelay
 
 from training import LOOP
 from vampcli.api import Model
@@ -17,11 +17,11 @@ def tokens(n_frames: int, seed: int = 0) -> torch.Tensor:
 
 
 def test_delays_are_undone() -> None:
-    late = delayed(tokens(7)[None], 32)
+    late = delay(tokens(7)[None], 32)
     assert late.shape == (1, 2, 8)
     assert late[0, 1, 0] == 32
     assert torch.equal(late[0, 1, 1:], tokens(7)[1])
-    assert torch.equal(undelayed(late)[0], tokens(7))
+    assert torch.equal(undelay(late)[0], tokens(7))
 
 
 def test_later_frames_are_masked(tiny: Model) -> None:
@@ -57,7 +57,7 @@ def test_cache_equals_full_pass(tiny: Model) -> None:
 
 def test_cold_samples_are_the_likeliest(tiny: Model) -> None:
     """All but cold, every token is the likeliest one by the logits that training compares with what comes next."""
-    made = continued(tiny.coarse, tokens(4), 10, 1e-4, torch.Generator().manual_seed(0))
+    made = extend(tiny.coarse, tokens(4), 10, 1e-4, torch.Generator().manual_seed(0))
     task = SimpleNamespace(
         model=tiny.coarse, run=SimpleNamespace(model=tiny.coarse.config, loop=replace(LOOP, dtype="fp32"))
     )
@@ -67,10 +67,10 @@ def test_cold_samples_are_the_likeliest(tiny: Model) -> None:
 
 def test_continuation_keeps_the_prefix(tiny: Model) -> None:
     kept = tokens(4)
-    made = continued(tiny.coarse, kept, 10, 1.0, torch.Generator().manual_seed(0))
+    made = extend(tiny.coarse, kept, 10, 1.0, torch.Generator().manual_seed(0))
     assert made.shape == (2, 10)
     assert torch.equal(made[:, :4], kept)
     assert int(made.max()) < 32
-    again, other = (continued(tiny.coarse, kept, 10, 1.0, torch.Generator().manual_seed(s)) for s in (0, 1))
+    again, other = (extend(tiny.coarse, kept, 10, 1.0, torch.Generator().manual_seed(s)) for s in (0, 1))
     assert torch.equal(made, again)
     assert not torch.equal(made, other)

@@ -15,7 +15,7 @@ from benchmarks import commands, growth, report, stages, takes
 from benchmarks.bench import ROOT, Bench
 from benchmarks.limits import Need, Rates, count_flops
 from benchmarks.machine import describe
-from benchmarks.measuring import FAST, PLAIN, Agreement, Measurement, Ran, interleaved, measured, ratio, run
+from benchmarks.measuring import FAST, PLAIN, Agreement, Measurement, Ran, interleave, measurements, ratio, run
 from benchmarks.ways import FastWay, Task
 
 import vampcli
@@ -24,7 +24,7 @@ from vampcli.api import Model
 
 def test_ways_take_turns() -> None:
     order: list[str] = []
-    results = interleaved({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3)
+    results = interleave({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3)
     assert order == ["a", "b"] * 3
     assert {side: len(runs) for side, runs in results.items()} == {"a": 3, "b": 3}
 
@@ -138,25 +138,25 @@ def test_commands_have_the_same_options(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_text_around_the_marks_stays() -> None:
     page = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
-    once = report.replaced(page, "new")
+    once = report.replace_between_marks(page, "new")
     assert once == f"before\n{report.BEGIN}\n\nnew\n\n{report.END}\nafter\n"
-    assert report.replaced(once, "newer") == once.replace("new", "newer")
+    assert report.replace_between_marks(once, "newer") == once.replace("new", "newer")
 
 
 @pytest.mark.parametrize("page", ["", report.BEGIN, report.END, f"{report.END}{report.BEGIN}"])
 def test_page_without_marks(page: str) -> None:
     with pytest.raises(ValueError, match="marks"):
-        report.replaced(page, "new")
+        report.replace_between_marks(page, "new")
 
 
 def test_our_page_has_marks() -> None:
-    assert report.replaced((report.DOCS / report.PAGE).read_text(encoding="utf-8"), "new")
+    assert report.replace_between_marks((report.DOCS / report.PAGE).read_text(encoding="utf-8"), "new")
 
 
 def test_report_of_raw_results(tmp_path: Path) -> None:
     own, out = Bench(tmp_path), tmp_path / "docs"
     slow, fast = Ran(6, 6, 500), Ran(2, 2, 400)
-    own.save("commands", "tiny", measured("tiny", "vamp 2 s", {FAST: [fast] * 3, PLAIN: [slow] * 3}, 2, "1 step"))
+    own.save("commands", "tiny", measurements("tiny", "vamp 2 s", {FAST: [fast] * 3, PLAIN: [slow] * 3}, 2, "1 step"))
     own.save("stages", "tiny", [Measurement("tiny", "load", side, (0.5,), limit_s=0.1) for side in (FAST, PLAIN)])
     points = [growth.Point("tiny", axis, 2**i, 2**i, 100) for axis in (growth.CLIP, growth.FILES) for i in range(4)]
     own.save("growth", "tiny", points)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from benchmarks import plain, same
 from benchmarks.plain import Plain
-from benchmarks.plain_transformer import normed
+from benchmarks.plain_transformer import apply_norm
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -85,20 +85,20 @@ def _takes(model: Model, clip: Path, config: SamplingConfig) -> list[vampcli.Tak
 
 def test_tokens_equal_those_of_vamp(fine_tune: Path, tmp_path: Path, song: Callable[..., Path]) -> None:
     takes = _takes(imported(fine_tune, tmp_path / "model"), song(seconds=1.5, n_channels=2), FEW_STEPS)
-    assert same.made_alike(plain.load(fine_tune), takes, FEW_STEPS) == 1.0
+    assert same.token_agreement(plain.load(fine_tune), takes, FEW_STEPS) == 1.0
     others = [replace(take, seed=take.seed + 1) for take in takes]
-    assert same.made_alike(plain.load(fine_tune), others, FEW_STEPS) < 0.5
+    assert same.token_agreement(plain.load(fine_tune), others, FEW_STEPS) < 0.5
 
 
 def test_our_model_gives_the_same_tokens(tiny: Model, tiny_folder: Path, song: Callable[..., Path]) -> None:
     takes = _takes(tiny, song(seconds=0.6), FEW_STEPS)  # 35 frames: within both contexts
-    assert same.made_alike(plain.load(tiny_folder), takes, FEW_STEPS) == 1.0
+    assert same.token_agreement(plain.load(tiny_folder), takes, FEW_STEPS) == 1.0
 
 
 def test_our_model_has_pairs_and_norms(tiny: Model, tiny_folder: Path) -> None:
     state = plain.load(tiny_folder).coarse.state
     assert len([name for name in state if name.endswith(".lora_A")]) == 5 * tiny.coarse.config.n_layers
-    weight = normed(state, "classifier.layers.0").view(32, 2, -1).transpose(0, 1).flatten(0, 1)
+    weight = apply_norm(state, "classifier.layers.0").view(32, 2, -1).transpose(0, 1).flatten(0, 1)
     torch.testing.assert_close(weight, tiny.coarse.classifier.weight)
 
 
