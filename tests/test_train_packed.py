@@ -23,7 +23,7 @@ from vampcli.checkpoints.weights import load_parts, stored_hash
 from vampcli.errors import InputError, UsageError
 from vampcli.evaluate.metrics import piece_mel_error
 from vampcli.train.config import CodecRun, TokenRun, load_run
-from vampcli.train.data import Pool, read_manifest, write_manifest
+from vampcli.train.data import read_manifest, write_manifest
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -111,11 +111,6 @@ def test_few_hours_take_whole_excerpts(
     monkeypatch.setattr(scripts["pack"], "_SHORTEST_S", 3.0)
     members = list(scripts["pack"].audio_members(prepared, prepared, 2.0, 32.0))
     assert [(name.split("/")[0], entry["seconds"]) for name, _, entry in members] == [("validation", 3), ("train", 3)]
-
-
-def test_all_pieces_too_short(prepared: Path) -> None:
-    with pytest.raises(InputError, match="the longest piece has 176400"):
-        Pool(prepared, "samples").draw(np.random.default_rng(0), 2, 200_000)
 
 
 def test_held_out_pieces_are_refused(scripts: dict[str, ModuleType], prepared: Path, tmp_path: Path) -> None:
