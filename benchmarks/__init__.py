@@ -1,1 +1,1 @@
-"""How fast `vamp` is, against a plain version of the official program in the same run: `python -m benchmarks`."""
+"""Benchmark of `vamp` against a plain version of the official program: `python -m benchmarks`."""

@@ -18,7 +18,7 @@ _ON_ONE_THREAD = ("same", "stages")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the parts, each in a process of its own, then write the page."""
+    """Run each part in a separate process, then write the page."""
     parser = bench.options("How fast vamp is, against a plain version in the same run.")
     parser.add_argument("--only", default=",".join(PARTS), metavar="PARTS", help=f"of {','.join(PARTS)}")
     parser.add_argument("--models", default=f"mini,{PUBLISHED}", help="names or folders; published: random weights")
@@ -48,7 +48,7 @@ def jobs(parts: Sequence[str], models: Sequence[str], device: str) -> Iterator[t
 
 
 def command(part: str, model: str, own: Bench) -> list[str]:
-    """How a part is called: with what is not as usual."""
+    """Return the command of a part, with the options that are not default."""
     options = ["--model", model, "--device", own.device, "--runs", str(own.n_runs)]
     if own.extra:
         options.append(f"--fast={' '.join(own.extra)}")

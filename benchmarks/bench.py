@@ -1,4 +1,4 @@
-"""What all parts of the benchmark share: options, the folder of things made once, clips, models, raw results."""
+"""Shared by all parts of the benchmark: options, cache, clips, models, raw results."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _SONG = ROOT / "examples/island-dreams.wav"
 
 @dataclass(frozen=True)
 class Bench:
-    """How to measure.
+    """Options of the benchmark.
 
     Attributes:
         cache: folder of weights, clips and raw results.
         device: cpu or cuda.
-        n_runs: of each way, in turn; slow ones run less often.
-        quick: little work, to see that all of it works.
-        extra: options of `vamp` that the fast side is given, such as --compile.
+        n_runs: of each side, in turn; slow ones run less often.
+        quick: do little work, as a test.
+        extra: further options of `vamp`, such as --compile.
     """
 
     cache: Path
@@ -44,7 +44,7 @@ class Bench:
     extra: tuple[str, ...] = ()
 
     def load(self, where: str, dtype: str = "auto", exact: bool = False) -> Model:
-        """The fast side of a model, in this process; of `extra`, precision, --exact and --compile count here."""
+        """Load the fast side of a model with precision, --exact and --compile from `extra`."""
         import vampcli
 
         if dtype == "auto" and "--dtype" in self.extra:
@@ -52,7 +52,7 @@ class Bench:
         return vampcli.load(where, self.device, dtype, exact or "--exact" in self.extra, "--compile" in self.extra)
 
     def clip(self, seconds: float, name: str = "") -> Path:
-        """A stereo recording of that length: the example, over and over."""
+        """Return a stereo clip of this length: the example, repeated."""
         path = self.cache / "clips" / f"{name or f'{seconds:g}s'}.wav"
         if not path.exists():
             song, rate = sf.read(_SONG, dtype="int16")
@@ -61,11 +61,11 @@ class Bench:
         return path
 
     def folder(self, n: int, seconds: float) -> list[Path]:
-        """So many clips in a folder of their own."""
+        """Return n clips in a separate folder."""
         return [self.clip(seconds, f"{n}x{seconds:g}s/{i:03}") for i in range(n)]
 
     def save(self, part: str, model: str, results: Sequence[Any]) -> None:
-        """Keep raw results, frozen dataclasses, with where and how they were measured."""
+        """Save raw results, frozen dataclasses, with machine and command."""
         path = self.raw(part, model)
         path.parent.mkdir(parents=True, exist_ok=True)
         content: dict[str, Any] = {"part": part, "command": _command(), "machine": asdict(describe(self.device))}
@@ -73,17 +73,17 @@ class Bench:
         path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
     def raw(self, part: str, model: str) -> Path:
-        """Where the raw results of a part are kept."""
+        """Return the file of a part's raw results."""
         return self.raw_folder / f"{part}-{model}-{self.device}.json"
 
     @property
     def raw_folder(self) -> Path:
-        """Where all raw results are kept; those of little work by themselves."""
+        """Folder of all raw results; those of `quick` runs are separate."""
         return self.cache / ("raw-quick" if self.quick else "raw")
 
 
 def _command() -> str:
-    """What this process was called with, but for where it keeps things."""
+    """Return the command line of this process, without the cache."""
     _, *given = sys.argv
     if "--cache" in given:
         place = given.index("--cache")
@@ -93,7 +93,7 @@ def _command() -> str:
 
 @dataclass(frozen=True)
 class Subject:
-    """A model as both sides know it.
+    """Names of a model on both sides.
 
     Attributes:
         name: in tables.
@@ -107,7 +107,7 @@ class Subject:
 
 
 def subject(model: str, cache: Path, stored: str = "fp16") -> Subject:
-    """Find a model; random weights of the published sizes are made first, if they are not there.
+    """Return a model; for `published`, random weights of the published sizes are made if missing.
 
     Args:
         model: `published`, or what `vamp --model` takes.
@@ -136,7 +136,7 @@ def _import(foreign: Path, ours: Path, stored: str) -> None:
 
 
 def options(description: str) -> argparse.ArgumentParser:
-    """The options of every part."""
+    """Return a parser with the options of every part."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--cache", type=Path, default=ROOT / "runs/bench", help="folder of weights, clips, raw results")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
@@ -147,12 +147,12 @@ def options(description: str) -> argparse.ArgumentParser:
 
 
 def from_options(asked: argparse.Namespace) -> Bench:
-    """What was asked for."""
+    """Return the options of a command line."""
     return Bench(asked.cache.resolve(), asked.device, asked.runs, asked.quick, tuple(shlex.split(asked.fast)))
 
 
 def measure_part(part: str, description: str, measure: Callable[[Bench, str], Sequence[Any]]) -> None:
-    """Be the command `python -m benchmarks.PART`: measure a model, and keep the raw results.
+    """Run as `python -m benchmarks.PART`: measure a model, and save the raw results.
 
     Args:
         part: its name.

@@ -1,4 +1,4 @@
-"""Whole commands as processes, as a user calls them: on all cores, with everything that they have to import.
+"""Time of whole commands as processes, on all cores, with their imports.
 
 python -m benchmarks.commands --model mini
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks import bench
 from benchmarks.bench import PUBLISHED, Bench, Subject
-from benchmarks.measuring import FAST, PLAIN, Measurement, Ran, interleaved, measured, run
+from benchmarks.measuring import FAST, PLAIN, Measurement, Ran, interleave, measurements, run
 
 IMPORT_TORCH = "import torch"
 ONE_BY_ONE = "one command a clip"
@@ -24,7 +24,7 @@ _MOST_COMMANDS = 10  # whose time is multiplied where there are more clips
 
 @dataclass(frozen=True)
 class Load:
-    """How much is made: less, where a step takes five seconds.
+    """Amount of work; less where a step takes five seconds.
 
     Attributes:
         n_steps: of the coarse model, for one take of the short clip.
@@ -49,13 +49,13 @@ _QUICK = Load(1, 1, 2, 4, (2,), 2)
 
 
 def load_of(own: Bench, model: str) -> Load:
-    """What a model on a device can be asked for in minutes."""
+    """Return the work that a model on a device does in minutes."""
     return _QUICK if own.quick else _SLOW if model == PUBLISHED and own.device == "cpu" else _FULL
 
 
 @dataclass(frozen=True)
 class Case:
-    """A command that both sides are asked for.
+    """A command that both sides run.
 
     Attributes:
         what: it is called.
@@ -77,7 +77,7 @@ class Case:
 
 
 def cases(own: Bench, load: Load) -> list[Case]:
-    """Commands of one clip; those that may take minutes run once."""
+    """Return the commands on one clip; those that may take minutes run once."""
     short, length = own.clip(load.short_s), load.short_s
     n_runs = own.n_runs if load is _FULL else 1
     span = ("--start", f"{0.4 * length:g}", "--end", f"{0.6 * length:g}")
@@ -96,13 +96,13 @@ def cases(own: Bench, load: Load) -> list[Case]:
 
 @dataclass(frozen=True)
 class Shell:
-    """Calls of a model."""
+    """Runs commands with a model."""
 
     subject: Subject
     own: Bench
 
     def vamp(self, verb: str, *arguments: str) -> Ran:
-        """The command; what it writes is thrown away."""
+        """Run `vamp`; its output is removed."""
         out = self.own.cache / "out"
         shutil.rmtree(out, ignore_errors=True)
         model = ("--model", self.subject.fast, "--device", self.own.device)
@@ -110,7 +110,7 @@ class Shell:
         return run([*command, *self.own.extra])
 
     def plain(self, verb: str, clip: Path, *arguments: str) -> Ran:
-        """The same, the plain way."""
+        """Run the plain version."""
         out = self.own.cache / "out"
         out.mkdir(parents=True, exist_ok=True)
         model = ("--model", self.subject.plain, "--device", self.own.device)
@@ -119,7 +119,7 @@ class Shell:
 
 
 def measure(own: Bench, model: str) -> list[Measurement]:
-    """All commands of a model."""
+    """Measure all commands with a model."""
     shell, load = Shell(bench.subject(model, own.cache), own), load_of(own, model)
     found = []
     for i, case in enumerate(cases(own, load)):
@@ -129,8 +129,8 @@ def measure(own: Bench, model: str) -> list[Measurement]:
             FAST: partial(shell.vamp, case.verb, str(case.clip), *arguments),
             PLAIN: partial(shell.plain, case.verb, case.clip, *arguments),
         }
-        ran = interleaved({**ways, **beside}, case.n_runs)
-        found += measured(shell.subject.name, case.what, ran, case.audio_s, _steps(case.n_steps))
+        ran = interleave({**ways, **beside}, case.n_runs)
+        found += measurements(shell.subject.name, case.what, ran, case.audio_s, _steps(case.n_steps))
     return found + _folder(shell, own.folder(load.n_files, 2), load.n_steps_more)
 
 
@@ -139,7 +139,7 @@ def _steps(n: int) -> str:
 
 
 def _folder(shell: Shell, clips: Sequence[Path], n_steps: int) -> list[Measurement]:
-    """A folder at once, against one command a clip: some of these, spread evenly, for all."""
+    """Measure a folder in one command against one command a clip, the latter on evenly spread clips."""
     steps, some = ("--steps", str(n_steps)), clips[:: -(-len(clips) // _MOST_COMMANDS)]
 
     def one_by_one() -> Ran:
@@ -153,7 +153,7 @@ def _folder(shell: Shell, clips: Sequence[Path], n_steps: int) -> list[Measureme
     }
     what = f"vamp a folder of {len(clips)} clips of 2 s"
     note = _steps(n_steps) + (f"; {len(some)} commands for {len(clips)}" if len(some) < len(clips) else "")
-    return measured(shell.subject.name, what, interleaved(ways, 1), 2.0 * len(clips), note)
+    return measurements(shell.subject.name, what, interleave(ways, 1), 2.0 * len(clips), note)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How time and memory of `vamp vamp` grow with the length of a clip, the number of takes and the number of files.
+"""Growth of time and memory of `vamp vamp` with length of the clip, number of takes and number of files.
 
 python -m benchmarks.growth --model mini
 """

@@ -1,6 +1,6 @@
 """Run a command, and write what it took: `python launch.py RESULT COMMAND ...`.
 
-A process of its own, and a small one: what a process had in memory when it started another counts as the other's peak.
+A separate and small process: what a process had in memory when it started another counts as the other's peak.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How fast this machine can be: measured rates of multiplying and copying, and what a piece of work needs of them."""
+"""Lower bounds of times: measured rates of products and copies of this machine, and the work of a call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.measuring import timed
+from benchmarks.measuring import time_call
 
 _SIDE = {"cpu": 2048, "cuda": 8192}
 _COPIED = {"cpu": 2**26, "cuda": 2**30}
@@ -18,7 +18,7 @@ _N_RUNS = 5
 
 @dataclass(frozen=True)
 class Rates:
-    """What the machine does in a second, at its best.
+    """Highest rates of the machine.
 
     Attributes:
         flops: multiplications and additions in a product of large square matrices.
@@ -31,7 +31,7 @@ class Rates:
 
 @dataclass(frozen=True)
 class Need:
-    """What a piece of work takes at least.
+    """Smallest amount of work of a call.
 
     Attributes:
         flops: multiplications and additions in matrix products and convolutions.
@@ -58,7 +58,7 @@ def measure_rates(device: str, dtype: torch.dtype) -> Rates:
     source = torch.zeros(n_copied, dtype=torch.uint8, device=device)
     target = torch.ones_like(source)
     product, copy = (
-        min(timed(do, finish) for _ in range(_N_RUNS)) for do in (lambda: a @ b, lambda: target.copy_(source))
+        min(time_call(do, finish) for _ in range(_N_RUNS)) for do in (lambda: a @ b, lambda: target.copy_(source))
     )
     return Rates(2 * side**3 / product, 2 * n_copied / copy)
 

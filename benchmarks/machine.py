@@ -1,4 +1,4 @@
-"""What was measured on: figures of one machine say little about another."""
+"""Description of the machine of a measurement."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _LAUNCHER = Path(__file__).with_name("launch.py")
 
 @dataclass(frozen=True)
 class Ran:
-    """What a process took.
+    """Resources of a process.
 
     Attributes:
         seconds: from its start to its end.
@@ -43,7 +43,7 @@ class Ran:
 
 @dataclass(frozen=True)
 class Measurement:
-    """How long one way of doing something took, in runs that took turns with those of another way.
+    """Times of one side of a comparison, from runs that alternate with those of the other side.
 
     Attributes:
         model: whose.
@@ -75,7 +75,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How much of what one way makes the other makes, too.
+    """Agreement of the results of both sides.
 
     Attributes:
         model: whose.
@@ -92,8 +92,8 @@ class Agreement:
     db: float | None = None
 
 
-def interleaved(ways: Mapping[str, Callable[[], T]], n_runs: int) -> dict[str, list[T]]:
-    """Do the same in several ways, in turn: A B A B …, so that a slow minute of the machine meets all alike."""
+def interleave(ways: Mapping[str, Callable[[], T]], n_runs: int) -> dict[str, list[T]]:
+    """Call functions in turn, A B A B …, so that slow minutes of the machine affect all alike."""
     results: dict[str, list[T]] = {side: [] for side in ways}
     for _ in range(n_runs):
         for side, do in ways.items():
@@ -102,11 +102,11 @@ def interleaved(ways: Mapping[str, Callable[[], T]], n_runs: int) -> dict[str, l
 
 
 def ratio(slow: Sequence[float], fast: Sequence[float]) -> float:
-    """How many times faster: the median over runs that followed each other."""
+    """Return the median ratio of consecutive runs."""
     return median(a / b for a, b in zip(slow, fast, strict=True))
 
 
-def timed(do: Callable[[], object], finish: Callable[[], None] = lambda: None) -> float:
+def time_call(do: Callable[[], object], finish: Callable[[], None] = lambda: None) -> float:
     """Seconds of a call; `finish` waits for what it has started on a GPU."""
     finish()
     began = time.perf_counter()
@@ -136,8 +136,10 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
         return Ran(**json.loads(took.read_text(encoding="utf-8")), said=launched.stdout)
 
 
-def measured(model: str, what: str, ran: Mapping[str, Sequence[Ran]], audio_s: float, note: str) -> list[Measurement]:
-    """What processes took, side by side."""
+def measurements(
+    model: str, what: str, ran: Mapping[str, Sequence[Ran]], audio_s: float, note: str
+) -> list[Measurement]:
+    """Return the measurements of processes, one for each side."""
     return [
         Measurement(
             model,

@@ -1,4 +1,4 @@
-"""Do one stage once in a process of its own, so that its memory can be measured."""
+"""Run one stage once in a separate process, to measure its memory."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def peak_mb(task: Task, side: str, stage: Stage, verb: Verb) -> float:
 
 
 def main() -> None:
-    """Do it."""
+    """Run one stage."""
     parser = bench.options("One stage, once.")
     for name in ("--model", "--plain-model", "--fast-model"):
         parser.add_argument(name, required=True)

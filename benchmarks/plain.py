@@ -26,7 +26,7 @@ import vampcli
 from benchmarks import plain_sampler
 from benchmarks.plain_codec import PlainCodec
 from benchmarks.plain_transformer import PlainTransformer
-from benchmarks.plain_weights import are_published, published, taken_apart
+from benchmarks.plain_weights import are_published, load_published, take_apart
 from vampcli import SamplingConfig, Waveform
 from vampcli.audio.loudness import level_gain
 from vampcli.audio.resample import resample
@@ -47,7 +47,7 @@ class Plain:
     temperature: float = 1.0
 
     def encode(self, clip: Waveform, spans: Sequence[tuple[int, int]] = ()) -> tuple[Tensor, float]:
-        """The clip's tokens, int64 (n_codebooks, n_frames), and the gain by which the models hear it louder."""
+        """The clip's tokens, int64 (n_codebooks, n_frames), and the gain before encoding."""
         gain = level_gain(clip.samples, clip.sample_rate, spans)
         mono = clip.samples.mean(axis=0, keepdims=True)
         samples = torch.from_numpy(resample(mono, clip.sample_rate, self.codec.grid.sample_rate)[0] * np.float32(gain))
@@ -89,7 +89,7 @@ class Plain:
         seed: int,
         config: SamplingConfig,
     ) -> Tensor:
-        """Window after window, none of which knows the others."""
+        """Fill hard windows one after another."""
         sizes, filled = network.config, tokens.clone()
         mask = mask.to(tokens.device, copy=True)
         mask[: sizes.n_conditioning] = False
@@ -110,7 +110,7 @@ class Plain:
 
 
 def prompt(grid: TokenGrid, n_frames: int, sample_rate: int, spans: Sequence[tuple[int, int]] = ()) -> Tensor:
-    """What is made: sample ranges, or all but a frame in seven: bool (n_codebooks, n_frames)."""
+    """Return the mask of sample ranges, or of all but one frame in seven: bool (n_codebooks, n_frames)."""
     if not spans:
         return masks.keep_periodic(grid.n_codebooks, n_frames, _PERIOD)
     touched = [grid.frames_touched(start, end, sample_rate) for start, end in spans]
@@ -121,9 +121,9 @@ def load(where: str | Path, device: str = "cpu") -> Plain:
     """Load published files, or a model of ours, taken apart."""
     torch.backends.cudnn.allow_tf32 = False  # float32 is meant
     if are_published(where):
-        return Plain(*published(Path(where), device))
+        return Plain(*load_published(Path(where), device))
     model = vampcli.load(where, device=device, dtype="fp32")
-    return Plain(model.codec, taken_apart(model.coarse), taken_apart(model.fine), model.temperature)
+    return Plain(model.codec, take_apart(model.coarse), take_apart(model.fine), model.temperature)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.plain_transformer import State, normed
+from benchmarks.plain_transformer import State, apply_norm
 from vampcli.codec.lac import LacConfig
 from vampcli.tokens.grid import TokenGrid
 
@@ -20,7 +20,7 @@ class PlainCodec(Protocol):
 
     @property
     def grid(self) -> TokenGrid:
-        """How tokens lie in time."""
+        """Token grid."""
 
     def encode(self, samples: Tensor) -> Tensor:
         """Float32 (n_samples,) at the grid's rate -> int64 (n_codebooks, n_frames)."""
@@ -43,7 +43,7 @@ class PlainLac:
 
     @property
     def grid(self) -> TokenGrid:
-        """How tokens lie in time."""
+        """Token grid."""
         return self.config.grid
 
     def encode(self, samples: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class PlainLac:
         for i, rate in enumerate(self.config.decoder_rates, 1):
             name = f"decoder.model.{i}.block"
             x, up = self._snake(f"{name}.0", x), f"{name}.1"
-            weight = normed(self.state, up)
+            weight = apply_norm(self.state, up)
             x = F.conv_transpose1d(x, weight, self.state[f"{up}.bias"], stride=rate, padding=rate // 2)
             x = torch.stack([self._stack(f"{name}.2.mrf_blocks.{stack}.block", x) for stack in range(3)]).mean(0)
         last = len(self.config.decoder_rates) + 1
@@ -83,7 +83,7 @@ class PlainLac:
         return torch.stack(codes)
 
     def _row(self, i: int, codes: Tensor) -> Tensor:
-        """What a codebook says: int64 (n_frames,) -> (1, latent_dim, n_frames)."""
+        """Look codes up in a codebook: int64 (n_frames,) -> (1, latent_dim, n_frames)."""
         name = f"quantizer.quantizers.{i}"
         return self._conv(f"{name}.out_proj", F.embedding(codes, self.state[f"{name}.codebook.weight"]).T[None])
 
@@ -101,6 +101,6 @@ class PlainLac:
         return x + (alpha + 1e-9).reciprocal() * torch.sin(alpha * x).square()
 
     def _conv(self, name: str, x: Tensor, stride: int = 1, dilation: int = 1, padding: int | None = None) -> Tensor:
-        weight = normed(self.state, name)
+        weight = apply_norm(self.state, name)
         same = dilation * (weight.shape[-1] - 1) // 2
         return F.conv1d(x, weight, self.state[f"{name}.bias"], stride, same if padding is None else padding, dilation)

@@ -27,7 +27,7 @@ def fill(
     mask_id: int,
     first_frame: int = 0,
 ) -> Tensor:
-    """Fill what is hidden; neither typical filter nor top-p.
+    """Fill hidden tokens, without typical filter and top-p.
 
     Args:
         logits_of: the model.
@@ -35,10 +35,10 @@ def fill(
         mask: bool (n_codebooks, n_frames), True = generate.
         seed: of the take.
         config: how to draw.
-        stage: which model it is, for the noise.
+        stage: coarse or fine, for the noise.
         n_steps: passes of the model.
         mask_id: the id of hidden tokens.
-        first_frame: of the window's place in the clip, for the noise.
+        first_frame: position of the window in the clip, for the noise.
 
     Returns:
         int64 (n_codebooks, n_frames).
@@ -67,14 +67,14 @@ def fill(
 
 
 def _words(seed: int, stage: Stage, step: int, frames: Tensor, levels: Tensor) -> dict[Stream, Tensor]:
-    """What the noise of each token starts from."""
+    """Return the words that seed the noise of each token."""
     return {
         stream: token_words(take_words([seed], stage, stream, step, frames.device), frames, levels) for stream in Stream
     }
 
 
 def _n_hidden(step: int, n_steps: int, n_total: int, n_now: int) -> int:
-    """How many tokens are hidden again."""
+    """Return the number of tokens to hide again."""
     if step == n_steps - 1:
         return 0
     r = torch.tensor((step + 1) / n_steps, dtype=torch.float32)

@@ -19,7 +19,7 @@ _LORA_SCALE = 1 / 8
 _N_BUCKETS, _MAX_DISTANCE = 32, 128
 
 
-def normed(state: State, name: str) -> Tensor:
+def apply_norm(state: State, name: str) -> Tensor:
     """A weight under weight norm, computed anew: (n_outputs, n_inputs, kernel)."""
     direction = state[f"{name}.weight_v"]
     length: Tensor = direction.norm(dim=(1, 2), keepdim=True)
@@ -60,7 +60,7 @@ class PlainTransformer:
             x = x + self._feed_forward(f"{name}.feed_forward", self._norm(f"{name}.norm_3", x))
         x = self._norm("transformer.norm", x)
         classifier = "classifier.layers.0"
-        channels = F.conv1d(x.T[None], normed(state, classifier), state[f"{classifier}.bias"])[0]
+        channels = F.conv1d(x.T[None], apply_norm(state, classifier), state[f"{classifier}.bias"])[0]
         return channels.view(c.codebook_size, c.n_predicted, len(x)).permute(1, 2, 0)
 
     def _looked_up(self, tokens: Tensor) -> Tensor:
@@ -86,15 +86,15 @@ class PlainTransformer:
             for part in ("w_qs", "w_ks", "w_vs")
         )
         scores = q @ k.transpose(1, 2) / math.sqrt(q.shape[-1]) + bias
-        heard = scores.softmax(-1) @ v
-        return self._linear(f"{name}.fc", heard.transpose(0, 1).reshape(len(x), -1))
+        mixed = scores.softmax(-1) @ v
+        return self._linear(f"{name}.fc", mixed.transpose(0, 1).reshape(len(x), -1))
 
     def _feed_forward(self, name: str, x: Tensor) -> Tensor:
         a, b = self._linear(f"{name}.w_1", x).chunk(2, dim=-1)
         return self._linear(f"{name}.w_2", a * F.gelu(b, approximate="tanh"))
 
     def _bias(self, n_frames: int) -> Tensor:
-        """What distance adds to the scores: (n_heads, n_frames queries, n_frames keys)."""
+        """Return the position bias: (n_heads, n_frames queries, n_frames keys)."""
         table = self.state["transformer.layers.0.self_attn.relative_attention_bias.weight"]
         frame = torch.arange(n_frames, device=table.device)
         distance = frame[None] - frame[:, None]

@@ -22,11 +22,11 @@ _CONTEXTS = {"coarse.pth": COARSE_CONTEXT, "c2f.pth": FINE_CONTEXT}
 
 
 def are_published(where: str | Path) -> bool:
-    """Whether a folder holds published files."""
+    """Return whether a folder holds published files."""
     return (Path(where) / CODEC).is_file()
 
 
-def published(folder: Path, device: str) -> tuple[PlainLac, PlainTransformer, PlainTransformer]:
+def load_published(folder: Path, device: str) -> tuple[PlainLac, PlainTransformer, PlainTransformer]:
     """Codec, coarse and fine model of published files."""
     state, kwargs = _read(folder / CODEC, device)
     known = {field.name: kwargs[field.name] for field in fields(LacConfig) if field.name in kwargs}
@@ -49,7 +49,7 @@ def _read(path: Path, device: str) -> tuple[State, dict[str, Any]]:
     return content["state_dict"], content["metadata"]["kwargs"]
 
 
-def taken_apart(model: VampNet) -> PlainTransformer:
+def take_apart(model: VampNet) -> PlainTransformer:
     """A model of ours in the published form, with LoRA pairs of zeros; its classifier's channels are reordered."""
     sizes, weights = model.config, model.state_dict()
     state = {theirs: weights[ours] for ours, theirs in keys.transformer(sizes.n_layers)}

@@ -56,7 +56,7 @@ class Raw:
 
     @property
     def device(self) -> str:
-        """Where the networks ran."""
+        """Device of the networks."""
         return "cuda" if self.machine.gpu else "cpu"
 
     @property
@@ -73,7 +73,7 @@ def write(raw: Path, out: Path) -> Path:
     page = out / PAGE
     text = (page if page.exists() else DOCS / PAGE).read_text(encoding="utf-8")
     out.mkdir(parents=True, exist_ok=True)
-    page.write_text(replaced(text, "\n\n".join(_blocks(read(raw), out))), encoding="utf-8")
+    page.write_text(replace_between_marks(text, "\n\n".join(_blocks(read(raw), out))), encoding="utf-8")
     return page
 
 
@@ -88,7 +88,7 @@ def read(folder: Path) -> list[Raw]:
     return sorted(found, key=lambda one: (one.device, one.place, order.index(one.part), one.model))
 
 
-def replaced(text: str, block: str) -> str:
+def replace_between_marks(text: str, block: str) -> str:
     """The text with what stands between the marks replaced.
 
     Raises:
@@ -160,12 +160,12 @@ def times_table(found: Sequence[Measurement]) -> str:
             )
         )
     head = ("model", "what", "vamp", "plain", "times faster", "runs", "x real time", "peak MB", "x limit")
-    told = [i for i in range(len(head)) if any(row[i] for row in rows)]
-    return table([head[i] for i in told], [[row[i] for i in told] for row in rows])
+    filled = [i for i in range(len(head)) if any(row[i] for row in rows)]
+    return table([head[i] for i in filled], [[row[i] for i in filled] for row in rows])
 
 
 def _gain(fast: Measurement, other: Measurement) -> str:
-    """How many times faster; beside what every command has to import, how much longer."""
+    """Format the speed-up, or for the import alone, the ratio to it."""
     if other.side != IMPORT_TORCH:
         return f"{ratio(other.seconds, fast.seconds):.1f}"
     return f"{median(a - b for a, b in zip(fast.seconds, other.seconds, strict=True)):.2f} s beyond"
@@ -184,7 +184,7 @@ def growth_table(points: Sequence[Point]) -> str:
 
 
 def same_table(found: Sequence[Agreement]) -> str:
-    """What is equal, and how much."""
+    """Format the agreements."""
     rows = []
     for one in found:
         equal = "" if one.share is None else "identical" if one.share == 1 else f"{100 * one.share:.2f} %"

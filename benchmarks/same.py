@@ -1,4 +1,4 @@
-"""Does the fast path make what the plain one makes: the same tokens in float32, and how many of them otherwise.
+"""Agreement of `vamp` with the plain version: identical tokens in float32, a share of them otherwise.
 
 python -m benchmarks.same --model mini
 """
@@ -65,13 +65,13 @@ def _compare(
         takes = model.inpaint(clip, [(0.5, 1.5)], seed=_SEED, n_takes=n_takes, config=config)
         takes += model.vamp(clip, seed=_SEED, n_takes=n_takes, config=config)
         what = f"{len(takes)} takes of {config.n_steps} + {config.n_fine_steps} steps"
-        yield replace(row, what=what, share=made_alike(slow, takes, config))
+        yield replace(row, what=what, share=token_agreement(slow, takes, config))
     with torch.inference_mode():
         wanted = torch.from_numpy(slow.decode(codes).samples)
         yield replace(row, what="decoded sound", db=_above(wanted, torch.from_numpy(model.decode(codes).samples)))
 
 
-def made_alike(slow: plain.Plain, takes: list[Take], config: SamplingConfig) -> float:
+def token_agreement(slow: plain.Plain, takes: list[Take], config: SamplingConfig) -> float:
     """The share of all tokens made in takes of a short clip that the plain version makes, too."""
     equal = []
     for take in takes:
@@ -87,7 +87,7 @@ def _equal(a: Tensor, b: Tensor) -> float:
 
 
 def _above(wanted: Tensor, other: Tensor) -> float | None:
-    """How many dB a signal lies above its difference to another; None if there is none."""
+    """Return the ratio in dB of a signal to its difference from another; None without a difference."""
     difference = float((wanted - other).square().mean())
     return float(10 * torch.log10(wanted.square().mean() / difference)) if difference else None
 

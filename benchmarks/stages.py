@@ -16,7 +16,7 @@ from torch import nn
 from benchmarks import bench
 from benchmarks.bench import PUBLISHED, Bench
 from benchmarks.limits import Need, count_flops, measure_rates
-from benchmarks.measuring import FAST, PLAIN, Measurement, interleaved
+from benchmarks.measuring import FAST, PLAIN, Measurement, interleave
 from benchmarks.once import STAGES, STEPS, Stage, do, peak_mb
 from benchmarks.ways import VERBS, FastWay, PlainWay, Task, Verb
 from vampcli.codec.base import Codec
@@ -40,8 +40,8 @@ def measure(own: Bench, model: str) -> list[Measurement]:
     found = []
     for stage, verb in wanted:
         ways = {FAST: partial(do, fast, stage, verb), PLAIN: partial(do, plain, stage, verb)}
-        interleaved(ways, 1)  # the first time takes longer
-        runs = interleaved(ways, task.n_runs)
+        interleave(ways, 1)  # the first time takes longer
+        runs = interleave(ways, task.n_runs)
         limit_s = need(fast, plain, stage, verb).limit_s(rates)
         for side, seconds in runs.items():
             what, audio_s = _title(task, stage, verb)
@@ -51,7 +51,7 @@ def measure(own: Bench, model: str) -> list[Measurement]:
 
 
 def task_of(own: Bench, model: str) -> Task:
-    """What is worked on: less, where a second of sound takes ten."""
+    """Return the task of a model; a small one where a second of sound takes ten."""
     subject = bench.subject(model, own.cache)
     if own.quick:
         return Task(subject, own, clip_s=2, codec_s=1, n_runs=own.n_runs)
@@ -61,14 +61,14 @@ def task_of(own: Bench, model: str) -> Task:
 
 
 def _title(task: Task, stage: Stage, verb: Verb) -> tuple[str, float]:
-    """What a table says, and the seconds of sound that it is about."""
+    """Return the label of a stage and its seconds of sound."""
     if stage in STEPS:
         return f"{stage} step, {task.title(verb)}", 0.0
     return (stage, 0.0) if stage == "load" else (f"{stage} {task.codec_s:g} s", task.codec_s)
 
 
 def need(fast: FastWay, plain: PlainWay, stage: Stage, verb: Verb) -> Need:
-    """What a stage takes at least, whichever way it is done."""
+    """Return the smallest amount of work of a stage on either side."""
     model, clip = fast.model, fast.task.codec_clip
     n_sound = clip.n_samples * _BYTES_PER_SAMPLE
     match stage:
@@ -102,7 +102,7 @@ def need(fast: FastWay, plain: PlainWay, stage: Stage, verb: Verb) -> Need:
 
 
 def _n_bytes(*parts: Codec | nn.Module) -> int:
-    """Of all weights."""
+    """Return the bytes of all weights."""
     return sum(tensor.nbytes for part in parts for tensor in part.state_dict().values())
 
 

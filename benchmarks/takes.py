@@ -10,7 +10,7 @@ from itertools import product
 
 from benchmarks import bench
 from benchmarks.bench import PUBLISHED, Bench
-from benchmarks.measuring import FAST, PLAIN, Measurement, interleaved
+from benchmarks.measuring import FAST, PLAIN, Measurement, interleave
 from benchmarks.ways import VERBS, FastWay, PlainWay, Task, Verb
 from vampcli import SamplingConfig
 
@@ -27,10 +27,10 @@ def measure(own: Bench, model: str) -> list[Measurement]:
     verbs: tuple[Verb, ...] = ("inpaint",) if slow else VERBS
     for verb, n_takes in product(verbs, (1, 4, 16) if own.device == "cuda" else (1,)):
         ways = {side: partial(way.takes, verb, n_takes, config) for side, way in ((FAST, fast), (PLAIN, plain))}
-        interleaved(ways, 1)  # the first time takes longer
+        interleave(ways, 1)  # the first time takes longer
         what = f"{task.title(verb)}, {n_takes} take{'s' if n_takes > 1 else ''}"
         note = f"{config.n_steps} + {config.n_fine_steps} steps"
-        for side, seconds in interleaved(ways, 1 if few else own.n_runs).items():
+        for side, seconds in interleave(ways, 1 if few else own.n_runs).items():
             audio_s = float(n_takes * clip_s)
             found.append(Measurement(task.subject.name, what, side, tuple(seconds), audio_s, note=note))
     return found

@@ -20,7 +20,7 @@ import vampcli
 from benchmarks import plain
 from benchmarks.bench import Bench, Subject
 from benchmarks.limits import finisher
-from benchmarks.measuring import FAST, timed
+from benchmarks.measuring import FAST, time_call
 from vampcli import Model, SamplingConfig, Waveform
 from vampcli.tasks.regenerate import generate
 from vampcli.tokens.grid import TokenGrid
@@ -32,7 +32,7 @@ _MANY = 36  # steps a stage would have: only the first of them are made
 
 @dataclass(frozen=True)
 class Task:
-    """What is worked on.
+    """Model and clips of the stages.
 
     Attributes:
         subject: the model.
@@ -52,7 +52,7 @@ class Task:
 
     @property
     def span_s(self) -> tuple[float, float]:
-        """What `inpaint` re-makes."""
+        """Span of `inpaint`."""
         return 0.4 * self.clip_s, 0.6 * self.clip_s
 
     def title(self, verb: Verb) -> str:
@@ -62,7 +62,7 @@ class Task:
 
     @cached_property
     def clip(self) -> Waveform:
-        """That steps are made on."""
+        """Clip of the steps."""
         return vampcli.read(self.bench.clip(self.clip_s))
 
     def tokens(self, grid: TokenGrid) -> Tensor:
@@ -72,14 +72,14 @@ class Task:
         return drawn.to(self.bench.device)
 
     def mask(self, grid: TokenGrid, verb: Verb) -> Tensor:
-        """What is made of them: bool (n_codebooks, n_frames)."""
+        """Mask of a task: bool (n_codebooks, n_frames)."""
         rate = self.clip.sample_rate
         start, end = (round(s * rate) for s in self.span_s)
         return plain.prompt(grid, self.tokens(grid).shape[1], rate, [(start, end)] if verb == "inpaint" else [])
 
     @cached_property
     def codec_clip(self) -> Waveform:
-        """That is encoded."""
+        """Clip to encode."""
         return vampcli.read(self.bench.clip(self.codec_s))
 
     @cached_property
@@ -112,7 +112,7 @@ class Way(Protocol):
 
 @dataclass(frozen=True)
 class FastWay:
-    """As `vamp` does it."""
+    """The stages in `vamp`."""
 
     task: Task
 
@@ -123,18 +123,18 @@ class FastWay:
 
     @cached_property
     def tokens(self) -> Tensor:
-        """Of the clip that is decoded."""
+        """Tokens to decode."""
         return self.model.encode(self.task.codec_clip)
 
     def load(self) -> float:
         """See `Way`."""
         task = self.task
-        return timed(lambda: task.bench.load(task.subject.fast), task.finish)
+        return time_call(lambda: task.bench.load(task.subject.fast), task.finish)
 
     def encode(self) -> float:
         """See `Way`."""
         model, clip = self.model, self.task.codec_clip
-        return timed(lambda: model.encode(clip), self.task.finish)
+        return time_call(lambda: model.encode(clip), self.task.finish)
 
     def step(self, stage: str, verb: Verb) -> float:
         """See `Way`: the time between calls of `progress`, after which the take is given up."""
@@ -161,19 +161,19 @@ class FastWay:
         """See `Way`."""
         model, clip, span_s = self.model, self.task.clip, self.task.span_s
         if verb == "inpaint":
-            return timed(lambda: model.inpaint(clip, [span_s], n_takes=n_takes, config=config), self.task.finish)
-        return timed(lambda: model.vamp(clip, n_takes=n_takes, config=config), self.task.finish)
+            return time_call(lambda: model.inpaint(clip, [span_s], n_takes=n_takes, config=config), self.task.finish)
+        return time_call(lambda: model.vamp(clip, n_takes=n_takes, config=config), self.task.finish)
 
     def decode(self) -> float:
         """See `Way`."""
         model, tokens = self.model, self.tokens
-        return timed(lambda: model.decode(tokens), self.task.finish)
+        return time_call(lambda: model.decode(tokens), self.task.finish)
 
     def write(self) -> float:
         """See `Way`."""
         clip = self.task.codec_clip
         with tempfile.TemporaryDirectory() as folder:
-            return timed(lambda: vampcli.write(Path(folder) / "a.wav", clip))
+            return time_call(lambda: vampcli.write(Path(folder) / "a.wav", clip))
 
 
 class _EnoughError(Exception):
@@ -182,7 +182,7 @@ class _EnoughError(Exception):
 
 @dataclass(frozen=True)
 class PlainWay:
-    """As the plain version does it."""
+    """The stages in the plain version."""
 
     task: Task
 
@@ -193,20 +193,20 @@ class PlainWay:
 
     @cached_property
     def tokens(self) -> Tensor:
-        """Of the clip that is decoded."""
+        """Tokens to decode."""
         with torch.inference_mode():
             return self.plain.encode(self.task.codec_clip)[0]
 
     def load(self) -> float:
         """See `Way`."""
         task = self.task
-        return timed(lambda: plain.load(task.subject.plain, task.bench.device), task.finish)
+        return time_call(lambda: plain.load(task.subject.plain, task.bench.device), task.finish)
 
     def encode(self) -> float:
         """See `Way`."""
         own, clip = self.plain, self.task.codec_clip
         with torch.inference_mode():
-            return timed(lambda: own.encode(clip), self.task.finish)
+            return time_call(lambda: own.encode(clip), self.task.finish)
 
     def step(self, stage: str, verb: Verb) -> float:
         """See `Way`."""
@@ -215,7 +215,7 @@ class PlainWay:
         config = SamplingConfig(n_steps=n_steps, n_fine_steps=n_steps)
         fill = self.plain.fill_coarse if stage == "coarse" else self.plain.fill_fine
         with torch.inference_mode():
-            return timed(lambda: fill(tokens, mask, 0, config), self.task.finish) / n_steps
+            return time_call(lambda: fill(tokens, mask, 0, config), self.task.finish) / n_steps
 
     def takes(self, verb: Verb, n_takes: int, config: SamplingConfig) -> float:
         """See `Way`."""
@@ -227,20 +227,20 @@ class PlainWay:
                 own.decode(own.fill(tokens, mask, seed, config), gain)
 
         with torch.inference_mode():
-            return timed(make, self.task.finish)
+            return time_call(make, self.task.finish)
 
     def decode(self) -> float:
         """See `Way`."""
         tokens, own = self.tokens, self.plain
         with torch.inference_mode():
-            return timed(lambda: own.decode(tokens), self.task.finish)
+            return time_call(lambda: own.decode(tokens), self.task.finish)
 
     def write(self) -> float:
         """See `Way`."""
         clip = self.task.codec_clip
         integers = (clip.samples.T * 32767).astype(np.int16)
         with tempfile.TemporaryDirectory() as folder:
-            return timed(lambda: sf.write(Path(folder) / "a.wav", integers, clip.sample_rate))
+            return time_call(lambda: sf.write(Path(folder) / "a.wav", integers, clip.sample_rate))
 
 
 def way(side: str, task: Task) -> Way:

@@ -1,4 +1,4 @@
-"""Does a re-made span keep what its piece is like: tags, instruments, pitch classes, tempo?
+"""Agreement of re-made spans with their piece in tags, instruments, pitch classes and tempo.
 
 python scripts/convert_musicnn.py build/musicnn runs/mtt.safetensors --network MTT_musicnn
 python experiments/attributes.py make --table configs/free-music.tsv --root data/root -o runs/attributes.jsonl
@@ -46,7 +46,7 @@ N_RESAMPLED = 1000
 Record = dict[str, Any]
 
 
-def described(audio: vampcli.Waveform, span_s: tuple[float, float], weights: dict[str, torch.Tensor]) -> dict[str, Any]:
+def describe(audio: vampcli.Waveform, span_s: tuple[float, float], weights: dict[str, torch.Tensor]) -> dict[str, Any]:
     """Tags of two patches in the mean, mean pitch classes, and tempo in beats a minute, None where there is none."""
     part = audio.samples[:, round(span_s[0] * audio.sample_rate) : round(span_s[1] * audio.sample_rate)]
     samples = torch.from_numpy(resample(part, audio.sample_rate, musicnn.RATE))[0]
@@ -75,7 +75,7 @@ def make(arguments: argparse.Namespace) -> Iterator[Record]:
     places = [replace(place, index=i) for i, place in enumerate(places)]
     for place, audio in cut_excerpts(places, rate, range(len(places))):
         head = {"excerpt": place.index, "piece": str(place.path)}
-        yield {**head, "way": "after", **described(audio, AFTER_S, weights)}
+        yield {**head, "way": "after", **describe(audio, AFTER_S, weights)}
         start, end = (round(s * rate) for s in SPAN_S)
         copied = replace(audio, samples=audio.samples.copy())
         copied.samples[:, start:end] = audio.samples[:, 2 * start - end : start]
@@ -88,11 +88,11 @@ def make(arguments: argparse.Namespace) -> Iterator[Record]:
             },
         }
         for way, sound in made.items():
-            yield {**head, "way": way, **described(sound, SPAN_S, weights)}
+            yield {**head, "way": way, **describe(sound, SPAN_S, weights)}
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
-    """Of two vectors: -1 to 1."""
+    """Return the cosine of two vectors: -1 to 1."""
     return float(a @ b / max(1e-12, np.linalg.norm(a) * np.linalg.norm(b)))
 
 
@@ -114,7 +114,7 @@ def spaces(records: Sequence[Record], names: Sequence[str]) -> dict[str, np.ndar
 
 
 def agreements(records: Sequence[Record], space: np.ndarray) -> dict[str, dict[str, list[float]]]:
-    """By way and piece, how many other pieces are after their spans less like what was made than its own, as a share.
+    """Return by way and piece the share of other pieces less similar to the span than its piece is after the span.
 
     1 is best, 1/2 chance; ties count half.
     """
@@ -151,7 +151,7 @@ def with_interval(by_piece: dict[str, list[float]]) -> str:
 
 
 def table(records: Sequence[Record], names: Sequence[str]) -> str:
-    """What was found, as Markdown."""
+    """Format the results as Markdown."""
     by_attribute = {attribute: agreements(records, space) for attribute, space in spaces(records, names).items()}
     lines = [f"| the span is | {' | '.join(by_attribute)} |", "|---|" + "--:|" * len(by_attribute)]
     for way in ("original", "copy", "model", "untrained", "another piece"):

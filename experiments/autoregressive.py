@@ -19,13 +19,13 @@ from vampcli.train.schedule import autocast_dtype
 from vampcli.train.token_task import TokenTask
 
 
-def delayed(tokens: Tensor, hidden_id: int) -> Tensor:
+def delay(tokens: Tensor, hidden_id: int) -> Tensor:
     """Codebook k comes k frames later: (batch, n_codebooks, n_frames) -> (batch, n_codebooks, n_frames + n - 1)."""
     n = tokens.shape[1]
     return torch.stack([F.pad(tokens[:, k], (k, n - 1 - k), value=hidden_id) for k in range(n)], 1)
 
 
-def undelayed(tokens: Tensor) -> Tensor:
+def undelay(tokens: Tensor) -> Tensor:
     """The inverse: (batch, n_codebooks, n_frames + n - 1) -> (batch, n_codebooks, n_frames)."""
     n, length = tokens.shape[1], tokens.shape[2]
     return torch.stack([tokens[:, k, k : length - (n - 1 - k)] for k in range(n)], 1)
@@ -42,7 +42,7 @@ class AutoregressiveTask(TokenTask):
 
     def _targets_and_logits(self, clips: Tensor, hidden: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         config = self.run.model
-        late = delayed(clips, config.codebook_size)
+        late = delay(clips, config.codebook_size)
         seen = F.pad(late[..., :-1], (1, 0), value=config.codebook_size)
         dtype = autocast_dtype(self.run.loop.dtype, clips.device)
         with torch.autocast(clips.device.type, dtype, enabled=dtype is not None):
@@ -97,7 +97,7 @@ class Cached:
 
 
 @torch.inference_mode()
-def continued(network: VampNet, kept: Tensor, n_frames: int, temperature: float, generator: torch.Generator) -> Tensor:
+def extend(network: VampNet, kept: Tensor, n_frames: int, temperature: float, generator: torch.Generator) -> Tensor:
     """Go on after kept tokens, a frame a pass: (n_codebooks, n_kept) -> (n_codebooks, n_frames)."""
     n, hidden_id = network.config.n_codebooks, network.config.codebook_size
     late = torch.full((n, n_frames + n - 1), hidden_id)
@@ -112,4 +112,4 @@ def continued(network: VampNet, kept: Tensor, n_frames: int, temperature: float,
                 late[k, t] = drawn[k]
         if t + 1 < late.shape[1]:
             logits = cached(late[:, t : t + 1])
-    return undelayed(late[None])[0]
+    return undelay(late[None])[0]

@@ -1,4 +1,4 @@
-"""Which codec learns most in the same time: small trials, equal processor time, one thread each.
+"""Comparison of codecs trained for the same processor time, one thread each.
 
 python experiments/codec_comparison.py --train data/train --validation data/val --minutes 6 -o runs/trials [TRIAL ...]
 

@@ -36,7 +36,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of the networks that all learned trials share: some 10 M parameters."""
+    """Sizes of the networks of all trained trials: about 10 M parameters."""
 
     n_subframes: int
     encoder_width: int = 256
@@ -94,7 +94,7 @@ class Trial(nn.Module):
         return self.synthesise(self.guess(latents), codes)
 
     def loss(self, latents: Tensor, codes: Tensor, clips: Tensor) -> Tensor:
-        """How far the reconstruction is off."""
+        """Return the reconstruction loss."""
         return self.waveform_loss(self.synthesize(latents, codes), clips)
 
 
@@ -107,7 +107,7 @@ class Phase(Trial):
         self.codec = (MagnitudeCodec(MagnitudeConfig(n_fft=n_fft, n_subframes=4)),)  # for its transforms alone
 
     def _advance(self, spectrum: Tensor) -> Tensor:
-        """How far a tone in the middle of each bin has turned since the start of its token frame."""
+        """Return the phase advance of a tone in the middle of each bin since the start of its token frame."""
         c = self.codec[0].config
         place = torch.arange(c.n_subframes)[:, None] * c.stft_hop
         angle = torch.arange(c.n_fft // 2 + 1) * place % c.n_fft * (2 * math.pi / c.n_fft)

@@ -32,7 +32,7 @@ LOOP = LoopConfig(batch_size=4, learning_rate=4e-4, warmup_steps=100, validate_e
 
 
 def learn(way: str, base: Path, tokens: Path, out: Path, loop: LoopConfig, n_frames: int) -> None:
-    """Train, write a model folder unless somebody breaks off, and print what came of it as JSON.
+    """Train, write a model folder unless interrupted, and print the results as JSON.
 
     Args:
         way: of learning.

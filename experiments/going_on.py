@@ -5,7 +5,7 @@ python -m experiments.equal_time cosine --steps 2077 --tokens data -o runs/equal
 python -m experiments.going_on --autoregressive runs/equal/autoregressive --masked runs/equal/cosine \
   --table configs/free-music.tsv --root data/root -o runs/going-on
 
-The two seconds are encoded by themselves, so that no token has heard what follows. Fine tokens are made in the same way
+The two seconds are encoded alone, so that no token depends on what follows. Fine tokens are made in the same way
 everywhere, also of the true coarse tokens, which says how much of a distance is the coarse model's. Temperatures are
 those of the logits, without what `mini` is multiplied by (0.8). `coarse s` are seconds of one core.
 """
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from experiments.autoregressive import continued
+from experiments.autoregressive import extend
 from torch import Tensor
 
 import vampcli
@@ -68,7 +68,7 @@ class Pair:
         n, given = self.masked.coarse.config.n_codebooks, tokens.clone()
         if condition.command == AUTOREGRESSIVE:
             generator, heat = torch.Generator().manual_seed(seed), condition.config.temperature
-            given[:n] = continued(self.autoregressive.coarse, tokens[:n, :n_kept], tokens.shape[1], heat, generator)
+            given[:n] = extend(self.autoregressive.coarse, tokens[:n, :n_kept], tokens.shape[1], heat, generator)
         elif condition.command == MASKED:
             mask = torch.zeros_like(tokens, dtype=torch.bool)
             mask[:n, n_kept:] = True
@@ -97,7 +97,7 @@ def records(
         given = torch.cat([before[:, :n_kept], original.tokens[:, n_kept:]], 1)
         mask = torch.ones_like(given, dtype=torch.bool)
         mask[:, :n_kept] = False
-        gain = np.float32(level(audio) / level(model.decode(original.tokens)))  # models hear music louder
+        gain = np.float32(level(audio) / level(model.decode(original.tokens)))  # the codec works at another level
         for condition in conditions:
             if (condition.key, place.index) in known:
                 continue

@@ -1,4 +1,4 @@
-"""How many steps a sampler needs, and which order of making tokens is best.
+"""Comparison of numbers of steps and orders of the sampler.
 
 python experiments/sampler_steps.py order --audio data/val -o runs/steps.jsonl
 python experiments/sampler_steps.py vamp --audio data/val -o runs/steps.jsonl
@@ -107,7 +107,7 @@ def surprise(model: vampcli.Model, tokens: Tensor, mask: Tensor, order: str, n_s
 
 
 def orders(model: vampcli.Model, clips: list[vampcli.Waveform]) -> Iterator[tuple[Record, Callable]]:
-    """What to measure of orders: the record's key, and what makes the rest of it."""
+    """Yield keys of records of orders, with functions that measure them."""
     for i, clip in enumerate(clips):
         tokens = model.encode(part(clip, 2.5, 2.5 + VAMP_S))[: model.coarse.config.n_codebooks]
         mask = torch.ones_like(tokens, dtype=torch.bool)
@@ -119,7 +119,7 @@ def orders(model: vampcli.Model, clips: list[vampcli.Waveform]) -> Iterator[tupl
 
 
 def originals(task: str, model: vampcli.Model, folder: Path, n: int) -> Iterator[tuple[Record, Callable]]:
-    """The same of what was not made: the excerpts, what the codec makes of them, and what comes later."""
+    """Yield the same for baselines: the excerpts, decoded tokens of them, and later excerpts."""
     weights = musicnn.load_weights()
     kinds = {
         "original": (0.0, lambda x: x),
@@ -128,11 +128,11 @@ def originals(task: str, model: vampcli.Model, folder: Path, n: int) -> Iterator
     }
     for kind, (later_s, change) in kinds.items():
         for i, clip in enumerate(excerpts(folder, n, later_s)):
-            heard = part(clip, 2.5, 2.5 + VAMP_S) if task == "vamp" else clip
+            source = part(clip, 2.5, 2.5 + VAMP_S) if task == "vamp" else clip
             key = {"task": task, "sampler": kind, "temperature": 0.0, "steps": 0, "excerpt": i, "seed": 0}
             yield (
                 key,
-                lambda x=heard, c=change: {
+                lambda x=source, c=change: {
                     "repeats": repeats(model.encode(x)[0]),
                     "embeddings": embeddings(task, c(x), weights),
                 },
@@ -140,13 +140,13 @@ def originals(task: str, model: vampcli.Model, folder: Path, n: int) -> Iterator
 
 
 def repeats(first: Tensor, hidden: Tensor | None = None) -> float:
-    """How many tokens of the first codebook equal the one before: int64 (n_frames,)."""
+    """Return the share of tokens equal to the one before: int64 (n_frames,)."""
     same = first[1:] == first[:-1]
     return float((same if hidden is None else same[hidden[1:]]).double().mean())
 
 
 def made(task: str, model: vampcli.Model, clips: list[vampcli.Waveform], seeds: range) -> Iterator:
-    """What to measure of takes: the record's key, and what makes the rest of it."""
+    """Yield keys of records of takes, with functions that measure them."""
     weights = musicnn.load_weights()
     if task == "vamp":
         clips = [part(clip, 2.5, 2.5 + VAMP_S) for clip in clips]
@@ -183,7 +183,7 @@ def figures(
 
 
 def embeddings(task: str, clip: vampcli.Waveform, weights: dict[str, Tensor]) -> list[list[float]]:
-    """Of each patch."""
+    """Embed each patch."""
     starts = [round(start * musicnn.RATE) for start in PATCHES_S[task]]
     patches = [resample_range(clip.samples, clip.sample_rate, musicnn.RATE, a, a + musicnn.PATCH)[0] for a in starts]
     found = musicnn.embed(weights, torch.stack([torch.from_numpy(patch.copy()) for patch in patches]))
@@ -191,7 +191,7 @@ def embeddings(task: str, clip: vampcli.Waveform, weights: dict[str, Tensor]) ->
 
 
 def table(records: list[Record]) -> str:
-    """What was measured, as Markdown: means over excerpts, their standard errors, and those of paired differences.
+    """Format means over excerpts, their standard errors, and those of paired differences, as Markdown.
 
     Differences are to the paper's sampler at 36 steps, on the same excerpts with the same seeds. The error of a
     distance is the jackknife's over excerpts.
@@ -231,7 +231,7 @@ def mean(rows: list[Record], name: str) -> str:
 
 
 def difference(rows: list[Record], usual: list[Record], name: str) -> str:
-    """The same of differences, excerpt by excerpt."""
+    """Format paired differences over excerpts."""
     seeds = {row["seed"] for row in rows} & {row["seed"] for row in usual}
     a, b = (by_excerpt(x, name, seeds) for x in (rows, usual))
     return with_error([a[i] - b[i] for i in a if i in b]) if rows is not usual else ""

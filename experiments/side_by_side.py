@@ -20,7 +20,7 @@ from vampcli.evaluate.spec import Condition, Experiment, read_experiment
 from vampcli.evaluate.summary import Row, markdown, summarize
 
 
-def compared(experiment: Experiment, folders: Sequence[Path]) -> list[Row]:
+def compare(experiment: Experiment, folders: Sequence[Path]) -> list[Row]:
     """A row for each condition and folder."""
     found = {folder.name: read_records(folder / "records.jsonl") for folder in folders}
     first, rows = folders[0].name, []
@@ -38,7 +38,7 @@ def compared(experiment: Experiment, folders: Sequence[Path]) -> list[Row]:
 
 
 def _under(condition: Condition, model: str) -> Condition:
-    """The same for a model: a condition of its own."""
+    """Return a copy of a condition for one model."""
     name, request = f"{condition.label}, {model}", {**condition.request, "model": model}
     return replace(condition, name=name, request=request, swept={})
 
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("experiment", type=Path)
     parser.add_argument("folders", type=Path, nargs="+")
     given = parser.parse_args()
-    sys.stdout.write(markdown(compared(read_experiment(given.experiment), given.folders)))
+    sys.stdout.write(markdown(compare(read_experiment(given.experiment), given.folders)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Does a re-made span of a stereo recording keep the image around it: `python experiments/stereo_image.py ROOT`.
+"""Stereo image of re-made spans against that around them: `python experiments/stereo_image.py ROOT`.
 
 ROOT holds the held-out pieces of `configs/free-music.tsv` (`data/root` after `make free-music`). Of the middle ten s
 of each piece, 4 to 6 s are re-made; inter-channel correlation and side against mid level of the span are compared with

@@ -1,4 +1,4 @@
-"""Where the windows of a long clip should lie: how well real music is foretold, and in how many passes.
+"""Comparison of window positions in long clips: loss on real music, and number of passes.
 
 python experiments/window_places.py --tokens data/val-tokens --model mini
 
@@ -64,7 +64,7 @@ def surprise(network: VampNet, clip: Tensor, mask: Tensor, place: str) -> tuple[
 
 
 def masks(network: VampNet, clip: Tensor, generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
-    """What is hidden, and its name: bool (n_codebooks, n_frames)."""
+    """Yield masks with their names: bool (n_codebooks, n_frames)."""
     n_frames, frame_s = clip.shape[1], CLIP_S / clip.shape[1]
     hole = torch.zeros_like(clip, dtype=torch.bool)
     length = round(HOLE_S / frame_s)

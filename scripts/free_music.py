@@ -45,7 +45,7 @@ class Package:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fetch, unpack and prepare; returns the exit code."""
-    options = parsed(arguments)
+    options = parse(arguments)
     downloads, root = options.out / "packages", options.out / "root"
     rows = [row for row in read_table(options.table) if row["split"] in options.splits]
     packages = [p for p in packages_of(rows) if p.name not in options.without]
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 3 if failed else max(codes)
 
 
-def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("data"), metavar="DIR", help="where all goes [data]")
@@ -113,7 +113,7 @@ def packages_of(rows: Sequence[dict[str, str]]) -> list[Package]:
 
 
 def download_bytes(packages: Sequence[Package]) -> dict[str, int]:
-    """What apt says about the size of each package; 0 where it does not know it."""
+    """Return the size of each package according to apt; 0 if unknown."""
     sizes = dict.fromkeys((p.name for p in packages), 0)
     if not packages:
         return sizes
@@ -171,7 +171,7 @@ def take(unpacked: Path, root: Path, path: str) -> None:
 
 
 def prepare(out: Path, root: Path, split: str, rows: Sequence[dict[str, str]]) -> int:
-    """Prepare the rows of one split into a folder of their own; returns the exit code."""
+    """Prepare the rows of one split in a separate folder; return the exit code."""
     rows = [row for row in rows if row["split"] == split]
     if not rows:
         return 0

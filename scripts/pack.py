@@ -48,7 +48,7 @@ Member = tuple[str, bytes, dict[str, Any]]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Pack or unpack; returns the exit code."""
-    options = parsed(arguments)
+    options = parse(arguments)
     if options.what == "unpack":
         unpack(archives(options.packs), options.out)
         return 0
@@ -76,7 +76,7 @@ def audio_members(train: Path, validation: Path, seconds: float, kbps: float) ->
         rates = np.array([entry.get("sample_rate", 44100) for entry in pool.entries])
         longest = max(_SHORTEST_S, level_with_sum(pool.lengths / rates, room))
         packed_s = 0.0
-        for entry, piece, rate in shuffled(zip(pool.entries, pool.pieces, rates.tolist(), strict=True)):
+        for entry, piece, rate in shuffle(zip(pool.entries, pool.pieces, rates.tolist(), strict=True)):
             if packed_s >= room:
                 break
             length = min(entry["n_samples"], round(longest * rate))
@@ -92,15 +92,15 @@ def token_members(train: Path, validation: Path) -> Iterator[Member]:
     """All tokens, bit by bit: name in the archive, bytes, entry of the manifest."""
     for split, folder in zip(SPLITS, (validation, train), strict=True):
         pool = Pool(folder, "codes")
-        for entry, piece in shuffled(zip(pool.entries, pool.pieces, strict=True)):
+        for entry, piece in shuffle(zip(pool.entries, pool.pieces, strict=True)):
             codes = piece[:].numpy()
             n_bits = max(1, int(codes.max()).bit_length())
             new = {**entry, "shape": list(codes.shape), "n_bits": n_bits}
             yield f"{TOKENS}{split}/{Path(entry['file']).stem}.bits", as_bits(codes, n_bits), new
 
 
-def shuffled(items: Iterable[Any]) -> list[Any]:
-    """The same random order every time, so that what finds no room is of no kind."""
+def shuffle(items: Iterable[Any]) -> list[Any]:
+    """Return a fixed random order, so that pieces without room are a random sample."""
     listed = list(items)
     return [listed[i] for i in np.random.default_rng(0).permutation(len(listed))]
 
@@ -244,7 +244,7 @@ def _unpack_one(path: Path, entry: dict[str, Any], target: Path) -> None:
         save_tensors({"samples": from_opus(data, entry["sample_rate"], entry["n_samples"])}, target)
 
 
-def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="what", required=True)

@@ -66,7 +66,7 @@ def changed_parts(old: Path, new: Path, wanted: Collection[str] | None = None) -
     changed = [part for part in parts if _bytes(_file(new, part)) != _bytes(_file(old, part))]
     if _other_tokens(old, new) and set(changed) != set(PARTS):
         raise ModelError(
-            f"{new} has another encoder or quantiser than {old}, but no coarse and fine model of its own",
+            f"{new} has another encoder or quantiser than {old}, but not both a coarse and a fine model",
             "train both on its tokens, and promote all three together",
         )
     return changed
@@ -153,9 +153,9 @@ def _credits(old: Path, new: Path, parts: list[str]) -> dict[Path, str]:
     lost = works(before[old / CREDITS]) - works(after[old / CREDITS])
     staying = [part for part in PARTS if part not in parts and _file(old, part).is_file()]
     if lost and staying:
-        who, title = min(lost)
+        source, title = min(lost)
         raise ModelError(
-            f"the new credits lack {len(lost)} works that the old {staying[0]} was trained on, such as {title} ({who})",
+            f"the new credits lack {len(lost)} works the old {staying[0]} was trained on, such as {title} ({source})",
             "export the new version with an --audio folder that names all the music, or promote all parts",
         )
     return {path: text for path, text in after.items() if text != before[path]}

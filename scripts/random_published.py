@@ -1,4 +1,4 @@
-"""Write random weights at the published sizes, in the published format: to try importing and running, not to hear.
+"""Write random weights of the published sizes and format, to test importing and speed.
 
     python scripts/random_published.py OUT
 
@@ -29,7 +29,7 @@ FINE = VampNetConfig(14, 4, 16, 1280, 20, FINE_CONTEXT)
 
 
 def codec(config: LacConfig) -> State:
-    """Of the published codec, under weight norm."""
+    """Return weights of the published codec, with weight norm."""
     with torch.device("meta"):
         shapes = shapes_of(LacCodec(config))
     state: State = OrderedDict()
@@ -42,7 +42,7 @@ def codec(config: LacConfig) -> State:
 
 
 def transformer(config: VampNetConfig) -> State:
-    """Of a coarse or fine model, with LoRA pairs."""
+    """Return weights of a coarse or fine model, with LoRA pairs."""
     with torch.device("meta"):
         shapes = shapes_of(VampNet(config))
     state: State = OrderedDict()
@@ -60,7 +60,7 @@ def transformer(config: VampNetConfig) -> State:
 
 
 def shapes_of(module: nn.Module) -> dict[str, torch.Size]:
-    """By name."""
+    """Return tensors by name."""
     return {name: tensor.shape for name, tensor in module.state_dict().items()}
 
 
@@ -76,7 +76,7 @@ def put(state: State, name: str, shape: torch.Size, normed: bool = False) -> Non
 
 
 def arguments(config: VampNetConfig) -> dict[str, Any]:
-    """Of the published constructor."""
+    """Return the arguments of the published constructor."""
     return {
         "n_heads": config.n_heads,
         "n_layers": config.n_layers,

@@ -88,13 +88,14 @@ class Clock:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train; returns the exit code: 0 = done, 75 = call again."""
-    options = parsed(arguments)
+    options = parse(arguments)
     options.work.mkdir(parents=True, exist_ok=True)
     device, clock = pick_device(options.device), Clock(options.work, options.minutes, options.call_minutes)
     say(f"{device}, {clock.spent_s / 60:.1f} of {options.minutes:g} minutes spent")
     try:
         done = all(
-            stage(options, device, clock) for stage in (unpacked, codec_learned, encoded, coarse_learned, fine_learned)
+            stage(options, device, clock)
+            for stage in (unpack_archives, train_codec, encode_audio, train_coarse, train_fine)
         )
     finally:
         clock.save()
@@ -109,19 +110,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def unpacked(options: argparse.Namespace, device: torch.device, clock: Clock) -> bool:
+def unpack_archives(options: argparse.Namespace, device: torch.device, clock: Clock) -> bool:
     """Make folders of audio or tokens again."""
     unpack(archives(options.packs), options.work)
     return True
 
 
 def has_audio(work: Path) -> bool:
-    """Whether a codec is to be trained, too."""
+    """Return whether to train a codec, too."""
     return (work / "train").is_dir()
 
 
-def codec_learned(options: argparse.Namespace, device: torch.device, clock: Clock) -> bool:
-    """Learn a codec, and write it as a model folder of its own."""
+def train_codec(options: argparse.Namespace, device: torch.device, clock: Clock) -> bool:
+    """Train a codec, and write it as a separate model folder."""
     work = options.work
     if not has_audio(work):
         return True
@@ -133,7 +134,7 @@ def codec_learned(options: argparse.Namespace, device: torch.device, clock: Cloc
     return done
 
 
-def encoded(options: argparse.Namespace, device: torch.device, clock: Clock) -> bool:
+def encode_audio(options: argparse.Namespace, device: torch.device, clock: Clock) -> bool:
     """Make tokens, unless it was tokens that were packed."""
     for name in ("train", "validation"):
         audio = options.work / name
@@ -142,17 +143,17 @@ def encoded(options: argparse.Namespace, device: torch.device, clock: Clock) -> 
     return True
 
 
-def coarse_learned(options: argparse.Namespace, device: torch.device, clock: Clock) -> bool:
+def train_coarse(options: argparse.Namespace, device: torch.device, clock: Clock) -> bool:
     """Learn the coarse model."""
-    return tokens_learned("coarse", options, device, clock)
+    return train_tokens("coarse", options, device, clock)
 
 
-def fine_learned(options: argparse.Namespace, device: torch.device, clock: Clock) -> bool:
+def train_fine(options: argparse.Namespace, device: torch.device, clock: Clock) -> bool:
     """Learn the fine model."""
-    return tokens_learned("fine", options, device, clock)
+    return train_tokens("fine", options, device, clock)
 
 
-def tokens_learned(stage: str, options: argparse.Namespace, device: torch.device, clock: Clock) -> bool:
+def train_tokens(stage: str, options: argparse.Namespace, device: torch.device, clock: Clock) -> bool:
     """Learn a model of tokens."""
     work = options.work
     run = load_run(options.configs / f"mini-{stage}.toml", TokenRun)
@@ -244,7 +245,7 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("packs", type=Path, help="folder of archives made by scripts/pack.py")
@@ -258,7 +259,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--max-mb", type=float, default=16.0, help="of a piece of the model")
     parser.add_argument("--name", default="packed", help="of the model")
     parser.add_argument("--licence", default="CC-BY-SA-4.0", help="of the weights")
-    parser.add_argument("--source", default="", help="who made it, from what")
+    parser.add_argument("--source", default="", help="author of the model and its data")
     return parser.parse_args(arguments)
 
 

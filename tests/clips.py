@@ -1,4 +1,4 @@
-"""Music-like clips, and a check of takes, for the tests of tasks."""
+"""Helpers of the tests of tasks: music-like clips, and checks of kept samples."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def clip(seconds: float = 2.0, rate: int = 44100, n_channels: int = 1, seed: int
 
 
 def doubled(mono: Waveform) -> Waveform:
-    """The same in two channels."""
+    """Copy to two channels."""
     return replace(mono, samples=np.repeat(mono.samples, 2, axis=0))
 
 
 def inside(take: Take) -> np.ndarray:
-    """Generated samples of a take: bool (n_samples,)."""
+    """Mask of the samples inside a take's spans: bool (n_samples,)."""
     made = np.zeros(take.audio.n_samples, dtype=bool)
     for start, end in take.spans:
         made[start:end] = True
@@ -31,7 +31,7 @@ def inside(take: Take) -> np.ndarray:
 
 
 def check_kept(take: Take) -> None:
-    """Outside its spans a take is its base, to the bit; inside, it is not."""
+    """Check that a take equals its base outside its spans, and only there."""
     made, audio, base = inside(take), take.audio.samples, take.base.samples
     assert audio.shape == base.shape
     assert audio.dtype == base.dtype

@@ -1,4 +1,4 @@
-"""What the benchmark compares and how it counts."""
+"""Measurements, counts and the page of the benchmark."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks import commands, growth, report, stages, takes
 from benchmarks.bench import ROOT, Bench
 from benchmarks.limits import Need, Rates, count_flops
 from benchmarks.machine import describe
-from benchmarks.measuring import FAST, PLAIN, Agreement, Measurement, Ran, interleaved, measured, ratio, run
+from benchmarks.measuring import FAST, PLAIN, Agreement, Measurement, Ran, interleave, measurements, ratio, run
 from benchmarks.ways import FastWay, Task
 
 import vampcli
@@ -24,17 +24,17 @@ from vampcli.api import Model
 
 def test_ways_take_turns() -> None:
     order: list[str] = []
-    results = interleaved({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3)
+    results = interleave({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3)
     assert order == ["a", "b"] * 3
     assert {side: len(runs) for side, runs in results.items()} == {"a": 3, "b": 3}
 
 
-def test_ratio_is_the_median_over_runs_that_followed_each_other() -> None:
+def test_ratio_is_the_median_over_pairs() -> None:
     # the machine was ten times slower in the second pair, and in half of the third
     assert ratio([4.0, 40.0, 40.0], [2.0, 20.0, 2.0]) == 2.0
 
 
-def test_a_process_is_measured_with_all_it_takes() -> None:
+def test_time_and_memory_of_a_process() -> None:
     here = np.ones(50_000_000)  # 400 MB of ours, which are not its
     work = "x = b'1' * 300_000_000\nwhile __import__('time').process_time() < 0.3: pass\nprint('done')"
     ran = run([sys.executable, "-c", work])
@@ -44,17 +44,17 @@ def test_a_process_is_measured_with_all_it_takes() -> None:
     assert ran.said == "done\n"
 
 
-def test_what_failed_says_why() -> None:
+def test_failed_process_shows_its_output() -> None:
     with pytest.raises(RuntimeError, match="no such thing"):
         run([sys.executable, "-c", "raise SystemExit('no such thing')"])
 
 
-def test_processes_one_after_another_add_up() -> None:
+def test_runs_add_up() -> None:
     both = Ran(1, 2, 300) + Ran(10, 20, 200)
     assert (both.seconds, both.cpu_seconds, both.peak_mb) == (11, 22, 300)
 
 
-def test_the_limit_is_the_scarcer_of_the_two_rates() -> None:
+def test_limit_is_the_scarcer_rate() -> None:
     rates = Rates(flops=100, bytes=10)
     assert Need(flops=1000, bytes=20).limit_s(rates) == 10
     assert Need(flops=100, bytes=20).limit_s(rates) == 2
@@ -68,17 +68,17 @@ def test_products_and_convolutions_are_counted() -> None:
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 1.7])
-def test_exponent_of_a_power_is_that_power(power: float) -> None:
+def test_exponent_of_a_power(power: float) -> None:
     sizes = [1.0, 2, 4, 8, 16, 32]
     assert growth.exponent(sizes, [3 * size**power for size in sizes]) == pytest.approx(power)
 
 
-def test_exponent_does_not_mind_the_start_of_a_command() -> None:
+def test_exponent_ignores_start_up() -> None:
     sizes = [1.0, 2, 4, 8, 16, 32, 64, 128]
     assert growth.exponent(sizes, [10 + size for size in sizes]) > 0.7  # of all points, it were 0.5
 
 
-def test_steps_are_timed_without_what_comes_before_and_after(tiny: Model, tiny_folder: Path, tmp_path: Path) -> None:
+def test_steps_are_timed_alone(tiny: Model, tiny_folder: Path, tmp_path: Path) -> None:
     task = _task(tiny_folder, tmp_path)
     n_drawn = []
     seconds = FastWay(task).step("fine", "vamp")
@@ -91,7 +91,7 @@ def _task(model: Path, cache: Path) -> Task:
     return stages.task_of(Bench(cache, quick=True), str(model))
 
 
-def test_all_stages_are_done_both_ways(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stages_run_both_ways(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "peak_mb", lambda task, side, stage, verb: 100.0)
     found = stages.measure(Bench(tmp_path, n_runs=2, quick=True), str(tiny_folder))
     assert [one.what for one in found if one.side == FAST] == [
@@ -108,7 +108,7 @@ def test_all_stages_are_done_both_ways(tiny_folder: Path, tmp_path: Path, monkey
     assert len([one for one in found if one.side == PLAIN]) == 8
 
 
-def test_whole_takes_are_made_both_ways(tiny_folder: Path, tmp_path: Path) -> None:
+def test_takes_run_both_ways(tiny_folder: Path, tmp_path: Path) -> None:
     found = takes.measure(Bench(tmp_path, quick=True), str(tiny_folder))
     assert [(one.what, one.side) for one in found] == [
         (what, side) for what in ("vamp 2 s, 1 take", "inpaint 0.4 of 2 s, 1 take") for side in (FAST, PLAIN)
@@ -116,7 +116,7 @@ def test_whole_takes_are_made_both_ways(tiny_folder: Path, tmp_path: Path) -> No
     assert all(len(one.seconds) == 1 and one.audio_s == 2 for one in found)
 
 
-def test_commands_ask_both_sides_for_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_have_the_same_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[list[str]] = []
 
     def fake(command: list[str], environment: object = None) -> Ran:
@@ -136,27 +136,27 @@ def test_commands_ask_both_sides_for_the_same(tmp_path: Path, monkeypatch: pytes
         assert any(other[3] == verb and other[5 : other.index("--model")] == options for other in same), command
 
 
-def test_what_stands_around_the_marks_stays() -> None:
+def test_text_around_the_marks_stays() -> None:
     page = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
-    once = report.replaced(page, "new")
+    once = report.replace_between_marks(page, "new")
     assert once == f"before\n{report.BEGIN}\n\nnew\n\n{report.END}\nafter\n"
-    assert report.replaced(once, "newer") == once.replace("new", "newer")
+    assert report.replace_between_marks(once, "newer") == once.replace("new", "newer")
 
 
 @pytest.mark.parametrize("page", ["", report.BEGIN, report.END, f"{report.END}{report.BEGIN}"])
-def test_a_page_without_marks_is_left_alone(page: str) -> None:
+def test_page_without_marks(page: str) -> None:
     with pytest.raises(ValueError, match="marks"):
-        report.replaced(page, "new")
+        report.replace_between_marks(page, "new")
 
 
-def test_the_page_of_the_repository_has_marks() -> None:
-    assert report.replaced((report.DOCS / report.PAGE).read_text(encoding="utf-8"), "new")
+def test_our_page_has_marks() -> None:
+    assert report.replace_between_marks((report.DOCS / report.PAGE).read_text(encoding="utf-8"), "new")
 
 
-def test_results_come_out_of_their_files_as_tables_and_pictures(tmp_path: Path) -> None:
+def test_report_of_raw_results(tmp_path: Path) -> None:
     own, out = Bench(tmp_path), tmp_path / "docs"
     slow, fast = Ran(6, 6, 500), Ran(2, 2, 400)
-    own.save("commands", "tiny", measured("tiny", "vamp 2 s", {FAST: [fast] * 3, PLAIN: [slow] * 3}, 2, "1 step"))
+    own.save("commands", "tiny", measurements("tiny", "vamp 2 s", {FAST: [fast] * 3, PLAIN: [slow] * 3}, 2, "1 step"))
     own.save("stages", "tiny", [Measurement("tiny", "load", side, (0.5,), limit_s=0.1) for side in (FAST, PLAIN)])
     points = [growth.Point("tiny", axis, 2**i, 2**i, 100) for axis in (growth.CLIP, growth.FILES) for i in range(4)]
     own.save("growth", "tiny", points)
@@ -174,7 +174,7 @@ def test_results_come_out_of_their_files_as_tables_and_pictures(tmp_path: Path) 
     assert all(f"({name})" in page for name in pictures)
 
 
-def test_clips_are_as_long_as_asked_for(tmp_path: Path) -> None:
+def test_lengths_of_clips(tmp_path: Path) -> None:
     own = Bench(tmp_path)
     song = vampcli.read(ROOT / "examples/island-dreams.wav").samples
     assert vampcli.read(own.clip(12.5)).samples.shape == (2, round(12.5 * 44100))
@@ -183,7 +183,7 @@ def test_clips_are_as_long_as_asked_for(tmp_path: Path) -> None:
     assert len(list(own.folder(3, 1)[0].parent.iterdir())) == 3
 
 
-def test_the_whole_runs(tiny_folder: Path, tmp_path: Path, song: Callable[..., Path]) -> None:
+def test_benchmark_runs(tiny_folder: Path, tmp_path: Path, song: Callable[..., Path]) -> None:
     command = [sys.executable, "-m", "benchmarks", "--quick", "--only", "same", "--models", str(tiny_folder)]
     ran = subprocess.run([*command, "--cache", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == str(tmp_path / report.PAGE)

@@ -1,4 +1,4 @@
-"""The plain version against the official program, and `vamp` against the plain version."""
+"""The plain version against the official program and against `vamp`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import torch
 from benchmarks import plain, same
 from benchmarks.plain import Plain
-from benchmarks.plain_transformer import normed
+from benchmarks.plain_transformer import apply_norm
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -44,7 +44,7 @@ def fine_tune(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_logits_equal_the_official_ones(official: Plain, fine_tune: Path, expected: dict[str, Tensor]) -> None:
+def test_logits_equal_official(official: Plain, fine_tune: Path, expected: dict[str, Tensor]) -> None:
     coarse, fine = coarse_tokens(expected)[0], fine_tokens(expected)[0]
     for logits, wanted, n_predicted in (
         (official.coarse.logits(coarse), "coarse_logits", 4),
@@ -54,16 +54,14 @@ def test_logits_equal_the_official_ones(official: Plain, fine_tune: Path, expect
         torch.testing.assert_close(logits, ours(expected[wanted], n_predicted)[0], atol=1e-4, rtol=0)
 
 
-def test_codes_and_sound_equal_the_official_ones(official: Plain, expected: dict[str, Tensor]) -> None:
+def test_codec_equals_official(official: Plain, expected: dict[str, Tensor]) -> None:
     codes = official.codec.encode(expected["audio"][0, 0])
     assert torch.equal(codes, expected["codes"][0].long())
     torch.testing.assert_close(official.codec.decode(codes), expected["decoded"][0, 0], atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("n_steps", [1, 4, 12])
-def test_greedy_coarse_tokens_equal_the_official_ones(
-    official: Plain, expected: dict[str, Tensor], n_steps: int
-) -> None:
+def test_greedy_coarse_tokens_equal_official(official: Plain, expected: dict[str, Tensor], n_steps: int) -> None:
     codes = expected["codes"][0].long()
     mask = torch.zeros_like(codes, dtype=torch.bool)
     mask[:4] = expected["coarse_mask"][0].bool()
@@ -72,7 +70,7 @@ def test_greedy_coarse_tokens_equal_the_official_ones(
     assert torch.equal(filled[4:], codes[4:])
 
 
-def test_greedy_fine_tokens_equal_the_official_ones(official: Plain, expected: dict[str, Tensor]) -> None:
+def test_greedy_fine_tokens_equal_official(official: Plain, expected: dict[str, Tensor]) -> None:
     tokens = fine_tokens(expected)[0]
     filled = official.fill_fine(tokens, tokens == MASK_ID, 0, replace(GREEDY, n_fine_steps=4))
     assert torch.equal(filled, expected["c2f_greedy_4"][0].long())
@@ -85,26 +83,26 @@ def _takes(model: Model, clip: Path, config: SamplingConfig) -> list[vampcli.Tak
     ]
 
 
-def test_vamp_makes_the_tokens_of_the_plain_version(fine_tune: Path, tmp_path: Path, song: Callable[..., Path]) -> None:
+def test_tokens_equal_those_of_vamp(fine_tune: Path, tmp_path: Path, song: Callable[..., Path]) -> None:
     takes = _takes(imported(fine_tune, tmp_path / "model"), song(seconds=1.5, n_channels=2), FEW_STEPS)
-    assert same.made_alike(plain.load(fine_tune), takes, FEW_STEPS) == 1.0
+    assert same.token_agreement(plain.load(fine_tune), takes, FEW_STEPS) == 1.0
     others = [replace(take, seed=take.seed + 1) for take in takes]
-    assert same.made_alike(plain.load(fine_tune), others, FEW_STEPS) < 0.5
+    assert same.token_agreement(plain.load(fine_tune), others, FEW_STEPS) < 0.5
 
 
-def test_a_model_taken_apart_makes_the_same_tokens(tiny: Model, tiny_folder: Path, song: Callable[..., Path]) -> None:
+def test_our_model_gives_the_same_tokens(tiny: Model, tiny_folder: Path, song: Callable[..., Path]) -> None:
     takes = _takes(tiny, song(seconds=0.6), FEW_STEPS)  # 35 frames: within both contexts
-    assert same.made_alike(plain.load(tiny_folder), takes, FEW_STEPS) == 1.0
+    assert same.token_agreement(plain.load(tiny_folder), takes, FEW_STEPS) == 1.0
 
 
-def test_a_model_taken_apart_has_pairs_and_norms_to_compute(tiny: Model, tiny_folder: Path) -> None:
+def test_our_model_has_pairs_and_norms(tiny: Model, tiny_folder: Path) -> None:
     state = plain.load(tiny_folder).coarse.state
     assert len([name for name in state if name.endswith(".lora_A")]) == 5 * tiny.coarse.config.n_layers
-    weight = normed(state, "classifier.layers.0").view(32, 2, -1).transpose(0, 1).flatten(0, 1)
+    weight = apply_norm(state, "classifier.layers.0").view(32, 2, -1).transpose(0, 1).flatten(0, 1)
     torch.testing.assert_close(weight, tiny.coarse.classifier.weight)
 
 
-def test_hard_windows_know_nothing_of_each_other(tiny: Model, tiny_folder: Path) -> None:
+def test_hard_windows_are_independent(tiny: Model, tiny_folder: Path) -> None:
     slow, context = plain.load(tiny_folder), tiny.coarse.config.context_frames
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(0, 32, (5, context + 30), generator=generator)
@@ -119,7 +117,7 @@ def test_hard_windows_know_nothing_of_each_other(tiny: Model, tiny_folder: Path)
 
 
 @pytest.mark.parametrize("verb", ["inpaint", "vamp"])
-def test_the_command_makes_takes_as_long_as_the_clip(
+def test_takes_are_as_long_as_the_clip(
     verb: str, tiny: Model, tiny_folder: Path, tmp_path: Path, song: Callable[..., Path]
 ) -> None:
     clip, out = song(seconds=1, n_channels=2), tmp_path / "out.wav"

@@ -1,4 +1,4 @@
-"""Metrics against their definitions, spelt out."""
+"""Metrics against their definitions in numpy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def frames(x: np.ndarray, n: int) -> np.ndarray:
     return np.array([np.abs(np.fft.rfft(window * padded[i * n // 4 :][:n])) for i in range(4 * len(x) // n + 1)])
 
 
-def test_mel_error_of_a_piece_is_the_definition(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mel_error_equals_its_definition(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "_BLOCK", 5000)  # several blocks, the last one short
     made, target = sound(seed=0), sound(seed=1)
     matched = made.numpy() * float(target.norm() / made.norm())
@@ -38,7 +38,7 @@ def test_mel_error_of_a_piece_is_the_definition(monkeypatch: pytest.MonkeyPatch)
     assert metrics.piece_mel_error(made, target, RATE) == pytest.approx(np.mean(errors), rel=1e-4)
 
 
-def test_mel_filters_are_triangles_of_height_one_that_tile_the_band() -> None:
+def test_mel_filters_tile_the_band() -> None:
     filters = metrics.mel_filters(2048, 40, RATE)
     assert filters.shape == (1025, 40)
     assert 0.5 < float(filters.max(0).values.min()) <= float(filters.max()) <= 1
@@ -46,7 +46,7 @@ def test_mel_filters_are_triangles_of_height_one_that_tile_the_band() -> None:
     assert filters.sum(1)[inside] == pytest.approx(1.0, abs=1e-5)
 
 
-def test_level_counts_in_training_and_not_on_cards() -> None:
+def test_level_counts_in_training_only() -> None:
     x = sound()
     assert float(metrics.mel_error(x[None] * 10**0.5, x[None], RATE, ((64, 10),))) == pytest.approx(0.5, abs=0.01)
     assert metrics.piece_mel_error(0.1 * x, x, RATE) == pytest.approx(0, abs=1e-3)
@@ -60,7 +60,7 @@ def test_silence_is_far_and_finite() -> None:
     assert metrics.piece_spectral_convergence(0 * x, x) == pytest.approx(1)
 
 
-def test_spectral_convergence_of_a_piece_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spectral_convergence_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "_BLOCK", 5000)
     made, target = sound(seed=0), sound(seed=1)
     whole = float(metrics.spectral_convergence(made[None], target[None]))
@@ -78,7 +78,7 @@ def test_perplexity_counts_codes_in_use() -> None:
     assert metrics.perplexity(torch.stack([evenly, one, two]), 32).tolist() == pytest.approx([32, 1, 2])
 
 
-def test_a_cut_clicks_and_music_does_not() -> None:
+def test_cuts_click_and_music_does_not() -> None:
     x = music(2, RATE, seed=0)[0]
     places = range(5000, 80000, 4321)
     assert max(click_figure(x, RATE, place) for place in places) <= LIMIT
@@ -87,14 +87,14 @@ def test_a_cut_clicks_and_music_does_not() -> None:
         assert click_figure(cut, RATE, place) > LIMIT
 
 
-def test_no_click_in_silence_and_none_without_surroundings() -> None:
+def test_click_figure_at_its_limits() -> None:
     assert click_figure(np.zeros(10_000, np.float32), RATE, 5000) == 0
     assert math.isfinite(click_figure(np.sin(np.arange(10_000)), RATE, 3))
     with pytest.raises(ValueError, match="10 samples around place 4 of 10"):
         click_figure(np.ones(10, np.float32), RATE, 4)
 
 
-def test_filters_first_used_in_evaluation_serve_training() -> None:
+def test_cached_filters_work_in_training() -> None:
     metrics.mel_filters.cache_clear()
     with torch.inference_mode():
         metrics.log_mel(torch.ones(1, 129, 2), 20, 44100)

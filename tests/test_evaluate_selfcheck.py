@@ -1,4 +1,4 @@
-"""Models that are not well are found out, each by the right check."""
+"""Self-checks find damaged models."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def ill(model: Model, clips: list[Clip], card: dict[str, float] | None = None) -
     return {check.name for check in self_check(model, clips, card or {}) if not check.is_well}
 
 
-def test_the_embedded_model_is_well_but_for_what_the_card_does_not_know(mini: Model, clips: list[Clip]) -> None:
+def test_mini_passes_but_for_a_wrong_card(mini: Model, clips: list[Clip]) -> None:
     assert ill(mini, clips, {"coarse": 0.1, "fine": 9.9}) == {"loss of coarse, nats, against its card"}
 
 
-def test_a_transformer_that_has_learned_nothing_is_found_out(mini: Model, clips: list[Clip]) -> None:
+def test_untrained_transformer_fails(mini: Model, clips: list[Clip]) -> None:
     found = ill(randomize_transformers(mini), clips, {"coarse": 4.4, "fine": 4.9})
     assert {"loss of coarse, nats, against its card", "loss of fine, nats, against its card"} <= found
 
 
-def test_a_codebook_that_has_collapsed_is_found_out(mini: Model, clips: list[Clip]) -> None:
+def test_collapsed_codebook_fails(mini: Model, clips: list[Clip]) -> None:
     encode = mini.codec.encode
 
     class Collapsed(type(mini.codec)):  # type: ignore[misc]
@@ -56,7 +56,7 @@ def test_a_codebook_that_has_collapsed_is_found_out(mini: Model, clips: list[Cli
     assert "least used codebook, share of its codes" in ill(replace(mini, codec=codec), clips)
 
 
-def test_losses_are_read_from_the_card(tmp_path: Path) -> None:
+def test_losses_of_a_card(tmp_path: Path) -> None:
     assert losses_of_card(tmp_path) == {}
     (tmp_path / "README.md").write_text(
         "| coarse | 10% | 4.30 | 1 |\n| coarse | 50% | 4.42 | 1 |\n| fine | 50% | 5 |\n"
@@ -64,7 +64,7 @@ def test_losses_are_read_from_the_card(tmp_path: Path) -> None:
     assert losses_of_card(tmp_path) == {"coarse": 4.42, "fine": 5.0}
 
 
-def test_the_command_says_so(vamp: Callable[..., Ran], song: Callable[..., Path], tiny_folder: Path) -> None:
+def test_command_fails_with_exit_code_4(vamp: Callable[..., Ran], song: Callable[..., Path], tiny_folder: Path) -> None:
     path = song(seconds=3)
     ran = vamp("eval", "self-check", "-m", tiny_folder, "-d", "cpu", path)  # random weights
     assert ran.code == 4

@@ -1,4 +1,4 @@
-"""Figures of transformers that are known beforehand."""
+"""Figures of transformers with known answers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def pattern(n_frames: int) -> Tensor:
 
 
 @pytest.mark.parametrize("n_conditioning", [0, 2])
-def test_what_is_known_scores_and_what_is_wrong_does_not(n_conditioning: int) -> None:
+def test_accuracy_of_a_known_model(n_conditioning: int) -> None:
     figures = evaluate_tokens(Knowing(n_conditioning), [pattern(20)] * 8, ratios=(0.5, 0.9))  # type: ignore[arg-type]
     assert figures["n_windows"] == 8
     for row in figures["by_ratio"]:
@@ -44,7 +44,7 @@ def test_what_is_known_scores_and_what_is_wrong_does_not(n_conditioning: int) ->
         assert row["nearest_top_1"] == 0  # neighbours always differ
 
 
-def test_unigram_is_counted_on_the_other_pieces(tiny: Model) -> None:
+def test_unigrams_of_the_other_pieces(tiny: Model) -> None:
     n = 80  # one context of the coarse model
     pieces = [torch.full((5, n), 7), torch.full((5, n), 7), torch.full((5, 3), 8)]
     row = evaluate_tokens(tiny.coarse, pieces, ratios=(0.3,))["by_ratio"][0]
@@ -52,7 +52,7 @@ def test_unigram_is_counted_on_the_other_pieces(tiny: Model) -> None:
     assert (row["unigram_top_1"], row["nearest_top_1"]) == (1, 1)
 
 
-def test_random_weights_know_nothing(tiny: Model) -> None:
+def test_random_weights_are_at_chance(tiny: Model) -> None:
     pieces = [torch.randint(SIZE, (5, 200), generator=torch.Generator().manual_seed(0))]
     figures = evaluate_tokens(tiny.fine, pieces, ratios=(0.5,))
     again = evaluate_tokens(tiny.fine, pieces, ratios=(0.5,))
@@ -62,7 +62,7 @@ def test_random_weights_know_nothing(tiny: Model) -> None:
     assert evaluate_tokens(tiny.fine, [pieces[0][:, :5]])["by_ratio"] == []
 
 
-def test_nearest_kept_equals_a_search() -> None:
+def test_nearest_kept_equals_search() -> None:
     rng = torch.Generator().manual_seed(0)
     tokens = torch.randint(SIZE, (6, 30), generator=rng)
     hidden = torch.rand(6, 30, generator=rng) < torch.tensor([0.1, 0.3, 0.5, 0.7, 0.9, 2.0])[:, None]
@@ -74,7 +74,7 @@ def test_nearest_kept_equals_a_search() -> None:
             assert found[level, frame] == wanted
 
 
-def test_excerpts_are_spread_and_do_not_overlap() -> None:
+def test_spread_excerpts_do_not_overlap() -> None:
     x = torch.arange(100)
     assert [(int(e[0]), len(e)) for e in spread(x, 10, 2)] == [(20, 10), (70, 10)]
     starts = [int(e[0]) for e in spread(x, 30, 9)]

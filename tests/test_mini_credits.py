@@ -1,4 +1,4 @@
-"""What `mini` says it learned from is what the music table allows."""
+"""Credits of `mini` against the music table."""
 
 from __future__ import annotations
 

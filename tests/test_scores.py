@@ -1,4 +1,4 @@
-"""Which takes are best: against a made-up band, takes of it with planted faults, and real music."""
+"""Scores of takes of a synthetic band with planted faults, and of real music."""
 
 from __future__ import annotations
 
@@ -108,7 +108,6 @@ FAULTS: dict[str, tuple[Callable[[], np.ndarray], str]] = {
 
 @pytest.fixture(scope="module")
 def reference() -> Reference:
-    """The beat is not told."""
     return Reference.of(wave(BASE), MADE)
 
 
@@ -118,7 +117,7 @@ def clean(reference: Reference) -> Scores:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_costs_a_place(reference: Reference, clean: Scores, fault: str) -> None:
+def test_faults_lower_the_score(reference: Reference, clean: Scores, fault: str) -> None:
     made, reason = FAULTS[fault]
     scores = reference.score(take(wave(made()), wave(BASE)))
     assert scores.hopeless == reason
@@ -126,7 +125,7 @@ def test_a_fault_costs_a_place(reference: Reference, clean: Scores, fault: str) 
     assert best([scores, clean], 1) == [1]
 
 
-def test_a_clean_take_is_close_to_flawless(clean: Scores) -> None:
+def test_scores_of_a_clean_take(clean: Scores) -> None:
     assert clean.hopeless == ""
     assert clean.total > -1
     assert clean.groove == pytest.approx(1, abs=0.25)
@@ -134,13 +133,13 @@ def test_a_clean_take_is_close_to_flawless(clean: Scores) -> None:
     assert clean.click < 1
 
 
-def test_the_original_is_no_worse_than_what_was_made(reference: Reference, clean: Scores) -> None:
+def test_original_scores_best(reference: Reference, clean: Scores) -> None:
     original = reference.score(take(wave(BASE), wave(BASE)))
     assert original.hopeless == ""
     assert original.total >= clean.total
 
 
-def test_level_is_told_in_decibels(reference: Reference, clean: Scores) -> None:
+def test_level_in_decibels(reference: Reference, clean: Scores) -> None:
     louder = reference.score(take(wave(pasted(BASE, 2 * OTHER)), wave(BASE)))
     assert louder.level_db is not None
     assert clean.level_db is not None
@@ -148,7 +147,7 @@ def test_level_is_told_in_decibels(reference: Reference, clean: Scores) -> None:
 
 
 @pytest.mark.parametrize("fault", ["late players", "a click", "12 dB too loud"])
-def test_neither_gain_nor_channels_matter(fault: str) -> None:
+def test_scores_ignore_gain_and_channels(fault: str) -> None:
     mono, made = BASE[:1] / 2, FAULTS[fault][0]()[:1] / 2  # within full scale
 
     def parts(base: np.ndarray, audio: np.ndarray) -> dict[str, float]:
@@ -160,20 +159,13 @@ def test_neither_gain_nor_channels_matter(fault: str) -> None:
     assert parts(mono.repeat(2, 0), made.repeat(2, 0)) == pytest.approx(plain, rel=1e-5, abs=1e-6)
 
 
-def test_a_click_in_one_channel_is_a_click(reference: Reference) -> None:
+def test_click_in_one_channel(reference: Reference) -> None:
     y = pasted(BASE, OTHER)
     y[1, MADE[0][1] - 2] += 0.4
     assert reference.score(take(wave(y), wave(BASE))).hopeless == "clicks"
 
 
-def test_scores_do_not_depend_on_the_other_takes(reference: Reference) -> None:
-    takes = [take(wave(FAULTS[name][0]()), wave(BASE)) for name in ("noise", "a tone", "silence", "late players")]
-    forth = [reference.score(t) for t in takes]
-    back = [Reference.of(wave(BASE), MADE).score(t) for t in reversed(takes)]
-    assert forth == back[::-1]
-
-
-def test_the_best_are_first_equals_in_order_and_the_hopeless_last() -> None:
+def test_order_of_the_best() -> None:
     scores = [
         Scores(0, 0, hopeless="silent", total=-1),
         Scores(0, 0, total=-5),
@@ -189,7 +181,7 @@ def test_the_best_are_first_equals_in_order_and_the_hopeless_last() -> None:
 @pytest.mark.parametrize(
     "seconds", [[(4, 6)], [(0, 2)], [(8, 10)], [(0, 10)], [(5, 5.02)], [(0, 0.15), (9.85, 10)], [(1, 2), (3, 9.9)]]
 )
-def test_music_itself_is_never_hopeless(seconds: list[tuple[float, float]]) -> None:
+def test_music_is_never_hopeless(seconds: list[tuple[float, float]]) -> None:
     piece = read(EXAMPLE)
     spans = tuple((round(start * 44100), round(end * 44100)) for start, end in seconds)
     scores = Reference.of(piece, spans).score(take(piece, piece, spans))
@@ -198,17 +190,7 @@ def test_music_itself_is_never_hopeless(seconds: list[tuple[float, float]]) -> N
     assert scores.total > -3
 
 
-def test_wherever_music_is_cut_out_and_put_back_it_is_not_hopeless() -> None:
-    piece = read(EXAMPLE)
-    rng = np.random.default_rng(0)
-    for _ in range(12):
-        start = int(rng.integers(0, 9 * 44100))
-        spans = ((start, int(rng.integers(start + 800, piece.n_samples + 1))),)
-        scores = Reference.of(piece, spans, known(piece)).score(take(piece, piece, spans))
-        assert scores.hopeless == "", (spans, scores)
-
-
-def test_the_end_of_a_recording_excuses_no_click() -> None:
+def test_bare_end_excuses_no_click() -> None:
     n = round(5.4 * RATE)  # the bare end itself clicks
     spans = ((n, BASE.shape[1]),)
     base = np.where(np.arange(BASE.shape[1]) < n, BASE, 0)
@@ -222,7 +204,7 @@ def test_the_end_of_a_recording_excuses_no_click() -> None:
     assert groove == pytest.approx(1, abs=0.3)  # the beat goes on where nothing was
 
 
-def test_an_attack_that_was_there_may_come_again() -> None:
+def test_attack_may_occur_again() -> None:
     at = round(8 * 60 / BPM * RATE)
     base = BASE.copy()
     base[:, at:] += 0.3 * np.exp(-30 * (T[at:] - T[at]))
@@ -233,7 +215,7 @@ def test_an_attack_that_was_there_may_come_again() -> None:
     assert scores.jump <= 1
 
 
-def test_all_of_a_clip_is_measured_by_what_it_was() -> None:
+def test_whole_clip_is_compared_with_itself() -> None:
     spans = ((0, BASE.shape[1]),)
     reference = Reference.of(wave(BASE), spans)
     good, late = (reference.score(take(wave(x), wave(BASE), spans)) for x in (OTHER, band(seed=1, late_s=15 / BPM)))
@@ -242,7 +224,7 @@ def test_all_of_a_clip_is_measured_by_what_it_was() -> None:
     assert reference.score(take(wave(0 * BASE), wave(BASE), spans)).hopeless == "silent"
 
 
-def test_of_silence_nothing_but_silence_is_expected() -> None:
+def test_silent_recording() -> None:
     silence = Waveform(np.broadcast_to(np.zeros((), np.float32), BASE.shape), RATE)
     for spans in (MADE, ((0, BASE.shape[1]),)):
         reference = Reference.of(silence, spans)
@@ -250,7 +232,7 @@ def test_of_silence_nothing_but_silence_is_expected() -> None:
         assert reference.score(take(wave(pasted(0 * BASE, OTHER)), silence, spans)).hopeless == ""
 
 
-def test_what_is_silent_around_may_be_silent() -> None:
+def test_silence_between_silence() -> None:
     base = np.where(T < 3, 0, BASE)
     spans = ((RATE // 2, RATE),)
     assert Reference.of(wave(base), spans).score(take(wave(base), wave(base), spans)).hopeless == ""
@@ -277,16 +259,16 @@ def test_any_rate_length_and_place(rate: int, seconds: float, place: str) -> Non
         json.dumps(asdict(scores), allow_nan=False)
 
 
-@pytest.mark.parametrize("rate", [8000, 192000])
-def test_without_a_beat_the_rest_is_told(rate: int) -> None:
+def test_no_groove_without_a_beat() -> None:
+    rate = 8000
     base = Waveform(0.3 * np.sin(np.arange(rate * 2) / 9)[None].astype(np.float32), rate)
     spans = ((rate // 2, rate),)
     scores = Reference.of(base, spans).score(take(base, base, spans))
-    assert (scores.groove, scores.hopeless) == (None, "")  # nothing in the piece moves: a tone is what was wanted
+    assert (scores.groove, scores.hopeless) == (None, "")  # nothing in the piece moves
     assert scores.total == pytest.approx(0, abs=0.1)
 
 
-def test_groove_knows_on_the_beat_from_off_it_and_from_noise() -> None:
+def test_groove_on_and_off_the_beat() -> None:
     beats_s = beats_through(wave(BASE), MADE, known(wave(BASE)))
     assert beats_s is not None
     assert beats_s[0] < 0
@@ -306,19 +288,19 @@ def test_groove_knows_on_the_beat_from_off_it_and_from_noise() -> None:
     assert anywhere == pytest.approx(0, abs=0.15)
 
 
-def test_attacks_everywhere_are_no_groove() -> None:
+def test_noise_has_no_groove() -> None:
     noise = frames_in(wave(np.random.default_rng(0).standard_normal(BASE.shape)), [(0, BASE.shape[1])])
     assert groove_of(noise, float(noise.power.mean()), np.arange(-1, 12, 60 / BPM)) is None
 
 
-def test_frames_beyond_the_ends_hold_silence() -> None:
+def test_frames_beyond_the_ends_are_silent() -> None:
     sound, n = clip(1.0, n_channels=2), 3000
     padded = replace(sound, samples=np.pad(sound.samples, ((0, 0), (n, n))))
     starts = np.array([-n, -100, 0, 12345, sound.n_samples - 500, sound.n_samples + 10])
     np.testing.assert_array_equal(frames_at(sound, starts).powers, frames_at(padded, starts + n).powers)
 
 
-def test_frames_against_a_plain_spectrum() -> None:
+def test_frames_equal_a_plain_spectrum() -> None:
     sound = doubled(clip(0.5))
     sound.samples[1] *= -1  # what is out of phase is heard
     frames = frames_in(sound, [(1000, 9000)])

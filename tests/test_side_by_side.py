@@ -1,16 +1,16 @@
-"""One experiment under several models: what was measured under each stays apart, and is compared with the first."""
+"""Comparison of one experiment under several models."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from experiments.side_by_side import compared
+from experiments.side_by_side import compare
 
 from vampcli.evaluate.spec import read_experiment
 
 
-def test_models_are_compared_condition_by_condition(tmp_path: Path) -> None:
+def test_models_are_compared_by_condition(tmp_path: Path) -> None:
     toml = tmp_path / "e.toml"
     toml.write_text('[[conditions]]\nname = "a"\nsweep."sampling.n_steps" = [1, 2]\n')
     experiment = read_experiment(toml)
@@ -22,7 +22,7 @@ def test_models_are_compared_condition_by_condition(tmp_path: Path) -> None:
                     takes = [{"mel_error": i + shift + condition.config.n_steps}]
                     record = {"condition": condition.key, "excerpt": i, "piece": str(i), "takes": takes}
                     file.write(json.dumps(record) + "\n")
-    rows = compared(experiment, [tmp_path / "first", tmp_path / "second"])
+    rows = compare(experiment, [tmp_path / "first", tmp_path / "second"])
     assert [row.label for row in rows] == [f"a: n_steps {n}, {model}" for n in (1, 2) for model in ("first", "second")]
     assert [row.figures["mel_error"].value for row in rows] == [3.5, 4.0, 4.5, 5.0]
     assert [row.above.get("mel_error") for row in rows] == [None, (0.5, 0), None, (0.5, 0)]

@@ -55,18 +55,18 @@ def test_the_end_is_held_out(material: Material) -> None:
 
 
 @pytest.mark.parametrize("part", ["coarse", "fine"])
-def test_a_few_steps_lower_the_loss_and_the_base_stays(part: str, material: Material, tiny_folder: Path) -> None:
+def test_steps_lower_the_held_out_loss(part: str, material: Material, tiny_folder: Path) -> None:
     files = {path.name: path.read_bytes() for path in tiny_folder.iterdir()}
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     config = FineTuneConfig(n_steps=40, learning_rate=0.03)
-    learned = learn(tiny_folder, part, material, config, 0, CPU, lambda *at: told.append(at))
+    learned = learn(tiny_folder, part, material, config, 0, CPU, lambda *at: reports.append(at))
     assert learned.after < learned.before - 0.1
-    assert (learned.n_steps, learned.is_interrupted, told[-1]) == (40, False, (40, 40))
+    assert (learned.n_steps, learned.is_interrupted, reports[-1]) == (40, False, (40, 40))
     assert len(learned.pairs) == 2 * len(lora.TARGETS)
     assert {path.name: path.read_bytes() for path in tiny_folder.iterdir()} == files
 
 
-def test_a_seed_gives_the_same_adapter_again(material: Material, tiny_folder: Path) -> None:
+def test_adapter_depends_on_the_seed(material: Material, tiny_folder: Path) -> None:
     def b_of(seed: int) -> torch.Tensor:
         config = FineTuneConfig(n_steps=2, seed=seed)
         return learn(tiny_folder, "fine", material, config, 0, CPU).pairs["layers.0.query"][1]
@@ -75,13 +75,13 @@ def test_a_seed_gives_the_same_adapter_again(material: Material, tiny_folder: Pa
     assert not torch.equal(b_of(1), b_of(2))
 
 
-def test_time_ends_it(material: Material, tiny_folder: Path) -> None:
+def test_minutes_end_training(material: Material, tiny_folder: Path) -> None:
     learned = learn(tiny_folder, "fine", material, FineTuneConfig(), 0.002, CPU)
     assert learned.n_steps >= 1
     assert not learned.is_interrupted
 
 
-def test_an_interrupt_keeps_what_is_learned(material: Material, tiny_folder: Path) -> None:
+def test_interrupt_keeps_the_pairs(material: Material, tiny_folder: Path) -> None:
     def interrupt(step: int, _: int) -> None:
         if step == 3:
             os.kill(os.getpid(), signal.SIGINT)
@@ -100,7 +100,7 @@ def test_too_short(song: Song, tiny_folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "bad", [{"minutes": 0}, {"minutes": float("nan")}, {"n_steps": 0}, {"rank": 0}, {"learning_rate": -1}]
 )
-def test_numbers_without_sense(bad: dict[str, float]) -> None:
+def test_invalid_options(bad: dict[str, float]) -> None:
     with pytest.raises(UsageError):
         FineTuneConfig(**bad)  # type: ignore[arg-type]
 
@@ -120,7 +120,7 @@ def test_end_to_end(vamp: Vamp, song: Song, home: Path, tiny_folder: Path) -> No
     assert made.code == 0, made.err
 
 
-def test_elsewhere_and_as_json(vamp: Vamp, song: Song, home: Path, tiny_folder: Path, tmp_path: Path) -> None:
+def test_output_folder_and_json(vamp: Vamp, song: Song, home: Path, tiny_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "here"
     arguments = ("finetune", song(seconds=1.5), "--name", "x", "-m", tiny_folder, "--steps", 1, "-o", out, "--json")
     facts = json.loads(vamp(*arguments).out)
@@ -131,7 +131,7 @@ def test_elsewhere_and_as_json(vamp: Vamp, song: Song, home: Path, tiny_folder: 
     assert vamp(*arguments, "--overwrite").code == 0
 
 
-def test_what_cannot_be_read_is_named_and_the_rest_learned(vamp: Vamp, song: Song, home: Path, tmp_path: Path) -> None:
+def test_unreadable_files_are_skipped(vamp: Vamp, song: Song, home: Path, tmp_path: Path) -> None:
     (tmp_path / "music").mkdir()
     song("music/good.wav", seconds=1.5)
     (tmp_path / "music/bad.wav").write_bytes(b"no sound")
@@ -141,9 +141,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_learned(vamp: Vamp, song: Son
     assert len(adapter_file.load(home / "adapters/x")["fine"]) == 10
 
 
-def test_an_interrupt_between_the_models_keeps_the_first(
-    vamp: Vamp, song: Song, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupt_between_the_models(vamp: Vamp, song: Song, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(model: Path, part: str, *args: object) -> object:
         if part == "fine":
             raise KeyboardInterrupt
@@ -159,11 +157,11 @@ def test_an_interrupt_between_the_models_keeps_the_first(
 
 
 @pytest.fixture
-def nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finetuning, "prepare", lambda *_, **__: pytest.fail("audio was read"))
 
 
-@pytest.mark.usefixtures("home", "nothing_is_read")
+@pytest.mark.usefixtures("home", "no_reading")
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [
@@ -193,7 +191,7 @@ def test_no_readable_audio(vamp: Vamp, tmp_path: Path) -> None:
     expect(vamp("finetune", tmp_path / "no.wav", "--name", "x", "-m", "tiny"), ExitCode.INPUT, "no such file", "no.wav")
 
 
-def test_the_command_line_has_the_defaults_of_the_configuration(vamp: Vamp) -> None:
+def test_command_line_defaults(vamp: Vamp) -> None:
     shown = " ".join(vamp("finetune", "--help").out.split())
     config = FineTuneConfig()
     for value in (config.minutes, config.rank, config.learning_rate, config.seed):

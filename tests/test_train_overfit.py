@@ -1,4 +1,4 @@
-"""Each stage learns one fixed batch nearly by heart."""
+"""Each stage overfits one fixed batch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STEADY = replace(LOOP, learning_rate=1e-2, batch_size=2, weight_decay=0.0)
 
 
 @pytest.mark.parametrize("n_conditioning", [0, 2])
-def test_a_transformer_learns_one_batch_by_heart(
+def test_transformer_overfits_a_batch(
     packed: Path, tiny_folder: Path, tmp_path: Path, n_conditioning: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = token_run(packed, tiny_folder, n_conditioning)
@@ -37,9 +37,7 @@ def test_a_transformer_learns_one_batch_by_heart(
     assert figures[-1]["top_1"] > 0.98
 
 
-def test_a_codec_learns_one_batch_better_than_any_batch(
-    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_codec_overfits_a_batch(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = codec_run(prepared, n_frames=10)
     run = replace(run, loop=STEADY)
     task = CodecTask(run)

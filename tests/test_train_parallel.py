@@ -1,4 +1,4 @@
-"""Two processes train as one."""
+"""Data-parallel training in two processes."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def be_one_of_two(folder: Path) -> None:
     (folder / f"said-{processes.rank}.json").write_text(json.dumps(said))
 
 
-def test_two_processes_learn_as_one_from_twice_the_clips(tmp_path: Path) -> None:
+def test_two_processes_equal_one(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -99,15 +99,15 @@ def test_two_processes_learn_as_one_from_twice_the_clips(tmp_path: Path) -> None
     assert one["weights"][0] == pytest.approx(oracle.task.weight.tolist(), abs=1e-6)
 
 
-def test_only_the_main_process_writes(tmp_path: Path) -> None:
+def test_main_process_alone_writes(tmp_path: Path) -> None:
     class Second(Processes):
         rank, count = 1, 2
 
     trainer = Trainer(Noisy(), LOOP, tmp_path / "run", processes=Second())
-    told: list[dict[str, float]] = []
-    trainer.run(1.0, told.append)
+    logged: list[dict[str, float]] = []
+    trainer.run(1.0, logged.append)
     assert trainer.step == LOOP.n_steps
-    assert told == []
+    assert logged == []
     assert not (tmp_path / "run").exists()
 
 

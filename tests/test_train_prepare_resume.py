@@ -1,4 +1,4 @@
-"""Preparing many pieces: the manifest is written now and then, and a run that is killed goes on."""
+"""Manifests while preparing many pieces, and resuming of killed runs."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def test_the_manifest_is_written_a_few_times_however_many_pieces(
-    made: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_manifest_is_written_a_few_times(made: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writes: list[int] = []
 
     def counted(out: Path, entries: list[Any]) -> None:
@@ -61,7 +59,7 @@ def test_the_manifest_is_written_a_few_times_however_many_pieces(
 
 
 @pytest.mark.parametrize("save_every_s", [-1.0, 1e9])
-def test_whenever_it_is_killed_it_goes_on(
+def test_killed_run_resumes(
     made: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, save_every_s: float
 ) -> None:
     out = tmp_path / "out"
@@ -82,7 +80,7 @@ def test_whenever_it_is_killed_it_goes_on(
         assert len(made) == (4 - i if save_every_s < 0 else 5)
 
 
-def test_who_stops_listening_finds_what_was_made(made: list[str], tmp_path: Path) -> None:
+def test_closed_generator_saves_the_manifest(made: list[str], tmp_path: Path) -> None:
     outcomes = prepare(pieces(5), tmp_path)
     next(outcomes)
     next(outcomes)

@@ -100,7 +100,7 @@ def test_credits_and_licences_are_copied(old: Path, tmp_path: Path) -> None:
     write_credits(old, [{**PIECE, "title": "One"}], "tiny", "CC-BY-4.0")
     (old / "README.md").write_text((old / "README.md").read_text() + "\nFigures by hand.\n")
     write_credits(new, [{**PIECE, "title": t, "file": t, "licence": "MIT"} for t in ("One", "Two")], "tiny", "MIT")
-    with pytest.raises(ModelError, match=r"1 works that the old codec was trained on, such as One \(p \| Ann \| CC0"):
+    with pytest.raises(ModelError, match=r"1 works the old codec was trained on, such as One \(p \| Ann \| CC0"):
         promote(old, new, [Comparison("coarse", "loss", 1.0, 2.0)])
     assert "Two" not in (old / "CREDITS.md").read_text()
     write_credits(new, [{**PIECE, "title": t, "file": t} for t in ("One", "Two")], "tiny", "CC-BY-SA-4.0")

@@ -1,4 +1,4 @@
-"""What a transformer knows before its first step."""
+"""Initial weights of a transformer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def model(counts: torch.Tensor) -> VampNet:
     return model.eval()
 
 
-def test_alike_codes_get_alike_logits(model: VampNet) -> None:
+def test_similar_codes_have_similar_logits(model: VampNet) -> None:
     features = torch.randn(400, 64)
     weights = model.classifier.weight.view(3, 32, 64)
     for level in range(3):
@@ -34,7 +34,7 @@ def test_alike_codes_get_alike_logits(model: VampNet) -> None:
         assert torch.corrcoef(torch.stack([apart, torch.pdist(model.codebooks[2 + level])]))[0, 1] > 0.9
 
 
-def test_a_hidden_code_is_guessed_from_those_beside_it() -> None:
+def test_hidden_code_is_predicted_from_neighbours() -> None:
     torch.manual_seed(0)
     coarse = VampNet(VampNetConfig(2, 0, 2, 64, 4, 40, codebook_size=32, dropout=0.0)).eval()
     coarse.codebooks.normal_()
@@ -47,7 +47,7 @@ def test_a_hidden_code_is_guessed_from_those_beside_it() -> None:
     assert (guess == held[:, :, 4]).float().mean() > 0.5  # chance: 0.03
 
 
-def test_heads_look_near_and_far(model: VampNet) -> None:
+def test_heads_attend_near_and_far(model: VampNet) -> None:
     bias = model.attention_bias(40).detach()
     assert torch.equal(bias, bias.transpose(1, 2))
     assert (bias.diagonal(dim1=1, dim2=2) == 0).all()
@@ -57,7 +57,7 @@ def test_heads_look_near_and_far(model: VampNet) -> None:
     assert last[5] == first[5] / 8
 
 
-def test_the_seed_alone_decides(counts: torch.Tensor) -> None:
+def test_weights_depend_on_the_seed(counts: torch.Tensor) -> None:
     models = [VampNet(CONFIG) for _ in range(3)]
     for model, seed in zip(models, (0, 0, 1), strict=True):
         model.codebooks.copy_(torch.randn(5, 32, 8, generator=torch.Generator().manual_seed(2)))

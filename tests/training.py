@@ -1,4 +1,4 @@
-"""What tests of training share: short runs, and the smallest task."""
+"""Helpers of the tests of training: short runs, and the smallest task."""
 
 from __future__ import annotations
 

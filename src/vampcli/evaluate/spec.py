@@ -22,7 +22,7 @@ CODEC = "codec"
 """Command of conditions that only encode and decode."""
 
 Fill = Literal["model", "silence", "repeat"]
-"""What fills the spans of `inpaint`: a model, silence, or the sound of the same length before each span."""
+"""Content of the spans of `inpaint`: a model's, silence, or the sound before each span."""
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def summarize(records: Sequence[Record], conditions: Sequence[Condition], baseli
     by_condition: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         by_condition[record["condition"]].append(record)
-    target = _stacked([take[EMBEDDING] for record in by_condition[REFERENCE] for take in record["takes"]])
+    target = _stack([take[EMBEDDING] for record in by_condition[REFERENCE] for take in record["takes"]])
     made = {c.label: [r for r in by_condition[c.key] if "failed" not in r] for c in conditions}
     base, rows = made.get(baseline, []), []
     for condition in conditions:
@@ -180,7 +180,7 @@ def _patches(records: Sequence[Record]) -> tuple[Patches, list[str]]:
     pieces = [record["piece"] for record, patches in zip(records, real, strict=True) for _ in patches]
     if not pieces or any(len(a) != len(b) for take in made for a, b in zip(take, real, strict=True)):
         return np.zeros((0, 0, 0)), []
-    return np.stack([_stacked(patches) for patches in (*made, real)], axis=1), pieces
+    return np.stack([_stack(patches) for patches in (*made, real)], axis=1), pieces
 
 
 def _distance(target: Normal, made: Patches) -> float:
@@ -211,7 +211,7 @@ def _half_width(n: int) -> float:
     return float(t.ppf(0.975, n - 1)) * math.sqrt(n / (n - 1))
 
 
-def _stacked(parts: Sequence[Sequence[Sequence[float]]]) -> Patches:
+def _stack(parts: Sequence[Sequence[Sequence[float]]]) -> Patches:
     """Concatenate the patches of all parts: (n_patches, n_dims)."""
     found = [patch for part in parts for patch in part]
     return np.array(found, dtype=np.float64).reshape(len(found), -1 if found else 0)

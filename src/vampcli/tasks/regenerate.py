@@ -173,9 +173,9 @@ def generate(
         return _with_less(
             networks.batches,
             lambda: fill(
-                window_predictor(forward, context, hidden.any(1), networks.batches),
+                window_predictor(forward, context, mask.any(1), networks.batches),
                 tokens,
-                hidden,
+                mask,
                 seeds,
                 config,
                 network.config,
