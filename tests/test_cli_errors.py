@@ -78,7 +78,7 @@ def test_spans(vamp: Vamp, song: Song, span: tuple[str, ...], code: ExitCode, sa
         (("-n", "0"), ExitCode.USAGE, ("0 takes",)),
         (("--margin", "x"), ExitCode.USAGE, ("--margin", "auto")),
         (("--stereo", "wide"), ExitCode.USAGE, ("--stereo", "mid")),
-        (("--int16", "--float32"), ExitCode.USAGE, ("--int24",)),
+        (("--int16", "--float32"), ExitCode.USAGE, ("cannot be combined with --float32",)),
         (("--device", "tpu"), ExitCode.USAGE, ("'tpu'", "mps")),
         (("--dtype", "int8"), ExitCode.USAGE, ("'int8'", "bf16")),
         (("--name", "{what}.wav"), ExitCode.USAGE, ("{what}", "{stem}")),

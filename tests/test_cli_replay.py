@@ -1,4 +1,4 @@
-"""What was made can be made again, to the sample, and told from its file alone."""
+"""Results are made again from their files alone, to the sample; synthetic spans add up."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ REQUESTS = {
 
 @pytest.fixture
 def quick(vamp: Vamp, tiny_folder: Path) -> Quick:
-    """Make a take with few steps and seed 3; gives its path."""
+    """The path of a take with few steps and seed 3."""
 
     def make(command: str, *args: object) -> Path:
         ran = vamp(command, *args, "-m", tiny_folder, "--steps", 2, "--fine-steps", 1, "--seed", 3)
@@ -46,62 +46,68 @@ def quick(vamp: Vamp, tiny_folder: Path) -> Quick:
     return make
 
 
+@pytest.fixture
+def result(quick: Quick, song: Song) -> Path:
+    """A second of music in tmp_path/song.wav, with 0.3 s of it re-made."""
+    return quick("inpaint", song(seconds=1), "--span", "0.3-0.6", "--sidecar")
+
+
+def replayed(ran: Ran) -> Path:
+    """The path of a replay that equals the result."""
+    assert ran.code == 0, ran.err
+    facts = json.loads(ran.out)
+    assert facts["identical"], ran.err
+    return Path(facts["output"])
+
+
 def recipe_in(path: Path) -> Recipe:
     found = recipe_of(path)
     assert found is not None
     return found
 
 
-@pytest.mark.parametrize("command", REQUESTS)
-@pytest.mark.parametrize("suffix", [".wav", ".flac"])
-def test_a_replay_is_the_same_to_the_sample(vamp: Vamp, quick: Quick, song: Song, command: str, suffix: str) -> None:
+@pytest.mark.parametrize(("command", "suffix"), [*((name, ".wav") for name in REQUESTS), ("vamp", ".flac")])
+def test_replay_equals_the_result(vamp: Vamp, quick: Quick, song: Song, command: str, suffix: str) -> None:
     source = song(n_channels=2, seconds=1, subtype="PCM_16")
     result = quick(command, source, *REQUESTS[command], "-o", source.with_name(f"made{suffix}"))
-    ran = vamp("replay", result, "--json")
-    assert ran.code == 0, ran.err
-    said = json.loads(ran.out)
-    assert (said["identical"], said["output"]) == (True, str(source.with_name(f"made.replay{suffix}")))
-    one, two = read(result), read(said["output"])
+    again = replayed(vamp("replay", result, "--json"))
+    assert again == source.with_name(f"made.replay{suffix}")
+    one, two = read(result), read(again)
     assert (one.subtype, two.subtype) == ("PCM_16", "PCM_16")
     assert np.array_equal(one.samples, two.samples)
-    assert recipe_in(Path(said["output"])).request == recipe_in(result).request
+    assert recipe_in(again).request == recipe_in(result).request
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        ("--only-generated",),
+        ("--only-generated", "--temperature", "0.5", "--top-p", "0.9"),
         ("--difference", "--float32"),
         ("--int24", "--stereo", "channels"),
-        ("--temperature", "0.5", "--top-p", "0.9"),
     ],
 )
-def test_a_replay_writes_the_same_part_in_the_same_way(
-    vamp: Vamp, quick: Quick, song: Song, options: tuple[str, ...]
-) -> None:
+def test_replay_keeps_part_and_format(vamp: Vamp, quick: Quick, song: Song, options: tuple[str, ...]) -> None:
     result = quick("inpaint", song(n_channels=2, seconds=1), "--span", "0.3-0.6", *options)
-    ran = vamp("replay", result, "--json")
-    assert json.loads(ran.out)["identical"], ran.err
-    assert sf.info(json.loads(ran.out)["output"]).subtype == sf.info(result).subtype
+    again = replayed(vamp("replay", result, "--json"))
+    assert sf.info(again).subtype == sf.info(result).subtype
 
 
-def test_token_files_are_made_again_and_brought_back_again(
-    vamp: Vamp, quick: Quick, song: Song, tiny_folder: Path, tmp_path: Path
-) -> None:
-    packed = quick("compress", song(seconds=1), "--period", 2, "-o", tmp_path / "a.vamp")
-    ran = vamp("replay", packed, "--json")
-    assert json.loads(ran.out)["identical"], ran.err
-    assert (tmp_path / "a.replay.vamp").read_bytes() == packed.read_bytes()
-    assert vamp("compress", packed, "-m", tiny_folder, "-o", tmp_path / "back.wav").code == 0
-    ran = vamp("replay", tmp_path / "back.wav", "--json")
-    assert json.loads(ran.out)["identical"], ran.err
+def test_token_files_are_replayed(vamp: Vamp, quick: Quick, song: Song, tiny_folder: Path, tmp_path: Path) -> None:
+    packed, back = quick("compress", song(seconds=1), "--period", 2, "-o", tmp_path / "a.vamp"), tmp_path / "back.wav"
+    assert replayed(vamp("replay", packed, "--json")).read_bytes() == packed.read_bytes()
+    assert vamp("compress", packed, "-m", tiny_folder, "-o", back).code == 0
+    replayed(vamp("replay", back, "--json"))
+    ran = vamp("replay", back, "--set", "temperature=0.5", "--overwrite")  # the token file has its own sampling
+    assert (ran.code, ran.out) == (2, "")
+    assert "says already how it is made" in ran.err
+    ran = vamp("replay", back, "--set", "seed=8", "--overwrite")
+    assert ran.code == 0, ran.err
+    assert recipe_in(Path(ran.out.strip())).seed == 8
 
 
-def test_one_thing_is_changed(vamp: Vamp, quick: Quick, song: Song, tmp_path: Path) -> None:
-    """The same as asking for it at once."""
-    source = song(seconds=1)
-    result = quick("inpaint", source, "--span", "0.3-0.6")
-    wanted = quick("inpaint", source, "--span", "0.2-0.5", "--temperature", "0.5", "-o", tmp_path / "wanted.wav")
+def test_settings_equal_options(vamp: Vamp, quick: Quick, result: Path, tmp_path: Path) -> None:
+    source, options = tmp_path / "song.wav", ("--span", "0.2-0.5", "--temperature", "0.5")
+    wanted = quick("inpaint", source, *options, "-o", tmp_path / "wanted.wav")
     ran = vamp("replay", result, "--set", "temperature=0.5", "--set", "span=0.2-0.5", "-o", tmp_path / "again.wav")
     assert ran.code == 0, ran.err
     assert np.array_equal(read(tmp_path / "again.wav").samples, read(wanted).samples)
@@ -109,38 +115,35 @@ def test_one_thing_is_changed(vamp: Vamp, quick: Quick, song: Song, tmp_path: Pa
     assert "same samples" not in ran.err
 
 
-@pytest.mark.parametrize(
-    ("setting", "code", "says"),
-    [
-        ("temperature", 2, "sets nothing"),
-        ("temperatur=1", 2, "no setting 'temperatur'"),
-        ("temperature=hot", 2, "temperature is 'hot'"),
-        ("temperature=-1", 2, "temperature is -1"),
-        ("steps=1.5", 2, "n_steps is 1.5"),
-        ("repeats=2", 2, "no setting 'repeats'"),
-        ("seed=none", 2, "seed is None"),
-        ("span=0.3", 2, "not a span"),
-        ("span=0.3-9", 3, "the span ends at 9 s"),
-        ("synthetic=[]", 2, "no setting 'synthetic'"),
-        ("sha256=0", 2, "no setting 'sha256'"),
-        ("stereo=left", 2, "stereo is 'left'"),
-        ("subtype=DOUBLE", 2, "subtype is 'DOUBLE'"),
-        ("bpm=NaN", 2, "bpm is nan"),
-        ("spans=none", 2, "no span"),
-        ("start=0.2", 2, "spans"),
-    ],
-)
-def test_settings_that_cannot_be(vamp: Vamp, quick: Quick, song: Song, setting: str, code: int, says: str) -> None:
-    result = quick("inpaint", song(seconds=1), "--span", "0.3-0.6")
-    ran = vamp("replay", result, "--set", setting)
-    assert (ran.code, ran.out) == (code, "")
-    assert says in ran.err
+BAD_SETTINGS = [
+    ("temperature", 2, "sets nothing"),
+    ("temperatur=1", 2, "no setting 'temperatur'"),
+    ("temperature=hot", 2, "temperature is 'hot'"),
+    ("temperature=-1", 2, "temperature is -1"),
+    ("steps=1.5", 2, "n_steps is 1.5"),
+    ("repeats=2", 2, "no setting 'repeats'"),
+    ("seed=none", 2, "seed is None"),
+    ("span=0.3", 2, "not a span"),
+    ("span=0.3-9", 3, "the span ends at 9 s"),
+    ("synthetic=[]", 2, "no setting 'synthetic'"),
+    ("sha256=0", 2, "no setting 'sha256'"),
+    ("stereo=left", 2, "stereo is 'left'"),
+    ("subtype=DOUBLE", 2, "subtype is 'DOUBLE'"),
+    ("bpm=NaN", 2, "bpm is nan"),
+    ("spans=none", 2, "no span"),
+    ("start=0.2", 2, "spans"),
+]
+
+
+def test_bad_settings(vamp: Vamp, result: Path) -> None:
+    for setting, code, says in BAD_SETTINGS:
+        ran = vamp("replay", result, "--set", setting)
+        assert (ran.code, ran.out) == (code, ""), setting
+        assert says in ran.err
     assert not result.with_name(f"{result.stem}.replay.wav").exists()
 
 
-def test_a_moved_input_is_found_beside_the_result_or_named(
-    vamp: Vamp, quick: Quick, song: Song, tmp_path: Path
-) -> None:
+def test_moved_input_is_found_or_named(vamp: Vamp, quick: Quick, song: Song, tmp_path: Path) -> None:
     source = song(seconds=1)
     result = quick("inpaint", source, "--span", "0.3-0.6", "-o", tmp_path / "made/a.wav")
     source.rename(tmp_path / "made/song.wav")
@@ -150,46 +153,40 @@ def test_a_moved_input_is_found_beside_the_result_or_named(
     assert ran.code == 3
     assert "song.wav" in ran.err
     assert "--input" in ran.err
-    ran = vamp("replay", result, "--overwrite", "--input", moved, "--json")
-    assert json.loads(ran.out)["identical"], ran.err
+    replayed(vamp("replay", result, "--overwrite", "--input", moved, "--json"))
 
 
-def test_an_input_that_changed_is_refused(vamp: Vamp, quick: Quick, song: Song) -> None:
-    result = quick("inpaint", song(seconds=1), "--span", "0.3-0.6")
+def test_changed_input_is_refused(vamp: Vamp, result: Path, song: Song) -> None:
     song(seconds=1, seed=5)
     ran = vamp("replay", result)
     assert ran.code == 3
     assert "its sound is another" in ran.err
 
 
-def test_another_container_is_the_same_input(vamp: Vamp, quick: Quick, song: Song, tmp_path: Path) -> None:
+def test_container_of_the_input_may_change(vamp: Vamp, quick: Quick, song: Song, tmp_path: Path) -> None:
     source = song(seconds=1, subtype="PCM_16")
     result = quick("inpaint", source, "--span", "0.3-0.6")
     samples, rate = sf.read(source)
     sf.write(tmp_path / "song.flac", samples, rate)
-    ran = vamp("replay", result, "--input", tmp_path / "song.flac", "--json")
-    assert json.loads(ran.out)["identical"], ran.err
+    replayed(vamp("replay", result, "--input", tmp_path / "song.flac", "--json"))
 
 
-def test_what_vamp_did_not_make_is_refused(vamp: Vamp, song: Song) -> None:
+def test_other_sound_is_refused(vamp: Vamp, song: Song) -> None:
     ran = vamp("replay", song())
     assert ran.code == 3
     assert "does not say how it was made" in ran.err
 
 
-def test_the_sidecar_stands_in_for_lost_metadata(vamp: Vamp, quick: Quick, song: Song) -> None:
-    result = quick("inpaint", song(seconds=1), "--span", "0.3-0.6", "--sidecar")
+def test_sidecar_replaces_lost_metadata(vamp: Vamp, result: Path) -> None:
     known, clip = recipe_in(result), read(result)
     write(result, clip, overwrite=True)  # as another program does
     assert read_comment(result) == ""
     assert recipe_in(result) == known
     for named in (result, beside(result)):
-        ran = vamp("replay", named, "--json", "--overwrite")
-        assert json.loads(ran.out)["identical"], ran.err
+        replayed(vamp("replay", named, "--json", "--overwrite"))
 
 
-def test_a_recipe_changed_by_hand_is_refused_everywhere(vamp: Vamp, quick: Quick, song: Song) -> None:
-    result = quick("inpaint", song(seconds=1), "--span", "0.3-0.6", "--sidecar")
+def test_recipe_changed_by_hand_is_refused(vamp: Vamp, result: Path) -> None:
     text = beside(result).read_text()
     write(result, read(result), overwrite=True, comment=text.replace('"seed": 3', '"seed": 4'))
     for command, *options in (("replay",), ("info", "--quick"), ("inpaint", "--span", "0.1-0.2")):
@@ -198,16 +195,14 @@ def test_a_recipe_changed_by_hand_is_refused_everywhere(vamp: Vamp, quick: Quick
         assert "changed by hand" in ran.err
 
 
-def test_differences_are_said(vamp: Vamp, quick: Quick, song: Song, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = quick("inpaint", song(seconds=1), "--span", "0.3-0.6")
+def test_other_version_is_noted(vamp: Vamp, result: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vampcli.tasks.maker.__version__", "9.9")
     ran = vamp("replay", result)
     assert ran.code == 0
     assert "another version of vamp: 0.1.0 then, 9.9 now: the samples may differ" in ran.err
 
 
-def test_other_samples_are_said(vamp: Vamp, quick: Quick, song: Song) -> None:
-    result = quick("inpaint", song(seconds=1), "--span", "0.3-0.6")
+def test_other_samples_are_noted(vamp: Vamp, result: Path) -> None:
     text, clip = read_comment(result), read(result)
     clip.samples[0, 20_000] += 0.25
     write(result, clip, overwrite=True, comment=text)
@@ -217,14 +212,14 @@ def test_other_samples_are_said(vamp: Vamp, quick: Quick, song: Song) -> None:
     assert "-12 dBFS" in ran.err
 
 
-def test_a_folder_of_results_is_replayed(vamp: Vamp, quick: Quick, song: Song, tmp_path: Path) -> None:
+def test_several_results_are_replayed(vamp: Vamp, quick: Quick, song: Song, tmp_path: Path) -> None:
     results = [quick("vamp", song(f"{n}.wav", seconds=0.5), "--period", 3) for n in "ab"]
     ran = vamp("replay", *results, "-o", f"{tmp_path}/again/", "--json")
     assert [json.loads(line)["identical"] for line in ran.out.splitlines()] == [True, True], ran.err
 
 
 @pytest.mark.parametrize("named", [False, True])
-def test_a_replay_never_overwrites_its_input(vamp: Vamp, quick: Quick, song: Song, named: bool) -> None:
+def test_input_is_never_overwritten(vamp: Vamp, quick: Quick, song: Song, named: bool) -> None:
     source = song(seconds=1)
     before, result = source.read_bytes(), quick("inpaint", source, "--span", "0.3-0.6")
     ran = vamp("replay", result, "-o", source, "--overwrite", *(("--input", source) if named else ()))
@@ -233,10 +228,8 @@ def test_a_replay_never_overwrites_its_input(vamp: Vamp, quick: Quick, song: Son
     assert source.read_bytes() == before
 
 
-def test_originals_beside_results_are_passed_over_in_folders_and_named_elsewhere(
-    vamp: Vamp, quick: Quick, song: Song, tmp_path: Path
-) -> None:
-    """Results of a replay are no results to replay, either."""
+def test_originals_in_folders_are_skipped(vamp: Vamp, quick: Quick, song: Song, tmp_path: Path) -> None:
+    """So are results of a replay."""
     quick("inpaint", song(seconds=1), "--span", "0.3-0.6")
     song("other.wav", seconds=1)
     for _ in range(2):
@@ -250,20 +243,7 @@ def test_originals_beside_results_are_passed_over_in_folders_and_named_elsewhere
     assert vamp("replay", tmp_path / "plain").code == 3
 
 
-def test_of_token_files_the_seed_alone_can_be_another(
-    vamp: Vamp, quick: Quick, song: Song, tiny_folder: Path, tmp_path: Path
-) -> None:
-    packed, back = quick("compress", song(seconds=0.5), "-o", tmp_path / "a.vamp"), tmp_path / "back.wav"
-    assert vamp("compress", packed, "-m", tiny_folder, "-o", back).code == 0
-    ran = vamp("replay", back, "--set", "temperature=0.5")
-    assert (ran.code, ran.out) == (2, "")
-    assert "says already how it is made" in ran.err
-    ran = vamp("replay", back, "--set", "seed=8")
-    assert ran.code == 0, ran.err
-    assert recipe_in(Path(ran.out.strip())).seed == 8
-
-
-def test_a_namesake_of_the_input_does_not_mislead(
+def test_other_file_with_the_same_name(
     vamp: Vamp, quick: Quick, song: Song, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
@@ -272,18 +252,16 @@ def test_a_namesake_of_the_input_does_not_mislead(
     monkeypatch.chdir(tmp_path)
     result = quick("inpaint", "song.wav", "--span", "0.3-0.6")
     monkeypatch.chdir(tmp_path / "elsewhere")
-    ran = vamp("replay", f"../{result}", "--json")
-    assert json.loads(ran.out)["identical"], ran.err
+    replayed(vamp("replay", f"../{result}", "--json"))
 
 
-def test_a_sidecar_names_results_as_its_sound_does(vamp: Vamp, quick: Quick, song: Song, tmp_path: Path) -> None:
-    result = quick("inpaint", song(seconds=1), "--span", "0.3-0.6", "--sidecar")
+def test_sidecar_names_results(vamp: Vamp, result: Path, tmp_path: Path) -> None:
     assert vamp("replay", beside(result)).out.strip() == str(tmp_path / "song.inpaint.3.replay.wav")
     renamed = beside(result).rename(tmp_path / "kept.json")
     assert vamp("replay", renamed).out.strip() == str(tmp_path / "kept.replay.wav")
 
 
-def test_a_result_is_not_read_from_stdin(vamp: Vamp) -> None:
+def test_stdin_is_refused(vamp: Vamp) -> None:
     ran = vamp("replay", "-")
     assert ran.code == 2
     assert "from its file" in ran.err
@@ -292,7 +270,7 @@ def test_a_result_is_not_read_from_stdin(vamp: Vamp) -> None:
 # --- what is synthetic
 
 
-def test_synthetic_spans_accumulate_over_edits(quick: Quick, song: Song, tmp_path: Path) -> None:
+def test_synthetic_spans_add_up(quick: Quick, song: Song, tmp_path: Path) -> None:
     first = quick("inpaint", song(seconds=1, rate=1000 * 44), "--span", "0.3-0.6", "-o", tmp_path / "1.wav")
     assert recipe_in(first).synthetic == ((13200, 26400),)
     second = quick("inpaint", first, "--span", "0.5-0.75", "--span", "0.9-1", "-o", tmp_path / "2.flac")
@@ -316,7 +294,7 @@ def test_parts_and_cuts(quick: Quick, song: Song, tmp_path: Path) -> None:
     assert recipe_in(again).synthetic == ((0, 9000 + 4410),)  # what was cut off is unknown: all counts
 
 
-def test_the_licences_of_all_edits_stay(quick: Quick, vamp: Vamp, song: Song, tmp_path: Path) -> None:
+def test_licences_of_all_edits_stay(quick: Quick, vamp: Vamp, song: Song, tmp_path: Path) -> None:
     first = quick("inpaint", song(seconds=1), "--span", "0.3-0.6")
     second = quick("inpaint", first, "--span", "0.1-0.2", "-o", tmp_path / "2.wav")
     assert recipe_in(second).licences == ["MIT"]
@@ -326,7 +304,7 @@ def test_the_licences_of_all_edits_stay(quick: Quick, vamp: Vamp, song: Song, tm
         assert words in page, page
 
 
-def test_what_goes_to_stdout_is_the_file_it_would_be(quick: Quick, song: Song) -> None:
+def test_recipe_lacks_the_result_path(quick: Quick, song: Song) -> None:
     """No path of the result is in its recipe."""
     text = read_comment(quick("inpaint", song(seconds=1), "--span", "0.3-0.6", "-o", "x.wav"))
     assert "x.wav" not in text
@@ -335,7 +313,7 @@ def test_what_goes_to_stdout_is_the_file_it_would_be(quick: Quick, song: Song) -
     assert to_text(recipe) == text
 
 
-def test_what_was_made_in_batches_or_compiled_is_said() -> None:
+def test_batches_and_compilation_are_noted() -> None:
     batched, compiled = replace(MADE_BY, exact=False), replace(MADE_BY, compiled=True)
     assert differences(MADE_BY, MADE_BY) == []
     assert differences(batched, batched) == ["made in batches, without --exact"]

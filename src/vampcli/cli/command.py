@@ -53,11 +53,10 @@ def command(
             return
         with configuration.explained():
             configuration.refuse_conflicts()
-            made = function(
-                **{name: _value(parameter.annotation, name, values) for name, parameter in accepted.items()}
-            )
+            arguments = {name: _value(parameter.annotation, name, values) for name, parameter in accepted.items()}
+            result = function(**arguments)
             if carry_out:
-                carry_out(made, parsed["inputs"])
+                carry_out(result, parsed["inputs"])
 
     run.__doc__ = inspect.cleandoc(function.__doc__ or "") + (f"\n{INPUTS_HELP}" if carry_out else "")
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -8,7 +8,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections import ChainMap
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,10 +95,11 @@ class Configuration:
 
     def as_toml(self) -> str:
         """The same as a file, with sources in comments; defaults are comments, too."""
-        lines = [
-            (key, "" if said.value is None else f" {to_toml(said.value)}", said.source) for key, said in self._all()
-        ]
-        return "\n".join(f"{'# ' * (source == 'default')}{key} ={value}  # {source}" for key, value, source in lines)
+        lines = []
+        for key, (value, source, _) in self._all():
+            text = f"{key} =" if value is None else f"{key} = {to_toml(value)}"
+            lines.append(f"{'# ' if source == 'default' else ''}{text}  # {source}")
+        return "\n".join(lines)
 
     def _all(self) -> Iterator[tuple[str, Setting]]:
         for key, option in self.options.items():
@@ -238,10 +240,10 @@ def _file(ctx: typer.Context, path: Path) -> tuple[Layer, Layer]:
         if name not in commands:
             raise UsageError(f"{shown}: there is no command for [{name}]", f"known: {' '.join(commands)}")
     alone = {name: _read(ctx, known, tables.get(name, {}), f"{shown} [{name}]") for name, known in commands.items()}
-    mine = commands[name := str(ctx.command.name)]
-    every = {key: option for known in (*commands.values(), mine) for key, option in known.items()}
+    every = ChainMap(*commands.values())
     shared = _read(ctx, every, {key: value for key, value in content.items() if key not in tables}, shown)
-    return alone[name], {key: said for key, said in shared.items() if key in mine}
+    name = str(ctx.command.name)
+    return alone[name], {key: said for key, said in shared.items() if key in commands[name]}
 
 
 def _load(path: Path, shown: str) -> dict[str, Any]:
@@ -256,7 +258,7 @@ def _load(path: Path, shown: str) -> dict[str, Any]:
         raise UsageError(f"{shown} is not TOML: {error}", "write lines such as: temperature = 0.9") from error
 
 
-def _read(ctx: typer.Context, options: Options, table: dict[str, Any], where: str) -> Layer:
+def _read(ctx: typer.Context, options: Mapping[str, Option], table: dict[str, Any], where: str) -> Layer:
     layer: Layer = {}
     for name, value in table.items():
         key = name.replace("_", "-")
@@ -268,12 +270,10 @@ def _read(ctx: typer.Context, options: Options, table: dict[str, Any], where: st
             raise UsageError(f"{where}: {key} is set twice, once as {key.replace('-', '_')}", "keep one of them")
         option, fact = options[key], f"{where}: {name} is {to_toml(value)}"
         types, wanted = _TOML_TYPES.get(option.type, _TEXT)
-        if type(value) not in types or (type(value) is list and not all(isinstance(one, str) for one in value)):
+        values = value if type(value) is list else [value]
+        if type(value) not in types or (option.type is list and not all(isinstance(one, str) for one in values)):
             raise UsageError(fact, f"it takes {wanted}")
-        if option.type is list and type(value) is str:
-            value = [value]
-        elif types is _TEXT[0]:
-            value = str(value)
+        value = values if option.type is list else str(value) if types is _TEXT[0] else value
         layer[key] = Setting(_convert(ctx, option, value, fact), where, remote=True)
     return layer
 
