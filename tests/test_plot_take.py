@@ -84,17 +84,6 @@ def test_before_and_after_are_drawn_at_one_scale() -> None:
     assert limits[1] - limits[0] == RANGE_DB
 
 
-def test_what_was_before_lies_inside_what_was_made_around_it() -> None:
-    figure = draw(before=sound(1), after=sound(4), before_start=RATE * 2, spans=[(0, 2 * RATE), (3 * RATE, 4 * RATE)])
-    (wave, spectrum), (_, whole) = panels(figure)["before"], panels(figure)["after"]
-    assert wave.get_xlim() == spectrum.get_xlim() == (0, 4)
-    assert spectrum.images[0].get_extent()[:2] == [2, 3]
-    assert whole.images[0].get_extent()[:2] == [0, 4]
-    assert 4 * spectrum.images[0].get_array().shape[1] == whole.images[0].get_array().shape[1]
-    times = wave.collections[0].get_paths()[0].vertices[:, 0]
-    assert (times.min(), times.max()) == pytest.approx((2, 3), abs=0.01)
-
-
 def test_what_was_made_has_a_colour_of_its_own_exactly_as_far_as_the_span_reaches() -> None:
     before, after = (
         panels(draw(before=sound(), after=sound(), spans=[(4001, 6002)]))[name][0] for name in ("before", "after")
