@@ -194,18 +194,6 @@ def test_refuses_impossible_outputs(
     assert list(tmp_path.iterdir()) == [source]
 
 
-def test_a_failure_does_not_stop_the_others(shown: Vamp, song: Song, tmp_path: Path) -> None:
-    bad = tmp_path / "a.wav"
-    bad.write_text("no sound")
-    ran = shown("vamp", bad, song("b.wav", seconds=1), "--json")
-    assert ran.code == 3
-    failed, fine = ran.facts
-    assert (failed["input"], failed["exit_code"]) == (str(bad), 3)
-    assert fine["passes"]
-    assert "a.wav" in ran.err
-    assert shown("vamp", bad, song("b.wav", seconds=1), "--fail-fast").out == ""
-
-
 def test_prompt_of_a_token_file(shown: Vamp, vamp: Vamp, song: Song, tmp_path: Path, tiny_folder: Path) -> None:
     source, path = song(seconds=1, n_channels=2), tmp_path / "song.vamp"
     wanted = ("--keep-codebooks", 2, "--period", 3, "--stereo", "channels", "--seed", 5, "--steps", 4)
