@@ -1,3 +1,5 @@
+"""Errors: exit code, a fact and a cure, before any model is loaded or file written."""
+
 from __future__ import annotations
 
 import os
@@ -11,11 +13,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from conftest import Ran
+from conftest import Ran, Song, Vamp
 from vampcli.errors import ExitCode
-
-Vamp = Callable[..., Ran]
-Song = Callable[..., Path]
 
 
 @pytest.fixture(autouse=True)
@@ -89,11 +88,13 @@ def test_spans(vamp: Vamp, song: Song, span: tuple[str, ...], code: ExitCode, sa
         (("--name", "../{seed}.wav"), ExitCode.USAGE, ("leaves the folder",)),
         (("--name", "/tmp/{seed}.wav"), ExitCode.USAGE, ("leaves the folder",)),
         (("--name", "a" * 300 + ".wav"), ExitCode.INPUT, ("too long",)),
-        (("--margin", "\u00b2"), ExitCode.USAGE, ("--margin",)),
         (("--temperature", "1e-40"), ExitCode.USAGE, ("temperature is 1e-40", "0.01")),
         (("--sample-cutoff", "nan"), ExitCode.USAGE, ("sample_cutoff",)),
+        (("--margin", "\u00b2"), ExitCode.USAGE, ("--margin",)),
         (("--overwrite", "--skip-existing"), ExitCode.USAGE, ("cannot be combined",)),
         (("-o", ".wav"), ExitCode.USAGE, ("names no file",)),
+        (("-o", "out.xyz"), ExitCode.USAGE, (".xyz", ".wav")),
+        (("-n", "2", "-o", "out.wav"), ExitCode.USAGE, ("2 takes", "folder")),
         (("-o", "x.flac", "--float32"), ExitCode.USAGE, ("FLAC holds no FLOAT",)),
         (("-o", "x.ogg", "--int16"), ExitCode.USAGE, ("OGG holds no PCM_16",)),
         (("--device", "cuda:99"), ExitCode.DEVICE, ("cuda:99", "there are: cpu")),
@@ -109,31 +110,32 @@ def test_options(vamp: Vamp, song: Song, options: tuple[str, ...], code: ExitCod
         expect(ran, code, *says)
 
 
-def test_missing_file(vamp: Vamp, tmp_path: Path) -> None:
-    expect(vamp("inpaint", tmp_path / "no.wav", "--span", "1-2"), ExitCode.INPUT, "no such file", "no.wav")
+def sound(samples: np.ndarray) -> Callable[[Path], None]:
+    return lambda path: sf.write(path, samples, 44100, "FLOAT")
 
 
-def test_folder_as_input(vamp: Vamp, tmp_path: Path) -> None:
-    expect(vamp("inpaint", tmp_path, "--span", "1-2"), ExitCode.INPUT, "holds no sound files")
+@pytest.mark.parametrize(
+    ("write", "says"),
+    [
+        (lambda _: None, "no such file"),
+        (Path.mkdir, "holds no sound files"),
+        (lambda path: path.write_bytes(b""), "bad.wav"),
+        (lambda path: path.write_bytes(b"not a sound"), "bad.wav"),
+        (lambda path: path.write_bytes(b"RIFF\x24\x00\x00\x00WAVEfmt "), "bad.wav"),
+        (sound(np.zeros((0, 1))), "0 samples"),
+        (sound(np.where(np.arange(44100) < 2, np.nan, 0)), "2 samples"),
+        (sound(np.where(np.arange(44100) < 2, np.inf, 0)), "2 samples"),
+        (sound(np.zeros((44100, 6))), "6 channels"),
+    ],
+    ids=["missing", "folder", "empty", "text", "header", "no samples", "nan", "infinity", "six channels"],
+)
+def test_inputs(vamp: Vamp, tmp_path: Path, write: Callable[[Path], object], says: str) -> None:
+    write(tmp_path / "bad.wav")
+    expect(vamp("inpaint", tmp_path / "bad.wav", "--span", "0.2-0.5"), ExitCode.INPUT, says)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a sound", b"RIFF\x24\x00\x00\x00WAVEfmt "])
-def test_unreadable_file(vamp: Vamp, tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "bad.wav").write_bytes(content)
-    expect(vamp("inpaint", tmp_path / "bad.wav", "--span", "1-2"), ExitCode.INPUT, "bad.wav")
-
-
-def test_zero_length_audio(vamp: Vamp, tmp_path: Path) -> None:
-    sf.write(tmp_path / "empty.wav", np.zeros((0, 1)), 44100)
-    expect(vamp("inpaint", tmp_path / "empty.wav", "--span", "1-2"), ExitCode.INPUT, "0 samples")
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_nan_and_infinity_are_counted(vamp: Vamp, tmp_path: Path, bad: float) -> None:
-    x = np.zeros(44100)
-    x[[3, 5]] = bad
-    sf.write(tmp_path / "nan.wav", x, 44100, "FLOAT")
-    expect(vamp("inpaint", tmp_path / "nan.wav", "--span", "0.2-0.5"), ExitCode.INPUT, "2 samples")
+def test_impossible_name(vamp: Vamp) -> None:
+    expect(vamp("inpaint", "a" * 300 + ".wav", "--span", "1-2"), ExitCode.INPUT, "too long")
 
 
 def test_output_exists(vamp: Vamp, song: Song, tmp_path: Path) -> None:
@@ -153,15 +155,7 @@ def test_output_is_the_input(vamp: Vamp, song: Song, tmp_path: Path, overwrite: 
     assert source.read_bytes() == content
 
 
-def test_unknown_suffix(vamp: Vamp, song: Song) -> None:
-    expect(vamp("inpaint", song(), "--span", "1-2", "-o", "out.xyz"), ExitCode.USAGE, ".xyz", ".wav")
-
-
-def test_one_file_for_several_takes(vamp: Vamp, song: Song) -> None:
-    expect(vamp("inpaint", song(), "--span", "1-2", "-n", 2, "-o", "out.wav"), ExitCode.USAGE, "2 takes", "folder")
-
-
-def test_folder_that_cannot_be_made(vamp: Vamp, song: Song, tmp_path: Path) -> None:
+def test_impossible_folder(vamp: Vamp, song: Song, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     ran = vamp("inpaint", song(), "--span", "1-2", "-o", f"{tmp_path}/file/below/")
     expect(ran, ExitCode.INPUT, str(tmp_path / "file"))
@@ -174,13 +168,9 @@ def test_folder_not_writable(vamp: Vamp, song: Song, tmp_path: Path, monkeypatch
     expect(ran, ExitCode.INPUT, "locked is not writable")
 
 
-def test_a_rate_that_the_format_does_not_know(vamp: Vamp, song: Song, tmp_path: Path) -> None:
+def test_rate_that_a_format_lacks(vamp: Vamp, song: Song, tmp_path: Path) -> None:
     ran = vamp("inpaint", song(rate=96000), "--span", "1-2", "-o", tmp_path / "out.mp3")
     expect(ran, ExitCode.INPUT, "MP3 cannot hold", "96000 Hz", ".wav")
-
-
-def test_an_input_name_that_no_file_can_have(vamp: Vamp) -> None:
-    expect(vamp("inpaint", "a" * 300 + ".wav", "--span", "1-2"), ExitCode.INPUT, "too long")
 
 
 @pytest.mark.parametrize(
@@ -196,11 +186,6 @@ def test_usage_errors_need_no_torch(options: tuple[str, ...]) -> None:
     subprocess.run([sys.executable, "-c", code, "inpaint", "a.wav", *options], check=True, capture_output=True)
 
 
-def test_six_channels(vamp: Vamp, tmp_path: Path) -> None:
-    sf.write(tmp_path / "six.wav", np.zeros((44100, 6)), 44100)
-    expect(vamp("inpaint", tmp_path / "six.wav", "--span", "0.2-0.5"), ExitCode.INPUT, "6 channels", "mix")
-
-
 def test_nothing_is_written_by_an_error(vamp: Vamp, song: Song, tmp_path: Path) -> None:
     source = song()
     before = listing(tmp_path)
@@ -211,16 +196,14 @@ def test_nothing_is_written_by_an_error(vamp: Vamp, song: Song, tmp_path: Path) 
     assert listing(tmp_path) == before
 
 
-def test_a_model_folder_that_lacks_a_file_is_found_before_loading(
-    vamp: Vamp, song: Song, tiny_folder: Path, tmp_path: Path
-) -> None:
+def test_incomplete_model(vamp: Vamp, song: Song, tiny_folder: Path, tmp_path: Path) -> None:
     broken = shutil.copytree(tiny_folder, tmp_path / "broken")
     (broken / "fine.safetensors").unlink()
     expect(vamp("inpaint", song(), "--span", "1-2", "-m", broken), ExitCode.MODEL, "fine.safetensors", "missing")
 
 
 @pytest.mark.loads
-def test_a_damaged_model_names_the_tensor(vamp: Vamp, song: Song, tiny_folder: Path, tmp_path: Path) -> None:
+def test_damaged_model_names_the_tensor(vamp: Vamp, song: Song, tiny_folder: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     broken = shutil.copytree(tiny_folder, tmp_path / "broken")
@@ -233,7 +216,7 @@ def test_a_damaged_model_names_the_tensor(vamp: Vamp, song: Song, tiny_folder: P
 
 
 @pytest.mark.loads
-def test_a_full_disk_leaves_nothing_half_written(
+def test_full_disk_leaves_nothing(
     vamp: Vamp, song: Song, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = song()
@@ -270,7 +253,7 @@ def test_ctrl_c_keeps_finished_takes(
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_bug_keeps_its_traceback_and_exit_code_1(vamp: Vamp, song: Song, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bugs_keep_their_traceback(vamp: Vamp, song: Song, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vampcli.audio.io.read", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):  # uncaught: the interpreter prints it and exits with 1
         vamp("inpaint", song(), "--span", "1-2")

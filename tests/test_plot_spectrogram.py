@@ -19,7 +19,7 @@ def loudest_hz(picture: np.ndarray, rate: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("n_samples", "n_columns"), [(1000, 10), (997, 31), (5, 5), (7, 1)])
-def test_envelope_is_the_extremes_of_each_piece(n_samples: int, n_columns: int) -> None:
+def test_envelope_is_minimum_and_maximum(n_samples: int, n_columns: int) -> None:
     x = np.random.default_rng(0).standard_normal((2, n_samples))
     low, high = envelope(x, n_columns)
     pieces = [x[:, i * n_samples // n_columns : (i + 1) * n_samples // n_columns] for i in range(n_columns)]
@@ -35,19 +35,19 @@ def test_density_counts_hidden_tokens() -> None:
 
 @pytest.mark.parametrize("rate", [8000, 44100, 96000])
 @pytest.mark.parametrize("frequency", [100, 1000, 3000])
-def test_a_tone_is_at_its_frequency_and_level(rate: int, frequency: float) -> None:
+def test_a_tone_has_frequency_and_level(rate: int, frequency: float) -> None:
     picture = spectrogram(Waveform(0.5 * sine(frequency, rate, rate), rate), 40)[:, 4:-4]  # whole frames
     np.testing.assert_allclose(loudest_hz(picture, rate), frequency, rtol=0.015, atol=7)  # half a band, half a bin
     np.testing.assert_allclose(picture.max(0), 20 * np.log10(0.5), atol=2.5)
 
 
-def test_what_only_the_side_holds_is_seen() -> None:
+def test_the_side_channel_counts() -> None:
     tone = 0.5 * sine(440, RATE, RATE)
     side, mono = Waveform(np.concatenate([tone, -tone]), RATE), Waveform(tone, RATE)
     np.testing.assert_allclose(spectrogram(side, 10), spectrogram(mono, 10))
 
 
-def test_no_sample_is_left_out_however_few_the_columns() -> None:
+def test_few_columns_leave_no_sample_out() -> None:
     for place in np.random.default_rng(0).integers(0, 40 * RATE, 20):
         x = np.zeros((1, 40 * RATE), np.float32)
         x[0, place] = 1

@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from vampcli.audio.find import SOUNDS, FoundFile, find
@@ -23,26 +23,13 @@ COMMANDS = ("inpaint", "outpaint", "loop", "vamp", "compress")
 _RESULT = re.compile(rf".+\.({'|'.join(COMMANDS)})\.-?\d+(\.replay)*")
 
 
-@dataclass(frozen=True)
-class Sources:
-    """The files that the inputs of a command stand for.
-
-    Attributes:
-        files: without results of earlier runs.
-        several: there are several inputs, or one that can stand for several files.
-    """
-
-    files: tuple[FoundFile, ...]
-    several: bool
-
-
 def find_sources(
     inputs: Sequence[str],
     recursive: bool,
     suffixes: Sequence[str] = (),
     out: str | None = None,
     of_results: bool = False,
-) -> Sources:
+) -> tuple[list[FoundFile], bool]:
     """Find the files that inputs stand for; results of vamp in folders are left out.
 
     Args:
@@ -52,24 +39,24 @@ def find_sources(
         out: folder of the results; left out if it lies in a folder that is searched.
         of_results: leave out only results of `replay`.
 
+    Returns:
+        The files, and whether there are several inputs, or one that can stand for several files.
+
     Raises:
         InputError: there is no such file.
     """
     found = find(inputs, recursive, (*SOUNDS, *suffixes))
-    left_out = _is_replayed if of_results else _is_result
-    files = tuple(f for f in found if not (f.searched and (_lies_in(f, out) or left_out(f.path))))
+    files = [f for f in found if not (f.searched and (_lies_in(f, out) or _is_made_by_vamp(f.path, of_results)))]
     if not files:
         raise InputError(
             f"{inputs[0]} holds nothing but results of vamp ({len(found)} files)", "name a file to work on it again"
         )
-    return Sources(files, len(inputs) > 1 or len(found) > 1 or any(f.searched for f in found))
+    return files, (len(inputs) > 1 or len(found) > 1 or any(f.searched for f in found))
 
 
-def _is_replayed(path: Path) -> bool:
-    return path.stem.endswith(".replay")
-
-
-def _is_result(path: Path) -> bool:
+def _is_made_by_vamp(path: Path, by_replay: bool) -> bool:
+    if by_replay:
+        return path.stem.endswith(".replay")
     return path.suffix.lower() != TOKENS and _RESULT.fullmatch(path.stem) is not None
 
 
@@ -90,12 +77,14 @@ def find_jobs(workflow: Workflow, inputs: Sequence[str], piped: Pipes) -> list[J
         UsageError: two outputs have one name, or an option for names is wrong.
     """
     common = workflow.common
-    sources = find_sources(piped.inputs(inputs), common.recursive, workflow.suffixes, common.out, workflow.of_results)
-    default_seed = 0 if common.skip_existing or sources.several else secrets.randbelow(10_000)
-    files = [file for file in sources.files if not file.searched or workflow.accepts(file.path)]
+    found, several = find_sources(
+        piped.inputs(inputs), common.recursive, workflow.suffixes, common.out, workflow.of_results
+    )
+    default_seed = 0 if common.skip_existing or several else secrets.randbelow(10_000)
+    files = [file for file in found if not file.searched or workflow.accepts(file.path)]
     if not files:
-        raise InputError(f"nothing among {len(sources.files)} files is for vamp {workflow.command}", "name a file")
-    jobs = [_name_outputs(workflow, file, sources.several, default_seed, piped) for file in files]
+        raise InputError(f"nothing among {len(found)} files is for vamp {workflow.command}", "name a file")
+    jobs = [_name_outputs(workflow, file, several, default_seed, piped) for file in files]
     jobs = _without_results(jobs, common.overwrite)
     _check_distinct(jobs, common)
     return jobs

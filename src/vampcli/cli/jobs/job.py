@@ -141,7 +141,7 @@ class Workflow:
         common: the options of all commands.
         sounds: the results are sound, which can go to stdout.
         of_results: folders are searched for results of vamp; otherwise these are left out.
-        ext: suffix of results in names without one.
+        ext: default suffix of results.
     """
 
     command: str

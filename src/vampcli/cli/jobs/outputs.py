@@ -133,21 +133,18 @@ def check_outputs(paths: list[Path], source: Path, overwrite: bool) -> None:
     """
     for path in paths:
         try:
-            _check_output(path, source, overwrite)
+            exists, is_input = path.exists(), path.exists() and path.samefile(source)
+            folder = next(parent for parent in Path(os.path.abspath(path)).parents if parent.exists())
         except OSError as error:
             raise InputError(f"cannot write {path}: {error.strerror}", "give another name") from error
-
-
-def _check_output(path: Path, source: Path, overwrite: bool) -> None:
-    if path.exists() and path.samefile(source):
-        raise InputError(f"{path} is the input", "vamp never writes onto an input; name another file")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder", "name a file, or end the folder's name with /")
-    if path.exists() and not overwrite:
-        raise InputError(f"{path} exists", "--overwrite replaces it, --seed or --name gives another")
-    folder = next(parent for parent in Path(os.path.abspath(path)).parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise InputError(f"the folder {folder} is not writable", "name another one with -o")
+        if is_input:
+            raise InputError(f"{path} is the input", "vamp never writes onto an input; name another file")
+        if path.is_dir():
+            raise InputError(f"{path} is a folder", "name a file, or end the folder's name with /")
+        if exists and not overwrite:
+            raise InputError(f"{path} exists", "--overwrite replaces it, --seed or --name gives another")
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise InputError(f"the folder {folder} is not writable", "name another one with -o")
 
 
 def make_folder(path: Path) -> None:

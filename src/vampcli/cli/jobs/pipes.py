@@ -101,15 +101,16 @@ def pipes(inputs: Sequence[str], common: Common, sounds: bool = True) -> Iterato
     writes = common.out == PIPE or (reads and common.out is None and sounds)
     if inputs.count(PIPE) > 1:
         raise UsageError(f"{PIPE} is named {inputs.count(PIPE)} times", "stdin is read once; leave the others out")
-    if reads:
-        _check_stdin()
     if writes and not sounds:
         raise UsageError("no sound comes of this for stdout", "name a file with -o, or leave -o out")
-    if writes:
-        _check_stdout(common)
     if not (reads or writes):
         yield Pipes()
         return
+    if reads and (sys.stdin is None or sys.stdin.isatty()):
+        why = "closed" if sys.stdin is None else "a terminal"
+        raise InputError(f"no sound comes in on stdin: it is {why}", "pipe some: sox song.flac -t wav - | vamp ...")
+    if writes:
+        _check_stdout(common)
     try:
         folder = tempfile.TemporaryDirectory(prefix="vamp-")
     except OSError as error:
@@ -118,12 +119,6 @@ def pipes(inputs: Sequence[str], common: Common, sounds: bool = True) -> Iterato
         source = Path(name, "stdin")
         source.touch()
         yield Pipes(source if reads else None, Path(name, "stdout.wav") if writes else None)
-
-
-def _check_stdin() -> None:
-    if sys.stdin is None or sys.stdin.isatty():
-        why = "closed" if sys.stdin is None else "a terminal"
-        raise InputError(f"no sound comes in on stdin: it is {why}", "pipe some: sox song.flac -t wav - | vamp ...")
 
 
 def _check_stdout(common: Common) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vampcli.cli.jobs.job import Job, Opened
 from vampcli.cli.jobs.outputs import make_folder, names_folder
 from vampcli.cli.options import Common
-from vampcli.cli.plots.figure import check_suffix
+from vampcli.cli.plots.figure import check_suffix, save
 from vampcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,13 +52,8 @@ def draw_take(
         first_frame=opened.plan.first_frame,
         frame_s=frame_s,
         title=f"{opened.job.title}: {opened.request.command}, seed {take.seed}",
-        scores=_scores_shown(scores) if scores else None,
+        scores=scores and {name.replace("_", " "): x for name, x in asdict(scores).items() if x not in (None, "")},
     )
-
-
-def _scores_shown(scores: Scores) -> dict[str, float | str]:
-    values = {name.replace("_", " "): value for name, value in asdict(scores).items() if value not in (None, "")}
-    return {name: round(value, 2) if isinstance(value, float) else value for name, value in values.items()}
 
 
 def draw_tokens(result: Path, opened: Opened, file: TokenFile, frame_s: float, common: Common) -> None:
@@ -89,9 +84,8 @@ def draw_mask(path: Path, opened: Opened, mask: Tensor, common: Common) -> None:
 
 
 def _save(path: Path, common: Common, **content: Any) -> None:
-    from vampcli.cli.plots import take
-    from vampcli.cli.plots.figure import save
+    from vampcli.cli.plots.take import draw
 
-    figure = take.draw(**content)
+    figure = draw(**content)
     make_folder(path)
     save(figure, path, common.overwrite)

@@ -1,4 +1,4 @@
-"""A prompt in numbers, for machines, and as a table and a picture, for people."""
+"""A prompt in numbers for `--json`, and as a table with a picture."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _N_LISTED = 4
 
 @dataclass(frozen=True)
 class Forecaster:
-    """What there is to say of takes of a model, without its weights.
+    """Describe the takes that a model would make, without its weights.
 
     Attributes:
         metadata: of the model.
-        common: how many takes, and how they would be made. Seconds are told of the CPU alone.
+        common: number of takes, and the options of the sampler.
     """
 
     metadata: ModelMetadata
     common: Common
 
     def n_frames(self, plan: Plan, file_rate: int) -> int:
-        """Length of a plan's canvas, in frames."""
+        """Return the length of a plan's canvas in frames."""
         grid = self.metadata.codec.grid
         return grid.n_frames(grid.n_samples(plan.n_canvas_samples, file_rate))
 
@@ -71,7 +71,7 @@ class Forecaster:
         }
 
     def _pass(self, one: Pass, works: list[Work], file_rate: int, n_channels: int) -> Facts:
-        """Of one pass; what is kept is counted in the frames that the spans touch."""
+        """Describe one pass; kept tokens are counted in the frames that the spans touch."""
         from vampcli.tasks import cost
 
         grid, plan = self.metadata.codec.grid, one.plan
@@ -97,20 +97,20 @@ class Forecaster:
 
 
 def _made_with(opened: Opened, common: Common) -> tuple[SamplingConfig, int]:
-    """How tokens are drawn, and of how many model channels; a token file says it itself."""
+    """Return the sampling options and the number of model channels: those of a token file, or of the command."""
     if isinstance(opened, OpenedTokens):
         return opened.file.recipe.sampling, len(opened.file.tokens)
     return common.sampling, opened.clip.n_channels if common.stereo == "channels" else 1
 
 
 def picture(kept: NDArray[np.floating], encoding: str) -> str:
-    """A line over time, as wide as the terminal at most: the higher, the more is kept; nothing and all are exact.
+    """Draw the kept share over time as a line of blocks, at most as wide as the terminal; 0 and 1 are exact.
 
     Args:
-        kept: share of the tokens kept in each frame, (n_frames,).
-        encoding: of where it is printed.
+        kept: share of kept tokens in each frame, (n_frames,).
+        encoding: of the output.
     """
-    blocks = _fitting(_BLOCKS, _ASCII_BLOCKS, encoding)
+    blocks = _encodable(_BLOCKS, _ASCII_BLOCKS, encoding)
     n, width = len(kept), min(len(kept), shutil.get_terminal_size().columns - 1)
     edges = [n * i // width for i in range(width + 1)]
     shares = [float(kept[a:b].mean()) for a, b in pairwise(edges)]
@@ -119,7 +119,7 @@ def picture(kept: NDArray[np.floating], encoding: str) -> str:
 
 
 def table(facts: Facts, pictures: list[str], encoding: str) -> str:
-    """The same for people; a picture for each pass."""
+    """Format facts as a table, with a picture for each pass."""
     frames = f"{facts['n_frames']} frames, {facts['frame_rate']:.2f} a second"
     lines = [_row("length", f"{facts['duration_s']:.2f} s: {frames}")]
     for one, line in zip(facts["passes"], pictures, strict=True):
@@ -136,8 +136,8 @@ def table(facts: Facts, pictures: list[str], encoding: str) -> str:
 
 
 def _pass_rows(one: dict[str, Any], n_coarse: int, encoding: str) -> list[str]:
-    bar = _fitting(_BAR, _ASCII_BAR, encoding)
-    rows = [_row("made", f"{one['n_frames']} frames, {_places(one['spans_s'], 'span')}")]
+    bar = _encodable(_BAR, _ASCII_BAR, encoding)
+    rows = [_row("made", f"{one['n_frames']} frames, {_format_ranges(one['spans_s'], 'span')}")]
     for i, share in enumerate(one["kept"]):
         length = round(share * _BAR_LENGTH)
         line = bar[0] * length + bar[1] * (_BAR_LENGTH - length)
@@ -146,7 +146,7 @@ def _pass_rows(one: dict[str, Any], n_coarse: int, encoding: str) -> list[str]:
     share = one["n_kept_tokens"] / one["n_tokens"]
     kept = f"{one['n_kept_tokens']} of {one['n_tokens']} kept ({100 * share:.1f} %)"
     rows += [_row("tokens", f"{kept}, {one['bits_per_second']:.0f} bit/s")]
-    rows += [_row("regions", _places(one["regions_s"], "region"))]
+    rows += [_row("regions", _format_ranges(one["regions_s"], "region"))]
     return [*rows, _row("windows", f"{one['coarse']['n_windows']} coarse, {one['fine']['n_windows']} fine")]
 
 
@@ -154,7 +154,7 @@ def _row(name: str, text: str) -> str:
     return f"{name:8} {text}"
 
 
-def _places(ranges_s: list[list[float]], name: str) -> str:
+def _format_ranges(ranges_s: list[list[float]], name: str) -> str:
     listed = ", ".join(f"{start:.2f}-{end:.2f}" for start, end in ranges_s[:_N_LISTED])
     more = f" and {len(ranges_s) - _N_LISTED} more" if len(ranges_s) > _N_LISTED else ""
     return f"{len(ranges_s)} {name}{'s' * (len(ranges_s) != 1)}" + (f": {listed} s{more}" if ranges_s else "")
@@ -166,8 +166,8 @@ def _time(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
 
 
-def _fitting(characters: str, plain: str, encoding: str) -> str:
-    """The first that the encoding can write."""
+def _encodable(characters: str, plain: str, encoding: str) -> str:
+    """Return `characters` if the encoding can write them, else `plain`."""
     try:
         characters.encode(encoding)
     except (UnicodeEncodeError, LookupError):

@@ -91,7 +91,7 @@ class _Runner:
                     self._make_parallel(attempts, n, bar)
                     continue
                 for attempt in attempts:
-                    self._make(attempt, bar, partial(self._show, attempt.job, attempt.opened))
+                    self._make(attempt, bar, partial(self._show, attempt))
                     self._conclude(attempt)
 
     def _open_all(self, jobs: list[Job]) -> Iterator[_Attempt]:
@@ -173,7 +173,7 @@ class _Runner:
         job, keep = opened.job, self.workflow.common.keep
         if keep is None:
             for path, seed in zip(job.paths, job.seeds, strict=True):
-                self._show(job, opened, Written(path, seed, {"dry_run": True}))
+                self._show(_Attempt(job, opened), Written(path, seed, {"dry_run": True}))
         n, best = len(job.seeds), f", the best {keep} kept" if keep else ""
         takes = f"{n} take{'s' * (n != 1)}{best}"
         self.console.note(self._label(job, f"would make {opened.summary} with {job.model.name}: {takes}"))
@@ -183,12 +183,12 @@ class _Runner:
 
     def _show_results(self, attempt: _Attempt) -> None:
         while attempt.results:
-            self._show(attempt.job, attempt.opened, attempt.results[0])
+            self._show(attempt, attempt.results[0])
             attempt.results.popleft()  # only now: Ctrl-C may come while it is shown
 
-    def _show(self, job: Job, opened: Opened | None, result: Written | str) -> None:
+    def _show(self, attempt: _Attempt, result: Written | str) -> None:
         """Print a note to stderr, or a result to stdout."""
-        common = self.workflow.common
+        job, common = attempt.job, self.workflow.common
         if isinstance(result, str):
             self.console.note(result)
             return
@@ -204,7 +204,7 @@ class _Runner:
             "command": self.workflow.command,
             "model": job.model.name,
             "licence": self.metadata_by_request[job.model].provenance.licence,
-            **(opened.facts if opened else {}),
+            **(attempt.opened.facts if attempt.opened else {}),
             **more,
         }
         if common.as_json:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from textwrap import fill
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.patches import Patch
+from matplotlib.path import Path
+from matplotlib.ticker import FuncFormatter, MultipleLocator
+from matplotlib.transforms import ScaledTranslation
 
+from vampcli.audio.waveform import Waveform
 from vampcli.cli.plots.figure import default_style, installed_fonts
 from vampcli.cli.plots.spectrogram import band_edges, density, envelope, spectrogram
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from vampcli.audio.waveform import Waveform
 
 N_COLUMNS = 1200
 """Columns of a plot, at most: about its pixels."""
@@ -33,24 +34,6 @@ _TICKS_S = (10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 _NO_BREAK = "\u00a0"  # no-break space
 
 
-@dataclass(frozen=True)
-class _Sound:
-    """A waveform on the time axis of the plot."""
-
-    name: str
-    waveform: Waveform
-    start_s: float
-
-    @property
-    def end_s(self) -> float:
-        return self.start_s + self.waveform.duration_s
-
-    def n_columns(self, length_s: float) -> int:
-        """Columns of the waveform in a plot of `length_s`."""
-        n = round(N_COLUMNS * self.waveform.duration_s / length_s)
-        return min(max(1, n), self.waveform.n_samples)
-
-
 @default_style()
 def draw(
     *,
@@ -62,12 +45,11 @@ def draw(
     frame_s: float = 0.0,
     title: str = "",
     scores: Mapping[str, float | str | None] | None = None,
-    before_start: int = 0,
 ) -> Figure:
     """Draw waveforms, spectrograms and the mask over one time axis; None has no panel.
 
     Args:
-        before: the input, of any length. One of before, after and mask must be given.
+        before: the input. One of before, after and mask must be given.
         after: the result.
         spans: sample ranges of `after` (without it, of `before`) that were generated.
         mask: bool (n_codebooks, n_frames), True = generated.
@@ -75,13 +57,11 @@ def draw(
         frame_s: length of a frame, in seconds.
         title: plain text.
         scores: names and values, printed below; None is a dash.
-        before_start: start of `before`, in its samples from the start of `after`.
     """
-    given = (("before", before, before_start), ("after", after, 0))
-    sounds = [_Sound(name, w, start / w.sample_rate) for name, w, start in given if w is not None]
+    sounds = {name: sound for name, sound in (("before", before), ("after", after)) if sound is not None}
     spans_s = [(a / w.sample_rate, b / w.sample_rate) for w in [after or before] if w is not None for a, b in spans]
-    mask_end_s = [] if mask is None else [(first_frame + mask.shape[1]) * frame_s]
-    length_s = max([sound.end_s for sound in sounds] or mask_end_s)
+    durations_s = [sound.duration_s for sound in sounds.values()]
+    length_s = max(durations_s) if mask is None or durations_s else (first_frame + mask.shape[1]) * frame_s
     figure, rows, color_axes = _panels(len(sounds), mask is not None, length_s)
     waves, spectra = rows[: len(sounds)], rows[len(sounds) : 2 * len(sounds)]
     _draw_waves(waves, sounds, length_s, spans_s)
@@ -100,9 +80,6 @@ def draw(
 
 def _panels(n_sounds: int, has_mask: bool, length_s: float) -> tuple[Figure, list[Axes], Axes | None]:
     """Make empty panels from top to bottom over one time axis, and the axes of the color bar."""
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, MultipleLocator
-
     heights = [0.8] * n_sounds + [2.0] * n_sounds + [1.1] * has_mask
     figure = Figure(figsize=(12, 1.1 + 1.06 * sum(heights)), layout="constrained")
     grid = figure.add_gridspec(len(heights), 2, height_ratios=heights, width_ratios=(1, 0.01))
@@ -120,48 +97,51 @@ def _panels(n_sounds: int, has_mask: bool, length_s: float) -> tuple[Figure, lis
     return figure, rows, figure.add_subplot(grid[n_sounds : 2 * n_sounds, 1]) if n_sounds else None
 
 
-def _draw_waves(rows: list[Axes], sounds: list[_Sound], length_s: float, spans_s: list[tuple[float, float]]) -> None:
-    """Draw waveforms at one scale; the spans are pale where they were replaced, blue where they were generated."""
-    from matplotlib.path import Path as Outline
+def _n_columns(sound: Waveform, length_s: float) -> int:
+    """Count the columns of a sound in a plot of `length_s`."""
+    return min(max(1, round(N_COLUMNS * sound.duration_s / length_s)), sound.n_samples)
 
-    shapes = [envelope(sound.waveform.samples, sound.n_columns(length_s)) for sound in sounds]
+
+def _draw_waves(
+    rows: list[Axes], sounds: dict[str, Waveform], length_s: float, spans_s: list[tuple[float, float]]
+) -> None:
+    """Draw waveforms at one scale; the spans are pale where they were replaced, blue where they were generated."""
+    shapes = [envelope(sound.samples, _n_columns(sound, length_s)) for sound in sounds.values()]
     top = 1.08 * (max((float(np.abs(shape).max()) for shape in shapes), default=0) or 1.0)
-    boxes = [Outline([(a, -top), (a, top), (b, top), (b, -top)]) for a, b in spans_s]
-    for axes, sound, (low, high) in zip(rows, sounds, shapes, strict=True):
-        edges = np.linspace(sound.start_s, sound.end_s, len(low) + 1)
+    boxes = [Path([(a, -top), (a, top), (b, top), (b, -top)]) for a, b in spans_s]
+    for axes, (name, sound), (low, high) in zip(rows, sounds.items(), shapes, strict=True):
+        edges = np.linspace(0, sound.duration_s, len(low) + 1)
         times = (edges[:-1] + edges[1:]) / 2
-        axes.axvspan(sound.start_s, sound.end_s, color="white")
+        axes.axvspan(0, sound.duration_s, color="white")
         axes.fill_between(times, low, high, color=_KEPT, linewidth=0.6)  # the line shows silence
         if boxes:
-            color = _REPLACED if sound.name == "before" and len(sounds) > 1 else _MADE
+            color = _REPLACED if name == "before" and len(sounds) > 1 else _MADE
             shape = axes.fill_between(times, low, high, color=color, linewidth=0.6)
-            shape.set_clip_path(Outline.make_compound_path(*boxes), axes.transData)
+            shape.set_clip_path(Path.make_compound_path(*boxes), axes.transData)
         axes.set(ylim=(-top, top), yticks=[])
-        axes.set_ylabel(sound.name, fontweight="bold")
+        axes.set_ylabel(name, fontweight="bold")
 
 
-def _draw_spectra(rows: list[Axes], sounds: list[_Sound], length_s: float, color_axes: Axes) -> None:
+def _draw_spectra(rows: list[Axes], sounds: dict[str, Waveform], length_s: float, color_axes: Axes) -> None:
     """Draw spectrograms with one color scale, over octaves (log2 of Hz)."""
-    pictures = [spectrogram(sound.waveform, sound.n_columns(length_s)) for sound in sounds]
+    pictures = [spectrogram(sound, _n_columns(sound, length_s)) for sound in sounds.values()]
     top = max(-40.0, *(float(picture.max()) for picture in pictures))
-    for axes, sound, picture in zip(rows, sounds, pictures, strict=True):
-        low, high = np.log2(band_edges(sound.waveform.sample_rate)[[0, -1]])
-        where = (sound.start_s, sound.end_s, low, high)
+    for axes, (name, sound), picture in zip(rows, sounds.items(), pictures, strict=True):
+        low, high = np.log2(band_edges(sound.sample_rate)[[0, -1]])
+        where = (0, sound.duration_s, low, high)
         image = axes.imshow(
             picture, "magma", vmin=top - RANGE_DB, vmax=top, aspect="auto", origin="lower", extent=where
         )
         ticks = [f for f in _TICKS_HZ if low <= np.log2(f) <= high]
         axes.set_yticks(np.log2(ticks), [f"{f // 1000} kHz" if f >= 1000 else f"{f} Hz" for f in ticks])
         axes.set_xlim(0, length_s)
-        axes.set_ylabel(sound.name, fontweight="bold")
+        axes.set_ylabel(name, fontweight="bold")
     rows[0].figure.colorbar(image, cax=color_axes).set_label("dB", fontsize=8.5)
     color_axes.tick_params(labelsize=8.5)
 
 
 def _draw_mask(axes: Axes, mask: npt.NDArray[np.bool_], first_frame: int, frame_s: float) -> None:
     """Draw the mask, the coarsest codebook on top, hidden tokens blue; blank beyond the frames that the models see."""
-    from matplotlib.colors import LinearSegmentedColormap
-
     n_codebooks, n_frames = mask.shape
     colors = LinearSegmentedColormap.from_list("hidden", [_TOKEN, _MADE])
     where = (first_frame * frame_s, (first_frame + n_frames) * frame_s, n_codebooks + 0.5, 0.5)
@@ -178,8 +158,6 @@ def _draw_mask(axes: Axes, mask: npt.NDArray[np.bool_], first_frame: int, frame_
 
 def _mark_spans(axes: Axes, spans_s: list[tuple[float, float]], color: str) -> None:
     """Mark the spans with bars above the panel, and with thin lines unless there are so many that they hide it."""
-    from matplotlib.transforms import ScaledTranslation
-
     across = axes.get_xaxis_transform()
     if spans_s:
         above = across + ScaledTranslation(0, 3.5 / 72, axes.figure.dpi_scale_trans)
@@ -203,8 +181,6 @@ def _write_text(figure: Figure, title: str, scores: Mapping[str, float | str | N
 
 def _add_legend(figure: Figure, kept: str, made: str) -> None:
     """Explain the colors, beside the title."""
-    from matplotlib.patches import Patch
-
     patches = [Patch(color=kept, label="kept"), Patch(color=_MADE, label=made)]
     figure.legend(handles=patches, loc="upper right", ncols=2, frameon=False, fontsize=9.5, borderaxespad=0)
 
@@ -215,8 +191,6 @@ def _score(value: float | str | None) -> str:
 
 def _displayable(text: str) -> str:
     """Replace what no installed font can show, such as bytes that are no text, by �."""
-    from matplotlib.font_manager import findfont, get_font
-
     known = {code for name in installed_fonts() for code in get_font(findfont(name)).get_charmap()}
     composed = unicodedata.normalize("NFC", text)
     return "".join(" " if c.isspace() else c if c.isprintable() and ord(c) in known else "\ufffd" for c in composed)
