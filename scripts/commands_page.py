@@ -7,7 +7,6 @@ python scripts/commands_page.py > commands.md
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -41,9 +40,10 @@ def walk(command: Any, path: Path) -> Iterator[tuple[Path, Any]]:
 
 def section(path: Path, command: Any, commands: dict[Path, Any]) -> str:
     """Return one command: its help, its examples, its options."""
-    paragraphs = re.split(r"\n{2,}", (command.help or "").strip())
-    examples = [text.removeprefix("Example: ") for text in paragraphs if text.startswith("Example: ")]
-    parts = [f"## {' '.join(path)}", *(text for text in paragraphs if not text.startswith("Example: "))]
+    lines = (command.help or "").splitlines()
+    examples = [line.removeprefix("Example: ") for line in lines if line.startswith("Example: ")]
+    text = "\n".join(line for line in lines if not line.startswith("Example: ")).strip()
+    parts = [f"## {' '.join(path)}", text]
     if examples:
         parts.append("\n".join(["```bash", *examples, "```"]))
     same = ("vamp", path[-1])  # `vamp mask loop` takes what `vamp loop` takes
@@ -70,7 +70,7 @@ def tables(command: Any, path: Path) -> Iterator[str]:
             groups.setdefault(getattr(parameter, "rich_help_panel", None) or kind, []).append(record)
     for title, rows in groups.items():
         lines = [f"| {title.lower()} | |", "|---|---|"]
-        lines += [f"| `{cell(name)}` | {cell(text)} |" for name, text in rows]
+        lines += [f"| `{name}` | {cell(text)} |" for name, text in rows]  # code needs no escapes
         yield "\n".join(lines)
 
 

@@ -15,9 +15,13 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import commands_page  # noqa: E402
+import line_counts  # noqa: E402
 import screenshots  # noqa: E402
 
+from test_layers import LAYERS  # noqa: E402
+
 COMMANDS = commands_page.page(app)
+ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ["inpaint", "models pull", "mask vamp", "eval run", "train codec"])
@@ -47,3 +51,15 @@ def test_screenshots_are_those_of_the_script() -> None:
 def test_pictures_fetch_nothing() -> None:
     for path in (ROOT / "docs/images").glob("*.svg"):
         assert "url(http" not in path.read_text(encoding="utf-8")
+
+
+def test_line_counts_are_those_of_today() -> None:
+    for path, n in line_counts.counts(ARCHITECTURE).items():
+        assert n == pytest.approx(line_counts.n_lines(ROOT / path), rel=0.2), f"{path}: run scripts/line_counts.py"
+
+
+def test_import_order_is_that_of_the_layers() -> None:
+    order = re.search(r"^errors, .+$", ARCHITECTURE, re.MULTILINE)
+    assert order is not None
+    stated = [set(layer.split(", ")) for layer in order[0].split(" < ")]
+    assert stated == [{name for name in layer if not name.startswith("__")} for layer in LAYERS][:-1]

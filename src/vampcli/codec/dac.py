@@ -33,6 +33,8 @@ class DacCodec(ConvolutionalCodec):
     Source: Kumar et al., "High-Fidelity Audio Compression with Improved RVQGAN" (arXiv 2306.06546).
     """
 
+    config: DacConfig
+
     residual_reach = 3 * sum(DILATIONS)
 
     def residual_layers(self, width: int) -> list[nn.Module]:
