@@ -15,6 +15,7 @@ import soundfile as sf
 
 from conftest import Ran, Song, Vamp
 from vampcli.errors import ExitCode
+from vampcli.tasks.take import TakeOptions
 
 
 @pytest.fixture(autouse=True)
@@ -239,12 +240,10 @@ def test_ctrl_c_keeps_finished_takes(
 
     make = vampcli.tasks.regenerate.refill
 
-    def interrupted(
-        networks: object, plan: object, tokens: object, mask: object, seeds: list[int], *rest: object
-    ) -> object:
-        if 2 in seeds:
+    def interrupted(networks: object, plan: object, tokens: object, mask: object, options: TakeOptions) -> object:
+        if 2 in options.seeds:
             raise KeyboardInterrupt
-        return make(networks, plan, tokens, mask, seeds, *rest)  # type: ignore[arg-type]
+        return make(networks, plan, tokens, mask, options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(vampcli.tasks.regenerate, "refill", interrupted)
     ran = vamp("inpaint", song(), "--span", "1-2", "-m", tiny_folder, "--steps", 1, "--seed", 1, "-n", 3)

@@ -196,7 +196,7 @@ def test_recipe_changed_by_hand_is_refused(vamp: Vamp, result: Path) -> None:
 
 
 def test_other_version_is_noted(vamp: Vamp, result: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vampcli.tasks.maker.__version__", "9.9")
+    monkeypatch.setattr("vampcli.api.__version__", "9.9")
     ran = vamp("replay", result)
     assert ran.code == 0
     assert "another version of vamp: 0.1.0 then, 9.9 now: the samples may differ" in ran.err

@@ -261,9 +261,8 @@ def _decoder(networks: Networks, context: EncodedContext, tokens: Tensor) -> Ren
         needed = frames_needed(start, stop)
         first, last = next((one for one in together if one[0] <= needed[0] and needed[1] <= one[1]), needed)
         offset = (first_frame + first) * grid.hop_length
-        return resample_range(decode(first, last), grid.sample_rate, rate, start, stop, offset) / np.float32(
-            context.gain
-        )
+        samples = resample_range(decode(first, last), grid.sample_rate, rate, start, stop, offset)
+        return samples / np.float32(context.gain)
 
     return render
 
