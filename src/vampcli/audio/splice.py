@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from vampcli.audio.ranges import split_range
 from vampcli.audio.waveform import Samples, Waveform
 
 FADE_S = 0.010
@@ -63,9 +63,7 @@ def _fill(samples: Samples, kept: Samples, patch: Patch, before: int, after: int
     """Write a patch into `samples` block by block, fading over `before` samples at its start, `after` at its end."""
     # Render in equal blocks, from `before` samples ahead of the span to `after` behind it.
     first, last = patch.start - before, patch.end + after
-    n_blocks = -(-(last - first) // _BLOCK)
-    edges = [first + (last - first) * i // n_blocks for i in range(n_blocks + 1)]
-    for start, stop in itertools.pairwise(edges):
+    for start, stop in split_range(first, last, _BLOCK):
         made = patch.render(start, stop)
         inside = slice(max(start, patch.start), min(stop, patch.end))
         samples[:, inside] = made[:, inside.start - start : inside.stop - start]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from vampcli.audio.ranges import merge_ranges, split_range
 from vampcli.model.batching import Batches, Forward
 
 
@@ -75,17 +76,9 @@ def find_regions(hidden: Tensor, context: int) -> list[tuple[int, int]]:
     Returns:
         Half-open ranges of frames that begin and end with a hidden one, or with a cut.
     """
-    runs: list[tuple[int, int]] = []
-    for frame in torch.nonzero(hidden)[:, 0].tolist():
-        if runs and frame - runs[-1][1] < context / 2:
-            runs[-1] = (runs[-1][0], frame + 1)
-        else:
-            runs.append((frame, frame + 1))
-    regions: list[tuple[int, int]] = []
-    for start, end in runs:
-        n_pieces = -(-(end - start) // context)
-        regions += pairwise(start + (end - start) * i // n_pieces for i in range(n_pieces + 1))
-    return regions
+    frames = torch.nonzero(hidden)[:, 0].tolist()
+    runs = merge_ranges([(frame, frame + 1) for frame in frames], gap=(context - 1) // 2)
+    return [region for run in runs for region in split_range(*run, context)]
 
 
 def window_predictor(model: Forward, context: int, ever: Tensor, batches: Batches | None = None) -> Predict:
