@@ -86,6 +86,14 @@ def test_repository_file_states_its_commit(hub: Hub, tmp_path: Path) -> None:
     assert (got.revision, got.url) == (COMMIT, f"{hub.url}/hugggof/vampnet/resolve/{COMMIT}/c2f.pth")
 
 
+def test_cache_without_links(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.file_download.are_symlinks_supported", lambda *_: False)
+    got = fetch(published.VAMPNET, tmp_path)
+    assert_whole(got, hub, published.VAMPNET)
+    assert not got["codec"].path.is_symlink()
+    assert download.etags(published.VAMPNET)["codec.pth"] == got["codec"].etag
+
+
 def test_cut_hub_download_resumes(hub: Hub, tmp_path: Path) -> None:
     hub.cuts["codec.pth"] = [100_000, 50_000]
     assert_whole(fetch(published.VAMPNET, tmp_path), hub, published.VAMPNET)
