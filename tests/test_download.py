@@ -126,6 +126,11 @@ def test_interruption_leaves_no_half_file(
     assert_whole(fetch(plain(hub), tmp_path), hub, plain(hub))
 
 
+def test_bars_on_request(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    download.fetch(plain(hub), tmp_path / "downloads", bars=True)
+    assert "100%" in capsys.readouterr().err
+
+
 def test_damaged_file_is_fetched_afresh(hub: Hub, tmp_path: Path) -> None:
     hub.rotten.add("coarse.pth")
     with pytest.raises(ModelError, match=r"coarse\.pth .* damaged"):
