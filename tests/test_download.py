@@ -216,7 +216,7 @@ def test_disk_that_gets_full(hub: Hub, source: PublishedModel, tmp_path: Path) -
     assert_whole(fetch(source, tmp_path), hub, source)
 
 
-def test_full_disk_is_found_before_the_download(
+def test_full_disk_is_found_early(
     hub: Hub, source: PublishedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 200_000})())

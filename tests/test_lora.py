@@ -178,7 +178,7 @@ def test_ways_to_name_it(jazz: Path, tiny_folder: Path, way: str) -> None:
     assert registry.find(way.format(jazz=jazz, tiny=tiny_folder)) == found.folder
 
 
-def test_name_of_the_loaded_model_says_so(jazz: Path) -> None:
+def test_name_of_the_loaded_model(jazz: Path) -> None:
     assert load("tiny+jazz", device="cpu").provenance.name == "tiny+jazz"
 
 

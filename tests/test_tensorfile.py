@@ -47,7 +47,7 @@ def test_library_reads_the_file(tmp_path: Path, metadata: dict[str, str] | None)
         assert file.metadata() == metadata
 
 
-def test_one_tensor_at_a_time_is_in_memory(tmp_path: Path) -> None:
+def test_one_tensor_in_memory(tmp_path: Path) -> None:
     alive: weakref.WeakSet[Tensor] = weakref.WeakSet()
 
     class Made(Mapping[str, Tensor]):
