@@ -24,7 +24,7 @@ from vampcli.checkpoints import adapter_file, registry
 from vampcli.checkpoints.folder import PARTS, read_config, read_metadata
 from vampcli.checkpoints.registry import ModelPaths
 from vampcli.checkpoints.weights import Parts, load_parts, save_parts
-from vampcli.errors import ExitCode, InputError, ModelError
+from vampcli.errors import ExitCode, ModelError
 
 CPU = torch.device("cpu")
 
@@ -129,12 +129,6 @@ def test_file_modes_follow_the_umask(tmp_path: Path, umask: int) -> None:
         os.umask(before)
     modes = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "model").iterdir()}
     assert modes == dict.fromkeys(("config.json", *(f"{part}.safetensors" for part in PARTS)), 0o666 & ~umask)
-
-
-def test_file_in_place_of_the_folder(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(InputError, match="cannot write"):
-        save_parts(tmp_path / "file", "magnitude", tiny_parts())
 
 
 def test_metadata_without_weights(folder: Path) -> None:

@@ -114,7 +114,7 @@ def test_reaches_are_tight(codec: Codec, side: str) -> None:
 
 
 @pytest.mark.parametrize(("start", "end"), [(29, 32), (0, 4), (56, 60)], ids=["middle", "head", "tail"])
-def test_range_with_its_halo_equals_the_whole(codec: Codec, start: int, end: int) -> None:
+def test_range_with_halo_equals_the_whole(codec: Codec, start: int, end: int) -> None:
     hop = codec.grid.hop_length
     first, last = max(0, start - codec.halo_frames), min(N_FRAMES, end + codec.halo_frames)
     samples, codes = noise(codec), random_codes(codec)

@@ -91,6 +91,6 @@ def test_default_sizes_are_the_published_ones() -> None:
     assert round((sum(p.numel() for p in codec.parameters()) + gains) / 1e6, 1) == 76.7
 
 
-def test_rates_that_do_not_match_are_refused() -> None:
+def test_mismatched_rates() -> None:
     with pytest.raises(ModelError, match=r"decoder rates \(2, 2\) do not undo \(2, 4\)"):
         build_codec("dac", {"encoder_rates": [2, 4], "decoder_rates": [2, 2]})

@@ -59,11 +59,11 @@ def test_default_sizes_are_the_published_ones() -> None:
     assert round((sum(p.numel() for p in codec.parameters()) + gains) / 1e6, 2) == 150.18
 
 
-def test_codes_equal_the_official_ones(codec: LacCodec, expected: dict[str, Tensor]) -> None:
+def test_official_codes(codec: LacCodec, expected: dict[str, Tensor]) -> None:
     assert torch.equal(codec.encode(expected["audio"][0, 0]), expected["codes"][0].long())
 
 
-def test_latents_and_audio_equal_the_official_ones(codec: LacCodec, expected: dict[str, Tensor]) -> None:
+def test_official_latents_and_audio(codec: LacCodec, expected: dict[str, Tensor]) -> None:
     codes = expected["codes"].long()
     torch.testing.assert_close(codec.quantizer.decode(codes), expected["encoder_z_q"], atol=1e-4, rtol=0)
     torch.testing.assert_close(codec.decode(codes[0]), expected["decoded"][0, 0], atol=1e-4, rtol=0)

@@ -46,22 +46,22 @@ def fine_tune(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_looked_up_rows_equal_the_official_ones(model: Model, expected: dict[str, Tensor]) -> None:
+def test_looked_up_rows(model: Model, expected: dict[str, Tensor]) -> None:
     rows = model.coarse.look_up(coarse_tokens(expected))
     assert torch.equal(rows.transpose(1, 2), expected["coarse_latents"])
 
 
-def test_coarse_logits_equal_the_official_ones(model: Model, expected: dict[str, Tensor]) -> None:
+def test_coarse_logits(model: Model, expected: dict[str, Tensor]) -> None:
     logits = model.coarse(coarse_tokens(expected))
     torch.testing.assert_close(logits, ours(expected["coarse_logits"], 4), atol=1e-4, rtol=0)
 
 
-def test_fine_logits_equal_the_official_ones(model: Model, expected: dict[str, Tensor]) -> None:
+def test_fine_logits(model: Model, expected: dict[str, Tensor]) -> None:
     logits = model.fine(fine_tokens(expected))
     torch.testing.assert_close(logits, ours(expected["c2f_logits"], 10), atol=1e-4, rtol=0)
 
 
-def test_fine_tune_equals_the_official_one(fine_tune: Path, expected: dict[str, Tensor]) -> None:
+def test_logits_of_a_fine_tune(fine_tune: Path, expected: dict[str, Tensor]) -> None:
     logits = vampcli.load(fine_tune, device="cpu", dtype="fp32").coarse(coarse_tokens(expected))
     torch.testing.assert_close(logits, ours(expected["coarse_lora_logits"], 4), atol=1e-4, rtol=0)
     assert not torch.allclose(logits, ours(expected["coarse_logits"], 4), atol=1e-2)
@@ -84,7 +84,7 @@ def test_bfloat16_agrees_with_official_float32(
     assert same[sure].all()
 
 
-def test_codes_and_audio_equal_the_official_ones(model: Model, expected: dict[str, Tensor]) -> None:
+def test_codes_and_audio(model: Model, expected: dict[str, Tensor]) -> None:
     codes = model.codec.encode(expected["audio"][0, 0])
     assert torch.equal(codes, expected["codes"][0].long())
     for made in ("decoded", "decoded_from_codes"):
@@ -92,7 +92,7 @@ def test_codes_and_audio_equal_the_official_ones(model: Model, expected: dict[st
 
 
 @pytest.mark.parametrize("n_steps", [1, 4, 12])
-def test_greedy_coarse_tokens_equal_the_official_ones(model: Model, expected: dict[str, Tensor], n_steps: int) -> None:
+def test_greedy_coarse_tokens(model: Model, expected: dict[str, Tensor], n_steps: int) -> None:
     context = model.coarse.config.context_frames
     tokens, mask = expected["codes"][0, :4].long(), expected["coarse_mask"][0].bool()
     filled = fill(
@@ -106,7 +106,7 @@ def test_greedy_coarse_tokens_equal_the_official_ones(model: Model, expected: di
     assert torch.equal(filled[0], expected[f"coarse_greedy_{n_steps}"][0].long())
 
 
-def test_greedy_fine_tokens_equal_the_official_ones(model: Model, expected: dict[str, Tensor]) -> None:
+def test_greedy_fine_tokens(model: Model, expected: dict[str, Tensor]) -> None:
     context = model.fine.config.context_frames
     tokens = fine_tokens(expected)[0]
     filled = fill(
@@ -125,7 +125,7 @@ def test_contexts_and_licence(model: Model) -> None:
     assert model.provenance.licence == "CC-BY-NC-SA-4.0"
 
 
-def test_float16_import_keeps_look_up_in_float32(tmp_path: Path, expected: dict[str, Tensor]) -> None:
+def test_float16_import_keeps_rows_precise(tmp_path: Path, expected: dict[str, Tensor]) -> None:
     vampnet.import_published(OFFICIAL, tmp_path / "half", torch.float16)
     stored = {part: load_file(tmp_path / f"half/{part}.safetensors") for part in ("codec", "coarse", "fine")}
     precise = {f"{part} {name}" for part, ts in stored.items() for name, t in ts.items() if t.dtype == torch.float32}

@@ -82,7 +82,7 @@ def test_pairs_alone_go_with_their_base(tmp_path: Path, out: Path, prefix: str, 
     torch.testing.assert_close(logits, ours(expected["coarse_lora_logits"], 4), atol=1e-4, rtol=0)
 
 
-def test_pairs_and_weights_are_not_mixed_up(tmp_path: Path, out: Path) -> None:
+def test_pairs_in_place_of_weights(tmp_path: Path, out: Path) -> None:
     with pytest.raises(ModelError, match="LoRA pairs alone"):
         vampnet.import_published({**FILES, "coarse": pairs_alone(tmp_path / "lora.pth")}, out)
     with pytest.raises(ModelError, match="more than LoRA pairs"):

@@ -148,7 +148,7 @@ def test_later_of_two_imports_wins(model: Path) -> None:
 
 
 @pytest.mark.parametrize("in_the_way", ["file", "folder"])
-def test_what_is_no_model_is_not_replaced(tmp_path: Path, in_the_way: str) -> None:
+def test_other_folders_are_not_replaced(tmp_path: Path, in_the_way: str) -> None:
     out = tmp_path / "out"
     song = out / "song.wav" if in_the_way == "folder" else out
     song.parent.mkdir(exist_ok=True)

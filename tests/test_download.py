@@ -86,6 +86,14 @@ def test_repository_file_states_its_commit(hub: Hub, tmp_path: Path) -> None:
     assert (got.revision, got.url) == (COMMIT, f"{hub.url}/hugggof/vampnet/resolve/{COMMIT}/c2f.pth")
 
 
+def test_cache_without_links(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.file_download.are_symlinks_supported", lambda *_: False)
+    got = fetch(published.VAMPNET, tmp_path)
+    assert_whole(got, hub, published.VAMPNET)
+    assert not got["codec"].path.is_symlink()
+    assert download.etags(published.VAMPNET)["codec.pth"] == got["codec"].etag
+
+
 def test_cut_hub_download_resumes(hub: Hub, tmp_path: Path) -> None:
     hub.cuts["codec.pth"] = [100_000, 50_000]
     assert_whole(fetch(published.VAMPNET, tmp_path), hub, published.VAMPNET)
@@ -116,6 +124,11 @@ def test_interruption_leaves_no_half_file(
             fetch(plain(hub), tmp_path)
     assert_nothing_half_made(tmp_path)
     assert_whole(fetch(plain(hub), tmp_path), hub, plain(hub))
+
+
+def test_bars_on_request(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    download.fetch(plain(hub), tmp_path / "downloads", bars=True)
+    assert "100%" in capsys.readouterr().err
 
 
 def test_damaged_file_is_fetched_afresh(hub: Hub, tmp_path: Path) -> None:
@@ -203,7 +216,7 @@ def test_disk_that_gets_full(hub: Hub, source: PublishedModel, tmp_path: Path) -
     assert_whole(fetch(source, tmp_path), hub, source)
 
 
-def test_full_disk_is_found_before_the_download(
+def test_full_disk_is_found_early(
     hub: Hub, source: PublishedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 200_000})())

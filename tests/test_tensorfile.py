@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
+from conftest import random_codec
 from vampcli.checkpoints import adapter_file, tensorfile
 from vampcli.checkpoints.adapter_file import Facts
 from vampcli.checkpoints.folder import Provenance
@@ -47,7 +48,7 @@ def test_library_reads_the_file(tmp_path: Path, metadata: dict[str, str] | None)
         assert file.metadata() == metadata
 
 
-def test_one_tensor_at_a_time_is_in_memory(tmp_path: Path) -> None:
+def test_one_tensor_in_memory(tmp_path: Path) -> None:
     alive: weakref.WeakSet[Tensor] = weakref.WeakSet()
 
     class Made(Mapping[str, Tensor]):
@@ -74,20 +75,25 @@ def save_adapter(folder: Path) -> None:
 
 
 def save_model(folder: Path) -> None:
-    from conftest import random_codec
-
     save_parts(folder, "magnitude", Parts(random_codec(), None, None, Provenance("m", "MIT", "here")))
 
 
-@pytest.mark.parametrize(
-    "write",
-    [
-        lambda folder: tensorfile.save(folder / "x.safetensors", TENSORS),
-        lambda folder: write_text(folder / "x.json", "{}"),
-        save_adapter,
-        save_model,
-    ],
-)
+WRITERS = [
+    lambda folder: tensorfile.save(folder / "x.safetensors", TENSORS),
+    lambda folder: write_text(folder / "x.json", "{}"),
+    save_adapter,
+    save_model,
+]
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_file_in_place_of_the_folder(tmp_path: Path, write: Any) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="cannot write"):
+        write(tmp_path / "file")
+
+
+@pytest.mark.parametrize("write", WRITERS)
 @pytest.mark.parametrize("before", [[], ["x.safetensors", "x.json", "adapter.safetensors", "codec.safetensors"]])
 def test_full_disk_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Any, before: list[str]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from vampcli.checkpoints.folder import CONFIG, CURE, PARTS, read_config
 from vampcli.checkpoints.origin import read_origin
 from vampcli.checkpoints.published import PublishedModel, find_published, published_models
 from vampcli.checkpoints.registry import ModelPaths
-from vampcli.checkpoints.weights import stored_hash
+from vampcli.checkpoints.weights import open_weights, stored_hash
 from vampcli.errors import ModelError
 
 
@@ -165,23 +165,13 @@ def counts(path: Path) -> dict[str, int]:
     Raises:
         ModelError: it is missing or damaged.
     """
-    found: dict[str, int] = {}
-    try:
-        with path.open("rb") as file:
-            start = int.from_bytes(file.read(8), "little") + 8
-            n_bytes = path.stat().st_size
-            header: dict[str, Any] = json.loads(file.read(start - 8)) if start <= n_bytes else {}
-        header.pop("__metadata__", None)
-        if start + max((tensor["data_offsets"][1] for tensor in header.values()), default=0) != n_bytes:
-            raise ValueError("its length is wrong")
-        for name, tensor in header.items():
+    found: Counter[str] = Counter()
+    with open_weights(path) as file:
+        for name in file.keys():  # noqa: SIM118
             if name != "codebooks":  # a copy of the codec's
-                found[tensor["dtype"]] = found.get(tensor["dtype"], 0) + math.prod(tensor["shape"])
-    except FileNotFoundError as error:
-        raise ModelError(f"{path} is missing", CURE) from error
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path} is damaged: {error}", CURE) from error
-    return found
+                header = file.get_slice(name)
+                found[header.get_dtype()] += math.prod(header.get_shape())
+    return dict(found)
 
 
 def _kind(folder: Path) -> str:

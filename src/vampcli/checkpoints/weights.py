@@ -100,7 +100,7 @@ def _load_into(
     """Load all tensors of a file, with the pairs of an adapter added; returns the codec hash of the file."""
     added = {f"{name}.weight": pair for name, pair in (pairs or {}).items()}
     wanted = {name: tensor.shape for name, tensor in module.state_dict().items()}
-    with _opened(path) as file:
+    with open_weights(path) as file:
         found = set(file.keys())
         _require(path, "has no tensor", sorted(wanted.keys() - found))
         _require(path, "has an unknown tensor", sorted(found - wanted.keys()))
@@ -117,8 +117,12 @@ def _load_into(
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Open a weights file; errors become `ModelError`."""
+def open_weights(path: Path) -> Iterator[Any]:
+    """Open a weights file to read its header and tensors.
+
+    Raises:
+        ModelError: it is missing or damaged.
+    """
     try:
         with safe_open(str(path), framework="pt") as file:
             yield file
@@ -175,7 +179,7 @@ def stored_hash(path: Path) -> str:
     Raises:
         ModelError: the file is missing or damaged.
     """
-    with _opened(path) as file:
+    with open_weights(path) as file:
         return str((file.metadata() or {}).get(_CODEC_HASH, ""))
 
 
@@ -185,7 +189,7 @@ def weights_hash(folder: Path) -> str:
     Raises:
         ModelError: the file is missing or damaged.
     """
-    with _opened(folder / "coarse.safetensors") as file:
+    with open_weights(folder / "coarse.safetensors") as file:
         return hashlib.sha256(file.get_tensor("layers.0.query.weight").half().numpy().tobytes()).hexdigest()
 
 

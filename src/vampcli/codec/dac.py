@@ -34,7 +34,6 @@ class DacCodec(ConvolutionalCodec):
     """
 
     config: DacConfig
-
     residual_reach = 3 * sum(DILATIONS)
 
     def residual_layers(self, width: int) -> list[nn.Module]:

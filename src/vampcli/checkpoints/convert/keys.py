@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from vampcli.codec.dac import DacConfig
 from vampcli.codec.lac import LacConfig
@@ -57,44 +57,38 @@ def quantizer(config: LacConfig) -> Names:
 
 
 def lac_decoder(config: LacConfig) -> Names:
-    """Decoder of a LAC: three residual stacks after each rate."""
-    yield from conv("decoder.0", "decoder.model.0")
-    index = 1
-    for block in range(1, len(config.decoder_rates) + 1):
-        theirs = f"decoder.model.{block}.block"
-        yield from _upsampling(index, theirs)
+    """Decoder of a LAC: a mean of three residual stacks after each rate."""
+
+    def residual(index: int, theirs: str) -> Names:
         for stack in range(3):
             for unit in range(3):
-                yield from _residual(
-                    f"decoder.{index + 2}.stacks.{stack}.{unit}.layer",
-                    f"{theirs}.2.mrf_blocks.{stack}.block.{unit}.layer",
-                )
-        index += 3
-    yield from _decoder_end(index, config)
+                ours = f"decoder.{index}.stacks.{stack}.{unit}.layer"
+                yield from _residual(ours, f"{theirs}.2.mrf_blocks.{stack}.block.{unit}.layer")
+
+    return _decoder(len(config.decoder_rates), 1, residual)
 
 
 def dac_decoder(config: DacConfig) -> Names:
     """Decoder of a DAC: three residual layers after each rate."""
-    yield from conv("decoder.0", "decoder.model.0")
-    index = 1
-    for block in range(1, len(config.decoder_rates) + 1):
-        theirs = f"decoder.model.{block}.block"
-        yield from _upsampling(index, theirs)
+
+    def residual(index: int, theirs: str) -> Names:
         for unit in range(3):
-            yield from _residual(f"decoder.{index + 2 + unit}.layer", f"{theirs}.{2 + unit}.block")
-        index += 5
-    yield from _decoder_end(index, config)
+            yield from _residual(f"decoder.{index + unit}.layer", f"{theirs}.{2 + unit}.block")
+
+    return _decoder(len(config.decoder_rates), 3, residual)
 
 
-def _upsampling(index: int, theirs: str) -> Names:
-    yield f"decoder.{index}.alpha", f"{theirs}.0.alpha"
-    yield from conv(f"decoder.{index + 1}", f"{theirs}.1")
-
-
-def _decoder_end(index: int, config: LacConfig) -> Names:
-    last = len(config.decoder_rates) + 1
-    yield f"decoder.{index}.alpha", f"decoder.model.{last}.alpha"
-    yield from conv(f"decoder.{index + 1}", f"decoder.model.{last + 1}")
+def _decoder(n_rates: int, n_residual: int, residual: Callable[[int, str], Names]) -> Names:
+    """A decoder with `n_residual` layers, named by `residual`, after each transposed convolution."""
+    yield from conv("decoder.0", "decoder.model.0")
+    for block in range(n_rates):
+        index, theirs = 1 + block * (2 + n_residual), f"decoder.model.{block + 1}.block"
+        yield f"decoder.{index}.alpha", f"{theirs}.0.alpha"
+        yield from conv(f"decoder.{index + 1}", f"{theirs}.1")
+        yield from residual(index + 2, theirs)
+    last = 1 + n_rates * (2 + n_residual)
+    yield f"decoder.{last}.alpha", f"decoder.model.{n_rates + 1}.alpha"
+    yield from conv(f"decoder.{last + 1}", f"decoder.model.{n_rates + 2}")
 
 
 def _residual(ours: str, theirs: str) -> Names:
