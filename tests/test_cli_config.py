@@ -234,6 +234,7 @@ RIVALS = [
     ("compress", "--bitrate 900", "--period 2 --keep-codebooks 3", ""),
     ("compress", "--keep-codebooks 2", "--bitrate 900", "--period 2"),
     ("vamp", "--amount 0.4", "--preset small-variation", "--pitch 2"),
+    ("vamp", "--amount 0", "--period 0", ""),
     *(
         ("vamp", sides, "--amount 0.4", "--feedback 2")
         for sides in ("--period 3", "--beats --beat-width 20 --downbeats-only", "--onsets --onset-width 20")

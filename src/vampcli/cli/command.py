@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -77,7 +77,8 @@ def _options_of(group: Any) -> Iterator[inspect.Parameter]:
             yield from _options_of(hint)
         else:
             details = DERIVED.get(group, {}).get(field.name)
-            yield _keyword(field.name, Annotated[(hint, *details)] if details else hint, field.default)
+            default = inspect.Parameter.empty if field.default is MISSING else field.default
+            yield _keyword(field.name, Annotated[(hint, *details)] if details else hint, default)
 
 
 def _value(hint: Any, name: str, values: dict[str, Any]) -> Any:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Any, NamedTuple, get_args, get_origin
+from typing import Any, NamedTuple, Union, get_args, get_origin
 
 import platformdirs
 import typer
@@ -64,7 +64,7 @@ class Option(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """The value of an option, its source, and whether that is the environment or a file."""
+    """The value of an option and its source; `remote` if that is the environment or a file."""
 
     value: Any
     source: str
@@ -87,11 +87,13 @@ class Configuration:
     @property
     def values(self) -> dict[str, Any]:
         """Values by parameter name."""
-        return self.defaults | {self.options[key].parameter.name: said.value for key, said in self.settings.items()}
+        return self.defaults | {
+            self.options[key].parameter.name: setting.value for key, setting in self.settings.items()
+        }
 
     def as_json(self) -> dict[str, Any]:
         """`{key: {"value": ..., "source": ...}}`."""
-        return {key: {"value": said.value, "source": said.source} for key, said in self._all()}
+        return {key: {"value": setting.value, "source": setting.source} for key, setting in self._all()}
 
     def as_toml(self) -> str:
         """The same as a file, with sources in comments; defaults are comments, too."""
@@ -108,9 +110,9 @@ class Configuration:
     def refuse_conflicts(self) -> None:
         """Raise UsageError if options of one source exclude each other."""
         for key, option in self.options.items():
-            rivals = [f"--{other}" for other in option.rule.excludes if _is_set(self.settings, other)]
-            if rivals and _is_set(self.settings, key):
-                raise UsageError(f"--{key} cannot be combined with {', '.join(rivals)}", "leave one of them out")
+            others = [f"--{other}" for other in option.rule.excludes if _is_set(self.settings, other)]
+            if others and _is_set(self.settings, key):
+                raise UsageError(f"--{key} cannot be combined with {', '.join(others)}", "leave one of them out")
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -118,7 +120,7 @@ class Configuration:
         try:
             yield
         except UsageError as error:
-            remote = {key: said for key, said in self.settings.items() if said.remote}
+            remote = {key: setting for key, setting in self.settings.items() if setting.remote}
             text = f"{error.message} {error.hint}"
             mentioned = [key for key in remote if _mentions(text, key, self.options[key].parameter.name)]
             keys: dict[str, list[str]] = {}
@@ -147,7 +149,7 @@ def resolve(ctx: typer.Context, parsed: dict[str, Any], only_typed: Collection[s
     if PRINT in parsed:
         home = Path(platformdirs.user_config_dir("vamp"), FILE)
         for layer in (_environment(ctx, options), *_file(ctx, Path(FILE)), *_file(ctx, home)):
-            _add(settings, {key: said for key, said in layer.items() if key not in only_typed}, options)
+            _add(settings, {key: setting for key, setting in layer.items() if key not in only_typed}, options)
     found = Configuration(options, settings, parsed)
     for key, option in options.items():
         if option.rule.fills and key in settings:
@@ -166,7 +168,7 @@ def options_of(command: Any) -> Options:
         if parameter.param_type_name == "option" and parameter.name in hints and parameter.name != PRINT:
             key = next(name for name in parameter.opts if name.startswith("--")).removeprefix("--")
             bare, *metadata = get_args(hints[parameter.name].annotation)
-            if get_origin(bare) is UnionType:
+            if get_origin(bare) in (Union, UnionType):
                 bare = get_args(bare)[0]  # `int | None` -> int
             rule = next((mark for mark in metadata if isinstance(mark, Rule)), Rule())
             found[key] = Option(parameter, get_origin(bare) or bare, rule)
@@ -192,12 +194,12 @@ def _add(settings: Layer, weaker: Layer, options: Options) -> None:
             closed.update(option.rule.carries)
         if any(_is_set(settings, other) for other in option.rule.excludes):
             closed.add(key)
-    settings.update({key: said for key, said in weaker.items() if key not in closed})
+    settings.update({key: setting for key, setting in weaker.items() if key not in closed})
 
 
 def _is_set(settings: Layer, key: str) -> bool:
-    """Whether an option has a value; a switch that is off has none."""
-    return key in settings and settings[key].value not in (None, False)
+    """Whether an option has a value; a switch that is off has none, unlike the number 0."""
+    return key in settings and settings[key].value is not None and settings[key].value is not False
 
 
 def _environment(ctx: typer.Context, options: Options) -> Layer:
@@ -243,7 +245,7 @@ def _file(ctx: typer.Context, path: Path) -> tuple[Layer, Layer]:
     every = ChainMap(*commands.values())
     shared = _read(ctx, every, {key: value for key, value in content.items() if key not in tables}, shown)
     name = str(ctx.command.name)
-    return alone[name], {key: said for key, said in shared.items() if key in commands[name]}
+    return alone[name], {key: setting for key, setting in shared.items() if key in commands[name]}
 
 
 def _load(path: Path, shown: str) -> dict[str, Any]:

@@ -85,7 +85,7 @@ class MaskWorkflow(Workflow):
         return replace(self.other.name_results(source), template=self.common.name)
 
     def list_paths(self, naming: Naming, seeds: list[int]) -> list[Path]:
-        """See `Workflow.list_paths`; none unless somebody names one."""
+        """See `Workflow.list_paths`; none without -o and --name."""
         self.other.check_output(naming.source, naming.source.with_suffix(".wav"))
         return [] if naming.out is None and naming.template is None else naming.paths(seeds)
 

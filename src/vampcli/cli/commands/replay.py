@@ -106,7 +106,7 @@ class ReplayWorkflow(Workflow):
             return True  # reported when it is opened
 
     def name_results(self, source: Path) -> NamingHints:
-        """See `Workflow.name_results`; results are named after the result, and seed and model are its own."""
+        """See `Workflow.name_results`; name, seed and model are those of the result."""
         result, hints = _result(source), super().name_results(source)
         beside = self.common.name is None and (self.common.out is None or names_folder(self.common.out))
         hints = replace(hints, source=result, template="{stem}.replay" + result.suffix if beside else self.common.name)
