@@ -40,7 +40,7 @@ TINY_CODEC = MagnitudeConfig(
 
 
 def random_codec(config: MagnitudeConfig = TINY_CODEC) -> MagnitudeCodec:
-    """Random weights at scales that a trained codec could have: codes vary, and what is decoded can be heard."""
+    """Random weights at scales that a trained codec could have: codes vary, and decoded sound is audible."""
     torch.manual_seed(0)
     codec = MagnitudeCodec(config)
     codec.quantizer.codebooks.data.normal_()
@@ -69,7 +69,7 @@ def tiny_parts() -> Parts:
 
 @pytest.fixture(autouse=True)
 def no_configuration(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep what a developer's own files and environment say of options out of the tests."""
+    """Ignore configuration files and variables of the developer."""
     nowhere = tmp_path_factory.getbasetemp()
     monkeypatch.chdir(nowhere)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(nowhere))

@@ -146,7 +146,7 @@ def test_a_file_of_that_name(piped: Piped, tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    ("stdin", "said"),
+    ("stdin", "says"),
     [
         (Stream(terminal=True), ("it is a terminal", "pipe some")),
         (None, ("it is closed", "pipe some")),
@@ -156,12 +156,12 @@ def test_a_file_of_that_name(piped: Piped, tmp_path: Path, monkeypatch: pytest.M
     ],
     ids=["terminal", "closed", "empty", "no sound", "header only"],
 )
-def test_stdin_without_sound(piped: Piped, stdin: Stream | bytes | None, said: tuple[str, str]) -> None:
+def test_stdin_without_sound(piped: Piped, stdin: Stream | bytes | None, says: tuple[str, str]) -> None:
     ran, out = piped(stdin, "compress", PIPE)
     assert (ran.code, out) == (3, b"")
     fact, cure = ran.err.splitlines()
-    assert said[0] in fact
-    assert said[1] in cure
+    assert says[0] in fact
+    assert says[1] in cure
 
 
 def test_no_room_for_temporary_files(piped: Piped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +201,7 @@ def test_tokens_become_sound_on_stdout(piped: Piped, song: Song, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "says"),
     [
         ((PIPE, PIPE, "-o", "made/"), "named 2 times"),
         ((PIPE, "-n", "2"), "2 takes"),
@@ -211,10 +211,10 @@ def test_tokens_become_sound_on_stdout(piped: Piped, song: Song, tmp_path: Path)
         (("a.wav", "--json", "-o", PIPE), "--json"),
     ],
 )
-def test_limits_of_stdout(piped: Piped, args: tuple[str, ...], said: str) -> None:
+def test_limits_of_stdout(piped: Piped, args: tuple[str, ...], says: str) -> None:
     ran, out = piped(wav(), "inpaint", *args, *SPAN)
     assert (ran.code, out) == (2, b"")
-    assert said in ran.err
+    assert says in ran.err
     assert len(ran.err.splitlines()) == 2
 
 

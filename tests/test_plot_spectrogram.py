@@ -48,11 +48,11 @@ def test_the_side_channel_counts() -> None:
 
 
 def test_few_columns_leave_no_sample_out() -> None:
-    for place in np.random.default_rng(0).integers(0, 40 * RATE, 20):
+    for i in np.random.default_rng(0).integers(0, 40 * RATE, 20):
         x = np.zeros((1, 40 * RATE), np.float32)
-        x[0, place] = 1
+        x[0, i] = 1
         loud = spectrogram(Waveform(x, RATE), 10).max(0)
-        assert loud.argmax() in {max(0, (place - 512) * 10 // (40 * RATE)), min(9, (place + 512) * 10 // (40 * RATE))}
+        assert loud.argmax() in {max(0, (i - 512) * 10 // (40 * RATE)), min(9, (i + 512) * 10 // (40 * RATE))}
         assert loud.max() > SILENT_DB + 10
 
 

@@ -143,9 +143,9 @@ def test_a_tone_lies_at_its_frequency() -> None:
     left, right, bottom, top = image.get_extent()
     assert axes.get_ylim() == (bottom, top)
     row = image.get_array()[:, 100].argmax()
-    place = bottom + (row + 0.5) / image.get_array().shape[0] * (top - bottom)
+    y_at_peak = bottom + (row + 0.5) / image.get_array().shape[0] * (top - bottom)
     ticks = {label.get_text(): y for y, label in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)}
-    assert place == pytest.approx(ticks["1 kHz"], abs=0.04)
+    assert y_at_peak == pytest.approx(ticks["1 kHz"], abs=0.04)
     assert (ticks["1 kHz"] - ticks["500 Hz"], ticks["2 kHz"] - ticks["1 kHz"]) == pytest.approx((1, 1))
     assert (left, right) == (0, 1)
     assert image.origin == "lower"

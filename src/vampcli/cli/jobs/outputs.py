@@ -44,7 +44,7 @@ class Naming:
 
     @property
     def by_rank(self) -> bool:
-        """Whether the names of takes do not contain the seed."""
+        """True if the names of takes do not contain the seed."""
         return self.one_file is not None or "{seed}" not in (self.template or DEFAULT_NAME)
 
     @property

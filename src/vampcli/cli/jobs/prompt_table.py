@@ -45,7 +45,7 @@ class Forecaster:
         return grid.n_frames(grid.n_samples(plan.n_canvas_samples, file_rate))
 
     def facts(self, opened: Opened, passes: list[Pass]) -> Facts:
-        """All there is to say of a recording; `n_forwards` and `seconds` are those of all takes."""
+        """Describe the prompt of a recording; `n_forwards` and `seconds` are those of all takes."""
         from vampcli.model.devices import pick_device, pick_dtype
         from vampcli.tasks import cost
 

@@ -155,6 +155,7 @@ class _Runner:
             attempt.error = error
 
     def _make_opened(self, opened: Opened, bar: Bar) -> Results:
+        """Yield the results of a job and a note on the time; after an interruption, the next step ends it."""
         began, job = time.monotonic(), opened.job
         with bar(job.title) as show:
 
