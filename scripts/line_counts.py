@@ -5,7 +5,9 @@ python scripts/line_counts.py
 
 from __future__ import annotations
 
+import ast
 import re
+import tokenize
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -13,6 +15,7 @@ PAGE = ROOT / "ARCHITECTURE.md"
 
 _FILE = re.compile(r"^(\| \[.+?\]\((.+?\.py)\) \| )([\d,]+)", re.MULTILINE)
 _SUM = re.compile(r"^(\| (?:\*\*sum\*\*|the path above) \| )([\d,]+)", re.MULTILINE)
+_CODE = re.compile(r"^(\| code in it \| )([\d,]+)", re.MULTILINE)
 _FOLDER = re.compile(r"^(\| (src/vampcli|tests) \| )([\d,]+)", re.MULTILINE)
 
 
@@ -22,6 +25,20 @@ def n_lines(path: Path) -> int:
     return sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files)
 
 
+def n_code_lines(path: Path) -> int:
+    """Return the lines of a file without docstrings, comments and blank lines."""
+    source = path.read_text(encoding="utf-8")
+    layout = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+    found = set()
+    for token in tokenize.generate_tokens(iter(source.splitlines(keepends=True)).__next__):
+        if token.type not in layout:
+            found |= set(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            found -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(found)
+
+
 def counts(text: str) -> dict[str, int]:
     """Return the counts that a page states, by path; those of files of the table first."""
     return {path: int(number.replace(",", "")) for _, path, number in [*_FILE.findall(text), *_FOLDER.findall(text)]}
@@ -29,7 +46,9 @@ def counts(text: str) -> dict[str, int]:
 
 def updated(text: str) -> str:
     """Return the page with the counts of today."""
-    total = sum(n_lines(ROOT / path) for path in counts(text) if path.endswith(".py"))
+    files = [ROOT / path for path in counts(text) if path.endswith(".py")]
+    total, code = sum(map(n_lines, files)), sum(map(n_code_lines, files))
+    text = _CODE.sub(lambda match: f"{match[1]}{code:,}", text)
     text = _FILE.sub(lambda match: f"{match[1]}{n_lines(ROOT / match[2]):,}", text)
     text = _FOLDER.sub(lambda match: f"{match[1]}{n_lines(ROOT / match[2]):,}", text)
     return _SUM.sub(lambda match: f"{match[1]}{total:,}", text)

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
+from scripts import commands_page, line_counts, screenshots
 
+from test_layers import LAYERS
 from vampcli.cli.main import app
 from vampcli.errors import ExitCode
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import commands_page  # noqa: E402
-import line_counts  # noqa: E402
-import screenshots  # noqa: E402
-
-from test_layers import LAYERS  # noqa: E402
-
 COMMANDS = commands_page.page(app)
 ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 
