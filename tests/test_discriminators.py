@@ -124,7 +124,7 @@ def test_nothing_changes_before_they_judge_and_both_sides_learn_after(
     assert judged == plain[:3]
     assert not any(n.startswith("discriminators") for n in never.parameters)
     theirs = {n: p for n, p in later.parameters.items() if n.startswith("discriminators")}
-    assert all(p.grad is None and p not in later.optimizer.state for p in theirs.values())
+    assert all(p.grad is None and p not in later.optimizers[0].state for p in theirs.values())
     before = {n: p.detach().clone() for n, p in theirs.items()}
     figures = later.advance()
     assert {"generator", "features", "discriminator"} <= figures.keys()
