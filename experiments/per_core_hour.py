@@ -2,9 +2,9 @@
 
     python -m experiments.per_core_hour --tokens data loop.optimizer=muon loop.batch_size=16
 
-Each KEY=VALUE changes `configs/mini-coarse.toml` (with `masking` beta and a constant rate). The clock is processor time
-of the process and starts after the first step, so that compiling is not counted; validations are not, either. Prints the
-validation loss of the averaged weights by the share that is hidden, as JSON, every `--every` minutes.
+Each KEY=VALUE changes `configs/mini-coarse.toml` (with `masking` beta and a constant rate). The clock is processor
+time of the process and starts after the first step, so compiling is not counted; validations are not, either. Prints
+the validation loss of the averaged weights by the share that is hidden, as JSON, every `--every` minutes.
 """
 
 from __future__ import annotations

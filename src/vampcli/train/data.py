@@ -67,6 +67,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         write(partial)
         partial.replace(path)
     except (OSError, SafetensorError) as error:
+        partial.unlink(missing_ok=True)
         raise InputError(f"cannot write {path}: {error}", "is the disk full, the folder writable?") from error
 
 

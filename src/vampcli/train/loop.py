@@ -99,8 +99,8 @@ class Trainer:
     def save(self) -> None:
         """Write the whole state as one file, atomically; only the main process does."""
         if self._is_main:
-            meta = {"step": self.step, "seconds": self.seconds, "core_seconds": self.core_seconds}
-            meta["optimizer"] = self.config.optimizer
+            spent = {"seconds": self.seconds, "core_seconds": self.core_seconds}
+            meta = {"step": self.step, "optimizer": self.config.optimizer, **spent}
             write_state(self.folder, self.task, self.parameters, self.average, self.optimizers, meta)
 
     def resume(self) -> None:
