@@ -4,7 +4,8 @@
 
 Each KEY=VALUE changes `configs/mini-coarse.toml` (with `masking` beta and a constant rate). The clock is processor
 time of the process and starts after the first step, so compiling is not counted; validations are not, either. Prints
-the validation loss of the averaged weights by the share that is hidden, as JSON, every `--every` minutes.
+the validation loss of the averaged weights by the share that is hidden, as JSON, every `--every` minutes; all ways on
+the same excerpts.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def changed(config: Any, key: str, value: str) -> Any:
 def learn(run: TokenRun, minutes: float, every: float) -> None:
     """Train for some minutes of processor time; print a line of figures every `every` minutes."""
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(TokenTask(run), run.loop, Path(folder))
+        trainer = Trainer(task := TokenTask(run), run.loop, Path(folder))
+        judge = TokenTask(replace(run, n_frames=load_run(CONFIG, TokenRun).n_frames, start=""))
+        judge.model = task.model
         trainer.advance()
         spent, due = 0.0, every
         while spent < 60 * minutes:
@@ -53,7 +56,7 @@ def learn(run: TokenRun, minutes: float, every: float) -> None:
             if spent >= 60 * due or spent >= 60 * minutes:
                 due += every
                 with trainer.averaged(), torch.no_grad():
-                    figures = trainer.task.eval().validate()
+                    figures = judge.eval().validate()
                 losses = {name: round(value, 4) for name, value in figures.items() if name.startswith("loss")}
                 line = {"steps": trainer.step, "core_minutes": round(spent / 60, 2), **losses}
                 sys.stdout.write(json.dumps(line) + "\n")
