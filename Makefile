@@ -40,9 +40,10 @@ free-music: .venv/run.stamp  ## fetch free music (Debian packages, gigabytes) an
 	$(BIN)/python scripts/free_music.py $(ARGS)
 
 evaluate: .venv/run.stamp  ## measure a model on the held-out pieces (after free-music); MODEL=mini, a name or folder
-	$(BIN)/pip install --quiet --no-deps musicnn
-	for what in codec tokens inpaint; do \
+	for what in codec tokens; do \
 	  $(BIN)/vamp eval $$what -m $(MODEL) --table configs/free-music.tsv --root data/root || exit; done
+	$(BIN)/vamp eval run configs/eval/card.toml -m $(MODEL) --table configs/free-music.tsv --root data/root \
+	  --reference-split ood -o runs/card/$(notdir $(MODEL))
 
 learn: .venv/run.stamp  ## train the coarse model on one core until learn-stop; PART=fine, ARGS="--data folder"
 	$(BIN)/python scripts/learn.py start $(PART) $(ARGS)
@@ -51,7 +52,7 @@ learn-stop: .venv/run.stamp  ## end that, export the model and compare it with t
 	$(BIN)/python scripts/learn.py stop $(PART)
 
 promote-mini: .venv/run.stamp  ## make NEW=folder the embedded model, if every changed part is better on validation
-	$(BIN)/vamp train promote $(NEW) --into checkpoints/mini --codec configs/mini-codec.toml \
+	$(BIN)/python scripts/promote.py $(NEW) --into checkpoints/mini --codec configs/mini-codec.toml \
 	  --coarse configs/mini-coarse.toml --fine configs/mini-fine.toml $(ARGS)
 	$(BIN)/vamp eval self-check -m checkpoints/mini --table configs/free-music.tsv --root data/root \
 	  || { git checkout -- 'checkpoints/mini/*.safetensors' checkpoints/mini/config.json; exit 1; }

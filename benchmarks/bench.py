@@ -128,8 +128,9 @@ def subject(model: str, cache: Path, stored: str = "fp16") -> Subject:
 
 def _import(foreign: Path, ours: Path, stored: str) -> None:
     code = (
-        "import sys; from pathlib import Path; from vampcli import checkpoint, convert; "
-        "convert.import_published(Path(sys.argv[1]), Path(sys.argv[2]), checkpoint.DTYPES[sys.argv[3]])"
+        "import sys; from pathlib import Path; from vampcli.model.devices import DTYPES; "
+        "from vampcli.checkpoints.convert import vampnet; "
+        "vampnet.import_published(Path(sys.argv[1]), Path(sys.argv[2]), DTYPES[sys.argv[3]])"
     )
     subprocess.run([sys.executable, "-c", code, str(foreign), str(ours), stored], check=True)
 

@@ -27,11 +27,12 @@ from benchmarks import plain_sampler
 from benchmarks.plain_codec import PlainCodec
 from benchmarks.plain_transformer import PlainTransformer
 from benchmarks.plain_weights import are_published, published, taken_apart
-from vampcli import SamplingConfig, Waveform, masks
-from vampcli.grid import TokenGrid
-from vampcli.level import level_gain
-from vampcli.noise import Stage
-from vampcli.resampling import resample
+from vampcli import SamplingConfig, Waveform
+from vampcli.audio.loudness import level_gain
+from vampcli.audio.resample import resample
+from vampcli.tokens import masks
+from vampcli.tokens.grid import TokenGrid
+from vampcli.tokens.noise import Stage
 
 _PERIOD, _MARGIN = 7, 1
 

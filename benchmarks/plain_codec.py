@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchmarks.plain_transformer import State, normed
 from vampcli.codec.lac import LacConfig
-from vampcli.grid import TokenGrid
+from vampcli.tokens.grid import TokenGrid
 
 
 class PlainCodec(Protocol):

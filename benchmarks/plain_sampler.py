@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vampcli.config import SamplingConfig
-from vampcli.noise import Stage, Stream, draw_noise, hide_noise, take_words, token_words
+from vampcli.tokens.noise import Stage, Stream, draw_noise, hide_noise, take_words, token_words
 
 Logits = Callable[[Tensor], Tensor]
 """Tokens, int64 (n_codebooks, n_frames), to float32 (n_predicted, n_frames, classes)."""

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from benchmarks.plain_codec import PlainLac
 from benchmarks.plain_transformer import PlainTransformer, State
-from vampcli import lora
+from vampcli.checkpoints.convert import keys
+from vampcli.checkpoints.convert.vampnet import COARSE_CONTEXT, FINE_CONTEXT, config_of
 from vampcli.codec.lac import LacConfig
-from vampcli.convert import names
-from vampcli.convert.published import COARSE_CONTEXT, FINE_CONTEXT, config_of
-from vampcli.model import VampNet
+from vampcli.model import lora
+from vampcli.model.transformer import VampNet
 
 CODEC = "codec.pth"
 _CONTEXTS = {"coarse.pth": COARSE_CONTEXT, "c2f.pth": FINE_CONTEXT}
@@ -52,7 +52,7 @@ def _read(path: Path, device: str) -> tuple[State, dict[str, Any]]:
 def taken_apart(model: VampNet) -> PlainTransformer:
     """A model of ours in the published form, with LoRA pairs of zeros; its classifier's channels are reordered."""
     sizes, weights = model.config, model.state_dict()
-    state = {theirs: weights[ours] for ours, theirs in names.transformer(sizes.n_layers)}
+    state = {theirs: weights[ours] for ours, theirs in keys.transformer(sizes.n_layers)}
     state["embedding.out_proj.weight"] = state["embedding.out_proj.weight"][..., None]
     for layer in range(sizes.n_layers):
         for theirs in ("self_attn.w_qs", "self_attn.w_vs", "self_attn.fc", "feed_forward.w_1", "feed_forward.w_2"):

@@ -16,7 +16,7 @@ from benchmarks import bench, plain
 from benchmarks.bench import PUBLISHED, Bench, Subject
 from benchmarks.measuring import Agreement
 from vampcli import SamplingConfig, Take, Waveform
-from vampcli.devices import pick_dtype
+from vampcli.model.devices import pick_dtype
 
 _CLIP_S = 2  # within one window of either model: there, hard windows and overlapping ones are the same
 _SEED = 7

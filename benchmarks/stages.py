@@ -19,11 +19,11 @@ from benchmarks.limits import Need, count_flops, measure_rates
 from benchmarks.measuring import FAST, PLAIN, Measurement, interleaved
 from benchmarks.once import STAGES, STEPS, Stage, do, peak_mb
 from benchmarks.ways import VERBS, FastWay, PlainWay, Task, Verb
-from vampcli import forecast
-from vampcli.codec import Codec
-from vampcli.places import Places
-from vampcli.verbs.inpaint import Inpaint
-from vampcli.verbs.vamp import Vamp
+from vampcli.codec.base import Codec
+from vampcli.tasks import cost
+from vampcli.tasks.inpaint import Inpaint
+from vampcli.tasks.spans import SpanRequest
+from vampcli.tasks.vamp import Vamp
 
 _BYTES_PER_SAMPLE, _BYTES_IN_FILE = 4, 2
 
@@ -84,11 +84,11 @@ def need(fast: FastWay, plain: PlainWay, stage: Stage, verb: Verb) -> Need:
         case "decode":
             return Need(count_flops(plain.decode), n_sound + _n_bytes(model.codec))
     network = model.coarse if stage == "coarse" else model.fine
-    request = Vamp() if verb == "vamp" else Inpaint(Places((fast.task.span_s,)))
+    request = Vamp() if verb == "vamp" else Inpaint(SpanRequest((fast.task.span_s,)))
     clip, context = fast.task.clip, model.coarse.config.context_frames
     plan = request.plan(clip, model.codec, context)
     passes = request.passes(clip, plan, model.codec, model.coarse.config, seed=0)
-    work = forecast.work(passes, network.config, n_steps=1)
+    work = cost.work(passes, network.config, n_steps=1)
     return Need(work.flops, _n_bytes(network) + work.n_classes * _BYTES_PER_SAMPLE)
 
 

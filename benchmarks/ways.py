@@ -22,8 +22,8 @@ from benchmarks.bench import Bench, Subject
 from benchmarks.limits import finisher
 from benchmarks.measuring import FAST, timed
 from vampcli import Model, SamplingConfig, Waveform
-from vampcli.grid import TokenGrid
-from vampcli.remake import generate
+from vampcli.tasks.regenerate import generate
+from vampcli.tokens.grid import TokenGrid
 
 Verb = Literal["inpaint", "vamp"]
 VERBS: tuple[Verb, ...] = ("vamp", "inpaint")

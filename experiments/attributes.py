@@ -1,5 +1,6 @@
 """Does a re-made span keep what its piece is like: tags, instruments, pitch classes, tempo?
 
+python scripts/convert_musicnn.py build/musicnn runs/mtt.safetensors --network MTT_musicnn
 python experiments/attributes.py make --table configs/free-music.tsv --root data/root -o runs/attributes.jsonl
 python experiments/attributes.py table -o runs/attributes.jsonl
 
@@ -23,20 +24,21 @@ from typing import Any
 import librosa
 import numpy as np
 import torch
+from safetensors import safe_open
 
 import vampcli
-from vampcli import beats
+from vampcli.audio import beats
+from vampcli.audio.find import SOUNDS
+from vampcli.audio.resample import resample
 from vampcli.config import TempoConfig
 from vampcli.errors import InputError
 from vampcli.evaluate import musicnn
-from vampcli.evaluate.excerpts import cut, spread_over
-from vampcli.evaluate.inpaint import untrained
-from vampcli.recordings import SOUNDS, pieces_of_table
-from vampcli.resampling import resample
+from vampcli.evaluate.excerpts import choose_excerpts, cut_excerpts
+from vampcli.evaluate.run import randomize_transformers
+from vampcli.train.pieces import pieces_of_table
 
 EXCERPT_S, SPAN_S = 18.5, (6.0, 12.0)
 AFTER_S = (12.5, 18.5)
-TAGGER = "MTT_musicnn"
 INSTRUMENTS = ("guitar", "strings", "drums", "piano", "violin", "synth", "harpsichord", "flute", "sitar", "choir")
 INSTRUMENTS += ("harp", "cello", "vocals", "male vocal", "female vocal")
 N_RESAMPLED = 1000
@@ -49,7 +51,7 @@ def described(audio: vampcli.Waveform, span_s: tuple[float, float], weights: dic
     part = audio.samples[:, round(span_s[0] * audio.sample_rate) : round(span_s[1] * audio.sample_rate)]
     samples = torch.from_numpy(resample(part, audio.sample_rate, musicnn.RATE))[0]
     patches = torch.stack([samples[: musicnn.PATCH], samples[-musicnn.PATCH :]])
-    found = musicnn.tags(weights, musicnn.embed(weights, patches)).mean(0)
+    found = musicnn.embed(weights, patches) @ weights["dense_1/kernel"] + weights["dense_1/bias"]
     chroma = librosa.feature.chroma_stft(
         y=resample(part, audio.sample_rate, 22050)[0], sr=22050, n_fft=4096, tuning=0.0
     )
@@ -58,20 +60,20 @@ def described(audio: vampcli.Waveform, span_s: tuple[float, float], weights: dic
     except InputError:
         tempo = None
     classes = [round(float(x), 4) for x in chroma.mean(1)]
-    return {"tags": [round(x, 4) for x in found.tolist()], "chroma": classes, "tempo": tempo}
+    return {"tags": [round(x, 4) for x in found.sigmoid().mean(0).tolist()], "chroma": classes, "tempo": tempo}
 
 
 def make(arguments: argparse.Namespace) -> Iterator[Record]:
     """A record of each way of filling each span, and of what comes after it."""
     torch.set_num_threads(1)
-    model, weights = vampcli.load(arguments.model, "cpu"), musicnn.load_weights(TAGGER)
+    model, weights = vampcli.load(arguments.model, "cpu"), musicnn.load_weights(arguments.tagger)
     rate, config = model.grid.sample_rate, vampcli.SamplingConfig(n_steps=arguments.steps)
-    models = {"model": model, "untrained": untrained(model)}
+    models = {"model": model, "untrained": randomize_transformers(model)}
     pieces = pieces_of_table(arguments.table, arguments.root, "test")
     files = [piece.path for piece in pieces if piece.path.suffix in SOUNDS]
-    places = [place for path in files for place in spread_over([path], EXCERPT_S, arguments.excerpts)]
+    places = [place for path in files for place in choose_excerpts([path], EXCERPT_S, arguments.excerpts)]
     places = [replace(place, index=i) for i, place in enumerate(places)]
-    for place, audio in cut(places, rate, range(len(places))):
+    for place, audio in cut_excerpts(places, rate, range(len(places))):
         head = {"excerpt": place.index, "piece": str(place.path)}
         yield {**head, "way": "after", **described(audio, AFTER_S, weights)}
         start, end = (round(s * rate) for s in SPAN_S)
@@ -165,6 +167,7 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=Path("configs/free-music.tsv"))
     parser.add_argument("--root", type=Path, default=Path("data/root"), help="where the paths of the table begin")
     parser.add_argument("--model", default="mini")
+    parser.add_argument("--tagger", type=Path, default=Path("runs/mtt.safetensors"), help="weights converted")
     parser.add_argument("--excerpts", type=int, default=4, help="of each piece")
     parser.add_argument("--steps", type=int, default=36)
     parser.add_argument("-o", "--out", type=Path, required=True)
@@ -176,7 +179,9 @@ def main() -> None:
                 file.flush()
     else:
         records = [json.loads(line) for line in arguments.out.read_text().splitlines()]
-        sys.stdout.write(table(records, musicnn.load_tag_names(TAGGER)))
+        with safe_open(arguments.tagger, "pt") as file:
+            names = json.loads(file.metadata()["tags"])
+        sys.stdout.write(table(records, names))
 
 
 if __name__ == "__main__":

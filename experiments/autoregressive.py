@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vampcli.evaluate.metrics import guess_sums
-from vampcli.model import VampNet
+from vampcli.model.transformer import VampNet
 from vampcli.train.schedule import autocast_dtype
-from vampcli.train.transformer import TokenTask
+from vampcli.train.token_task import TokenTask
 
 
 def delayed(tokens: Tensor, hidden_id: int) -> Tensor:

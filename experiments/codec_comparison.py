@@ -20,11 +20,9 @@ import torch.nn.functional as F
 from codec_trials import HOP, RATE, TRIALS, Fitted
 from torch import Tensor, nn
 
-from vampcli.evaluate.metrics import perplexity
-from vampcli.train.codebooks import fill_from, reseed_unused
+from vampcli.evaluate.metrics import mel_error, perplexity, si_sdr, spectral_convergence, stft
+from vampcli.train.codec_init import fill_codebooks, fit, reseed_unused
 from vampcli.train.data import Pool
-from vampcli.train.fit import fit
-from vampcli.train.losses import mel_error, si_sdr, spectral_convergence, stft
 
 mpl.use("agg")
 BATCH, N_FRAMES, LEARNING_RATE = 8, 23, 4e-4
@@ -49,10 +47,10 @@ def train(trial: nn.Module, pool: Pool, seconds: float) -> tuple[nn.Module, int]
         rng = np.random.default_rng([0, step])
         if share > 0.2 and not filled and not isinstance(trial, Fitted):
             with torch.no_grad():
-                fill_from(trial.quantizer, torch.cat([trial.listen(excerpts(rng)) for _ in range(48)]), rng)
+                fill_codebooks(trial.quantizer, torch.cat([trial.analyze(excerpts(rng)) for _ in range(48)]), rng)
             filled, usage = True, torch.zeros(9, 1024, dtype=torch.int64)
         clips = excerpts(rng)
-        latents = trial.listen(clips)
+        latents = trial.analyze(clips)
         codes, extra = torch.zeros(BATCH, 1, latents.shape[2], dtype=torch.int64), latents.new_zeros(())
         raw = latents.detach()
         if isinstance(trial, Fitted):
@@ -79,8 +77,8 @@ def measure(trial: nn.Module, clips: Tensor) -> tuple[dict[str, float], Tensor]:
     """Figures of whole-quantiser reconstructions, and these: float32 (n_clips, n_samples)."""
     padded = F.pad(clips, (0, -clips.shape[1] % HOP))
     began = time.process_time()
-    codes = torch.cat([trial.quantizer.encode(trial.listen(clip[None])) for clip in padded])
-    made = torch.cat([trial.render(trial.quantizer.decode(code[None]), code[None]) for code in codes])
+    codes = torch.cat([trial.quantizer.encode(trial.analyze(clip[None])) for clip in padded])
+    made = torch.cat([trial.synthesize(trial.quantizer.decode(code[None]), code[None]) for code in codes])
     seconds = time.process_time() - began
     made = made[:, : clips.shape[1]]
     entropy = perplexity(codes.transpose(0, 1).flatten(1), 1024).log()

@@ -14,7 +14,8 @@ from vampcli.codec.dac import DacCodec, DacConfig
 from vampcli.codec.lac import Snake
 from vampcli.codec.magnitude import ConvNeXtBlock, MagnitudeCodec, MagnitudeConfig
 from vampcli.codec.rvq import ResidualVectorQuantizer
-from vampcli.train.losses import TRAINING_SCALES, complex_error, magnitude_error, mel_error
+from vampcli.evaluate.metrics import mel_error
+from vampcli.train.losses import TRAINING_SCALES, complex_error, magnitude_error
 
 RATE, HOP = 44100, 768
 
@@ -78,7 +79,7 @@ class Trial(nn.Module):
         """(batch, n_columns, n_out) -> (batch, n_samples)."""
         raise NotImplementedError
 
-    def listen(self, samples: Tensor) -> Tensor:
+    def analyze(self, samples: Tensor) -> Tensor:
         """(batch, n_samples) -> latents (batch, latent_dim, n_frames)."""
         x = self.encoder_blocks(self.embed(self.features(samples)).transpose(1, 2))
         return self.latent_norm(self.latent_blocks(self.down(x)).transpose(1, 2)).transpose(1, 2)
@@ -88,13 +89,13 @@ class Trial(nn.Module):
         x = self.decoder_blocks(self.up(self.frame_blocks(latents)))
         return self.head(self.norm(x.transpose(1, 2)))
 
-    def render(self, latents: Tensor, codes: Tensor) -> Tensor:
+    def synthesize(self, latents: Tensor, codes: Tensor) -> Tensor:
         """Latents -> (batch, n_samples)."""
         return self.synthesise(self.guess(latents), codes)
 
     def loss(self, latents: Tensor, codes: Tensor, clips: Tensor) -> Tensor:
         """How far the reconstruction is off."""
-        return self.waveform_loss(self.render(latents, codes), clips)
+        return self.waveform_loss(self.synthesize(latents, codes), clips)
 
 
 class Phase(Trial):
@@ -192,7 +193,7 @@ class Fitted(nn.Module):
     def __init__(self, **sizes: float) -> None:
         super().__init__()
         self.codec = MagnitudeCodec(MagnitudeConfig(**sizes))
-        self.quantizer, self.listen, self.render = self.codec.quantizer, self.codec.listen, self.codec.render
+        self.quantizer, self.analyze, self.synthesize = self.codec.quantizer, self.codec.analyze, self.codec.synthesize
         for part in (self.codec.encoder, self.codec.quantizer):
             part.requires_grad_(False)
 
@@ -208,10 +209,10 @@ class Dac(nn.Module):
         self.codec = DacCodec(
             DacConfig(encoder_dim=24, encoder_rates=(2, 6, 8, 8), decoder_dim=512, decoder_rates=(8, 8, 6, 2))
         )
-        self.quantizer, self.listen, self.render = self.codec.quantizer, self.codec.listen, self.codec.render
+        self.quantizer, self.analyze, self.synthesize = self.codec.quantizer, self.codec.analyze, self.codec.synthesize
 
     def loss(self, latents: Tensor, codes: Tensor, clips: Tensor) -> Tensor:
-        return Loss()(self.render(latents, codes), clips)
+        return Loss()(self.synthesize(latents, codes), clips)
 
 
 LONG = Loss(scales=(*TRAINING_SCALES, (8192, 320)), windows=(2048, 8192))

@@ -20,11 +20,12 @@ from pathlib import Path
 import torch
 from experiments.autoregressive import AutoregressiveTask
 
-from vampcli import checkpoint
+from vampcli.checkpoints.folder import read_config
+from vampcli.checkpoints.weights import load_parts, save_parts
 from vampcli.train.config import DataConfig, LoopConfig, TokenRun
 from vampcli.train.loop import STATE, Trainer
 from vampcli.train.masking import HIDDEN_SHARES
-from vampcli.train.transformer import TokenTask
+from vampcli.train.token_task import TokenTask
 
 AUTOREGRESSIVE = "autoregressive"
 LOOP = LoopConfig(batch_size=4, learning_rate=4e-4, warmup_steps=100, validate_every=1000)
@@ -41,7 +42,7 @@ def learn(way: str, base: Path, tokens: Path, out: Path, loop: LoopConfig, n_fra
         loop: how, and for how many steps.
         n_frames: length of the excerpts.
     """
-    parts = checkpoint.load_parts(base, torch.device("cpu"), torch.float32)
+    parts = load_parts(base, torch.device("cpu"), torch.float32)
     data = DataConfig(str(tokens / "train"), str(tokens / "val"), codec=str(base))
     masking = "cosine" if way == AUTOREGRESSIVE else way
     run = TokenRun(data, replace(parts.coarse.config, dropout=0.0), n_frames, loop, masking=masking)
@@ -57,8 +58,8 @@ def learn(way: str, base: Path, tokens: Path, out: Path, loop: LoopConfig, n_fra
         figures = task.eval().validate()
         training = f"{way}, {trainer.step} steps, {trainer.seconds / 60:.0f} minutes of one core"
         provenance = replace(parts.provenance, name=way, training=training)
-        kind = checkpoint.read_config(base)["codec"]["kind"]
-        checkpoint.save(out, kind, replace(parts, coarse=task.model, provenance=provenance))
+        kind = read_config(base)["codec"]["kind"]
+        save_parts(out, kind, replace(parts, coarse=task.model, provenance=provenance))
     about = {"way": way, "steps": trainer.step, "seconds": trainer.seconds, **figures}
     sys.stdout.write(json.dumps(about) + "\n")
 

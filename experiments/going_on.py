@@ -26,18 +26,16 @@ from experiments.autoregressive import continued
 from torch import Tensor
 
 import vampcli
-from vampcli.cli.recordings import files_of
+from vampcli.api import Model
+from vampcli.cli.eval_inputs import files_of
 from vampcli.config import SamplingConfig
-from vampcli.engine import Model
-from vampcli.evaluate.excerpts import Place, cut, spread_over
-from vampcli.evaluate.experiment import CODEC, Condition
-from vampcli.evaluate.figures import Original, embedded, sound
-from vampcli.evaluate.figures import tokens as of_tokens
-from vampcli.evaluate.records import ORIGINAL, Record, appended, done, read_records
-from vampcli.evaluate.summary import summarised
-from vampcli.evaluate.trial import reference_records
-from vampcli.evaluate.written import markdown, write_tables
-from vampcli.remake import generate
+from vampcli.evaluate.excerpts import Excerpt, choose_excerpts, cut_excerpts
+from vampcli.evaluate.measures import Original, embed_patches, sound
+from vampcli.evaluate.measures import tokens as of_tokens
+from vampcli.evaluate.run import ORIGINAL, Record, append_records, done, read_records, reference_records
+from vampcli.evaluate.spec import CODEC, Condition
+from vampcli.evaluate.summary import markdown, summarize, write_tables
+from vampcli.tasks.regenerate import generate
 
 KEPT_S, EXCERPT_S = 2.0, 5.0
 AUTOREGRESSIVE, MASKED, TRUE = "autoregressive", "masked", "true coarse tokens"
@@ -86,12 +84,12 @@ class Pair:
 
 @torch.inference_mode()
 def records(
-    pair: Pair, places: Sequence[Place], conditions: Sequence[Condition], known: Collection[tuple[str, int]]
+    pair: Pair, places: Sequence[Excerpt], conditions: Sequence[Condition], known: Collection[tuple[str, int]]
 ) -> Iterator[Record]:
     """One of each condition, for each excerpt, that is not done yet."""
     model, rate = pair.masked, pair.masked.grid.sample_rate
     missing = {place.index for place in places if any((c.key, place.index) not in known for c in conditions)}
-    for place, audio in cut(places, rate, missing):
+    for place, audio in cut_excerpts(places, rate, missing):
         original = Original(audio, model.encode(audio), model.grid.codebook_size)
         n_kept = model.grid.frames_touched(0, round(KEPT_S * rate), rate)[1]
         start = n_kept * model.grid.hop_length
@@ -112,9 +110,9 @@ def records(
             span = ((start, audio.n_samples),)
             take = vampcli.Take(replace(audio, samples=samples), made[None], mask, place.index, span, audio)
             figures = {"coarse_s": seconds, **sound(take, original), **of_tokens(take, original)}
-            figures["embedding"] = embedded(take.audio, span)
+            figures["embedding"] = embed_patches(take.audio, span)
             head = {"condition": condition.key, "excerpt": place.index, "piece": str(place.path)}
-            yield {**head, "takes": [figures], ORIGINAL: original.once(embedded, span)}
+            yield {**head, "takes": [figures], ORIGINAL: original.measure_once(embed_patches, span)}
 
 
 def level(audio: vampcli.Waveform) -> float:
@@ -137,13 +135,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     pair = Pair(*(vampcli.load(folder, "cpu") for folder in (given.autoregressive, given.masked)))
     files = [files_of([], given.table, given.root, split) for split in (given.split, given.reference_split)]
-    places, others = (spread_over(paths, EXCERPT_S, given.excerpts) for paths in files)
+    places, others = (choose_excerpts(paths, EXCERPT_S, given.excerpts) for paths in files)
     given.out.mkdir(parents=True, exist_ok=True)
     path = given.out / "records.jsonl"
     found = read_records(path)
     known, rate = done(found), pair.masked.grid.sample_rate
-    found += appended(path, chain(records(pair, places, CONDITIONS, known), reference_records(others, rate, known)))
-    rows = summarised(found, CONDITIONS, BASELINE)
+    found += append_records(
+        path, chain(records(pair, places, CONDITIONS, known), reference_records(others, rate, known))
+    )
+    rows = summarize(found, CONDITIONS, BASELINE)
     write_tables(rows, given.out, {name: str(value) for name, value in vars(given).items()})
     sys.stdout.write(markdown(rows))
 

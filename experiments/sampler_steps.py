@@ -26,14 +26,15 @@ import torch
 from torch import Tensor
 
 import vampcli
-from vampcli import sampling, unmasking
+from vampcli.audio.resample import resample_range
 from vampcli.evaluate import metrics, musicnn
-from vampcli.evaluate.frechet import frechet_distance
-from vampcli.evaluate.inpaint import EXCERPT_S, SPAN_S
-from vampcli.resampling import resample_range
+from vampcli.evaluate.frechet import Normal
+from vampcli.sampling import order as unmasking
+from vampcli.sampling import sampler as sampling
+from vampcli.sampling.windows import windowed
 from vampcli.train.data import Pool
-from vampcli.windows import windowed
 
+EXCERPT_S, SPAN_S = 10.0, (4.0, 6.0)
 STEPS = (1, 4, 8, 12, 24, 36)
 SETTINGS = {  # sampler, temperature and numbers of steps of takes
     "vamp": [
@@ -252,7 +253,7 @@ def distance(rows: list[Record], originals: list[Record], usual: list[Record] | 
     def of(part: list[Record], kept: set[int]) -> float:
         real = [e for row in originals if row["excerpt"] in kept for e in row["embeddings"]]
         made = [[e for r in part if r["seed"] == s and r["excerpt"] in kept for e in r["embeddings"]] for s in seeds]
-        return float(np.mean([frechet_distance(embedded, real) for embedded in made]))
+        return float(np.mean([Normal.of(embedded).distance(Normal.of(real)) for embedded in made]))
 
     def figure(kept: set[int]) -> float:
         return of(rows, kept) - (0.0 if usual is None else of(usual, kept))

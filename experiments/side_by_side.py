@@ -15,10 +15,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vampcli.evaluate.experiment import Condition, Experiment, read_experiment
-from vampcli.evaluate.records import REFERENCE, read_records
-from vampcli.evaluate.summary import Row, summarised
-from vampcli.evaluate.written import markdown
+from vampcli.evaluate.run import REFERENCE, read_records
+from vampcli.evaluate.spec import Condition, Experiment, read_experiment
+from vampcli.evaluate.summary import Row, markdown, summarize
 
 
 def compared(experiment: Experiment, folders: Sequence[Path]) -> list[Row]:
@@ -34,7 +33,7 @@ def compared(experiment: Experiment, folders: Sequence[Path]) -> list[Row]:
             for record in records
             if record["condition"] == condition.key
         ]
-        rows += summarised([*own, *reference], list(ways.values()), ways[first].label)
+        rows += summarize([*own, *reference], list(ways.values()), ways[first].label)
     return rows
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 import vampcli
-from vampcli.recordings import pieces_of_table
-from vampcli.stereo import mid_side
+from vampcli.audio.stereo import mid_side
+from vampcli.train.pieces import pieces_of_table
 
 STEPS = 8  # of 36: the image does not hang on them
 

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 import vampcli
-from vampcli import windows
-from vampcli.model import VampNet
+from vampcli.model.transformer import VampNet
+from vampcli.sampling import windows
 from vampcli.train.data import Pool
 
 CLIP_S, HOLE_S, PERIOD = 30.0, 2.0, 16

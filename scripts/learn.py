@@ -34,15 +34,16 @@ from typing import IO
 import torch
 from train_packed import as_toml, say
 
-from vampcli import checkpoint
+from vampcli.checkpoints.folder import read_config
+from vampcli.checkpoints.weights import load_parts, save_parts
 from vampcli.cli.console import guarded
 from vampcli.errors import InputError
 from vampcli.train.config import DataConfig, TokenRun, load_run
 from vampcli.train.credits import write_credits
-from vampcli.train.data import MANIFEST, read_manifest, write_whole
+from vampcli.train.data import MANIFEST, read_manifest
 from vampcli.train.export import RUN
 from vampcli.train.loop import STATE, Trainer
-from vampcli.train.transformer import TokenTask
+from vampcli.train.token_task import TokenTask
 from vampcli.train.validate import validate
 
 ROOT = Path(__file__).parents[1]
@@ -142,8 +143,7 @@ def learn(home: Path, part: str) -> None:
     for split in ("train", "val"):
         encode(home / "music", split)
     if not (folder / STATE).exists():
-        text = as_toml(fresh_run(home, part))
-        write_whole(folder / RUN, lambda path: path.write_text(text, encoding="utf-8"))
+        (folder / RUN).write_text(as_toml(fresh_run(home, part)), encoding="utf-8")
     run = load_run(folder / RUN, TokenRun)
     trainer = Trainer(TokenTask(run), run.loop, folder)
     if (folder / STATE).exists():
@@ -225,13 +225,13 @@ def exported(home: Path, part: str, run: TokenRun) -> Path:
     """Write the promoted model with the averages of this run in it; returns the folder."""
     trainer = Trainer(TokenTask(replace(run, start="")), run.loop, home / part)
     trainer.resume()
-    parts = checkpoint.load_parts(MINI, torch.device("cpu"), torch.float32)
+    parts = load_parts(MINI, torch.device("cpu"), torch.float32)
     about = f"{part}: {progress(trainer.step, trainer.core_seconds)} by scripts/learn.py"
     provenance = replace(parts.provenance, training=about)
     out = home / "models" / f"{part}-{trainer.step}"
     with trainer.averaged():
         new = replace(parts, provenance=provenance, **{part: trainer.task.get_submodule("model")})
-        checkpoint.save(out, checkpoint.read_config(MINI)["codec"]["kind"], new)
+        save_parts(out, read_config(MINI)["codec"]["kind"], new)
     write_credits(out, read_manifest(run.data.train), provenance.name, provenance.licence)
     return out
 

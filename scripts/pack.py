@@ -27,11 +27,12 @@ import numpy.typing as npt
 import soundfile as sf
 import torch
 
-from vampcli.checkpoint import CONFIG, read_config, stored_hash
+from vampcli.audio.resample import resample
+from vampcli.checkpoints.folder import CONFIG, read_config
+from vampcli.checkpoints.weights import stored_hash
 from vampcli.cli.console import guarded
 from vampcli.errors import InputError
-from vampcli.resampling import resample
-from vampcli.train.data import MANIFEST, Pool, read_manifest, refuse_held_out, save_whole, write_manifest
+from vampcli.train.data import MANIFEST, Pool, read_manifest, refuse_held_out, save_tensors, write_manifest
 
 OPUS_RATE = 48000
 SPLITS = ("validation", "train")  # in the order of packing: it is training pieces that may find no room
@@ -238,9 +239,9 @@ def _unpack_one(path: Path, entry: dict[str, Any], target: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         data = archive.read(entry["packed"])
     if "n_bits" in entry:
-        save_whole({"codes": from_bits(data, entry["n_bits"], entry["shape"])}, target)
+        save_tensors({"codes": from_bits(data, entry["n_bits"], entry["shape"])}, target)
     else:
-        save_whole({"samples": from_opus(data, entry["sample_rate"], entry["n_samples"])}, target)
+        save_tensors({"samples": from_opus(data, entry["sample_rate"], entry["n_samples"])}, target)
 
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:

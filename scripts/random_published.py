@@ -17,11 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vampcli import lora
+from vampcli.checkpoints.convert import keys
+from vampcli.checkpoints.convert.vampnet import COARSE_CONTEXT, FINE_CONTEXT
 from vampcli.codec.lac import LacCodec, LacConfig
-from vampcli.convert import names
-from vampcli.convert.published import COARSE_CONTEXT, FINE_CONTEXT
-from vampcli.model import VampNet, VampNetConfig
+from vampcli.model import lora
+from vampcli.model.transformer import VampNet, VampNetConfig
 
 State = OrderedDict[str, Tensor]
 COARSE = VampNetConfig(4, 0, 20, 1280, 20, COARSE_CONTEXT)
@@ -33,7 +33,7 @@ def codec(config: LacConfig) -> State:
     with torch.device("meta"):
         shapes = shapes_of(LacCodec(config))
     state: State = OrderedDict()
-    for ours, theirs in (*names.encoder(config), *names.quantizer(config), *names.lac_decoder(config)):
+    for ours, theirs in (*keys.encoder(config), *keys.quantizer(config), *keys.lac_decoder(config)):
         put(state, theirs, shapes[ours], normed=len(shapes[ours]) == 3 and theirs.endswith(".weight"))
     for i in range(config.n_codebooks):
         name = f"quantizer.quantizers.{i}.codebook.weight"
@@ -46,7 +46,7 @@ def transformer(config: VampNetConfig) -> State:
     with torch.device("meta"):
         shapes = shapes_of(VampNet(config))
     state: State = OrderedDict()
-    for ours, theirs in names.transformer(config.n_layers):
+    for ours, theirs in keys.transformer(config.n_layers):
         shape = shapes[ours]
         put(state, theirs, torch.Size([*shape, 1]) if ours == "embed.weight" else shape)
         stem = theirs.removesuffix(".weight")

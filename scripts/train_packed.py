@@ -26,18 +26,18 @@ import torch
 from pack import TOKENS, archives, unpack
 from pieces import split
 
-from vampcli import codec as codecs
-from vampcli.checkpoint import Provenance
+from vampcli.checkpoints.folder import Provenance
 from vampcli.cli.console import guarded
-from vampcli.devices import pick_device
-from vampcli.train import tokens
-from vampcli.train.codec import CodecTask
+from vampcli.codec.kinds import kind_of
+from vampcli.model.devices import pick_device
+from vampcli.train import encode
+from vampcli.train.codec_task import CodecTask
 from vampcli.train.config import CodecRun, TokenRun, load_run
 from vampcli.train.credits import write_credits
 from vampcli.train.data import read_manifest
 from vampcli.train.export import RUN, export
 from vampcli.train.loop import STATE, Task, Trainer
-from vampcli.train.transformer import TokenTask
+from vampcli.train.token_task import TokenTask
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 CLOCK = "clock.json"
@@ -138,7 +138,7 @@ def encoded(options: argparse.Namespace, device: torch.device, clock: Clock) -> 
     for name in ("train", "validation"):
         audio = options.work / name
         if audio.is_dir():
-            tokens.pack(audio, options.work / "frozen", options.work / f"{TOKENS}{name}", device=device)
+            encode.pack(audio, options.work / "frozen", options.work / f"{TOKENS}{name}", device=device)
     return True
 
 
@@ -229,7 +229,7 @@ def as_toml(run: Any) -> str:
             continue
         tables.append(f"\n[{field.name}]\n{as_toml(value)}")
         if field.name == "codec":
-            tables[-1] += f'kind = "{codecs.kind_of(type(value))}"\n'
+            tables[-1] += f'kind = "{kind_of(type(value))}"\n'
     return "".join(f"{line}\n" for line in lines) + "".join(tables)
 
 

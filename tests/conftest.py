@@ -15,11 +15,12 @@ import soundfile as sf
 import torch
 from safetensors.torch import save_file
 
-from vampcli import Waveform, checkpoint
-from vampcli.checkpoint import Parts, Provenance
+from vampcli import Waveform
+from vampcli.api import Model, load
+from vampcli.checkpoints.folder import Provenance
+from vampcli.checkpoints.weights import Parts, save_parts
 from vampcli.codec.magnitude import MagnitudeCodec, MagnitudeConfig
-from vampcli.engine import Model, load
-from vampcli.model import VampNet, VampNetConfig
+from vampcli.model.transformer import VampNet, VampNetConfig
 
 torch.set_num_threads(1)  # tests share the machine; two threads beside another process are slower than one
 
@@ -88,7 +89,7 @@ def two_threads() -> Iterator[None]:
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder: context of 80 frames (1.39 s) and 40 frames, 5 codebooks of 32, 2 of them coarse."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    checkpoint.save(folder, "magnitude", tiny_parts())
+    save_parts(folder, "magnitude", tiny_parts())
     return folder
 
 
@@ -160,7 +161,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def packed(prepared: Path, tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Their tokens, of the tiny model."""
-    from vampcli.train.tokens import pack
+    from vampcli.train.encode import pack
 
     folder = tmp_path_factory.mktemp("tokens")
     pack(prepared, tiny_folder, folder)

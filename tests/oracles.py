@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vampcli.codec.lac import Snake
 from vampcli.config import PromptConfig, SamplingConfig
-from vampcli.noise import Stage, Stream
+from vampcli.tokens.noise import Stage, Stream
 
 
 def frames_touched(start: int, end: int, file_rate: int, codec_rate: int, hop: int) -> tuple[int, int]:

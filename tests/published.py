@@ -10,18 +10,18 @@ import torch
 from torch import Tensor
 
 import vampcli
-from vampcli import convert
-from vampcli.engine import Model
+from vampcli.api import Model
+from vampcli.checkpoints.convert import vampnet
 
 OFFICIAL = Path(__file__).parent / "data/official"
-FILES = {part: OFFICIAL / f"{part}.pth" for part in convert.PARTS}
+FILES = {part: OFFICIAL / f"{part}.pth" for part in vampnet.PARTS}
 MASK_ID = 128
 
 Edit = Callable[[dict[str, Any]], object]
 
 
 def imported(files: Any, out: Path, dtype: str = "fp32") -> Model:
-    convert.import_published(files, out)
+    vampnet.import_published(files, out)
     return vampcli.load(out, device="cpu", dtype=dtype)
 
 

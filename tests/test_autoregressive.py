@@ -10,7 +10,7 @@ import torch
 from experiments.autoregressive import AutoregressiveTask, Cached, causal, continued, delayed, undelayed
 
 from training import LOOP
-from vampcli.engine import Model
+from vampcli.api import Model
 
 
 def tokens(n_frames: int, seed: int = 0) -> torch.Tensor:

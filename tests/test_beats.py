@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from conftest import music
-from vampcli.beats import Pulse, onsets_s, snapped, track
-from vampcli.config import Counted, TempoConfig
+from vampcli.audio.beats import Pulse, onsets_s, snapped, track
+from vampcli.config import MusicalSpan, TempoConfig
 from vampcli.errors import InputError, UsageError
 
 RATE = 44100
@@ -70,7 +70,7 @@ def test_neither_rate_nor_level_matters(rate: int) -> None:
 
 
 def test_the_tempo_of_the_middle_serves_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vampcli.beats._TEMPO_S", 6)
+    monkeypatch.setattr("vampcli.audio.beats._TEMPO_S", 6)
     pulse = track(clicks(100, 0.5, 15), RATE, TRACKED)
     np.testing.assert_allclose(pulse.beats_s, places(100, 0.5, 15), atol=0.03)
 
@@ -86,7 +86,7 @@ def test_with_a_tempo_given_beats_are_an_exact_grid_through_the_downbeat() -> No
 
 def test_a_tempo_given_needs_no_librosa() -> None:
     code = (
-        "import sys, numpy as np; from vampcli.beats import track; from vampcli.config import TempoConfig\n"
+        "import sys, numpy as np; from vampcli.audio.beats import track; from vampcli.config import TempoConfig\n"
         "track(np.zeros((1, 44100)), 44100, TempoConfig(bpm=120))\n"
         "print([m for m in ('torch', 'librosa') if m in sys.modules])"
     )
@@ -123,26 +123,26 @@ GRID = Pulse(tuple(0.25 + 0.5 * i for i in range(19)), 2, 4, 120)  # bar 1 begin
 @pytest.mark.parametrize(
     ("counted", "span"),
     [
-        (Counted("bars", 1, 1), (1.25, 3.25)),
-        (Counted("bars", 2, 4), (3.25, 9.25)),
-        (Counted("beats", 1, 4), (1.25, 3.25)),
-        (Counted("beats", 17, 17), (9.25, 9.75)),  # ends where no beat was tracked
-        (Counted("bars", 5, 5), (9.25, 10.01)),  # begins in the clip, ends with it
-        (Counted("beats", 18, 18), (9.75, 10.01)),
+        (MusicalSpan("bars", 1, 1), (1.25, 3.25)),
+        (MusicalSpan("bars", 2, 4), (3.25, 9.25)),
+        (MusicalSpan("beats", 1, 4), (1.25, 3.25)),
+        (MusicalSpan("beats", 17, 17), (9.25, 9.75)),  # ends where no beat was tracked
+        (MusicalSpan("bars", 5, 5), (9.25, 10.01)),  # begins in the clip, ends with it
+        (MusicalSpan("beats", 18, 18), (9.75, 10.01)),
     ],
 )
-def test_bars_and_beats_are_spans(counted: Counted, span: tuple[float, float]) -> None:
+def test_bars_and_beats_are_spans(counted: MusicalSpan, span: tuple[float, float]) -> None:
     assert GRID.span_s(counted, 10.01) == pytest.approx(span)
 
 
 @pytest.mark.parametrize(
     ("counted", "fact"),
     [
-        (Counted("bars", 5, 6), "bars:5-6 is asked for but the clip has 5 bars"),
-        (Counted("beats", 19, 24), "beats:19-24 is asked for but the clip has 18 beats"),
+        (MusicalSpan("bars", 5, 6), "bars:5-6 is asked for but the clip has 5 bars"),
+        (MusicalSpan("beats", 19, 24), "beats:19-24 is asked for but the clip has 18 beats"),
     ],
 )
-def test_what_the_clip_has_not_is_counted(counted: Counted, fact: str) -> None:
+def test_what_the_clip_has_not_is_counted(counted: MusicalSpan, fact: str) -> None:
     with pytest.raises(InputError, match=fact) as caught:
         GRID.span_s(counted, 10.01)
     assert "1.25 s, at 120.0 bpm" in caught.value.hint
@@ -150,15 +150,15 @@ def test_what_the_clip_has_not_is_counted(counted: Counted, fact: str) -> None:
 
 def test_four_bars_and_eight_beats_of_a_clip_a_hair_too_long() -> None:
     pulse = track(np.zeros((1, round(10.01 * RATE))), RATE, TempoConfig(bpm=120))
-    assert pulse.span_s(Counted("bars", 2, 5), 10.01) == (2, 10)
-    assert pulse.span_s(Counted("beats", 5, 12), 10.01) == (2, 6)
+    assert pulse.span_s(MusicalSpan("bars", 2, 5), 10.01) == (2, 10)
+    assert pulse.span_s(MusicalSpan("beats", 5, 12), 10.01) == (2, 6)
     with pytest.raises(InputError, match="has 20 beats"):  # 10 ms are no beat
-        pulse.span_s(Counted("beats", 21, 21), 10.01)
+        pulse.span_s(MusicalSpan("beats", 21, 21), 10.01)
 
 
 def test_even_a_single_beat_has_a_length() -> None:
     pulse = track(np.zeros((1, RATE // 4)), RATE, TempoConfig(bpm=60))
-    assert pulse.span_s(Counted("beats", 1, 1), 0.25) == (0, 0.25)
+    assert pulse.span_s(MusicalSpan("beats", 1, 1), 0.25) == (0, 0.25)
 
 
 def test_onsets_of_clicks_are_found_from_the_first_sample_on() -> None:

@@ -19,7 +19,7 @@ from benchmarks.measuring import FAST, PLAIN, Agreement, Measurement, Ran, inter
 from benchmarks.ways import FastWay, Task
 
 import vampcli
-from vampcli.engine import Model
+from vampcli.api import Model
 
 
 def test_ways_take_turns() -> None:

@@ -19,7 +19,7 @@ from torch import Tensor
 import vampcli
 from published import FILES, MASK_ID, OFFICIAL, coarse_tokens, fine_tokens, imported, ours
 from vampcli import SamplingConfig
-from vampcli.engine import Model
+from vampcli.api import Model
 
 GREEDY = SamplingConfig(mask_temperature=0, sample_cutoff=-1)
 FEW_STEPS = SamplingConfig(n_steps=5, n_fine_steps=3)
@@ -130,5 +130,5 @@ def test_the_command_makes_takes_as_long_as_the_clip(
     differs = np.flatnonzero(four[0] != five[0])
     assert len(differs)
     if verb == "inpaint":
-        reach = tiny.codec.context_frames + 2  # frames, with the margin and the rest of one
+        reach = tiny.codec.halo_frames + 2  # frames, with the margin and the rest of one
         assert 0.4 - reach / 57 < differs[0] / 44100 < 0.5 < differs[-1] / 44100 < 0.6 + reach / 57

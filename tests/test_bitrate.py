@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from vampcli.bitrate import LEAST, bits_per_second, bits_per_token, choose
 from vampcli.errors import UsageError
-from vampcli.grid import TokenGrid
+from vampcli.tokens.bitrate import LEAST, bits_per_second, bits_per_token, choose
+from vampcli.tokens.grid import TokenGrid
 
 PUBLISHED = TokenGrid(44100, 768, 14, 1024)
 GRIDS = [PUBLISHED, TokenGrid(44100, 512, 9, 1000), TokenGrid(16000, 321, 3, 2)]

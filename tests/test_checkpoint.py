@@ -20,10 +20,11 @@ from torch import Tensor
 
 import vampcli
 from conftest import tiny_parts
-from vampcli import checkpoint, library, lora, outline
-from vampcli.checkpoint import PARTS, Parts
+from vampcli.checkpoints import adapter_file, registry
+from vampcli.checkpoints.folder import PARTS, read_config, read_metadata
+from vampcli.checkpoints.registry import ModelPaths
+from vampcli.checkpoints.weights import Parts, load_parts, save_parts
 from vampcli.errors import ExitCode, InputError, ModelError
-from vampcli.library import Found
 
 CPU = torch.device("cpu")
 
@@ -35,7 +36,7 @@ def folder(tiny_folder: Path, tmp_path: Path) -> Path:
 
 
 def load(folder: Path) -> Parts:
-    return checkpoint.load_parts(folder, CPU, torch.float32)
+    return load_parts(folder, CPU, torch.float32)
 
 
 def refused(folder: Path, *facts: str) -> None:
@@ -71,7 +72,7 @@ def stored_hash(folder: Path, part: str) -> str:
 
 def test_float32_round_trip_is_exact(tmp_path: Path) -> None:
     parts = tiny_parts()
-    checkpoint.save(tmp_path / "model", "magnitude", parts, torch.float32)
+    save_parts(tmp_path / "model", "magnitude", parts, torch.float32)
     loaded = load(tmp_path / "model")
     assert loaded.provenance == parts.provenance
     for name in PARTS:
@@ -94,7 +95,7 @@ def test_default_storage_rounds_to_float16_where_it_is_not_heard(tiny_folder: Pa
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_matrices_load_in_the_wanted_precision_and_look_up_in_float32(tiny_folder: Path, dtype: torch.dtype) -> None:
-    loaded = checkpoint.load_parts(tiny_folder, CPU, dtype)
+    loaded = load_parts(tiny_folder, CPU, dtype)
     assert loaded.coarse is not None
     assert loaded.coarse.layers[0].query.weight.dtype == dtype
     assert loaded.coarse.codebooks.dtype == loaded.coarse.mask_rows.dtype == torch.float32
@@ -111,19 +112,19 @@ def test_loaded_models_are_for_inference(tiny_folder: Path) -> None:
 
 def test_codec_alone_can_be_saved_and_loaded_but_is_no_model(tmp_path: Path) -> None:
     whole = tiny_parts()
-    checkpoint.save(tmp_path / "codec", "magnitude", Parts(whole.codec, None, None, whole.provenance))
+    save_parts(tmp_path / "codec", "magnitude", Parts(whole.codec, None, None, whole.provenance))
     assert load(tmp_path / "codec").coarse is None
     with pytest.raises(ModelError, match="codec only"):
         vampcli.load(tmp_path / "codec", device="cpu")
     with pytest.raises(ModelError, match="no coarse"):
-        outline.read(tmp_path / "codec")
+        read_metadata(tmp_path / "codec")
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
 def test_files_are_readable_by_those_whom_the_umask_allows(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
-        checkpoint.save(tmp_path / "model", "magnitude", tiny_parts())
+        save_parts(tmp_path / "model", "magnitude", tiny_parts())
     finally:
         os.umask(before)
     modes = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "model").iterdir()}
@@ -133,17 +134,17 @@ def test_files_are_readable_by_those_whom_the_umask_allows(tmp_path: Path, umask
 def test_folder_in_the_way_of_saving_is_an_input_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match="cannot write"):
-        checkpoint.save(tmp_path / "file", "magnitude", tiny_parts())
+        save_parts(tmp_path / "file", "magnitude", tiny_parts())
 
 
 def test_outline_tells_grid_and_context_without_weights(folder: Path) -> None:
-    seen = outline.read(folder)
+    seen = read_metadata(folder)
     codec, context = seen.codec, seen.context_frames
     assert codec.grid == load(folder).codec.grid
     assert context == 80
     (folder / "fine.safetensors").unlink()
     with pytest.raises(ModelError, match="fine"):
-        outline.read(folder)
+        read_metadata(folder)
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -186,7 +187,7 @@ def test_garbage_config_is_a_model_error(folder: Path, content: bytes) -> None:
     (folder / "config.json").write_bytes(content)
     refused(folder, "config.json")
     with pytest.raises(ModelError):
-        outline.read(folder)
+        read_metadata(folder)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +226,7 @@ def test_bad_codec_sizes_are_a_model_error(folder: Path, edit: Callable[[dict[st
     edit_config(folder, lambda config: edit(config["codec"]))
     refused(folder, "codec")
     with pytest.raises(ModelError, match="codec"):
-        outline.read(folder)
+        read_metadata(folder)
 
 
 def test_newer_format_asks_for_an_update(folder: Path) -> None:
@@ -239,7 +240,7 @@ def test_newer_format_asks_for_an_update(folder: Path) -> None:
 def test_transformer_of_another_codec_is_refused(folder: Path, tmp_path: Path, part: str) -> None:
     other = tiny_parts()
     other.codec.encoder.rotation.weight.data += 1  # type: ignore[attr-defined]
-    checkpoint.save(tmp_path / "other", "magnitude", other)
+    save_parts(tmp_path / "other", "magnitude", other)
     shutil.copy(tmp_path / f"other/{part}.safetensors", folder)
     refused(folder, f"{part}.safetensors", "another codec")
 
@@ -256,24 +257,24 @@ def test_transformer_of_another_codec_is_refused(folder: Path, tmp_path: Path, p
 )
 def test_hash_covers_what_makes_codes_and_nothing_else(tmp_path: Path, tensor: str, changes: bool) -> None:
     parts = tiny_parts()
-    checkpoint.save(tmp_path / "before", "magnitude", parts)
+    save_parts(tmp_path / "before", "magnitude", parts)
     parts.codec.state_dict()[tensor].view(-1)[0] += 1  # type: ignore[attr-defined]
-    checkpoint.save(tmp_path / "after", "magnitude", parts)
+    save_parts(tmp_path / "after", "magnitude", parts)
     before, after = (stored_hash(tmp_path / name, "codec") for name in ("before", "after"))
     assert (before != after) == changes
     assert stored_hash(tmp_path / "after", "coarse") == stored_hash(tmp_path / "after", "fine") == after
 
 
 def test_unknown_model_lists_those_there_are(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "homes", lambda: [tiny_folder.parent])
+    monkeypatch.setattr(registry, "homes", lambda: [tiny_folder.parent])
     with pytest.raises(ModelError, match="'nonesuch'") as caught:
-        library.find("nonesuch")
+        registry.find("nonesuch")
     assert "tiny" in caught.value.hint
 
 
 def test_folder_without_config_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no config\.json"):
-        library.find(tmp_path)
+        registry.find(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +288,7 @@ def test_models_are_found_by_name_in_the_users_folder(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(variable, str(tmp_path))
     shutil.copytree(tiny_folder, tmp_path / models / "mine")
-    assert library.find("mine") == library.installed()["mine"] == tmp_path / models / "mine"
+    assert registry.find("mine") == registry.installed()["mine"] == tmp_path / models / "mine"
 
 
 def test_vamp_home_comes_before_xdg_and_a_folder_before_a_name(
@@ -297,8 +298,8 @@ def test_vamp_home_comes_before_xdg_and_a_folder_before_a_name(
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
     for home in ("vamp", "xdg/vamp"):
         shutil.copytree(tiny_folder, tmp_path / home / "models/mine")
-    assert library.find("mine") == tmp_path / "vamp/models/mine"
-    assert library.find(str(tiny_folder)) == tiny_folder
+    assert registry.find("mine") == tmp_path / "vamp/models/mine"
+    assert registry.find(str(tiny_folder)) == tiny_folder
 
 
 def test_the_hash_of_a_model_changes_with_any_of_its_files_and_with_nothing_else(
@@ -306,21 +307,25 @@ def test_the_hash_of_a_model_changes_with_any_of_its_files_and_with_nothing_else
 ) -> None:
     adapter = tmp_path / "adapter"
     adapter.mkdir()
-    (adapter / lora.FILE).write_bytes(b"pairs")
-    bare, bent = Found(folder), Found(folder, adapter)
-    hashes = [library.model_hash(bare), library.model_hash(bent)]
-    assert hashes[0] == library.model_hash(Found(tiny_folder))
+    (adapter / adapter_file.FILE).write_bytes(b"pairs")
+    bare, bent = ModelPaths(folder), ModelPaths(folder, adapter)
+    hashes = [registry.model_hash(bare), registry.model_hash(bent)]
+    assert hashes[0] == registry.model_hash(ModelPaths(tiny_folder))
     (folder / "README.md").write_text("about")
-    assert library.model_hash(bare) == hashes[0]
-    for path in (adapter / lora.FILE, folder / "config.json", *(folder / f"{part}.safetensors" for part in PARTS)):
+    assert registry.model_hash(bare) == hashes[0]
+    for path in (
+        adapter / adapter_file.FILE,
+        folder / "config.json",
+        *(folder / f"{part}.safetensors" for part in PARTS),
+    ):
         content = bytearray(path.read_bytes())
         content[-1] ^= 1
         path.write_bytes(content)
-        hashes.append(library.model_hash(bent))
+        hashes.append(registry.model_hash(bent))
     assert len(set(hashes)) == len(hashes) == 7
     (folder / "fine.safetensors").unlink()
     with pytest.raises(ModelError, match=r"cannot read .*fine\.safetensors"):
-        library.model_hash(bare)
+        registry.model_hash(bare)
 
 
 def test_loading_imports_neither_compiler_nor_dac_nor_librosa(tiny_folder: Path) -> None:
@@ -333,12 +338,12 @@ def test_loading_imports_neither_compiler_nor_dac_nor_librosa(tiny_folder: Path)
 
 
 def test_the_temperature_that_suits_a_model_is_kept(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path / "cool", "magnitude", replace(tiny_parts(), temperature=0.7))
-    assert checkpoint.load_parts(tmp_path / "cool", torch.device("cpu"), torch.float32).temperature == 0.7
+    save_parts(tmp_path / "cool", "magnitude", replace(tiny_parts(), temperature=0.7))
+    assert load_parts(tmp_path / "cool", torch.device("cpu"), torch.float32).temperature == 0.7
     config = json.loads((tmp_path / "cool/config.json").read_text())
     del config["temperature"]
     (tmp_path / "cool/config.json").write_text(json.dumps(config))
-    assert checkpoint.load_parts(tmp_path / "cool", torch.device("cpu"), torch.float32).temperature == 1
+    assert load_parts(tmp_path / "cool", torch.device("cpu"), torch.float32).temperature == 1
     (tmp_path / "cool/config.json").write_text(json.dumps(config | {"temperature": "warm"}))
     with pytest.raises(ModelError, match="'warm'"):
-        checkpoint.read_config(tmp_path / "cool")
+        read_config(tmp_path / "cool")

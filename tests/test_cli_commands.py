@@ -14,9 +14,10 @@ import pytest
 import soundfile as sf
 
 from conftest import Ran
-from vampcli import read, tokens
-from vampcli.presets import PRESETS
-from vampcli.wavchunks import loop_points
+from vampcli import read
+from vampcli.audio.riff import loop_points
+from vampcli.recipe import token_file
+from vampcli.tokens.presets import PRESETS
 
 Vamp = Callable[..., Ran]
 Song = Callable[..., Path]
@@ -71,7 +72,7 @@ def test_json_says_what_was_made(quick: Vamp, song: Song, command: str) -> None:
 def test_dry_run_says_as_much_and_loads_nothing(
     quick: Vamp, song: Song, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    monkeypatch.setattr("vampcli.engine.load", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("vampcli.api.load", lambda *_: pytest.fail("a model was loaded"))
     ran = quick(command, song(seconds=1), *REQUESTS[command], "--dry-run", "-o", tmp_path / "x.wav")
     assert (ran.code, ran.out) == (0, f"{tmp_path / 'x.wav'}\n")
     assert "would make" in ran.err
@@ -149,7 +150,7 @@ def test_token_files_bring_the_same_sound_back(quick: Vamp, back: Vamp, song: So
     packed = written(quick("compress", source, *options, "-o", tmp_path / "song.vamp"))
     written(back(packed, "-o", tmp_path / "back.wav"))
     assert np.array_equal(read(tmp_path / "back.wav").samples, read(tmp_path / "direct.wav").samples)
-    assert packed.stat().st_size < 1.1 * tokens.load(packed).n_bits / 8 + 2000
+    assert packed.stat().st_size < 1.1 * token_file.load(packed).n_bits / 8 + 2000
 
 
 def test_a_token_file_knows_its_seed(quick: Vamp, back: Vamp, song: Song, tmp_path: Path) -> None:
@@ -187,9 +188,9 @@ def test_a_damaged_token_file(quick: Vamp, back: Vamp, song: Song, tmp_path: Pat
 
 def test_tokens_of_another_model(quick: Vamp, back: Vamp, song: Song, tmp_path: Path) -> None:
     packed = written(quick("compress", song(seconds=0.5), "-o", tmp_path / "song.vamp"))
-    file = tokens.load(packed)
+    file = token_file.load(packed)
     foreign = replace(file.recipe, made_by=replace(file.recipe.made_by, model_sha256="f" * 64, model="dac"))
-    tokens.save(packed, replace(file, recipe=foreign), overwrite=True)
+    token_file.save(packed, replace(file, recipe=foreign), overwrite=True)
     ran = back(packed, "-o", tmp_path / "back.wav")
     assert (ran.code, ran.out) == (4, "")
     assert "made with dac" in ran.err
@@ -241,7 +242,7 @@ def test_what_contradicts_token_files(
 def test_contradictions_that_verbs_find(
     quick: Vamp, song: Song, monkeypatch: pytest.MonkeyPatch, command: str, options: tuple[str, ...], says: str
 ) -> None:
-    monkeypatch.setattr("vampcli.engine.load", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("vampcli.api.load", lambda *_: pytest.fail("a model was loaded"))
     ran = quick(command, song(seconds=1), *options)
     assert (ran.code, ran.out) == (2, "")
     assert says in ran.err

@@ -32,7 +32,7 @@ def mini_is_the_tiny_model(
 def no_model_is_loaded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Errors come before the slow part: loading weights would be a failure."""
     if "loads" not in request.keywords:
-        monkeypatch.setattr("vampcli.engine.load", lambda *_: pytest.fail("a model was loaded"))
+        monkeypatch.setattr("vampcli.api.load", lambda *_: pytest.fail("a model was loaded"))
 
 
 def expect(ran: Ran, code: ExitCode, *says: str) -> None:
@@ -168,7 +168,7 @@ def test_folder_that_cannot_be_made(vamp: Vamp, song: Song, tmp_path: Path) -> N
 
 def test_folder_not_writable(vamp: Vamp, song: Song, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "locked").mkdir()
-    monkeypatch.setattr("vampcli.cli.outputs.os.access", lambda path, mode: "locked" not in str(path))
+    monkeypatch.setattr("vampcli.cli.jobs.outputs.os.access", lambda path, mode: "locked" not in str(path))
     ran = vamp("inpaint", song(), "--span", "1-2", "-o", tmp_path / "locked")
     expect(ran, ExitCode.INPUT, "locked is not writable")
 
@@ -241,7 +241,7 @@ def test_a_full_disk_leaves_nothing_half_written(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("vampcli.audio.sf.SoundFile.write", full)
+    monkeypatch.setattr("vampcli.audio.io.sf.SoundFile.write", full)
     ran = vamp("inpaint", source, "--span", "1-2", "-m", tiny_folder, "--steps", 1)
     expect(ran, ExitCode.INPUT, "No space left on device")
     assert listing(tmp_path) == before
@@ -251,9 +251,9 @@ def test_a_full_disk_leaves_nothing_half_written(
 def test_ctrl_c_keeps_finished_takes(
     vamp: Vamp, song: Song, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import vampcli.remake
+    import vampcli.tasks.regenerate
 
-    make = vampcli.remake.refill
+    make = vampcli.tasks.regenerate.refill
 
     def interrupted(
         networks: object, plan: object, tokens: object, mask: object, seeds: list[int], *rest: object
@@ -262,7 +262,7 @@ def test_ctrl_c_keeps_finished_takes(
             raise KeyboardInterrupt
         return make(networks, plan, tokens, mask, seeds, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(vampcli.remake, "refill", interrupted)
+    monkeypatch.setattr(vampcli.tasks.regenerate, "refill", interrupted)
     ran = vamp("inpaint", song(), "--span", "1-2", "-m", tiny_folder, "--steps", 1, "--seed", 1, "-n", 3)
     assert ran.code == ExitCode.INTERRUPTED
     assert ran.out == f"{tmp_path / 'song.inpaint.1.wav'}\n"
@@ -270,7 +270,7 @@ def test_ctrl_c_keeps_finished_takes(
 
 
 def test_a_bug_keeps_its_traceback_and_exit_code_1(vamp: Vamp, song: Song, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vampcli.audio.read", lambda _: 1 / 0)
+    monkeypatch.setattr("vampcli.audio.io.read", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):  # uncaught: the interpreter prints it and exits with 1
         vamp("inpaint", song(), "--span", "1-2")
     assert sys.exc_info() == (None, None, None)

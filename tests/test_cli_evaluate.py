@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from conftest import Ran
-from vampcli.evaluate.clips import load_clip
-from vampcli.level import level_gain
+from vampcli.audio.loudness import level_gain
+from vampcli.evaluate.excerpts import load_clip
 
 Vamp = Callable[..., Ran]
 Song = Callable[..., Path]
@@ -64,25 +63,6 @@ def test_more_codebooks_than_there_are(vamp: Vamp, song: Song, tiny_folder: Path
     ran = vamp("eval", "codec", "-m", tiny_folder, "--codebooks", "1,6", song())
     assert ran.code == 2
     assert "1 to 5" in ran.err
-
-
-def test_inpaint_names_the_package_before_any_work(
-    vamp: Vamp, song: Song, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = song()
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    ran = vamp("eval", "inpaint", "-m", tiny_folder, path)
-    assert (ran.code, ran.out) == (4, "")
-    assert "pip install --no-deps musicnn" in ran.err
-
-
-def test_recordings_too_short_for_excerpts(
-    vamp: Vamp, song: Song, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vampcli.evaluate.musicnn.load_weights", dict)
-    ran = vamp("eval", "inpaint", "-m", tiny_folder, song(seconds=3))
-    assert (ran.code, ran.out) == (3, "")
-    assert "0 excerpts of 15 s are in 1 recordings" in ran.err
 
 
 def test_a_clip_is_mono_at_the_rate_and_level(song: Song) -> None:

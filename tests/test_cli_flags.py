@@ -13,18 +13,20 @@ import pytest
 import typer
 
 from conftest import Ran
-from vampcli import SamplingConfig, ownmask
-from vampcli.cli import main, scheme
+from vampcli import SamplingConfig
+from vampcli.cli import main
 from vampcli.cli.command import command
+from vampcli.cli.jobs import job as workflow
 from vampcli.cli.names import FIELDS
 from vampcli.cli.options import Common, parse_margin
-from vampcli.config import Counted, PromptConfig, TempoConfig
-from vampcli.places import Places
-from vampcli.verbs.compress import Compress
-from vampcli.verbs.inpaint import Inpaint
-from vampcli.verbs.loop import Loop
-from vampcli.verbs.outpaint import Outpaint
-from vampcli.verbs.vamp import Vamp as Vary
+from vampcli.config import MusicalSpan, PromptConfig, TempoConfig
+from vampcli.tasks.compress import Compress
+from vampcli.tasks.inpaint import Inpaint
+from vampcli.tasks.loop import Loop
+from vampcli.tasks.outpaint import Outpaint
+from vampcli.tasks.spans import SpanRequest
+from vampcli.tasks.vamp import Vamp as Vary
+from vampcli.tokens import mask_file
 
 Vamp = Callable[..., Ran]
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -81,15 +83,15 @@ SHARED: list[tuple[str, str, object]] = [
 LABELS = Path(__file__).parent / "data/labels/one_span.txt"
 
 # What is typed after a command -> the request it makes.
-PLACES: list[tuple[str, Places]] = [
-    ("--start 1 --end 2", Places(((1, 2),))),
-    ("--span 1-2", Places(((1, 2),))),
-    ("--span bars:1-2", Places((Counted("bars", 1, 2),))),
-    (f"--spans-from {LABELS}", Places(((1.5, 2.75),))),
-    ("--span 1-2 --snap onset", Places(((1, 2),), snap="onset")),
-    ("--span 1-2 --bpm 90", Places(((1, 2),), TempoConfig(bpm=90))),
-    ("--span 1-2 --downbeat 0:01", Places(((1, 2),), TempoConfig(downbeat_s=1))),
-    ("--span 1-2 --beats-per-bar 3", Places(((1, 2),), TempoConfig(beats_per_bar=3))),
+PLACES: list[tuple[str, SpanRequest]] = [
+    ("--start 1 --end 2", SpanRequest(((1, 2),))),
+    ("--span 1-2", SpanRequest(((1, 2),))),
+    ("--span bars:1-2", SpanRequest((MusicalSpan("bars", 1, 2),))),
+    (f"--spans-from {LABELS}", SpanRequest(((1.5, 2.75),))),
+    ("--span 1-2 --snap onset", SpanRequest(((1, 2),), snap="onset")),
+    ("--span 1-2 --bpm 90", SpanRequest(((1, 2),), TempoConfig(bpm=90))),
+    ("--span 1-2 --downbeat 0:01", SpanRequest(((1, 2),), TempoConfig(downbeat_s=1))),
+    ("--span 1-2 --beats-per-bar 3", SpanRequest(((1, 2),), TempoConfig(beats_per_bar=3))),
 ]
 PROMPTS: list[tuple[str, PromptConfig]] = [
     ("", PromptConfig()),
@@ -111,9 +113,9 @@ PROMPTS: list[tuple[str, PromptConfig]] = [
 ]
 REQUESTS: list[tuple[str, object]] = [
     *((f"inpaint {typed}", Inpaint(places)) for typed, places in PLACES),
-    ("inpaint --span 1-2 --margin auto", Inpaint(Places(((1, 2),)), "auto")),
-    ("inpaint --span 1-2 --margin 3", Inpaint(Places(((1, 2),)), 3)),
-    ("inpaint --span 1-2 --context 0:04", Inpaint(Places(((1, 2),)), context_s=4)),
+    ("inpaint --span 1-2 --margin auto", Inpaint(SpanRequest(((1, 2),)), "auto")),
+    ("inpaint --span 1-2 --margin 3", Inpaint(SpanRequest(((1, 2),)), 3)),
+    ("inpaint --span 1-2 --context 0:04", Inpaint(SpanRequest(((1, 2),)), context_s=4)),
     ("outpaint --after 1:00", Outpaint(60)),
     ("outpaint --before 3", Outpaint(0, 3)),
     ("outpaint --after 1 --margin auto", Outpaint(1, margin="auto")),
@@ -129,7 +131,7 @@ REQUESTS: list[tuple[str, object]] = [
     ("vamp --prefix 0:02", Vary(prefix_s=2)),
     ("vamp --suffix 2", Vary(suffix_s=2)),
     ("vamp --amount 0.4", Vary(amount=0.4)),
-    (f"vamp --mask {LABELS}", Vary(own=ownmask.named(LABELS))),
+    (f"vamp --mask {LABELS}", Vary(own=mask_file.named(LABELS))),
     ("vamp --amount 0.4 --feedback 2", Vary(PromptConfig(n_passes=2), amount=0.4)),
 ]
 KEPT: list[tuple[str, tuple[object, ...]]] = [
@@ -142,17 +144,17 @@ KEPT: list[tuple[str, tuple[object, ...]]] = [
 
 @pytest.fixture
 def asked() -> Callable[[str], Any]:
-    """The scheme that a command line ends in, instead of what carries it out."""
+    """The workflow that a command line ends in, instead of what carries it out."""
 
-    def scheme_of(typed: str) -> Any:
+    def workflow_of(typed: str) -> Any:
         name, *options = typed.split()
-        seen: list[scheme.Scheme] = []
+        seen: list[workflow.Workflow] = []
         app = typer.Typer()
-        app.command()(command(COMMANDS[name], lambda scheme, _inputs: seen.append(scheme)))
+        app.command()(command(COMMANDS[name], lambda workflow, _inputs: seen.append(workflow)))
         app(["a.wav", *options], standalone_mode=False)
         return seen[0]
 
-    return scheme_of
+    return workflow_of
 
 
 @pytest.mark.parametrize(("typed", "field", "value"), SHARED)

@@ -14,9 +14,10 @@ import safetensors
 import soundfile as sf
 
 from conftest import Ran
-from vampcli import read, tokens
-from vampcli.cli import prompt
-from vampcli.engine import Model
+from vampcli import read
+from vampcli.api import Model
+from vampcli.cli.jobs import prompt_table
+from vampcli.recipe import token_file
 
 Vamp = Callable[..., Ran]
 Song = Callable[..., Path]
@@ -40,10 +41,10 @@ def shown(vamp: Vamp, tiny_folder: Path) -> Vamp:
 @pytest.fixture
 def no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     """No model is loaded, and no file of weights opened."""
-    monkeypatch.setattr("vampcli.engine.load", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("vampcli.api.load", lambda *_: pytest.fail("a model was loaded"))
     for name in ("safe_open", "deserialize"):
         monkeypatch.setattr(safetensors, name, lambda *_, **__: pytest.fail("weights were opened"))
-    monkeypatch.setattr("vampcli.checkpoint.safe_open", lambda *_, **__: pytest.fail("weights were opened"))
+    monkeypatch.setattr("vampcli.checkpoints.weights.safe_open", lambda *_, **__: pytest.fail("weights were opened"))
     own = io.open
 
     def opened(file: Any, *args: Any, **named: Any) -> Any:
@@ -108,7 +109,7 @@ def test_elsewhere_than_on_the_cpu_no_time_is_told(tiny_folder: Path) -> None:
     """As `table` says it; there may be no such device here."""
     facts: dict[str, Any] = dict.fromkeys(("n_frames", "duration_s", "frame_rate", "n_coarse", "flops"), 1)
     facts |= {"passes": [], "n_takes": 1, "n_channels": 1, "n_forwards": 3, "seconds": None}
-    assert "no estimate" in prompt.table(facts, [], "utf-8")
+    assert "no estimate" in prompt_table.table(facts, [], "utf-8")
 
 
 # --- the picture
@@ -117,9 +118,9 @@ def test_elsewhere_than_on_the_cpu_no_time_is_told(tiny_folder: Path) -> None:
 def test_the_picture_is_high_where_much_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "9")
     kept = np.repeat([0, 0.001, 0.25, 0.5, 0.75, 0.999, 1, 0], 10)
-    assert prompt.picture(kept, "utf-8") == " ▁▂▄▆▇█ "
-    assert prompt.picture(kept, "ascii") == " .:=*#@ "
-    assert prompt.picture(kept[[0, 61]], "latin-1") == " @"
+    assert prompt_table.picture(kept, "utf-8") == " ▁▂▄▆▇█ "
+    assert prompt_table.picture(kept, "ascii") == " .:=*#@ "
+    assert prompt_table.picture(kept[[0, 61]], "latin-1") == " @"
 
 
 def test_no_line_is_wider_than_the_terminal(shown: Vamp, song: Song, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +229,7 @@ def test_a_token_file_is_shown_as_it_was_made(
     assert vamp("compress", source, *wanted, "-m", tiny_folder, "-o", path).code == 0
     of_sound = json.loads(shown("compress", source, *wanted, "--json").out)
     of_file = json.loads(shown("compress", path, "--json").out)
-    assert len(tokens.load(path).tokens) == of_file["n_channels"] == 2
+    assert len(token_file.load(path).tokens) == of_file["n_channels"] == 2
     assert of_file["seed"] == 5
     assert of_file["passes"] == of_sound["passes"]
     assert of_file["n_forwards"] == of_sound["n_forwards"]

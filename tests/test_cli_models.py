@@ -14,14 +14,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from conftest import Ran, random_codec
 from hubserver import COMMIT, Hub, forbid_sockets, serving, use
-from vampcli import checkpoint, convert, library, lora, origins, tensorfile
-from vampcli.checkpoint import Parts, Provenance
-from vampcli.lora import Facts
-from vampcli.store import catalogue, shelf, web
+from vampcli.checkpoints import adapter_file, install, listing, published, registry, tensorfile, web
+from vampcli.checkpoints.adapter_file import Facts
+from vampcli.checkpoints.convert import dac, vampnet
+from vampcli.checkpoints.folder import Provenance
+from vampcli.checkpoints.weights import Parts, save_parts, stored_hash, weights_hash
 
 Vamp = Callable[..., Ran]
 OFFICIAL = Path(__file__).parent / "data/official"
@@ -46,8 +48,8 @@ def hub(server: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
     server.commit, server.cuts, server.statuses, server.rotten = COMMIT, {}, {}, set()
     server.log.clear()
     use(server, tmp_path, monkeypatch)
-    codec = replace(origins.CODECS[0], files={"codec": server.url + DAC})
-    monkeypatch.setattr(origins, "CODECS", (codec, *origins.CODECS[1:]))
+    codec = replace(published.CODECS[0], files={"codec": server.url + DAC})
+    monkeypatch.setattr(published, "CODECS", (codec, *published.CODECS[1:]))
     return server
 
 
@@ -66,7 +68,7 @@ def mine(home: Path, tiny_folder: Path) -> Path:
 
 def made_dac(weights: Path, out: Path, dtype: torch.dtype, provenance: Provenance) -> None:
     assert weights.read_bytes() == b"weights"
-    checkpoint.save(out, "magnitude", Parts(random_codec(), None, None, provenance), dtype)
+    save_parts(out, "magnitude", Parts(random_codec(), None, None, provenance), dtype)
 
 
 @pytest.fixture
@@ -77,12 +79,12 @@ def quick(monkeypatch: pytest.MonkeyPatch, tiny_folder: Path) -> None:
         assert {part: path.suffix for part, path in files.items()} == dict.fromkeys(("codec", "coarse", "c2f"), ".pth")
         shutil.copytree(tiny_folder, out)
         coarse = out / "coarse.safetensors"
-        mark = {"codec_hash": checkpoint.stored_hash(coarse), "made_of": web.sha256(files["coarse"])}
+        mark = {"codec_hash": stored_hash(coarse), "made_of": web.sha256(files["coarse"])}
         tensors = load_file(coarse)  # not back by `save_file`: it writes what is in `mark` in any order
         coarse.unlink()  # or what is mapped would be written over
         tensorfile.write(coarse, {name: (t.shape, t.dtype) for name, t in tensors.items()}, tensors, mark)
 
-    monkeypatch.setattr(convert, "import_published", made)
+    monkeypatch.setattr(vampnet, "import_published", made)
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -93,7 +95,7 @@ def test_a_pulled_model_is_the_published_one(vamp: Vamp, hub: Hub, home: Path) -
     ran = vamp("models", "pull", "vampnet", "-y")
     assert (ran.code, ran.out) == (0, f"{home / 'vampnet'}\n"), ran.err
     assert "CC-BY-NC-SA-4.0: not for commercial use" in ran.err
-    convert.import_published(OFFICIAL, home / "other", torch.float32)
+    vampnet.import_published(OFFICIAL, home / "other", torch.float32)
     pulled, imported = hashes(home / "vampnet"), hashes(home / "other")
     record = json.loads((home / "vampnet/origin.json").read_text())
     for part in ("codec", "coarse", "fine"):
@@ -126,16 +128,16 @@ def test_a_fine_tune_is_a_model_beside_its_base(vamp: Vamp, hub: Hub, home: Path
     ran = vamp("models", "pull", "vampnet/opera", "-y", "--dtype", "fp16")
     assert ran.code == 0, ran.err
     assert hub.gets("main/codec.pth") == []  # the base's is in the cache
-    assert set(library.installed()) >= {"vampnet", "vampnet/opera"}
-    base, opera = (load_file(library.find(name) / "coarse.safetensors") for name in ("vampnet", "vampnet/opera"))
+    assert set(registry.installed()) >= {"vampnet", "vampnet/opera"}
+    base, opera = (load_file(registry.find(name) / "coarse.safetensors") for name in ("vampnet", "vampnet/opera"))
     assert opera["layers.0.query.weight"].dtype == torch.float16
     assert (base["layers.0.query.weight"] - opera["layers.0.query.weight"].float()).abs().max() > 0.01
     assert vamp("models", "rm", "vampnet", "-y").code == 0
-    assert "vampnet/opera" in library.installed()
+    assert "vampnet/opera" in registry.installed()
 
 
 def test_a_codec_comes_from_a_plain_address(vamp: Vamp, hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(convert, "import_dac", made_dac)
+    monkeypatch.setattr(dac, "import_dac", made_dac)
     ran = vamp("models", "pull", "dac-44khz-8kbps", "-y")
     assert (ran.code, ran.out) == (0, f"{home / 'dac-44khz-8kbps'}\n"), ran.err
     assert "MIT" in ran.err
@@ -150,7 +152,7 @@ def test_a_plain_file_that_no_model_can_be_made_of_is_fetched_afresh(
     hub.rotten.add("weights.pth")
     assert vamp("models", "pull", "dac-44khz-8kbps", "-y").code == 4
     hub.rotten.clear()
-    monkeypatch.setattr(convert, "import_dac", made_dac)
+    monkeypatch.setattr(dac, "import_dac", made_dac)
     assert vamp("models", "pull", "dac-44khz-8kbps", "-y").code == 0
 
 
@@ -170,7 +172,7 @@ def test_on_a_terminal_the_licence_is_asked_once(
         def isatty(self) -> bool:
             return True
 
-    monkeypatch.setattr(convert, "import_dac", made_dac)
+    monkeypatch.setattr(dac, "import_dac", made_dac)
     monkeypatch.setattr(sys, "stdin", Terminal(answer))
     monkeypatch.setattr(sys, "stderr", said := Terminal())
     assert vamp("models", "pull", "dac-44khz-8kbps").code == code
@@ -263,7 +265,7 @@ def test_what_is_broken_off_while_importing_leaves_nothing_and_costs_no_second_d
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(convert, "import_published", broken_off)
+        patch.setattr(vampnet, "import_published", broken_off)
         ran = vamp("models", "pull", "vampnet", "-y")
     assert (ran.code, ran.out) == (code, "")
     assert list(home.iterdir()) == []
@@ -360,8 +362,8 @@ def test_info_tells_contexts_codec_and_hashes(vamp: Vamp, mine: Path) -> None:
     told = json.loads(vamp("models", "info", "mine", "--json").out)
     assert (told["frame_rate_hz"], told["coarse"]["context_frames"], told["coarse"]["context_s"]) == (57.422, 80, 1.39)
     assert told["codec"]["kind"] == "magnitude"
-    assert told["codec_hash"] == checkpoint.stored_hash(mine / "codec.safetensors")
-    assert told["model_sha256"] == library.model_hash(library.Found(mine))
+    assert told["codec_hash"] == stored_hash(mine / "codec.safetensors")
+    assert told["model_sha256"] == registry.model_hash(registry.ModelPaths(mine))
     assert "coarse.context_frames: 80\n" in vamp("models", "info", "mine").out
 
 
@@ -390,7 +392,7 @@ def test_verify_finds_damage(vamp: Vamp, home: Path, damage: str) -> None:
         (home / "mine/config.json").write_text((home / "mine/config.json").read_text() + " ")
     else:
         (home / "mine/origin.json").unlink()
-        with checkpoint.safe_open(str(weights), framework="pt") as file:
+        with safe_open(str(weights), framework="pt") as file:
             metadata = file.metadata()
         tensors = load_file(weights)
         tensors["norm.weight"][0] = torch.nan
@@ -408,10 +410,10 @@ def test_verify_of_all_goes_on_after_the_first_damage(vamp: Vamp, mine: Path) ->
 
 
 def test_verify_of_all_goes_on_after_a_damaged_adapter(vamp: Vamp, mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "homes", lambda: [mine.parent])
+    monkeypatch.setattr(registry, "homes", lambda: [mine.parent])
     adapter_of(mine)
     assert vamp("models", "verify").out == "mine\tintact\nmine+jazz\tintact\n"
-    (library.adapters_home() / "jazz" / lora.FILE).write_bytes(b"rubbish")
+    (registry.adapters_home() / "jazz" / adapter_file.FILE).write_bytes(b"rubbish")
     ran = vamp("models", "verify")
     assert (ran.code, ran.out) == (4, "mine\tintact\n")
     assert "jazz is damaged" in ran.err
@@ -425,7 +427,7 @@ def test_import_takes_single_files_and_keeps_them_by_name(vamp: Vamp, home: Path
     ran = vamp("models", "import", *files, "--name", "vampnet/opera", "--dtype", "bf16")
     assert (ran.code, ran.out) == (0, f"{home / 'vampnet--opera'}\n"), ran.err
     assert (
-        load_file(library.find("vampnet/opera") / "coarse.safetensors")["layers.0.key.weight"].dtype == torch.bfloat16
+        load_file(registry.find("vampnet/opera") / "coarse.safetensors")["layers.0.key.weight"].dtype == torch.bfloat16
     )
     again = vamp("models", "import", *files, "--name", "vampnet/opera")
     assert again.code == 3
@@ -451,7 +453,7 @@ def test_import_refuses_what_it_cannot_use(vamp: Vamp, home: Path, arguments: li
     ran = vamp("models", "import", *arguments)
     assert (ran.code, ran.out) == (code, ""), ran.err
     assert len(ran.err.strip().splitlines()) == 2
-    assert library.installed().get("here") is None
+    assert registry.installed().get("here") is None
 
 
 def test_import_does_not_shadow_what_comes_with_vamp(vamp: Vamp, home: Path) -> None:
@@ -464,7 +466,7 @@ def test_import_of_a_file_that_cannot_be_read_is_said(vamp: Vamp, home: Path, mo
     def unreadable(_: Path) -> str:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(shelf, "sha256", unreadable)
+    monkeypatch.setattr(install, "sha256", unreadable)
     ran = vamp("models", "import", OFFICIAL, "--name", "here")
     assert (ran.code, len(ran.err.splitlines())) == (3, 2)
     assert "codec.pth: Permission denied" in ran.err
@@ -478,9 +480,9 @@ def test_path_is_the_folder_or_the_adapters(vamp: Vamp, mine: Path) -> None:
 
 
 def adapter_of(mine: Path) -> Path:
-    folder = library.adapters_home() / "jazz"
-    codec_hash = checkpoint.stored_hash(mine / "codec.safetensors")
-    lora.save(folder, Facts("jazz", "mine", codec_hash, checkpoint.weights_hash(mine), "MIT", 8), {})
+    folder = registry.adapters_home() / "jazz"
+    codec_hash = stored_hash(mine / "codec.safetensors")
+    adapter_file.save(folder, Facts("jazz", "mine", codec_hash, weights_hash(mine), "MIT", 8), {})
     return folder
 
 
@@ -496,7 +498,7 @@ def test_rm_removes_what_is_the_users(vamp: Vamp, mine: Path) -> None:
 
 def test_what_is_damaged_can_be_removed(vamp: Vamp, mine: Path) -> None:
     jazz = adapter_of(mine)
-    (jazz / lora.FILE).write_bytes(b"rubbish")
+    (jazz / adapter_file.FILE).write_bytes(b"rubbish")
     (mine / "config.json").write_text("rubbish")
     assert vamp("models", "rm", "mine+jazz", "-y").code == 0
     assert vamp("models", "rm", "mine", "-y").code == 0
@@ -521,9 +523,9 @@ def test_rm_of_a_link_leaves_what_it_points_to(vamp: Vamp, home: Path, tiny_fold
 def test_rm_never_removes_what_comes_with_vamp_or_lies_elsewhere(
     vamp: Vamp, home: Path, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(library, "homes", lambda: [home, tmp_path / "embedded"])
+    monkeypatch.setattr(registry, "homes", lambda: [home, tmp_path / "embedded"])
     shutil.copytree(tiny_folder, tmp_path / "embedded/mini")
-    assert catalogue.of_model("mini", tmp_path / "embedded/mini").kind == "embedded"
+    assert listing.of_model("mini", tmp_path / "embedded/mini").kind == "embedded"
     for name in ("mini", tmp_path / "embedded/mini"):
         ran = vamp("models", "rm", name, "-y")
         assert (ran.code, ran.out) == (3, "")

@@ -20,8 +20,8 @@ import soundfile as sf
 
 from conftest import Ran, music
 from vampcli import read
-from vampcli.cli.pipes import PIPE
-from vampcli.wavchunks import loop_points
+from vampcli.audio.riff import loop_points
+from vampcli.cli.jobs.pipes import PIPE
 
 Vamp = Callable[..., Ran]
 Song = Callable[..., Path]
@@ -230,7 +230,7 @@ def test_no_sound_on_a_terminal(piped: Piped, tmp_path: Path) -> None:
 
 
 def test_a_dry_run_has_no_sound(piped: Piped, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vampcli.engine.load", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("vampcli.api.load", lambda *_: pytest.fail("a model was loaded"))
     ran, out = piped(wav(), "inpaint", PIPE, *SPAN, "--dry-run", stdout=Stream(terminal=True))
     assert (ran.code, out) == (0, b"")
     assert "would make" in ran.err

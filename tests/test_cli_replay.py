@@ -13,12 +13,13 @@ import soundfile as sf
 
 from conftest import Ran
 from recipes import MADE_BY
-from vampcli import audio, read
+from vampcli import read
+from vampcli.audio.io import comment, write
+from vampcli.cli.commands.replay import ReplayScheme, differences
+from vampcli.cli.jobs.job import ModelRequest
 from vampcli.cli.options import Common
-from vampcli.cli.replay import ReplayScheme, differences
-from vampcli.cli.scheme import Wanted
-from vampcli.recipe import Recipe, from_text, to_text
-from vampcli.recipes import beside, recipe_of
+from vampcli.recipe.embed import beside, recipe_of
+from vampcli.recipe.recipe import Recipe, from_text, to_text
 
 Vamp = Callable[..., Ran]
 Song = Callable[..., Path]
@@ -179,8 +180,8 @@ def test_what_vamp_did_not_make_is_refused(vamp: Vamp, song: Song) -> None:
 def test_the_sidecar_stands_in_for_lost_metadata(vamp: Vamp, quick: Quick, song: Song) -> None:
     result = quick("inpaint", song(seconds=1), "--span", "0.3-0.6", "--sidecar")
     known, clip = recipe_in(result), read(result)
-    audio.write(result, clip, overwrite=True)  # as another program does
-    assert audio.comment(result) == ""
+    write(result, clip, overwrite=True)  # as another program does
+    assert comment(result) == ""
     assert recipe_in(result) == known
     for named in (result, beside(result)):
         ran = vamp("replay", named, "--json", "--overwrite")
@@ -190,7 +191,7 @@ def test_the_sidecar_stands_in_for_lost_metadata(vamp: Vamp, quick: Quick, song:
 def test_a_recipe_changed_by_hand_is_refused_everywhere(vamp: Vamp, quick: Quick, song: Song) -> None:
     result = quick("inpaint", song(seconds=1), "--span", "0.3-0.6", "--sidecar")
     text = beside(result).read_text()
-    audio.write(result, read(result), overwrite=True, comment=text.replace('"seed": 3', '"seed": 4'))
+    write(result, read(result), overwrite=True, comment=text.replace('"seed": 3', '"seed": 4'))
     for command, *options in (("replay",), ("info", "--quick"), ("inpaint", "--span", "0.1-0.2")):
         ran = vamp(command, result, *options)
         assert ran.code == 3
@@ -199,7 +200,7 @@ def test_a_recipe_changed_by_hand_is_refused_everywhere(vamp: Vamp, quick: Quick
 
 def test_differences_are_said(vamp: Vamp, quick: Quick, song: Song, monkeypatch: pytest.MonkeyPatch) -> None:
     result = quick("inpaint", song(seconds=1), "--span", "0.3-0.6")
-    monkeypatch.setattr("vampcli.maker.__version__", "9.9")
+    monkeypatch.setattr("vampcli.tasks.maker.__version__", "9.9")
     ran = vamp("replay", result)
     assert ran.code == 0
     assert "another version of vamp: 0.1.0 then, 9.9 now: the samples may differ" in ran.err
@@ -207,9 +208,9 @@ def test_differences_are_said(vamp: Vamp, quick: Quick, song: Song, monkeypatch:
 
 def test_other_samples_are_said(vamp: Vamp, quick: Quick, song: Song) -> None:
     result = quick("inpaint", song(seconds=1), "--span", "0.3-0.6")
-    text, clip = audio.comment(result), read(result)
+    text, clip = comment(result), read(result)
     clip.samples[0, 20_000] += 0.25
-    audio.write(result, clip, overwrite=True, comment=text)
+    write(result, clip, overwrite=True, comment=text)
     ran = vamp("replay", result, "--json")
     assert json.loads(ran.out)["identical"] is False
     assert "1 of 44100 samples differ" in ran.err
@@ -310,9 +311,7 @@ def test_parts_and_cuts(quick: Quick, song: Song, tmp_path: Path) -> None:
     part = quick("inpaint", song(seconds=1), "--span", "0.3-0.6", "--only-generated", "-o", tmp_path / "1.wav")
     assert recipe_in(part).synthetic == ((0, 13230),)
     clip = read(part)
-    audio.write(
-        part, type(clip)(clip.samples[:, :9000], 44100, clip.subtype), overwrite=True, comment=audio.comment(part)
-    )
+    write(part, type(clip)(clip.samples[:, :9000], 44100, clip.subtype), overwrite=True, comment=comment(part))
     again = quick("outpaint", part, "--after", "0.1", "-o", tmp_path / "2.wav")
     assert recipe_in(again).synthetic == ((0, 9000 + 4410),)  # what was cut off is unknown: all counts
 
@@ -329,7 +328,7 @@ def test_the_licences_of_all_edits_stay(quick: Quick, vamp: Vamp, song: Song, tm
 
 def test_what_goes_to_stdout_is_the_file_it_would_be(quick: Quick, song: Song) -> None:
     """No path of the result is in its recipe."""
-    text = audio.comment(quick("inpaint", song(seconds=1), "--span", "0.3-0.6", "-o", "x.wav"))
+    text = comment(quick("inpaint", song(seconds=1), "--span", "0.3-0.6", "-o", "x.wav"))
     assert "x.wav" not in text
     recipe = from_text(text, "x.wav")
     assert recipe is not None
@@ -341,6 +340,6 @@ def test_what_was_made_in_batches_or_compiled_is_said() -> None:
     assert differences(MADE_BY, MADE_BY) == []
     assert differences(batched, batched) == ["made in batches, without --exact"]
     assert differences(compiled, MADE_BY) == ["compiled: True then, False now"]
-    assert ReplayScheme("replay", Common(), (), None, None)._wanted(compiled) == Wanted(
+    assert ReplayScheme("replay", Common(), (), None, None)._wanted(compiled) == ModelRequest(
         MADE_BY.model, "cpu", "fp32", exact=True, compiled=True
     )

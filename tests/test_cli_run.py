@@ -16,11 +16,11 @@ import pytest
 
 from conftest import Ran
 from vampcli import read
+from vampcli.audio.find import find
 from vampcli.cli import main
 from vampcli.cli.console import Console
-from vampcli.cli.sources import sources
+from vampcli.cli.jobs.inputs import sources
 from vampcli.errors import InputError
-from vampcli.recordings import find
 
 Vamp = Callable[..., Ran]
 Song = Callable[..., Path]
@@ -44,7 +44,7 @@ def songs(song: Song, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vampcli.engine.load", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("vampcli.api.load", lambda *_: pytest.fail("a model was loaded"))
 
 
 def names(ran: Ran, folder: Path) -> list[str]:
@@ -80,7 +80,7 @@ def test_a_second_run_does_nothing(quick: Vamp, songs: Path, tmp_path: Path, nam
     first = quick(*inputs(), "--skip-existing")
     assert (first.code, names(first, songs)) == (0, ["a.inpaint.0.wav", "b.inpaint.0.wav"])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vampcli.engine.load", lambda *_: pytest.fail("a model was loaded"))
+        patch.setattr("vampcli.api.load", lambda *_: pytest.fail("a model was loaded"))
         second = quick(*inputs(), "--skip-existing")
     assert (second.code, second.out) == (0, "")
     assert "nothing to do" in second.err
@@ -180,12 +180,12 @@ def test_a_short_file_among_others_is_named(quick: Vamp, song: Song, songs: Path
 
 def test_the_first_failure_gives_the_exit_code(vamp: Vamp, songs: Path, tiny_folder: Path, tmp_path: Path) -> None:
     """A token file of another model (4) before a broken one (3), and a whole one after both."""
-    from vampcli import tokens
+    from vampcli.recipe import token_file
 
     vamp("compress", songs / "a.wav", "-m", tiny_folder, "-o", songs / "z.vamp")
-    whole = tokens.load(songs / "z.vamp")
+    whole = token_file.load(songs / "z.vamp")
     foreign = replace(whole.recipe, made_by=replace(whole.recipe.made_by, model_sha256="of another"))
-    tokens.save(songs / "x.vamp", replace(whole, recipe=foreign))
+    token_file.save(songs / "x.vamp", replace(whole, recipe=foreign))
     (songs / "y.vamp").write_bytes(b"broken")
     ran = vamp("compress", *(songs / f"{n}.vamp" for n in "xyz"), "-m", tiny_folder, "--seed", 5, "--json")
     assert ran.code == 4

@@ -28,7 +28,7 @@ def quick(vamp: Vamp, tiny_folder: Path) -> Vamp:
 @pytest.fixture
 def ranked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scores by seed: 7 is the best of 3 to 7, 5 is silent."""
-    from vampcli.ranking import Reference, Scores
+    from vampcli.scoring.scores import Reference, Scores
 
     monkeypatch.setattr(
         Reference,
@@ -101,7 +101,7 @@ def test_one_best_goes_into_one_file(quick: Vamp, song: Song, tmp_path: Path, ra
 def test_what_cannot_be_is_said_before_work(
     vamp: Vamp, song: Song, monkeypatch: pytest.MonkeyPatch, options: tuple[object, ...], code: int, says: str
 ) -> None:
-    monkeypatch.setattr("vampcli.engine.load", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("vampcli.api.load", lambda *_: pytest.fail("a model was loaded"))
     ran = vamp("inpaint", song(seconds=1), *SPAN, *options)
     assert (ran.code, ran.out) == (code, "")
     assert says in ran.err
@@ -167,7 +167,7 @@ def test_pictures_lie_as_results_do(quick: Vamp, song: Song, tmp_path: Path) -> 
 def test_prompts_are_drawn_without_a_model(
     vamp: Vamp, song: Song, tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    monkeypatch.setattr("vampcli.engine.load", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("vampcli.api.load", lambda *_: pytest.fail("a model was loaded"))
     plot = "-m", tiny_folder, "--plot", tmp_path / "p.png"
     ran = vamp("mask", command, song(seconds=1), *REQUESTS[command], *plot)
     assert ran.code == 0, ran.err

@@ -11,12 +11,12 @@ from torch import Tensor
 
 import vampcli
 from published import FILES, MASK_ID, OFFICIAL, coarse_tokens, fine_tokens, ours
-from vampcli import convert
+from vampcli.api import Model
+from vampcli.checkpoints.convert import vampnet
 from vampcli.config import SamplingConfig
-from vampcli.engine import Model
-from vampcli.noise import Stage
-from vampcli.sampling import fill
-from vampcli.windows import windowed
+from vampcli.sampling.sampler import fill
+from vampcli.sampling.windows import windowed
+from vampcli.tokens.noise import Stage
 
 GREEDY = SamplingConfig(mask_temperature=0, sample_cutoff=-1)
 
@@ -29,7 +29,7 @@ def expected() -> dict[str, Tensor]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("imported") / "model"
-    convert.import_published(OFFICIAL, out)
+    vampnet.import_published(OFFICIAL, out)
     return out
 
 
@@ -42,7 +42,7 @@ def model(folder: Path) -> Model:
 def fine_tune(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder whose coarse weights have LoRA pairs that are not zero."""
     out = tmp_path_factory.mktemp("imported") / "fine-tune"
-    convert.import_published({**FILES, "coarse": OFFICIAL / "coarse_lora.pth"}, out)
+    vampnet.import_published({**FILES, "coarse": OFFICIAL / "coarse_lora.pth"}, out)
     return out
 
 
@@ -134,7 +134,7 @@ def test_contexts_and_licence_are_those_of_the_paper(model: Model) -> None:
 
 
 def test_float16_import_keeps_look_up_in_float32(tmp_path: Path, expected: dict[str, Tensor]) -> None:
-    convert.import_published(OFFICIAL, tmp_path / "half", torch.float16)
+    vampnet.import_published(OFFICIAL, tmp_path / "half", torch.float16)
     stored = {part: load_file(tmp_path / f"half/{part}.safetensors") for part in ("codec", "coarse", "fine")}
     precise = {f"{part} {name}" for part, ts in stored.items() for name, t in ts.items() if t.dtype == torch.float32}
     assert {"coarse codebooks", "fine codebooks", "coarse mask_rows", "fine mask_rows"} <= precise

@@ -13,10 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vampcli import checkpoint, convert
+from vampcli.checkpoints.convert.codecs import open_dac
+from vampcli.checkpoints.convert.dac import import_dac
+from vampcli.checkpoints.convert.tensors import Making
+from vampcli.checkpoints.weights import load_parts
 from vampcli.codec.dac import DacCodec
-from vampcli.convert.codecs import open_dac
-from vampcli.convert.making import Making
 from vampcli.errors import ModelError
 
 SIZES = {"encoder_dim": 4, "decoder_dim": 32, "n_codebooks": 3, "codebook_size": 32, "codebook_dim": 4}
@@ -62,8 +63,8 @@ def saved(model: Any, path: Path, package: bool) -> Path:
 
 
 def imported(path: Path, out: Path) -> DacCodec:
-    convert.import_dac(path, out)
-    codec = checkpoint.load_parts(out, torch.device("cpu"), torch.float32).codec
+    import_dac(path, out)
+    codec = load_parts(out, torch.device("cpu"), torch.float32).codec
     assert isinstance(codec, DacCodec)
     return codec
 
@@ -86,7 +87,7 @@ def test_codes_and_audio_equal_those_of_the_package(dac: Dac, tmp_path: Path, na
     assert decoded.shape == (31 * hop,)
     # Of odd rates the package makes slightly too few samples, and pads what follows from there.
     odd = any(rate % 2 for rate in model.decoder_rates)
-    n_same = (31 - ours.context_frames) * hop if odd else len(audio)
+    n_same = (31 - ours.halo_frames) * hop if odd else len(audio)
     assert decoded.std() > 0.01
     torch.testing.assert_close(decoded[:n_same], audio[:n_same], atol=1e-5, rtol=0)
 
@@ -114,8 +115,8 @@ def test_a_file_is_in_memory_once(dac: Dac, tmp_path: Path, monkeypatch: pytest.
         opened_before.append(weakref.ref(making))
         return codec, making
 
-    monkeypatch.setattr("vampcli.convert.dac.open_dac", opened)
-    convert.import_dac(path, tmp_path / "out")
+    monkeypatch.setattr("vampcli.checkpoints.convert.dac.open_dac", opened)
+    import_dac(path, tmp_path / "out")
     assert len(opened_before) > 1
 
 
@@ -126,11 +127,11 @@ def test_every_tensor_must_be_there_and_no_other(dac: Dac, tmp_path: Path) -> No
         without = {**content, "state_dict": {n: t for n, t in content["state_dict"].items() if n != name}}
         torch.save(without, path)
         with pytest.raises(ModelError, match=name.removesuffix("_v").removesuffix("_g")):
-            convert.import_dac(path, tmp_path / "out")
+            import_dac(path, tmp_path / "out")
     content["state_dict"]["decoder.extra"] = torch.zeros(1)
     torch.save(content, path)
     with pytest.raises(ModelError, match=r"unknown tensor decoder\.extra"):
-        convert.import_dac(path, tmp_path / "out")
+        import_dac(path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -141,9 +142,9 @@ def test_rows_of_another_width_than_stated_are_refused(dac: Dac, tmp_path: Path)
     content["state_dict"]["quantizer.quantizers.0.codebook.weight"] = F.pad(rows, (0, 1))
     torch.save(content, path)
     with pytest.raises(ModelError, match=r"weights\.pth"):
-        convert.import_dac(path, tmp_path / "out")
+        import_dac(path, tmp_path / "out")
 
 
 def test_the_published_codec_is_no_dac(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"codec\.pth has no tensor decoder"):
-        convert.import_dac(Path(__file__).parent / "data/official/codec.pth", tmp_path / "out")
+        import_dac(Path(__file__).parent / "data/official/codec.pth", tmp_path / "out")

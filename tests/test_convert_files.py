@@ -16,9 +16,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from published import FILES, OFFICIAL, Edit, coarse_tokens, edited, imported, ours
-from vampcli import convert
-from vampcli.convert import reading
-from vampcli.convert.published import open_transformer
+from vampcli.checkpoints.convert import vampnet
+from vampcli.checkpoints.convert.vampnet import open_transformer
 from vampcli.errors import ExitCode, ModelError
 
 NAMES = tuple(path.name for path in FILES.values())
@@ -85,9 +84,9 @@ def test_pairs_alone_go_with_their_base(tmp_path: Path, out: Path, prefix: str, 
 
 def test_pairs_without_their_base_are_refused_and_the_other_way_round(tmp_path: Path, out: Path) -> None:
     with pytest.raises(ModelError, match="LoRA pairs alone"):
-        convert.import_published({**FILES, "coarse": pairs_alone(tmp_path / "lora.pth")}, out)
+        vampnet.import_published({**FILES, "coarse": pairs_alone(tmp_path / "lora.pth")}, out)
     with pytest.raises(ModelError, match="more than LoRA pairs"):
-        convert.import_published({**FILES, "coarse_lora": OFFICIAL / "coarse_lora.pth"}, out)
+        vampnet.import_published({**FILES, "coarse_lora": OFFICIAL / "coarse_lora.pth"}, out)
     assert not out.exists()
 
 
@@ -100,16 +99,16 @@ def test_half_precision_and_old_format_are_read(files: Path, out: Path, expected
 
 
 def test_mapping_a_file_anew_changes_nothing(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    convert.import_published(OFFICIAL, tmp_path / "once")
-    monkeypatch.setattr(reading, "_READ_AT_ONCE", 50_000)
-    convert.import_published(OFFICIAL, out)
+    vampnet.import_published(OFFICIAL, tmp_path / "once")
+    monkeypatch.setattr("vampcli.checkpoints.convert.read._READ_AT_ONCE", 50_000)
+    vampnet.import_published(OFFICIAL, out)
     for file in sorted(out.iterdir()):
         assert file.read_bytes() == (tmp_path / "once" / file.name).read_bytes()
 
 
 def test_swapped_files_are_told(out: Path) -> None:
     with pytest.raises(ModelError, match="4 of 14") as caught:
-        convert.import_published({**FILES, "coarse": FILES["c2f"], "c2f": FILES["coarse"]}, out)
+        vampnet.import_published({**FILES, "coarse": FILES["c2f"], "c2f": FILES["coarse"]}, out)
     assert "swapped" in caught.value.hint
 
 
@@ -141,7 +140,7 @@ EVERY_TENSOR = [(file, name) for file, names in TENSORS.items() for name in name
 def test_missing_tensor_is_named(files: Path, tmp_path: Path, file: str, name: str) -> None:
     edited(files / file, lambda content: content["state_dict"].pop(name))
     with pytest.raises(ModelError) as caught:
-        convert.import_published(files, tmp_path / "out")
+        vampnet.import_published(files, tmp_path / "out")
     assert file in caught.value.message
     assert name.removesuffix("_v").removesuffix("_g") in caught.value.message
     assert caught.value.exit_code == ExitCode.MODEL
@@ -151,7 +150,7 @@ def test_missing_tensor_is_named(files: Path, tmp_path: Path, file: str, name: s
 def test_unknown_tensor_is_named(files: Path, tmp_path: Path, file: str) -> None:
     edited(files / file, lambda content: content["state_dict"].update({"brand.new": torch.zeros(2)}))
     with pytest.raises(ModelError, match=rf"{file}.* brand\.new"):
-        convert.import_published(files, tmp_path / "out")
+        vampnet.import_published(files, tmp_path / "out")
 
 
 @pytest.mark.parametrize(("file", "name"), EVERY_TENSOR)
@@ -161,7 +160,7 @@ def test_wrong_shape_is_a_model_error(files: Path, tmp_path: Path, file: str, na
 
     edited(files / file, damage)
     with pytest.raises(ModelError, match=file):
-        convert.import_published(files, tmp_path / "out")
+        vampnet.import_published(files, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -180,7 +179,7 @@ def test_wrong_shape_is_a_model_error(files: Path, tmp_path: Path, file: str, na
 def test_malformed_content_is_a_model_error(files: Path, tmp_path: Path, edit: Edit) -> None:
     edited(files / "coarse.pth", edit)
     with pytest.raises(ModelError, match=r"coarse\.pth"):
-        convert.import_published(files, tmp_path / "out")
+        vampnet.import_published(files, tmp_path / "out")
 
 
 def test_absurd_numbers_build_nothing(files: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,12 +191,12 @@ def test_absurd_numbers_build_nothing(files: Path, out: Path, monkeypatch: pytes
         raise AssertionError("asked for more")
 
     edited(files / "c2f.pth", lambda content: content["metadata"]["kwargs"].update(n_layers=10**9))
-    monkeypatch.setattr("vampcli.convert.published.VampNet", forbidden)
+    monkeypatch.setattr("vampcli.checkpoints.convert.vampnet.VampNet", forbidden)
     with pytest.raises(ModelError, match=r"c2f\.pth has no tensor transformer\.layers\.2\."):
         open_transformer(files / "c2f.pth", None, torch.zeros(14, 128, 8), 173)
-    monkeypatch.setattr("vampcli.convert.names.quantizer", endless)
+    monkeypatch.setattr("vampcli.checkpoints.convert.keys.quantizer", endless)
     with pytest.raises(ModelError, match=r"codec\.pth has no tensor quantizer\.quantizers\.14\."):
-        convert.import_published(files, out)
+        vampnet.import_published(files, out)
 
 
 @pytest.mark.parametrize("damage", ["empty", "garbage", "truncated", "zeros inside"])
@@ -213,7 +212,7 @@ def test_damaged_file_is_a_model_error(files: Path, tmp_path: Path, damage: str)
         }[damage]
     )
     with pytest.raises(ModelError, match=r"c2f\.pth"):
-        convert.import_published(files, tmp_path / "out")
+        vampnet.import_published(files, tmp_path / "out")
 
 
 class Hostile:
@@ -247,7 +246,7 @@ def test_hostile_pickle_is_refused_and_does_not_run(files: Path, tmp_path: Path,
         content = {"state_dict": {}, "metadata": {"kwargs": hostile}}
         torch.save(content, path, _use_new_zipfile_serialization=kind == "zip")
     with pytest.raises(ModelError, match=rf"{file} wants to run \S*mkdir"):
-        convert.import_published(files, tmp_path / "out")
+        vampnet.import_published(files, tmp_path / "out")
     assert not trace.exists()
 
 
@@ -255,14 +254,14 @@ def test_archives_of_other_kinds_are_refused(files: Path, tmp_path: Path) -> Non
     with zipfile.ZipFile(files / "coarse.pth", "w") as archive:
         archive.writestr("songs/one.txt", "la la")
     with pytest.raises(ModelError, match=r"coarse\.pth is no published model file"):
-        convert.import_published(files, tmp_path / "out")
+        vampnet.import_published(files, tmp_path / "out")
     packed(files / "coarse.pth", {}, {})
     with pytest.raises(ModelError, match=r"coarse\.pth is no published model file"):
-        convert.import_published(files, tmp_path / "out")
+        vampnet.import_published(files, tmp_path / "out")
 
 
 @pytest.mark.parametrize("file", NAMES)
 def test_missing_file_is_named(files: Path, tmp_path: Path, file: str) -> None:
     (files / file).unlink()
     with pytest.raises(ModelError, match=file):
-        convert.import_published(files, tmp_path / "out")
+        vampnet.import_published(files, tmp_path / "out")

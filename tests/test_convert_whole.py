@@ -14,8 +14,10 @@ import torch
 
 from conftest import Ran
 from published import OFFICIAL
-from vampcli import checkpoint, convert, outline, tensorfile
-from vampcli.convert.whole import whole
+from vampcli.checkpoints import tensorfile
+from vampcli.checkpoints.convert import vampnet
+from vampcli.checkpoints.convert.atomic_folder import whole
+from vampcli.checkpoints.folder import CONFIG, PARTS, read_metadata
 from vampcli.errors import InputError
 
 
@@ -27,7 +29,7 @@ def content(folder: Path) -> dict[str, bytes]:
 def model(tmp_path: Path) -> Path:
     """A model folder with a note in it."""
     out = tmp_path / "models/vampnet"
-    convert.import_published(OFFICIAL, out)
+    vampnet.import_published(OFFICIAL, out)
     (out / "note.txt").write_text("mine")
     return out
 
@@ -41,7 +43,7 @@ def test_a_model_is_not_written_over_by_mistake(vamp: Callable[..., Ran], model:
 
 
 def test_a_model_is_replaced_and_what_else_lies_there_stays(model: Path) -> None:
-    convert.import_published(OFFICIAL, model, torch.float16, overwrite=True)
+    vampnet.import_published(OFFICIAL, model, torch.float16, overwrite=True)
     assert (model / "coarse.safetensors").stat().st_size < OFFICIAL.joinpath("coarse.pth").stat().st_size * 0.6
     assert (model / "note.txt").read_text() == "mine"
     assert [path.name for path in model.parent.iterdir()] == ["vampnet"]
@@ -49,8 +51,8 @@ def test_a_model_is_replaced_and_what_else_lies_there_stays(model: Path) -> None
 
 def test_a_codec_alone_leaves_no_transformer_of_the_model_it_replaces(model: Path) -> None:
     with whole(model, overwrite=True) as folder:
-        (folder / checkpoint.CONFIG).write_text("{}")
-    assert sorted(content(model)) == [checkpoint.CONFIG, "note.txt"]
+        (folder / CONFIG).write_text("{}")
+    assert sorted(content(model)) == [CONFIG, "note.txt"]
 
 
 @pytest.mark.parametrize(("stop", "n_written"), [(OSError, 0), (KeyboardInterrupt, 1), (MemoryError, 2)])
@@ -69,7 +71,7 @@ def test_an_interrupted_import_changes_nothing(
     for out in (model, model.with_name("new")):
         left[:] = [None] * n_written
         with pytest.raises(InputError if stop is OSError else stop):
-            convert.import_published(OFFICIAL, out, overwrite=True)
+            vampnet.import_published(OFFICIAL, out, overwrite=True)
     assert content(model) == before
     assert [path.name for path in model.parent.iterdir()] == ["vampnet"]
 
@@ -84,21 +86,22 @@ def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(model: Path, mon
 
     monkeypatch.setattr(Path, "rename", fails)
     with pytest.raises(InputError, match="the disk is gone"):
-        convert.import_published(OFFICIAL, model, overwrite=True)
+        vampnet.import_published(OFFICIAL, model, overwrite=True)
     assert content(model) == before
 
 
 SLOWLY = """
 import sys, time
 from pathlib import Path
-from vampcli import convert, tensorfile
+from vampcli.checkpoints import tensorfile
+from vampcli.checkpoints.convert import vampnet
 write = tensorfile.write
 def slow(path, *rest):
     write(path, *rest)
     print("written", flush=True)
     time.sleep(60)
 tensorfile.write = slow
-convert.import_published(Path(sys.argv[1]), Path(sys.argv[2]))
+vampnet.import_published(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
 
@@ -114,11 +117,11 @@ def test_a_killed_import_leaves_no_model_and_is_no_hindrance(tmp_path: Path, how
         process.send_signal(getattr(signal, how))
         assert process.wait(30) != 0
     assert not out.exists()
-    assert list(tmp_path.glob(f"*/{checkpoint.CONFIG}")) == []
+    assert list(tmp_path.glob(f"*/{CONFIG}")) == []
     if how == "SIGINT":
         assert list(tmp_path.iterdir()) == []
-    convert.import_published(OFFICIAL, out)
-    assert outline.read(out).coarse.n_codebooks == 4
+    vampnet.import_published(OFFICIAL, out)
+    assert read_metadata(out).coarse.n_codebooks == 4
     assert list(tmp_path.iterdir()) == [out]
 
 
@@ -127,7 +130,7 @@ def test_a_model_that_a_killed_import_had_moved_aside_returns(model: Path) -> No
     temp.mkdir()
     model.rename(temp / "old")
     with pytest.raises(InputError, match="holds a model"):
-        convert.import_published(OFFICIAL, model)
+        vampnet.import_published(OFFICIAL, model)
     assert content(model) == before
     assert [path.name for path in model.parent.iterdir()] == ["vampnet"]
 
@@ -135,12 +138,12 @@ def test_a_model_that_a_killed_import_had_moved_aside_returns(model: Path) -> No
 def test_of_two_imports_at_once_the_later_one_wins(model: Path) -> None:
     def earlier() -> None:
         with whole(model, overwrite=True) as folder:
-            (folder / checkpoint.CONFIG).write_text("{}")
-            convert.import_published(OFFICIAL, model, overwrite=True)
+            (folder / CONFIG).write_text("{}")
+            vampnet.import_published(OFFICIAL, model, overwrite=True)
 
     with pytest.raises(InputError, match="cannot write"):
         earlier()
-    assert outline.read(model).coarse.n_codebooks == 4
+    assert read_metadata(model).coarse.n_codebooks == 4
     assert [path.name for path in model.parent.iterdir()] == ["vampnet"]
 
 
@@ -151,10 +154,10 @@ def test_what_is_no_model_is_not_replaced(tmp_path: Path, in_the_way: str) -> No
     song.parent.mkdir(exist_ok=True)
     song.write_text("music")
     with pytest.raises(InputError, match="cannot write"):
-        convert.import_published(OFFICIAL, out, overwrite=True)
+        vampnet.import_published(OFFICIAL, out, overwrite=True)
     assert song.read_text() == "music"
 
 
 def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
-    convert.import_published(OFFICIAL, tmp_path)
-    assert sorted(content(tmp_path)) == sorted([checkpoint.CONFIG, *(f"{p}.safetensors" for p in checkpoint.PARTS)])
+    vampnet.import_published(OFFICIAL, tmp_path)
+    assert sorted(content(tmp_path)) == sorted([CONFIG, *(f"{p}.safetensors" for p in PARTS)])

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from clips import clip
+from vampcli.api import Model, load
 from vampcli.config import SamplingConfig
-from vampcli.engine import Model, load
-from vampcli.takes import Take
+from vampcli.tasks.take import Take
 
 pytestmark = [
     pytest.mark.cuda,

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from vampcli.batches import Batches
-from vampcli.devices import pick_batches, pick_device, pick_dtype
 from vampcli.errors import DeviceError, ExitCode, UsageError
-from vampcli.model import VampNetConfig
+from vampcli.model.batching import Batches
+from vampcli.model.devices import pick_batches, pick_device, pick_dtype
+from vampcli.model.transformer import VampNetConfig
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from vampcli import SamplingConfig, load, read
-from vampcli.evaluate.figures import Original, harmony, sound
+from vampcli.evaluate.measures import Original, harmony, sound
 
 EXAMPLE = Path(__file__).parents[1] / "examples/island-dreams.wav"
 

@@ -14,11 +14,9 @@ import torch
 from experiments import going_on
 from experiments.equal_time import learn
 
-from test_evaluate_musicnn import small_weights
 from training import LOOP
-from vampcli.engine import load
-from vampcli.evaluate import figures
-from vampcli.evaluate.summary import summarised
+from vampcli.api import load
+from vampcli.evaluate.summary import summarize
 
 WAYS = ("autoregressive", "half", "cosine")
 
@@ -72,7 +70,6 @@ def test_what_is_kept_stays_when_going_on(pair: going_on.Pair, condition: going_
 def test_going_on_as_a_whole(
     learned: Path, song: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(figures, "_weights", lambda: small_weights(96))
     root = song("test.wav", seconds=6.0).parent
     song("ood.wav", seconds=6.0, seed=1)
     columns = ("package", "path", "licence", "split", "author")
@@ -88,7 +85,7 @@ def test_going_on_as_a_whole(
     going_on.main(call)  # goes on
     assert len((root / "out/records.jsonl").read_text().splitlines()) == len(lines)
     found = [json.loads(line) for line in (root / "out/records.jsonl").read_text().splitlines()]
-    rows = summarised(found, going_on.CONDITIONS, going_on.BASELINE)
+    rows = summarize(found, going_on.CONDITIONS, going_on.BASELINE)
     assert [row.n_excerpts for row in rows] == [2] * len(going_on.CONDITIONS)
     row = rows[0]
     assert {"mel_error", "frechet", "frechet_floor", "coarse_s", "token_accuracy"} <= row.figures.keys()

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from conftest import music
-from vampcli.clicks import LIMIT, click_figure
+from vampcli.audio.clicks import LIMIT, click_figure
 from vampcli.evaluate import metrics
 
 RATE = 44100

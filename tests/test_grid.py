@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import oracles
-from vampcli.grid import TokenGrid
+from vampcli.tokens.grid import TokenGrid
 
 GRID = TokenGrid(sample_rate=44100, hop_length=768, n_codebooks=14, codebook_size=1024)
 

@@ -16,12 +16,10 @@ from typing import Any
 import pytest
 
 from hubserver import COMMIT, Hub, _Handler, forbid_sockets, serving, small_disk, use
-from vampcli import origins
+from vampcli.checkpoints import download, published, web
+from vampcli.checkpoints.published import PublishedModel, find_published
+from vampcli.checkpoints.web import Download
 from vampcli.errors import InputError, ModelError
-from vampcli.origins import Source
-from vampcli.store import hub as hubs
-from vampcli.store import web
-from vampcli.store.web import Download
 
 ROOT = "/hugggof/vampnet/resolve/main/"
 PLAIN = "/releases/0.0.1/weights.pth"
@@ -46,19 +44,19 @@ def hub(server: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
 
 
 @pytest.fixture
-def plain(hub: Hub) -> Source:
-    return replace(origins.CODECS[0], files={"codec": hub.url + PLAIN})
+def plain(hub: Hub) -> PublishedModel:
+    return replace(published.CODECS[0], files={"codec": hub.url + PLAIN})
 
 
-def fetch(source: Source, tmp_path: Path, offline: bool = False) -> dict[str, Download]:
-    return hubs.fetch(source, tmp_path / "downloads", offline)
+def fetch(source: PublishedModel, tmp_path: Path, offline: bool = False) -> dict[str, Download]:
+    return download.fetch(source, tmp_path / "downloads", offline)
 
 
-def contents(hub: Hub, source: Source) -> dict[str, bytes]:
+def contents(hub: Hub, source: PublishedModel) -> dict[str, bytes]:
     return {part: hub.files[ROOT + path if source.repo else PLAIN] for part, path in source.files.items()}
 
 
-def assert_whole(got: dict[str, Download], hub: Hub, source: Source) -> None:
+def assert_whole(got: dict[str, Download], hub: Hub, source: PublishedModel) -> None:
     for part, content in contents(hub, source).items():
         assert got[part].path.read_bytes() == content
         assert got[part].sha256 == got[part].etag.strip('"') == hashlib.sha256(content).hexdigest()
@@ -66,15 +64,17 @@ def assert_whole(got: dict[str, Download], hub: Hub, source: Source) -> None:
 
 
 @pytest.fixture(params=["hub", "plain"])
-def source(request: pytest.FixtureRequest, plain: Source) -> Source:
-    return origins.VAMPNET if request.param == "hub" else plain
+def source(request: pytest.FixtureRequest, plain: PublishedModel) -> PublishedModel:
+    return published.VAMPNET if request.param == "hub" else plain
 
 
-def end(source: Source) -> str:
+def end(source: PublishedModel) -> str:
     return next(iter(source.files.values())).rpartition("/")[2]
 
 
-def test_first_pull_brings_every_file_and_a_second_brings_none(hub: Hub, source: Source, tmp_path: Path) -> None:
+def test_first_pull_brings_every_file_and_a_second_brings_none(
+    hub: Hub, source: PublishedModel, tmp_path: Path
+) -> None:
     assert_whole(fetch(source, tmp_path), hub, source)
     hub.log.clear()
     assert_whole(fetch(source, tmp_path), hub, source)
@@ -82,17 +82,17 @@ def test_first_pull_brings_every_file_and_a_second_brings_none(hub: Hub, source:
 
 
 def test_files_of_a_repository_say_which_commit_they_are_of(hub: Hub, tmp_path: Path) -> None:
-    got = fetch(origins.VAMPNET, tmp_path)["c2f"]
+    got = fetch(published.VAMPNET, tmp_path)["c2f"]
     assert (got.revision, got.url) == (COMMIT, f"{hub.url}/hugggof/vampnet/resolve/{COMMIT}/c2f.pth")
 
 
-def test_a_cut_connection_is_resumed(hub: Hub, source: Source, tmp_path: Path) -> None:
+def test_a_cut_connection_is_resumed(hub: Hub, source: PublishedModel, tmp_path: Path) -> None:
     hub.cuts[end(source)] = [100_000, 50_000]
     assert_whole(fetch(source, tmp_path), hub, source)
     assert [asked.partition("-")[0] for asked in hub.gets(end(source))] == ["", "bytes=100000", "bytes=150000"]
 
 
-def test_a_connection_that_never_holds_is_given_up(hub: Hub, source: Source, tmp_path: Path) -> None:
+def test_a_connection_that_never_holds_is_given_up(hub: Hub, source: PublishedModel, tmp_path: Path) -> None:
     hub.cuts[end(source)] = [0] * 50
     with pytest.raises(ModelError, match=end(source)) as caught:
         fetch(source, tmp_path)
@@ -101,7 +101,7 @@ def test_a_connection_that_never_holds_is_given_up(hub: Hub, source: Source, tmp
 
 
 def test_a_plain_file_is_resumed_by_a_later_run(
-    hub: Hub, plain: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, plain: PublishedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(web, "TRIES", 1)
@@ -113,7 +113,7 @@ def test_a_plain_file_is_resumed_by_a_later_run(
 
 
 def test_a_plain_file_that_changed_between_two_halves_is_fetched_from_its_start(
-    hub: Hub, plain: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, plain: PublishedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(web, "TRIES", 1)
@@ -125,7 +125,7 @@ def test_a_plain_file_that_changed_between_two_halves_is_fetched_from_its_start(
 
 
 def test_a_plain_file_that_changed_is_not_pieced_together_after_a_kill(
-    hub: Hub, plain: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, plain: PublishedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_ = Path.open
 
@@ -145,7 +145,7 @@ def test_a_plain_file_that_changed_is_not_pieced_together_after_a_kill(
 
 
 def test_a_server_that_begins_anew_after_each_cut_is_given_up(
-    hub: Hub, plain: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, plain: PublishedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.cuts["weights.pth"] = [100_000] * 50
     monkeypatch.setattr(_Handler, "send_header", without(_Handler.send_header, "ETag"))
@@ -155,7 +155,7 @@ def test_a_server_that_begins_anew_after_each_cut_is_given_up(
 
 
 def test_a_file_of_unknown_length_is_refused_since_a_cut_would_not_show(
-    hub: Hub, plain: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, plain: PublishedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.cuts["weights.pth"] = [100_000]
     monkeypatch.setattr(_Handler, "send_header", without(_Handler.send_header, "Content-Length"))
@@ -168,7 +168,7 @@ def without(send: Callable[[Any, str, str], None], left_out: str) -> Callable[[A
     return lambda handler, name, value: None if name == left_out else send(handler, name, value)
 
 
-def test_of_two_who_want_a_plain_file_at_once_one_waits(hub: Hub, plain: Source, tmp_path: Path) -> None:
+def test_of_two_who_want_a_plain_file_at_once_one_waits(hub: Hub, plain: PublishedModel, tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         for got in pool.map(lambda _: fetch(plain, tmp_path), range(2)):
             assert_whole(got, hub, plain)
@@ -177,7 +177,7 @@ def test_of_two_who_want_a_plain_file_at_once_one_waits(hub: Hub, plain: Source,
 
 @pytest.mark.parametrize("n_bytes", [300_000, 400_000])
 def test_a_plain_file_with_nothing_left_to_fetch_is_fetched_from_its_start(
-    hub: Hub, plain: Source, tmp_path: Path, n_bytes: int
+    hub: Hub, plain: PublishedModel, tmp_path: Path, n_bytes: int
 ) -> None:
     (tmp_path / "downloads").mkdir()
     (tmp_path / "downloads/0.0.1-weights.pth.part").write_bytes(bytes(n_bytes))
@@ -188,15 +188,17 @@ def test_a_plain_file_with_nothing_left_to_fetch_is_fetched_from_its_start(
 def test_a_file_that_arrives_damaged_is_refused_and_fetched_afresh(hub: Hub, tmp_path: Path) -> None:
     hub.rotten.add("coarse.pth")
     with pytest.raises(ModelError, match=r"coarse\.pth .* damaged"):
-        fetch(origins.VAMPNET, tmp_path)
+        fetch(published.VAMPNET, tmp_path)
     hub.rotten.clear()
-    assert_whole(fetch(origins.VAMPNET, tmp_path), hub, origins.VAMPNET)
+    assert_whole(fetch(published.VAMPNET, tmp_path), hub, published.VAMPNET)
 
 
 @pytest.mark.parametrize(
     ("status", "says"), [(404, "not found"), (401, r"refuses .* \(401\)"), (403, r"refuses .* \(403\)"), (503, "503")]
 )
-def test_what_the_server_refuses_is_said(hub: Hub, source: Source, tmp_path: Path, status: int, says: str) -> None:
+def test_what_the_server_refuses_is_said(
+    hub: Hub, source: PublishedModel, tmp_path: Path, status: int, says: str
+) -> None:
     hub.statuses[end(source)] = status
     with pytest.raises(ModelError, match=says) as caught:
         fetch(source, tmp_path)
@@ -204,7 +206,7 @@ def test_what_the_server_refuses_is_said(hub: Hub, source: Source, tmp_path: Pat
     assert "\n" not in caught.value.message
 
 
-def test_no_network_is_said(hub: Hub, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_network_is_said(hub: Hub, source: PublishedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving() as gone:
         pass
     use(gone, tmp_path, monkeypatch)
@@ -215,16 +217,16 @@ def test_no_network_is_said(hub: Hub, source: Source, tmp_path: Path, monkeypatc
 
 
 def test_without_a_network_the_cache_will_do(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fetch(origins.VAMPNET, tmp_path)
+    fetch(published.VAMPNET, tmp_path)
     with serving() as gone:
         pass
     use(gone, tmp_path, monkeypatch)
-    assert_whole(fetch(origins.VAMPNET, tmp_path), hub, origins.VAMPNET)
+    assert_whole(fetch(published.VAMPNET, tmp_path), hub, published.VAMPNET)
 
 
 @pytest.mark.parametrize("by", ["option", "variable"])
 def test_offline_opens_no_socket(
-    hub: Hub, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+    hub: Hub, source: PublishedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     if by == "variable":
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
@@ -241,8 +243,8 @@ def test_offline_opens_no_socket(
 
 def test_environment_variables_of_the_hub_hold_and_nothing_is_drawn_off_a_terminal(hub: Hub, tmp_path: Path) -> None:
     env = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf")}
-    code = "from vampcli import origins; from vampcli.store import hub\n"
-    code += "print(hub.fetch(origins.VAMPNET, None, progress=None)['codec'].path)"
+    code = "from vampcli.checkpoints import download, published\n"
+    code += "print(download.fetch(published.VAMPNET, None, progress=None)['codec'].path)"
     ran = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert ran.stderr == ""
     assert Path(ran.stdout.strip()).is_relative_to(tmp_path / "hf/hub")
@@ -251,14 +253,16 @@ def test_environment_variables_of_the_hub_hold_and_nothing_is_drawn_off_a_termin
     assert (again.stdout, again.stderr) == (ran.stdout, "")
 
 
-def test_sockets_are_forbidden_where_a_test_says_so(hub: Hub, source: Source, tmp_path: Path) -> None:
+def test_sockets_are_forbidden_where_a_test_says_so(hub: Hub, source: PublishedModel, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         forbid_sockets(patch)
         with pytest.raises((ModelError, AssertionError), match="a socket was opened"):
             fetch(source, tmp_path)
 
 
-def test_a_disk_that_gets_full_is_said_and_nothing_half_made_stays(hub: Hub, source: Source, tmp_path: Path) -> None:
+def test_a_disk_that_gets_full_is_said_and_nothing_half_made_stays(
+    hub: Hub, source: PublishedModel, tmp_path: Path
+) -> None:
     with small_disk(200_000), pytest.raises(InputError, match="cannot write"):
         fetch(source, tmp_path)
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix == ".pth"]
@@ -266,7 +270,7 @@ def test_a_disk_that_gets_full_is_said_and_nothing_half_made_stays(hub: Hub, sou
 
 
 def test_a_disk_that_is_full_already_is_said_before_anything_is_fetched(
-    hub: Hub, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, source: PublishedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 200_000})())
     with pytest.raises(InputError, match="free in"):
@@ -274,21 +278,21 @@ def test_a_disk_that_is_full_already_is_said_before_anything_is_fetched(
     assert not list(tmp_path.rglob("*.pth"))
 
 
-def test_changes_show_before_anything_is_fetched(hub: Hub, source: Source, tmp_path: Path) -> None:
+def test_changes_show_before_anything_is_fetched(hub: Hub, source: PublishedModel, tmp_path: Path) -> None:
     before = {source.files[part]: got.etag for part, got in fetch(source, tmp_path).items()}
-    assert hubs.etags(source) == before
+    assert download.etags(source) == before
     for address in hub.files:
         hub.files[address] = b"new"
-    assert not set(hubs.etags(source).values()) & set(before.values())
+    assert not set(download.etags(source).values()) & set(before.values())
 
 
 @pytest.mark.parametrize("name", ["vampnet", "vampnet/opera", "vampnet/never-seen", "dac-16khz-8kbps"])
 def test_published_models_have_names(name: str) -> None:
-    source = origins.named(name)
+    source = find_published(name)
     assert source is not None
     assert source.name == name
 
 
 @pytest.mark.parametrize("name", ["mini", "vampnet/", "vampnet/../x", "vampnet/a/b", "vampnet/a--b", "/vampnet", "dac"])
 def test_other_names_are_nobodys(name: str) -> None:
-    assert origins.named(name) is None
+    assert find_published(name) is None

@@ -19,11 +19,11 @@ from safetensors.torch import load_file
 
 from conftest import tiny_parts
 from training import token_run
-from vampcli import checkpoint
+from vampcli.checkpoints.weights import load_parts, save_parts
 from vampcli.errors import InputError
 from vampcli.train.config import TokenRun, load_run
 from vampcli.train.loop import STATE, Trainer
-from vampcli.train.transformer import TokenTask
+from vampcli.train.token_task import TokenTask
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -60,11 +60,11 @@ def state(home: Path) -> dict[str, torch.Tensor]:
 def test_it_starts_from_the_promoted_weights_with_a_seed_of_their_own(learning: tuple[ModuleType, Path]) -> None:
     script, home = learning
     run = script.fresh_run(home, "coarse")
-    other = checkpoint.load_parts(script.MINI, torch.device("cpu"), torch.float32)
+    other = load_parts(script.MINI, torch.device("cpu"), torch.float32)
     with torch.no_grad():
         other.coarse.classifier.bias += 1
     script.MINI = home / "other"
-    checkpoint.save(script.MINI, "magnitude", other)
+    save_parts(script.MINI, "magnitude", other)
     assert run.start != str(script.MINI)
     assert run.loop.seed not in (0, script.fresh_run(home, "coarse").loop.seed)
 
@@ -153,7 +153,7 @@ def test_stop_exports_the_averages_and_compares(
     promoted, new, *_ = capsys.readouterr().err.splitlines()
     assert promoted.startswith("promoted ")
     assert new.endswith("coarse-12")
-    made = checkpoint.load_parts(home / "models/coarse-12", torch.device("cpu"), torch.float32)
+    made = load_parts(home / "models/coarse-12", torch.device("cpu"), torch.float32)
     average = state(home)["average.model.classifier.weight"]
     assert torch.allclose(made.coarse.classifier.weight, average, atol=1e-3)
     assert made.fine is not None

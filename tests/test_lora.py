@@ -10,12 +10,15 @@ import torch
 from safetensors.torch import save_file
 
 from conftest import Ran, tiny_parts
-from vampcli import checkpoint, library, lora
+from vampcli.api import Model, load
+from vampcli.checkpoints import adapter_file, registry
+from vampcli.checkpoints.adapter_file import Facts
+from vampcli.checkpoints.weights import stored_hash, weights_hash
 from vampcli.config import SamplingConfig
-from vampcli.engine import Model, load
 from vampcli.errors import InputError, ModelError
-from vampcli.lora import Facts, Pairs
-from vampcli.model import VampNet
+from vampcli.model import lora
+from vampcli.model.lora import Pairs
+from vampcli.model.transformer import VampNet
 
 Vamp = Callable[..., Ran]
 
@@ -52,8 +55,8 @@ def facts(tiny_folder: Path) -> Facts:
     return Facts(
         name="jazz",
         base=str(tiny_folder),
-        codec_hash=checkpoint.stored_hash(tiny_folder / "codec.safetensors"),
-        base_hash=checkpoint.weights_hash(tiny_folder),
+        codec_hash=stored_hash(tiny_folder / "codec.safetensors"),
+        base_hash=weights_hash(tiny_folder),
         licence="MIT",
         rank=3,
         sources=({"title": "Song", "author": "Ann", "licence": "CC0-1.0", "seconds": 3.0},),
@@ -70,7 +73,7 @@ def pairs() -> dict[str, Pairs]:
 @pytest.fixture
 def jazz(tiny_folder: Path, facts: Facts, pairs: dict[str, Pairs], home: Path) -> Path:
     """An adapter of the tiny model, by name."""
-    lora.save(home / "adapters/jazz", facts, pairs)
+    adapter_file.save(home / "adapters/jazz", facts, pairs)
     return home / "adapters/jazz"
 
 
@@ -111,7 +114,7 @@ def test_merged_weights_do_what_pairs_do(coarse: VampNet, tokens: torch.Tensor) 
     put(coarse, pairs)
     unmerged = coarse(tokens)
     lora.remove(coarse)
-    state = {n: lora.merged(t, pairs.get(n.removesuffix(".weight"))) for n, t in coarse.state_dict().items()}
+    state = {n: lora.add_pair(t, pairs.get(n.removesuffix(".weight"))) for n, t in coarse.state_dict().items()}
     coarse.load_state_dict(state)
     torch.testing.assert_close(coarse(tokens), unmerged, atol=1e-5, rtol=1e-5)
     assert (unmerged - plain).abs().max() > 0.01
@@ -119,24 +122,24 @@ def test_merged_weights_do_what_pairs_do(coarse: VampNet, tokens: torch.Tensor) 
 
 def test_scale_is_one_over_rank_like_the_published_models() -> None:
     a, b = torch.ones(8, 2), torch.ones(3, 8)
-    assert torch.equal(lora.merged(torch.zeros(3, 2), (a, b)), torch.full((3, 2), 8 * 0.125))
+    assert torch.equal(lora.add_pair(torch.zeros(3, 2), (a, b)), torch.full((3, 2), 8 * 0.125))
 
 
 def test_adapter_round_trip(facts: Facts, pairs: dict[str, Pairs], tmp_path: Path) -> None:
-    lora.save(tmp_path / "a", facts, pairs)
-    assert lora.read(tmp_path / "a") == facts
-    again = lora.load(tmp_path / "a")
+    adapter_file.save(tmp_path / "a", facts, pairs)
+    assert adapter_file.read(tmp_path / "a") == facts
+    again = adapter_file.load(tmp_path / "a")
     assert {part: list(own) for part, own in again.items()} == {part: sorted(own) for part, own in pairs.items()}
     for part, own in pairs.items():
         for name, pair in own.items():
             assert all(torch.equal(x, y) for x, y in zip(pair, again[part][name], strict=True))
-    assert [path.name for path in (tmp_path / "a").iterdir()] == [lora.FILE]
+    assert [path.name for path in (tmp_path / "a").iterdir()] == [adapter_file.FILE]
 
 
 def test_saving_where_one_cannot(facts: Facts, tmp_path: Path) -> None:
     (tmp_path / "a").write_text("a file")
     with pytest.raises(InputError, match="cannot write"):
-        lora.save(tmp_path / "a", facts, {})
+        adapter_file.save(tmp_path / "a", facts, {})
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16", "fp16"])
@@ -146,7 +149,7 @@ def test_loading_merges_before_it_rounds(jazz: Path, pairs: dict[str, Pairs], dt
     for part in ("coarse", "fine"):
         got, base = getattr(bent, part).state_dict(), getattr(plain, part).state_dict()
         for name, tensor in base.items():
-            expected = lora.merged(tensor, pairs[part].get(name.removesuffix(".weight")))
+            expected = lora.add_pair(tensor, pairs[part].get(name.removesuffix(".weight")))
             assert torch.equal(got[name], expected.to(got[name].dtype)), name
 
 
@@ -160,7 +163,7 @@ def test_the_adapter_is_heard_and_the_base_stays(jazz: Path, tiny: Model, song: 
 
 def test_missing_pairs_count_as_zero(facts: Facts, pairs: dict[str, Pairs], tiny_folder: Path, tmp_path: Path) -> None:
     name = "layers.1.value"
-    lora.save(tmp_path / "a", facts, {"fine": {name: pairs["fine"][name]}})
+    adapter_file.save(tmp_path / "a", facts, {"fine": {name: pairs["fine"][name]}})
     bent, plain = load(tmp_path / "a", device="cpu"), load(tiny_folder, device="cpu")
     assert all(torch.equal(t, plain.coarse.state_dict()[n]) for n, t in bent.coarse.state_dict().items())
     changed = [n for n, t in bent.fine.state_dict().items() if not torch.equal(t, plain.fine.state_dict()[n])]
@@ -169,10 +172,10 @@ def test_missing_pairs_count_as_zero(facts: Facts, pairs: dict[str, Pairs], tiny
 
 @pytest.mark.parametrize("way", ["tiny+jazz", "tiny+{jazz}", "{jazz}", "{tiny}+jazz", "{tiny}+{jazz}"])
 def test_ways_to_name_it(jazz: Path, tiny_folder: Path, way: str) -> None:
-    found = library.locate(way.format(jazz=jazz, tiny=tiny_folder))
+    found = registry.locate(way.format(jazz=jazz, tiny=tiny_folder))
     assert found.adapter == jazz
     assert found.folder.resolve() == tiny_folder.resolve()
-    assert library.find(way.format(jazz=jazz, tiny=tiny_folder)) == found.folder
+    assert registry.find(way.format(jazz=jazz, tiny=tiny_folder)) == found.folder
 
 
 def test_name_of_the_loaded_model_says_so(jazz: Path) -> None:
@@ -181,30 +184,30 @@ def test_name_of_the_loaded_model_says_so(jazz: Path) -> None:
 
 def test_unknown_names_list_what_there_is(jazz: Path) -> None:
     with pytest.raises(ModelError, match="no adapter named 'rock'") as caught:
-        library.find("tiny+rock")
+        registry.find("tiny+rock")
     assert "jazz" in caught.value.hint
     with pytest.raises(ModelError, match="no model named 'big'") as caught:
-        library.find("big+jazz")
+        registry.find("big+jazz")
     assert "tiny" in caught.value.hint
     assert "+jazz" in caught.value.hint
 
 
 def test_the_first_of_two_adapters_is_not_dropped_in_silence(jazz: Path) -> None:
     with pytest.raises(ModelError, match=r"tiny\+jazz has an adapter already"):
-        library.find("tiny+jazz+jazz")
+        registry.find("tiny+jazz+jazz")
 
 
 def test_another_codec_is_refused(jazz: Path, facts: Facts) -> None:
-    lora.save(jazz, replace(facts, codec_hash="0" * 64), {})
+    adapter_file.save(jazz, replace(facts, codec_hash="0" * 64), {})
     with pytest.raises(ModelError, match="another codec"):
-        library.find("tiny+jazz")
+        registry.find("tiny+jazz")
 
 
 def test_another_version_of_the_base_is_told(jazz: Path, facts: Facts, caplog: pytest.LogCaptureFixture) -> None:
-    library.find("tiny+jazz")
+    registry.find("tiny+jazz")
     assert caplog.text == ""
-    lora.save(jazz, replace(facts, base_hash="0" * 64), {})
-    library.find("tiny+jazz")
+    adapter_file.save(jazz, replace(facts, base_hash="0" * 64), {})
+    registry.find("tiny+jazz")
     assert "another version" in caplog.text
 
 
@@ -213,7 +216,7 @@ def test_another_version_of_the_base_is_told(jazz: Path, facts: Facts, caplog: p
     [("layers.0.query", 31, 32), ("layers.0.key", 32, 32), ("layers.9.query", 32, 32), ("classifier", 32, 64)],
 )
 def test_pairs_of_another_model_are_refused(facts: Facts, tmp_path: Path, name: str, a: int, b: int) -> None:
-    lora.save(tmp_path / "a", facts, {"coarse": {name: (torch.ones(3, a), torch.ones(b, 3))}})
+    adapter_file.save(tmp_path / "a", facts, {"coarse": {name: (torch.ones(3, a), torch.ones(b, 3))}})
     with pytest.raises(ModelError, match=f"another model: its {name} is {b} x {a}"):
         load(tmp_path / "a", device="cpu")
 
@@ -222,15 +225,15 @@ def test_damaged_adapters_are_named(jazz: Path, facts: Facts) -> None:
     newer = json.dumps({"format": 2, "name": "jazz"})
     for content, says in ((None, "damaged"), ({}, "damaged"), ({"adapter": newer}, "format 2")):
         if content is None:
-            (jazz / lora.FILE).write_bytes(b"rubbish")
+            (jazz / adapter_file.FILE).write_bytes(b"rubbish")
         else:
-            save_file({"x": torch.ones(1)}, jazz / lora.FILE, content)
+            save_file({"x": torch.ones(1)}, jazz / adapter_file.FILE, content)
         with pytest.raises(ModelError, match=says):
-            library.find("tiny+jazz")
-    lora.save(jazz, facts, {})
-    save_file({"coarse.layers.0.query.a": torch.ones(3, 32)}, jazz / lora.FILE)
+            registry.find("tiny+jazz")
+    adapter_file.save(jazz, facts, {})
+    save_file({"coarse.layers.0.query.a": torch.ones(3, 32)}, jazz / adapter_file.FILE)
     with pytest.raises(ModelError, match="damaged"):
-        lora.load(jazz)
+        adapter_file.load(jazz)
 
 
 def test_list_shows_adapters(vamp: Vamp, jazz: Path, tiny_folder: Path) -> None:
@@ -238,6 +241,6 @@ def test_list_shows_adapters(vamp: Vamp, jazz: Path, tiny_folder: Path) -> None:
     assert line.split("\t") == [f"{tiny_folder}+jazz", "adapter", "0.0 MB", "-", "-", "0.0 M", "MIT", str(jazz)]
     entries = [json.loads(line) for line in vamp("models", "list", "--json").out.splitlines()]
     assert next(e for e in entries if e["folder"] == str(jazz))["source"].endswith("fine-tuned on Song")
-    (jazz / lora.FILE).write_bytes(b"rubbish")
+    (jazz / adapter_file.FILE).write_bytes(b"rubbish")
     ran = vamp("models", "list")
     assert (ran.code, "jazz is damaged" in ran.err, "tiny" in ran.out) == (0, True, True)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import oracles
-from vampcli import masks
+from vampcli.tokens import masks
 
 
 def test_everything_hides_all() -> None:

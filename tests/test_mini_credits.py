@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from vampcli.recordings import pieces_of_table
 from vampcli.train.credits import credits_text, works
+from vampcli.train.pieces import pieces_of_table
 
 ROOT = Path(__file__).parents[1]
 

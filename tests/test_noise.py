@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import oracles
-from vampcli import noise
-from vampcli.noise import Stage, Stream, white_noise
+from vampcli.tokens import noise
+from vampcli.tokens.noise import Stage, Stream, white_noise
 
 EDGES = [0, 1, 2, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF]
 

@@ -5,7 +5,7 @@ import pytest
 
 from conftest import tiny_parts
 from vampcli import Waveform
-from vampcli.plan import merged, plan_ranges, plan_spans
+from vampcli.tasks.plan import merge_ranges, plan_ranges, plan_spans
 
 CODEC = tiny_parts().codec
 HOP = 768
@@ -55,7 +55,7 @@ def test_an_end_a_display_rounded_up_is_the_end_of_the_clip() -> None:
     [([], []), ([(3, 5), (1, 2)], [(1, 2), (3, 5)]), ([(1, 3), (3, 5)], [(1, 5)]), ([(1, 9), (2, 3)], [(1, 9)])],
 )
 def test_ranges_are_joined(ranges: list[tuple[int, int]], joined: list[tuple[int, int]]) -> None:
-    assert merged(ranges) == joined
+    assert merge_ranges(ranges) == joined
 
 
 @pytest.mark.parametrize("context", [1, 5, 80])

@@ -11,11 +11,11 @@ import pytest
 
 import oracles
 from conftest import Ran
-from vampcli import prompts
-from vampcli.cli.presets import settings
+from vampcli.cli.commands.presets import settings
 from vampcli.config import PromptConfig
 from vampcli.errors import UsageError
-from vampcli.presets import PRESETS, PURPOSES, dial
+from vampcli.tokens import prompt
+from vampcli.tokens.presets import PRESETS, PURPOSES, dial
 
 OFFICIAL = {  # period, kept codebooks, dropout, beat width in ms
     "timbre-transfer": (2, 1, 0, 0),
@@ -31,7 +31,7 @@ SHAPES = [(14, 4), (9, 4), (5, 2), (2, 1)]
 
 
 def kept_share(config: PromptConfig, n_codebooks: int, n_frames: int = 4000) -> float:
-    mask = prompts.draw(config, n_codebooks, n_frames, [], np.random.default_rng(0))
+    mask = prompt.draw(config, n_codebooks, n_frames, [], np.random.default_rng(0))
     return 1 - float(mask.float().mean())
 
 

@@ -13,18 +13,19 @@ import pytest
 
 from conftest import music, quiet
 from recipes import recipe
-from vampcli import Waveform, audio, write
-from vampcli.config import Counted, PromptConfig, SamplingConfig, TempoConfig
-from vampcli.engine import Model
+from vampcli import Waveform, write
+from vampcli.api import Model
+from vampcli.audio.io import comment, most_comment, read
+from vampcli.config import MusicalSpan, PromptConfig, SamplingConfig, TempoConfig
 from vampcli.errors import InputError
-from vampcli.places import Places
-from vampcli.recipe import MOST_EARLIER, Recipe, audio_hash, from_text, to_text
-from vampcli.verbs import request
-from vampcli.verbs.compress import Compress
-from vampcli.verbs.inpaint import Inpaint
-from vampcli.verbs.loop import Loop
-from vampcli.verbs.outpaint import Outpaint
-from vampcli.verbs.vamp import Vamp
+from vampcli.recipe.recipe import MOST_EARLIER, Recipe, audio_hash, from_text, to_text
+from vampcli.tasks import registry
+from vampcli.tasks.compress import Compress
+from vampcli.tasks.inpaint import Inpaint
+from vampcli.tasks.loop import Loop
+from vampcli.tasks.outpaint import Outpaint
+from vampcli.tasks.spans import SpanRequest
+from vampcli.tasks.vamp import Vamp
 
 
 def chained(n: int) -> Recipe:
@@ -53,27 +54,27 @@ def test_too_many_edits_are_forgotten_the_oldest_first() -> None:
 def test_a_recipe_survives_every_container(tmp_path: Path, suffix: str, n_earlier: int) -> None:
     made, path = chained(n_earlier), tmp_path / f"a{suffix}"
     write(path, quiet(2, 5000), comment=to_text(made))
-    assert from_text(audio.comment(path), str(path)) == made
+    assert from_text(comment(path), str(path)) == made
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
 def test_a_long_recipe_survives(tmp_path: Path, suffix: str) -> None:
     made = recipe(n_samples=40_000, synthetic=tuple((2 * i, 2 * i + 1) for i in range(20_000)))
     write(tmp_path / f"a{suffix}", quiet(), comment=to_text(made))
-    assert from_text(audio.comment(tmp_path / f"a{suffix}"), "a") == made
+    assert from_text(comment(tmp_path / f"a{suffix}"), "a") == made
 
 
 def test_aiff_goes_without_a_long_one_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write(tmp_path / "a.aiff", quiet(), comment="x" * 10_000)
-    assert audio.comment(tmp_path / "a.aiff") == ""
+    assert comment(tmp_path / "a.aiff") == ""
     assert "a.aiff: AIFF holds no comment of 10000 characters" in caplog.text
 
 
 def test_for_aiff_the_oldest_edits_are_left_out(tmp_path: Path) -> None:
     made = chained(12)
-    text = to_text(made, audio.most_comment(tmp_path / "a.aiff"))
+    text = to_text(made, most_comment(tmp_path / "a.aiff"))
     write(tmp_path / "a.aiff", quiet(), comment=text)
-    back = from_text(audio.comment(tmp_path / "a.aiff"), "a.aiff")
+    back = from_text(comment(tmp_path / "a.aiff"), "a.aiff")
     assert back is not None
     assert 2 <= len(back.earlier) < 12
     assert back.earlier == [replace(r, source=b.source) for r, b in zip(made.earlier, back.earlier, strict=False)]
@@ -90,7 +91,7 @@ def test_a_comment_changes_no_sample(tmp_path: Path, suffix: str) -> None:
     samples = np.round(music(0.2, 44100, 2) * 32767) / 32768
     clip = Waveform(samples.astype(np.float32), 44100, "PCM_16")
     write(tmp_path / f"a{suffix}", clip, comment=to_text(recipe()), loop=(5, 50))
-    assert np.array_equal(audio.read(tmp_path / f"a{suffix}").samples, clip.samples)
+    assert np.array_equal(read(tmp_path / f"a{suffix}").samples, clip.samples)
 
 
 @pytest.mark.parametrize("text", ["", "recorded in Paris", "{}", '{"a": 1}', "[1]"])
@@ -142,10 +143,10 @@ def test_nan_is_no_number() -> None:
 
 
 REQUESTS = [
-    Inpaint(Places(((1.0, 2.5), Counted("bars", 1, 2)), TempoConfig(90.0, 0.5, 3), "beat"), "auto", 4.0),
+    Inpaint(SpanRequest(((1.0, 2.5), MusicalSpan("bars", 1, 2)), TempoConfig(90.0, 0.5, 3), "beat"), "auto", 4.0),
     Outpaint(1.5, 0.25, 2),
-    Loop(Places(((0.0, 1.0),)), 4, 0.5, 0.2),
-    Vamp(PromptConfig(beats=True, beat_width_ms=20.0, n_kept_codebooks=2), Places(), 0.5, 0.25),
+    Loop(SpanRequest(((0.0, 1.0),)), 4, 0.5, 0.2),
+    Vamp(PromptConfig(beats=True, beat_width_ms=20.0, n_kept_codebooks=2), SpanRequest(), 0.5, 0.25),
     Vamp(amount=0.4),
     Compress(3, 2),
 ]
@@ -153,17 +154,17 @@ REQUESTS = [
 
 @pytest.mark.parametrize("asked", REQUESTS, ids=lambda asked: asked.command)
 def test_a_request_comes_back_through_json(asked: Any) -> None:
-    table = json.loads(json.dumps(request.to_table(asked)))
-    assert request.from_table(asked.command, table, "here") == asked
+    table = json.loads(json.dumps(registry.to_table(asked)))
+    assert registry.task_from_table(asked.command, table, "here") == asked
 
 
 def test_a_request_of_no_command_or_with_a_wrong_field_is_refused() -> None:
     with pytest.raises(InputError, match="here: there is no command 'sing'"):
-        request.from_table("sing", {}, "here")
+        registry.task_from_table("sing", {}, "here")
     with pytest.raises(InputError, match=r"here \[request\]: repeats is 0|here \[request\]: 0 repeats"):
-        request.from_table("loop", {"repeats": 0}, "here")
+        registry.task_from_table("loop", {"repeats": 0}, "here")
     with pytest.raises(InputError, match=r"here \[request\] \[places\]: snap is 'bar'"):
-        request.from_table("inpaint", {"places": {"snap": "bar"}}, "here")
+        registry.task_from_table("inpaint", {"places": {"snap": "bar"}}, "here")
 
 
 def test_the_hash_is_of_the_sound() -> None:
@@ -201,6 +202,6 @@ def test_takes_have_recipes_and_write_them(tiny: Model, song: Callable[..., Path
     assert third.recipe is not None
     assert third.recipe.source.recipe == two.recipe
     assert third.recipe.synthetic == ((11025, 22050), (44100, 66150))
-    asked = request.from_table(third.recipe.command, json.loads(json.dumps(third.recipe.request)), "here")
+    asked = registry.task_from_table(third.recipe.command, json.loads(json.dumps(third.recipe.request)), "here")
     (again,) = tiny.takes(tmp_path / "two.wav", asked, seeds=[third.seed], config=third.recipe.sampling)
     assert np.array_equal(again.audio.samples, third.audio.samples)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from experiments.side_by_side import compared
 
-from vampcli.evaluate.experiment import read_experiment
+from vampcli.evaluate.spec import read_experiment
 
 
 def test_models_are_compared_condition_by_condition(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from vampcli import stereo
-from vampcli.stereo import REACH, image_in, mid_side, widen_along
+from vampcli.audio import stereo
+from vampcli.audio.stereo import REACH, image_in, mid_side, widen_along
 
 RATE = 44100
 
@@ -115,7 +115,7 @@ def test_a_sound_without_a_middle_does_not_blow_up() -> None:
 def test_along_one_image_it_is_the_same_and_along_two_it_goes_from_one_to_the_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("vampcli.stereo._IMAGE_STEP", 2**15)
+    monkeypatch.setattr("vampcli.audio.stereo._IMAGE_STEP", 2**15)
     mid, n = noise(1, 3 * 2**15, seed=11), 3 * 2**15
     left, right = [panned(1, 0.2)], [panned(0.2, 1)]
     same = widen_along(mid, lambda *_: image_in(left, RATE), 0, n, 0)
@@ -126,7 +126,7 @@ def test_along_one_image_it_is_the_same_and_along_two_it_goes_from_one_to_the_ot
 
 
 def test_along_images_any_part_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vampcli.stereo._IMAGE_STEP", 2**14)
+    monkeypatch.setattr("vampcli.audio.stereo._IMAGE_STEP", 2**14)
     mid = noise(1, 100_000, seed=11)
     sound = panned(1, 0.2)
     images = {0: [sound], 1: [sound[::-1]], 2: [np.zeros((2, 0), np.float32)]}

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from vampcli import tensorfile
+from vampcli.checkpoints import tensorfile
 
 TENSORS = {
     "z": torch.randn(3, 5),

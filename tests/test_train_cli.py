@@ -12,11 +12,11 @@ import torch
 
 from conftest import TINY_CODEC, Ran
 from training import LOOP, Line
-from vampcli import checkpoint
-from vampcli.cli.meter import meter, speed
+from vampcli.checkpoints.weights import load_parts
+from vampcli.cli.plots.training import panels, read_curves
+from vampcli.cli.training_bar import meter, speed
 from vampcli.errors import InputError
 from vampcli.train.loop import LOG, Trainer
-from vampcli.train.plot import panels, read_curves
 
 
 def test_train_and_export_end_to_end(
@@ -62,7 +62,7 @@ def test_train_and_export_end_to_end(
         ran = vamp("train", "validate", tmp_path / f"{part}.toml", "-m", tmp_path / "toy", "--part", part)
         assert ran.code == 0, ran.err
         assert all(math.isfinite(figure) for figure in json.loads(ran.out).values())
-    model = checkpoint.load_parts(tmp_path / "toy", torch.device("cpu"), torch.float32)
+    model = load_parts(tmp_path / "toy", torch.device("cpu"), torch.float32)
     assert model.coarse is not None
     assert torch.equal(model.coarse.codebooks, model.codec.codebooks[:2])
 

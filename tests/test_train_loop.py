@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 
 from training import LOOP, Line, codec_run, token_run
 from vampcli.errors import InputError, ModelError
-from vampcli.train.codec import CodecTask
+from vampcli.train.codec_task import CodecTask
 from vampcli.train.loop import LOG, SAMPLES, STATE, Task, Trainer
-from vampcli.train.transformer import TokenTask
+from vampcli.train.token_task import TokenTask
 
 
 def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:

@@ -14,20 +14,20 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from test_discriminators import run_with
+from test_train_discriminators import run_with
 from training import LOOP, Line, codec_run, token_run
-from vampcli.checkpoint import Provenance
+from vampcli.checkpoints.folder import Provenance
+from vampcli.cli.plots.training import read_curves
 from vampcli.errors import InputError, UsageError
-from vampcli.train.codec import CodecTask
+from vampcli.train.codec_task import CodecTask
 from vampcli.train.config import CodecLossConfig, LoopConfig
 from vampcli.train.data import MANIFEST, Pool, read_manifest, write_manifest
+from vampcli.train.encode import pack, token_codec_hash
 from vampcli.train.export import export
 from vampcli.train.loop import LOG, STATE, Trainer
 from vampcli.train.parallel import Processes
-from vampcli.train.plot import read_curves
 from vampcli.train.schedule import learning_rate
-from vampcli.train.tokens import pack, token_codec_hash
-from vampcli.train.transformer import TokenTask
+from vampcli.train.token_task import TokenTask
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_half_a_line_of_a_log_is_passed_over(tmp_path: Path) -> None:
     assert read_curves(tmp_path)["loss"] == ([1, 2], [1.0, 1.0])
 
 
-class Counted(Processes):
+class MusicalSpan(Processes):
     """One of two, which notes what it would send."""
 
     rank, count = 0, 2
@@ -185,7 +185,7 @@ class Counted(Processes):
 
 
 def test_only_what_a_step_rewrites_is_shared(prepared: Path, tmp_path: Path) -> None:
-    processes = Counted()
+    processes = MusicalSpan()
     task = CodecTask(codec_run(prepared, "dac", n_frames=6, quantize_from=2, reseed_every=2))
     trainer = Trainer(task, LOOP, tmp_path, processes=processes)
     for _ in range(5):
@@ -193,7 +193,7 @@ def test_only_what_a_step_rewrites_is_shared(prepared: Path, tmp_path: Path) -> 
     whole = [tuple(t.shape) for t in task.state_dict().values()]
     quantizer = [tuple(t.shape) for t in task.codec.quantizer.state_dict().values()]
     assert processes.sent == [whole, [], [], quantizer, [tuple(task.codec.codebooks.shape)], []]
-    fitted = Counted()
+    fitted = MusicalSpan()
     task = CodecTask(codec_run(prepared, n_frames=6))
     trainer = Trainer(task, LOOP, tmp_path, processes=fitted)
     for _ in range(2):

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from training import LOOP, codec_run, token_run
-from vampcli.train.codec import CodecTask
+from vampcli.train.codec_task import CodecTask
 from vampcli.train.loop import Trainer
 from vampcli.train.masking import draw_masks
-from vampcli.train.transformer import TokenTask
+from vampcli.train.token_task import TokenTask
 
 STEADY = replace(LOOP, learning_rate=1e-2, batch_size=2, weight_decay=0.0)
 
@@ -29,7 +29,7 @@ def test_a_transformer_learns_one_batch_by_heart(
     clips = task.pool.draw(np.random.default_rng(0), 2, 30)
     hidden = draw_masks((2, run.model.n_codebooks, 30), n_conditioning, np.full(2, 0.5), np.random.default_rng(0))
     monkeypatch.setattr(task.pool, "draw", lambda *_: clips)
-    monkeypatch.setattr("vampcli.train.transformer.draw_masks", lambda *_: hidden)
+    monkeypatch.setattr("vampcli.train.token_task.draw_masks", lambda *_: hidden)
     trainer = Trainer(task, run.loop, tmp_path)
     figures = [trainer.advance() for _ in range(80)]
     assert figures[0]["loss"] > 0.5 * math.log(32)

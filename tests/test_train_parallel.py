@@ -16,7 +16,7 @@ import torch
 from training import LOOP
 from vampcli.errors import UsageError
 from vampcli.train.loop import Task, Trainer
-from vampcli.train.parallel import Processes, launched
+from vampcli.train.parallel import Processes, join_processes
 
 N_STEPS = 6
 
@@ -47,7 +47,7 @@ class Both(Noisy):
 
 def be_one_of_two(folder: Path) -> None:
     """What each process runs: says its weights after an unbroken and after a resumed run, and who stopped."""
-    processes, device = launched(torch.device("cpu"))
+    processes, device = join_processes(torch.device("cpu"))
     torch.manual_seed(processes.rank)  # begins elsewhere; the main process's weights count
     straight = Trainer(Noisy(), LOOP, folder / "straight", device, processes)
     broken = Trainer(Noisy(), LOOP, folder / "broken", device, processes)
@@ -113,8 +113,8 @@ def test_only_the_main_process_writes(tmp_path: Path) -> None:
 
 def test_one_process_needs_no_accelerate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "accelerate", None)
-    processes, device = launched(torch.device("cpu"))
+    processes, device = join_processes(torch.device("cpu"))
     assert (processes.rank, processes.count, device) == (0, 1, torch.device("cpu"))
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UsageError, match="accelerate"):
-        launched(torch.device("cpu"))
+        join_processes(torch.device("cpu"))

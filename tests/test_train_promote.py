@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from scripts import promote as promoting
+from scripts.promote import Comparison, changed_parts, compare, main, promote
 
-from conftest import Ran, tiny_parts
+from conftest import tiny_parts
 from training import TINY_DAC, codec_run, token_run
-from vampcli import checkpoint
-from vampcli.checkpoint import Parts, Provenance
+from vampcli.checkpoints.folder import PARTS, Provenance, read_config
+from vampcli.checkpoints.weights import Parts, load_parts, save_parts
 from vampcli.codec.dac import DacCodec
 from vampcli.errors import ModelError, UsageError
-from vampcli.train import promote as promoting
 from vampcli.train.credits import write_credits
-from vampcli.train.promote import Comparison, changed_parts, compare, promote
 
 
 def version(folder: Path, change: Callable[[Parts], object] = lambda parts: None) -> Path:
@@ -27,7 +27,7 @@ def version(folder: Path, change: Callable[[Parts], object] = lambda parts: None
     parts = tiny_parts()
     with torch.no_grad():
         change(parts)
-    checkpoint.save(folder, "magnitude", Parts(parts.codec, parts.coarse, parts.fine, Provenance("tiny", "MIT", "new")))
+    save_parts(folder, "magnitude", Parts(parts.codec, parts.coarse, parts.fine, Provenance("tiny", "MIT", "new")))
     return folder
 
 
@@ -59,7 +59,7 @@ def old(tiny_folder: Path, tmp_path: Path) -> Path:
     return tmp_path / "old"
 
 
-def test_what_changed_is_told_by_bytes(old: Path, tmp_path: Path) -> None:
+def test_changed_parts_by_their_bytes(old: Path, tmp_path: Path) -> None:
     assert changed_parts(old, version(tmp_path / "same")) == []
     assert changed_parts(old, version(tmp_path / "new", other_coarse)) == ["coarse"]
     assert changed_parts(old, tmp_path / "new", ["fine"]) == []
@@ -77,7 +77,7 @@ def test_a_new_encoder_takes_all_three_parts(old: Path, tmp_path: Path) -> None:
         changed_parts(old, new)
 
 
-def test_only_what_changed_is_copied(old: Path, tmp_path: Path) -> None:
+def test_only_changed_parts_are_copied(old: Path, tmp_path: Path) -> None:
     new = version(tmp_path / "new", other_coarse)
     (new / "CREDITS.md").write_text("thanks")
     before = contents(old)
@@ -89,18 +89,18 @@ def test_only_what_changed_is_copied(old: Path, tmp_path: Path) -> None:
     config = json.loads(after["config.json"])
     assert config["provenance"]["source"] == "new"
     assert config["fine"] == json.loads(before["config.json"])["fine"]
-    checkpoint.load_parts(old, torch.device("cpu"), torch.float32)
+    load_parts(old, torch.device("cpu"), torch.float32)
 
 
 PIECE = {"file": "f", "package": "p", "author": "Ann", "licence": "CC0-1.0", "n_samples": 44100 * 3600}
 
 
-def test_credits_and_licences_of_the_music_come_along(old: Path, tmp_path: Path) -> None:
+def test_credits_and_licences_are_copied(old: Path, tmp_path: Path) -> None:
     new = version(tmp_path / "new", other_coarse)
     write_credits(old, [{**PIECE, "title": "One"}], "tiny", "CC-BY-4.0")
     (old / "README.md").write_text((old / "README.md").read_text() + "\nFigures by hand.\n")
     write_credits(new, [{**PIECE, "title": t, "file": t, "licence": "MIT"} for t in ("One", "Two")], "tiny", "MIT")
-    with pytest.raises(ModelError, match=r"1 works that the old codec learned from, such as One \(p \| Ann \| CC0"):
+    with pytest.raises(ModelError, match=r"1 works that the old codec was trained on, such as One \(p \| Ann \| CC0"):
         promote(old, new, [Comparison("coarse", "loss", 1.0, 2.0)])
     assert "Two" not in (old / "CREDITS.md").read_text()
     write_credits(new, [{**PIECE, "title": t, "file": t} for t in ("One", "Two")], "tiny", "CC-BY-SA-4.0")
@@ -116,35 +116,33 @@ def test_credits_and_licences_of_the_music_come_along(old: Path, tmp_path: Path)
     assert card.endswith("Figures by hand.\n")
 
 
-def test_music_that_nothing_knows_any_more_may_leave_the_credits(old: Path, tmp_path: Path) -> None:
+def test_credits_of_replaced_parts_may_go(old: Path, tmp_path: Path) -> None:
     new = version(tmp_path / "new", other_everything)
     write_credits(old, [{**PIECE, "title": "One"}], "tiny", "MIT")
     write_credits(new, [{**PIECE, "title": "Two"}], "tiny", "MIT")
-    promote(old, new, [Comparison(part, "loss", 1.0, 2.0) for part in checkpoint.PARTS])
+    promote(old, new, [Comparison(part, "loss", 1.0, 2.0) for part in PARTS])
     assert "One" not in (old / "CREDITS.md").read_text()
 
 
-def test_a_codec_alone_leaves_the_temperature_of_the_transformers(old: Path, tmp_path: Path) -> None:
-    config = checkpoint.read_config(old)
+def test_codec_alone_keeps_the_temperature(old: Path, tmp_path: Path) -> None:
+    config = read_config(old)
     (old / "config.json").write_text(json.dumps(config | {"temperature": 0.8}))
     new = version(tmp_path / "new", other_coarse)
     promote(old, new, [Comparison("codec", "mel_error", 1.0, 2.0)])
-    assert checkpoint.read_config(old)["temperature"] == 0.8
+    assert read_config(old)["temperature"] == 0.8
     promote(old, new, [Comparison("coarse", "loss", 1.0, 2.0)])
-    assert checkpoint.read_config(old)["temperature"] == 1.0
+    assert read_config(old)["temperature"] == 1.0
 
 
 @pytest.mark.parametrize("figure", [2.0, 3.0, float("nan")])
-def test_no_better_is_refused_and_nothing_written(old: Path, tmp_path: Path, figure: float) -> None:
+def test_worse_parts_are_refused(old: Path, tmp_path: Path, figure: float) -> None:
     new, before = version(tmp_path / "new", other_coarse), contents(old)
     with pytest.raises(ModelError, match="fine is not better"):
         promote(old, new, [Comparison("coarse", "loss", 1.0, 2.0), Comparison("fine", "loss", figure, 2.0)])
     assert contents(old) == before
 
 
-def test_parts_are_measured_on_the_validation_pieces(
-    old: Path, packed: Path, tiny_folder: Path, tmp_path: Path
-) -> None:
+def test_parts_are_measured_on_validation_pieces(old: Path, packed: Path, tiny_folder: Path, tmp_path: Path) -> None:
     new = version(tmp_path / "new", other_coarse)
     runs = {"coarse": token_run(packed, tiny_folder)}
     (compared,) = compare(old, new, ["coarse"], runs)
@@ -158,14 +156,14 @@ def test_parts_are_measured_on_the_validation_pieces(
 
 def test_codecs_of_different_kinds_are_compared(old: Path, prepared: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    checkpoint.save(tmp_path / "dac", "dac", Parts(DacCodec(TINY_DAC), None, None, Provenance("tiny", "MIT", "new")))
+    save_parts(tmp_path / "dac", "dac", Parts(DacCodec(TINY_DAC), None, None, Provenance("tiny", "MIT", "new")))
     (compared,) = compare(old, tmp_path / "dac", ["codec"], {"codec": codec_run(prepared, "dac")})
     assert math.isfinite(compared.new)
     assert math.isfinite(compared.bar)
     assert compared.new != compared.bar
 
 
-def test_models_of_other_tokens_have_to_beat_counting(
+def test_other_tokens_are_compared_with_unigrams(
     old: Path, prepared: Path, packed: Path, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new = version(tmp_path / "new", other_everything)
@@ -179,25 +177,26 @@ def test_models_of_other_tokens_have_to_beat_counting(
     runs = {"codec": codec_run(prepared), "coarse": token_run(packed, tiny_folder)}
     compared = compare(old, new, ["codec", "coarse"], runs)
     assert [c.bar for c in compared] == [1.0, 5.0]
-    assert [c.against for c in compared] == ["old version", "counting, since tokens differ"]
+    assert [c.against for c in compared] == ["old version", "unigram, since tokens differ"]
     assert measured == ["new", "old", "new"]
 
 
-def test_the_command_promotes_and_refuses(
-    vamp: Callable[..., Ran], old: Path, packed: Path, tiny_folder: Path, tmp_path: Path
+def test_command_promotes_and_refuses(
+    old: Path, packed: Path, tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     new = version(tmp_path / "new", other_coarse)
     worse = tmp_path / "worse"
     shutil.copytree(old, worse)
-    (tmp_path / "coarse.toml").write_text(
+    run = tmp_path / "coarse.toml"
+    run.write_text(
         f'n_frames = 30\n[data]\ntrain = "{packed}"\nvalidation = "{packed}"\ncodec = "{tiny_folder}"\n'
         "[model]\nn_codebooks = 2\nn_conditioning = 0\nn_layers = 1\nwidth = 16\nn_heads = 2\ncontext_frames = 40\n"
         "codebook_size = 32\n"
     )
-    ran = vamp("train", "promote", new, "--into", old, "--coarse", tmp_path / "coarse.toml")
-    assert ran.code == 0, ran.err
-    said = json.loads(ran.out)
-    assert said["part"] == "coarse"
-    assert f"coarse: loss {said['new']:.4f}, old version {said['bar']:.4f}" in ran.err
+    main([str(new), "--into", str(old), "--coarse", str(run)])
+    figures, *replaced = capsys.readouterr().out.splitlines()
+    assert json.loads(figures)["part"] == "coarse"
+    assert f"replaced {old / 'coarse.safetensors'}" in replaced
     assert (old / "coarse.safetensors").read_bytes() == (new / "coarse.safetensors").read_bytes()
-    assert vamp("train", "promote", worse, "--into", old, "--coarse", tmp_path / "coarse.toml").code == 4
+    with pytest.raises(ModelError, match="not better"):
+        main([str(worse), "--into", str(old), "--coarse", str(run)])

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 import oracles
-from vampcli.batches import Batches
-from vampcli.windows import regions, window_starts, windowed
+from vampcli.model.batching import Batches
+from vampcli.sampling.windows import regions, window_starts, windowed
 
 LENGTHS = [1, 2, 7, 8, 9, 11, 12, 13, 16, 20, 37]
 MODEL = oracles.fake_model(3, 1, 10)

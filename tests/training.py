@@ -11,7 +11,7 @@ import torch
 
 from conftest import TINY_CODEC
 from vampcli.codec.dac import DacConfig
-from vampcli.model import VampNetConfig
+from vampcli.model.transformer import VampNetConfig
 from vampcli.train.config import CodecLossConfig, CodecRun, DataConfig, LoopConfig, TokenRun
 from vampcli.train.loop import Task
 

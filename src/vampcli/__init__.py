@@ -9,24 +9,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vampcli.audio import Waveform, read, write
-    from vampcli.config import Counted, PromptConfig, SamplingConfig
-    from vampcli.engine import Model, Take, load
+    from vampcli.api import Model, Take, load
+    from vampcli.audio.io import read, write
+    from vampcli.audio.waveform import Waveform
+    from vampcli.config import MusicalSpan, PromptConfig, SamplingConfig
 
 __version__ = "0.1.0"
 
-__all__ = ["Counted", "Model", "PromptConfig", "SamplingConfig", "Take", "Waveform", "load", "read", "write"]
+__all__ = ["Model", "MusicalSpan", "PromptConfig", "SamplingConfig", "Take", "Waveform", "load", "read", "write"]
 
 _HOMES = {
-    "Counted": "config",
+    "MusicalSpan": "config",
     "PromptConfig": "config",
-    "Model": "engine",
+    "Model": "api",
     "SamplingConfig": "config",
-    "Take": "engine",
-    "Waveform": "audio",
-    "load": "engine",
-    "read": "audio",
-    "write": "audio",
+    "Take": "api",
+    "Waveform": "audio.waveform",
+    "load": "api",
+    "read": "audio.io",
+    "write": "audio.io",
 }
 
 

@@ -16,7 +16,7 @@ class _Checked:
 
 
 Sampler = Literal["confidence", "halton"]
-"""In which order tokens are made: the surest first, or evenly over time; see `vampcli.unmasking`."""
+"""In which order tokens are made: the surest first, or evenly over time; see `vampcli.sampling.order`."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class TempoConfig(_Checked):
 
 
 @dataclass(frozen=True)
-class Counted:
+class MusicalSpan:
     """A span counted in musical time, from the first downbeat on.
 
     Attributes:
@@ -177,5 +177,5 @@ class Counted:
 Stereo = Literal["mid", "channels"]
 """`mid`: the middle is re-made and given a stereo image; `channels`: both are re-made, with the same noise."""
 
-Span = tuple[float, float] | Counted
+Span = tuple[float, float] | MusicalSpan
 """Start and end in seconds, or counted."""

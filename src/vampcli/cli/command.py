@@ -10,25 +10,25 @@ from typing import Any, get_type_hints
 
 import typer
 
-from vampcli.cli.configuration import settle
+from vampcli.cli.annotations import Typed
+from vampcli.cli.config import settle
 from vampcli.cli.console import Console, guarded
+from vampcli.cli.jobs.job import Workflow
 from vampcli.cli.layers import PRINT
-from vampcli.cli.marks import Typed
 from vampcli.cli.options import Inputs, PrintConfig
-from vampcli.cli.scheme import Scheme
 
-Ask = Callable[..., Scheme]
+Ask = Callable[..., Workflow]
 """Says what is to be done with each recording; its parameters are options, or groups of them such as `Common`."""
 
 
 def command(
-    ask: Ask, carry_out: Callable[[Scheme, list[str]], None], only_typed: Collection[str] = ()
+    ask: Ask, carry_out: Callable[[Workflow, list[str]], None], only_typed: Collection[str] = ()
 ) -> Callable[..., None]:
     """Make a command of typer's.
 
     Args:
-        ask: makes the scheme; its name, help and options are the command's. A parameter that is `Typed` is no option.
-        carry_out: gets the scheme and the inputs as they were typed.
+        ask: makes the workflow; its name, help and options are the command's. A parameter that is `Typed` is no option.
+        carry_out: gets the workflow and the inputs as they were typed.
         only_typed: options that environment and files do not set.
     """
     hints = get_type_hints(ask, include_extras=True)

@@ -8,19 +8,19 @@ from typing import Annotated
 import typer
 
 from vampcli import __version__
-from vampcli.cli import evaluate, mask, models, train
 from vampcli.cli.command import command
-from vampcli.cli.compress import compress
-from vampcli.cli.finetune import finetune
-from vampcli.cli.info import info
-from vampcli.cli.inpaint import inpaint
-from vampcli.cli.loop import loop
-from vampcli.cli.outpaint import outpaint
-from vampcli.cli.prepare import prepare
-from vampcli.cli.presets import presets
-from vampcli.cli.replay import replay
-from vampcli.cli.run import run
-from vampcli.cli.vamp import vamp
+from vampcli.cli.commands import evaluate, mask, models, train
+from vampcli.cli.commands.compress import compress
+from vampcli.cli.commands.finetune import finetune
+from vampcli.cli.commands.info import info
+from vampcli.cli.commands.inpaint import inpaint
+from vampcli.cli.commands.loop import loop
+from vampcli.cli.commands.outpaint import outpaint
+from vampcli.cli.commands.prepare import prepare
+from vampcli.cli.commands.presets import presets
+from vampcli.cli.commands.replay import replay
+from vampcli.cli.commands.vamp import vamp
+from vampcli.cli.jobs.run import run
 
 app = typer.Typer(
     help="Re-make parts of a recording with masked acoustic token models.",
@@ -46,8 +46,8 @@ def root(
     """Re-make parts of a recording with masked acoustic token models."""
 
 
-VERBS = (inpaint, outpaint, loop, vamp, compress)
-for verb in VERBS:
+TASKS = (inpaint, outpaint, loop, vamp, compress)
+for verb in TASKS:
     app.command()(command(verb, run))
     mask.app.command(help=mask.help_of(verb.__name__))(command(verb, mask.show, mask.ONLY_TYPED))
 app.command()(replay)

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from vampcli.cli.marks import Rivals, flag
-from vampcli.cli.times import collect_spans, parse_time
+from vampcli.audio.markers import spans_from
+from vampcli.cli.annotations import Rivals, flag
+from vampcli.cli.parse import collect_spans, parse_time
 from vampcli.config import SamplingConfig, TempoConfig
 from vampcli.errors import UsageError
-from vampcli.labels import spans_from
-from vampcli.places import Places
-from vampcli.recipe import Subtype
+from vampcli.recipe.recipe import Subtype
+from vampcli.tasks.spans import SpanRequest
 
 if TYPE_CHECKING:
-    from vampcli.plan import Margin
-    from vampcli.takes import Stereo
+    from vampcli.tasks.plan import Margin
+    from vampcli.tasks.take import Stereo
 
 _OUT, _MODEL, _HOW, WHERE = "Output", "Model", "Sampling", "Where"
 
@@ -261,7 +261,7 @@ class Where:
     beats_per_bar: BeatsPerBar = 4
 
     @property
-    def places(self) -> Places:
+    def places(self) -> SpanRequest:
         """The same, understood.
 
         Raises:
@@ -273,7 +273,7 @@ class Where:
         downbeat_s = None if self.downbeat is None else parse_time(self.downbeat)
         spans = collect_spans(self.start, self.end, self.span or [])
         spans += spans_from(self.spans_from) if self.spans_from else ()
-        return Places(tuple(spans), TempoConfig(self.bpm, downbeat_s, self.beats_per_bar), self.snap)  # type: ignore[arg-type]
+        return SpanRequest(tuple(spans), TempoConfig(self.bpm, downbeat_s, self.beats_per_bar), self.snap)  # type: ignore[arg-type]
 
 
 def parse_margin(text: str) -> Margin:

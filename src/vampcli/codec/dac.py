@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from vampcli.codec.base import Codec
 from vampcli.codec.lac import DILATIONS_ENCODER, LacConfig, ResidualLayer, Snake, convolutional_encoder, encoder_reach
-from vampcli.codec.quantized import QuantizedCodec
 from vampcli.codec.rvq import ResidualVectorQuantizer
 
 
@@ -40,11 +40,13 @@ def _decoder(config: DacConfig) -> nn.Sequential:
     return nn.Sequential(*layers, Snake(width), nn.Conv1d(width, 1, 7, padding=3), nn.Tanh())
 
 
-class DacCodec(QuantizedCodec):
+class DacCodec(Codec):
     """Mono audio <-> tokens by convolutions over samples.
 
     Source: Kumar et al., "High-Fidelity Audio Compression with Improved RVQGAN" (arXiv 2306.06546).
     """
+
+    config: DacConfig
 
     def __init__(self, config: DacConfig) -> None:
         super().__init__()
@@ -64,7 +66,7 @@ class DacCodec(QuantizedCodec):
         return encoder_reach(self.config.encoder_rates)
 
     @property
-    def context_frames(self) -> int:
+    def halo_frames(self) -> int:
         """How many frames around a range determine it, for encoding and for decoding."""
         hop = self.config.hop_length
         reach, stride = 3 * hop, hop
@@ -74,12 +76,12 @@ class DacCodec(QuantizedCodec):
             reach += stride * 3 * sum(DILATIONS_ENCODER)
         return max(self.encoder_reach, math.ceil((reach + 3) / hop))
 
-    def listen(self, samples: Tensor) -> Tensor:
+    def analyze(self, samples: Tensor) -> Tensor:
         """Audio -> latents: float32 (batch, n_frames * hop_length) -> (batch, latent_dim, n_frames)."""
         latents: Tensor = self.encoder(samples[:, None])
         return latents.float()
 
-    def render(self, latents: Tensor, codes: Tensor) -> Tensor:
+    def synthesize(self, latents: Tensor, codes: Tensor) -> Tensor:
         """Latents -> audio: float32 (batch, n_frames * hop_length); `codes` would tell nothing more."""
         samples: Tensor = self.decoder(latents)
         return samples[:, 0]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vampcli.codec.quantized import QuantizedCodec
+from vampcli.codec.base import Codec
 from vampcli.codec.rvq import ResidualVectorQuantizer
-from vampcli.grid import TokenGrid
+from vampcli.tokens.grid import TokenGrid
 
 DILATIONS_ENCODER = (1, 3, 9)
 _DILATIONS_DECODER = (1, 3, 5)
@@ -126,12 +126,14 @@ def _decoder(config: LacConfig) -> nn.Sequential:
     return nn.Sequential(*layers, Snake(width), nn.Conv1d(width, 1, 7, padding=3), nn.Tanh())
 
 
-class LacCodec(QuantizedCodec):
+class LacCodec(Codec):
     """Mono audio <-> tokens as the published VampNet models know them.
 
     Source: Kumar et al. (arXiv 2306.06546) for encoder and quantiser; the decoder has residual stacks
     of three kernels in parallel, as HiFi-GAN (arXiv 2010.05646).
     """
+
+    config: LacConfig
 
     def __init__(self, config: LacConfig) -> None:
         super().__init__()
@@ -149,7 +151,7 @@ class LacCodec(QuantizedCodec):
         return encoder_reach(self.config.encoder_rates)
 
     @property
-    def context_frames(self) -> int:
+    def halo_frames(self) -> int:
         """How many frames around a range determine it, for encoding and for decoding."""
         kernel, hop = max(_KERNELS_DECODER), self.config.hop_length
         reach, stride = 3 * hop, hop
@@ -159,12 +161,12 @@ class LacCodec(QuantizedCodec):
             reach += stride * (kernel // 2) * sum(d + 1 for d in _DILATIONS_DECODER)
         return max(self.encoder_reach, math.ceil((reach + 3) / hop))
 
-    def listen(self, samples: Tensor) -> Tensor:
+    def analyze(self, samples: Tensor) -> Tensor:
         """Audio -> latents: float32 (batch, n_frames * hop_length) -> (batch, latent_dim, n_frames)."""
         latents: Tensor = self.encoder(samples[:, None])
         return latents.float()
 
-    def render(self, latents: Tensor, codes: Tensor) -> Tensor:
+    def synthesize(self, latents: Tensor, codes: Tensor) -> Tensor:
         """Latents -> audio: float32 (batch, n_frames * hop_length); `codes` would tell nothing more."""
         samples: Tensor = self.decoder(latents)
         return samples[:, 0]

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vampcli.codec.quantized import QuantizedCodec
+from vampcli.codec.base import Codec
 from vampcli.codec.rvq import ResidualVectorQuantizer
-from vampcli.grid import TokenGrid
-from vampcli.noise import white_noise
+from vampcli.tokens.grid import TokenGrid
+from vampcli.tokens.noise import white_noise
 
 _QUIETEST = 1e-4  # magnitudes below it, 134 dB under a full-scale sine, are silence
 _LOUDEST_LOG = 3.0  # log10; a full-scale sine reaches log10(n_fft / 4) = 2.7
@@ -112,7 +112,7 @@ def _band_of_bin(n_bins: int, bandwidth: float, device: torch.device) -> Tensor:
 
 
 class MagnitudeEncoder(nn.Module):
-    """Bands of a token frame -> their main axes: a fixed rotation, found by `vampcli.train.fit`, not by steps."""
+    """Bands of a token frame -> their main axes: a fixed rotation, computed by `vampcli.train.codec_init`."""
 
     def __init__(self, config: MagnitudeConfig) -> None:
         super().__init__()
@@ -155,18 +155,20 @@ class MagnitudeDecoder(nn.Module):
             return log_magnitude.clamp(max=_LOUDEST_LOG)
 
 
-class MagnitudeCodec(QuantizedCodec):
+class MagnitudeCodec(Codec):
     """Mono audio <-> tokens that describe magnitudes alone.
 
     Phases look random to a model that guesses tokens, and cost most of the bits; overlapping magnitudes
     nearly determine them. So no token speaks of phase: decoding starts from noise that belongs to the codes
     and makes the spectrum consistent by a few Griffin-Lim steps. The way to the codes is a rotation to main
     axes and a search for nearest rows, both found in closed form from data; only the decoder learns by steps.
-    Nothing in it runs over all time: `context_frames` of audio or tokens around a range determine its result.
+    Nothing in it runs over all time: `halo_frames` of audio or tokens around a range determine its result.
 
     Source: phases after Perraudin et al., "A fast Griffin-Lim algorithm" (WASPAA 2013), the decoder's network
     after Vocos (arXiv 2306.00814), the stack of quantisers after DAC (arXiv 2306.06546).
     """
+
+    config: MagnitudeConfig
 
     def __init__(self, config: MagnitudeConfig) -> None:
         super().__init__()
@@ -184,7 +186,7 @@ class MagnitudeCodec(QuantizedCodec):
         return -(-self._overhang // self.config.hop_length)
 
     @property
-    def context_frames(self) -> int:
+    def halo_frames(self) -> int:
         """How many frames around a range determine it, for encoding and for decoding."""
         c = self.config
         n_overlapping = c.n_fft // c.stft_hop - 1
@@ -257,13 +259,13 @@ class MagnitudeCodec(QuantizedCodec):
                 previous = consistent
         return self.waveform(magnitude * direction)
 
-    def listen(self, samples: Tensor) -> Tensor:
+    def analyze(self, samples: Tensor) -> Tensor:
         """Audio -> latents: float32 (batch, n_frames * hop_length) -> (batch, latent_dim, n_frames)."""
         with torch.autocast(samples.device.type, enabled=False):  # else training would know other codes than use
             latents: Tensor = self.encoder(self.bands(self.log_magnitude(samples)))
             return latents
 
-    def render(self, latents: Tensor, codes: Tensor) -> Tensor:
+    def synthesize(self, latents: Tensor, codes: Tensor) -> Tensor:
         """Latents and the codes that they come from -> audio: float32 (batch, n_frames * hop_length)."""
         return self.sound(self.decoder(latents), codes)
 

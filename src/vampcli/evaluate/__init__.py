@@ -1,1 +1,1 @@
-"""How good a model is: metrics, and the experiments that use them. Inference never imports this."""
+"""Metrics and experiments that measure models."""

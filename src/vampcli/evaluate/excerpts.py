@@ -1,4 +1,4 @@
-"""Excerpts of recordings, spread evenly over all of them."""
+"""Read recordings as a codec takes them, and cut excerpts that are spread evenly over them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,45 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from vampcli.audio import Waveform, inspect
+from vampcli.audio.io import inspect, read
+from vampcli.audio.loudness import level_gain
+from vampcli.audio.resample import resample
+from vampcli.audio.waveform import Waveform
 from vampcli.errors import InputError
-from vampcli.evaluate.clips import load_clip
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where an excerpt lies.
+class Clip:
+    """A recording, mixed to mono, at a codec's rate and at -24 LUFS.
 
     Attributes:
-        index: among all excerpts.
+        name: of the file.
+        samples: float32 (n_samples,).
+        sample_rate: in Hz.
+    """
+
+    name: str
+    samples: Tensor
+    sample_rate: int
+
+    @property
+    def seconds(self) -> float:
+        """Duration."""
+        return len(self.samples) / self.sample_rate
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Position of an excerpt.
+
+    Attributes:
+        index: among all excerpts of an experiment.
         path: of the recording.
-        start_s: where it begins.
-        length_s: how long it is.
+        start_s: in the recording.
+        length_s: duration.
     """
 
     index: int
@@ -31,7 +55,32 @@ class Place:
     length_s: float
 
 
-def spread_over(files: Sequence[Path], length_s: float, n: int) -> list[Place]:
+def require_files(files: Sequence[Path]) -> None:
+    """Check that all files exist.
+
+    Raises:
+        InputError: one does not.
+    """
+    missing = [path for path in files if not path.is_file()]
+    if missing:
+        raise InputError(f"{len(missing)} of {len(files)} files are missing, first {missing[0]}", "check --root")
+
+
+def load_clip(path: Path, sample_rate: int, limit_s: float | None = None) -> Clip:
+    """Read the first `limit_s` seconds of a recording: mono, resampled, at -24 LUFS.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    audio = read(path)
+    stop = audio.n_samples if limit_s is None else round(limit_s * audio.sample_rate)
+    samples = audio.samples[:, :stop]
+    gain = level_gain(samples, audio.sample_rate)
+    mono = resample(samples.mean(axis=0, keepdims=True), audio.sample_rate, sample_rate)
+    return Clip(path.name, torch.from_numpy(mono[0] * np.float32(gain)), sample_rate)
+
+
+def choose_excerpts(files: Sequence[Path], length_s: float, n: int) -> list[Excerpt]:
     """Choose up to n excerpts that do not overlap, recording by recording.
 
     Raises:
@@ -46,19 +95,23 @@ def spread_over(files: Sequence[Path], length_s: float, n: int) -> list[Place]:
     if not found:
         raise InputError(f"none of {len(files)} recordings is {length_s:g} s long", "name longer ones")
     chosen = np.linspace(0, len(found) - 1, min(n, len(found))).round().astype(int)
-    return [Place(i, path, max(0.0, start_s), length_s) for i, (path, start_s) in enumerate(found[j] for j in chosen)]
+    return [Excerpt(i, path, max(0.0, start_s), length_s) for i, (path, start_s) in enumerate(found[j] for j in chosen)]
 
 
-def cut(places: Sequence[Place], sample_rate: int, wanted: Collection[int]) -> Iterator[tuple[Place, Waveform]]:
-    """Give the wanted excerpts, by index: mono, at a rate, at the level at which models hear the recordings.
+def cut_excerpts(
+    excerpts: Sequence[Excerpt], sample_rate: int, wanted: Collection[int]
+) -> Iterator[tuple[Excerpt, Waveform]]:
+    """Yield the excerpts with these indices, with their sound as `load_clip` returns it; each recording is read once.
 
-    Each recording is read once.
+    Raises:
+        InputError: a recording cannot be read, or is shorter than its header says.
     """
-    for path, here in groupby((place for place in places if place.index in wanted), key=lambda place: place.path):
+    chosen = (excerpt for excerpt in excerpts if excerpt.index in wanted)
+    for path, group in groupby(chosen, key=lambda excerpt: excerpt.path):
         clip = load_clip(path, sample_rate)
-        for place in here:
-            start, n = round(place.start_s * sample_rate), round(place.length_s * sample_rate)
-            start = min(start, len(clip.samples) - n)
+        for excerpt in group:
+            n = round(excerpt.length_s * sample_rate)
+            start = min(round(excerpt.start_s * sample_rate), len(clip.samples) - n)
             if start < 0:
                 raise InputError(f"{path} is shorter than it says", "leave it out")
-            yield place, Waveform(clip.samples[None, start : start + n].numpy(), sample_rate)
+            yield excerpt, Waveform(clip.samples[None, start : start + n].numpy(), sample_rate)

@@ -1,4 +1,4 @@
-"""The Fréchet distance between two sets of embeddings, each taken for a normal distribution."""
+"""Fréchet distance between two sets of embeddings, each described by a normal distribution."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ class Normal:
 
     @classmethod
     def of(cls, items: npt.ArrayLike) -> Normal:
-        """That of a set: (n_items, n_dims), at least 2 items."""
+        """Fit to a set: (n_items, n_dims), at least 2 items."""
         found = np.asarray(items, dtype=np.float64)
         return cls(found.mean(0), np.atleast_2d(np.cov(found, rowvar=False)))
 
     @cached_property
     def root(self) -> Array:
-        """The symmetric square root of the covariance."""
+        """Symmetric square root of the covariance."""
         values, vectors = np.linalg.eigh(self.covariance)
         root: Array = vectors * np.sqrt(values.clip(min=0)) @ vectors.T
         return root
 
     def distance(self, other: Normal) -> float:
-        """`|mean_a - mean_b|² + trace(A + B - 2 (A B)^(1/2))` with covariances A and B, 0 or more.
+        """Return `|mean_a - mean_b|² + trace(A + B - 2 (A B)^(1/2))` with covariances A and B, 0 or more.
 
         The trace of the root is the sum of the roots of the eigenvalues of the symmetric A^(1/2) B A^(1/2), so that
-        sets smaller than their dimension do not matter.
+        sets may be smaller than their dimension. The distance shrinks as sets grow: state it beside the distance of
+        two real sets of the same size.
 
         Source: Dowson and Landau (1982); Kilgour et al., "Fréchet Audio Distance" (arXiv 1812.08466).
         """
@@ -48,11 +49,3 @@ class Normal:
         shift = self.mean - other.mean
         traces = np.trace(self.covariance) + np.trace(other.covariance)
         return max(0.0, float(shift @ shift + traces - 2 * cross))
-
-
-def frechet_distance(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
-    """Of two sets: float (n_items, n_dims), at least 2 items each.
-
-    It shrinks as sets grow: state it beside the distance of two real sets of the same size.
-    """
-    return Normal.of(a).distance(Normal.of(b))

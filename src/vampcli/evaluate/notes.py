@@ -1,4 +1,4 @@
-"""Notes of a recording, as a small network transcribes them: the package basic-pitch, whose weights are inside.
+"""Transcription of notes with the package basic-pitch, which holds its weights.
 
 Source: Bittner et al., "A Lightweight Instrument-Agnostic Model for Polyphonic Note Transcription" (arXiv 2203.09893).
 """
@@ -16,26 +16,27 @@ from typing import Any
 
 import numpy as np
 
-from vampcli.audio import Samples, Waveform, write
-from vampcli.evaluate.packages import needed
+from vampcli.audio.io import write
+from vampcli.audio.waveform import Samples, Waveform
 
 NEEDS = ("basic_pitch", "onnxruntime", "pretty_midi", "resampy")
-"""Packages that it takes; the last two are only imported by the first."""
+"""Packages that transcription needs; basic-pitch imports the last two."""
 
-_ALONE = threading.Lock()  # stdout is that of all threads
-_LEAST_S = 0.5  # of sound; the network listens to 2 s at a time
+_STDOUT_LOCK = threading.Lock()  # all threads share stdout
+_SHORTEST_S = 0.5  # of sound; the network's input is 2 s long
 
 
 def note_f1(made: Samples, target: Samples, sample_rate: int) -> float | None:
-    """F1 of notes, right if pitch (50 cents) and attack (50 ms) are; None where the target has no note.
+    """Return the F1 of notes, correct if pitch (50 cents) and onset (50 ms) are; None if the target has no note.
 
     Args:
         made: float32 (n_samples,).
-        target: the same.
+        target: float32 (n_samples,).
         sample_rate: in Hz.
     """
-    mir_eval = needed("mir_eval")
-    (target_times, target_hz), (made_times, made_hz) = (transcribed(x, sample_rate) for x in (target, made))
+    import mir_eval
+
+    (target_times, target_hz), (made_times, made_hz) = (transcribe(x, sample_rate) for x in (target, made))
     if not len(target_hz):
         return None
     if not len(made_hz):
@@ -46,14 +47,14 @@ def note_f1(made: Samples, target: Samples, sample_rate: int) -> float | None:
     return float(score[2])
 
 
-def transcribed(samples: Samples, sample_rate: int) -> tuple[Any, Any]:
-    """Transcribe: float32 (n_samples,) -> seconds, float64 (n_notes, 2), from attack to end; and Hz, (n_notes,)."""
-    if len(samples) < _LEAST_S * sample_rate:
+def transcribe(samples: Samples, sample_rate: int) -> tuple[Any, Any]:
+    """Return the notes of float32 (n_samples,): onset and end in seconds, float64 (n_notes, 2), and Hz, (n_notes,)."""
+    if len(samples) < _SHORTEST_S * sample_rate:
         return np.zeros((0, 2)), np.zeros(0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "clip.wav")
         write(path, Waveform(samples[None], sample_rate), "FLOAT")
-        with _ALONE, contextlib.redirect_stdout(io.StringIO()):  # it prints
+        with _STDOUT_LOCK, contextlib.redirect_stdout(io.StringIO()):  # basic-pitch prints
             inference, network = _network()
             _, _, found = inference.predict(path, network)
     found = sorted(found)
@@ -65,10 +66,11 @@ def transcribed(samples: Samples, sample_rate: int) -> tuple[Any, Any]:
 @lru_cache
 def _network() -> tuple[Any, Any]:
     level = logging.root.level
-    logging.root.setLevel(logging.ERROR)  # it warns of every other way to run its network
+    logging.root.setLevel(logging.ERROR)  # basic-pitch warns of every runtime that is not installed
     try:
-        inference, package = needed("basic_pitch.inference"), needed("basic_pitch")
+        import basic_pitch
+        from basic_pitch import inference
     finally:
         logging.root.setLevel(level)
-    onnx = Path(package.__file__).parent / "saved_models/icassp_2022/nmp.onnx"
+    onnx = Path(basic_pitch.__file__).parent / "saved_models/icassp_2022/nmp.onnx"
     return inference, inference.Model(onnx)

@@ -1,4 +1,4 @@
-"""Opus, the codec to stand beside: encoded and decoded by the programs of opus-tools."""
+"""Encode and decode with Opus, by the programs of opus-tools, as a baseline for codecs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vampcli.audio import Waveform, read, write
+from vampcli.audio.io import read, write
+from vampcli.audio.waveform import Waveform
 from vampcli.errors import InputError
 
 _PROGRAMS = ("opusenc", "opusdec")
@@ -20,11 +21,11 @@ _PROGRAMS = ("opusenc", "opusdec")
 
 @dataclass(frozen=True)
 class Opus:
-    """A clip after Opus.
+    """A clip decoded from Opus.
 
     Attributes:
-        samples: float32 (n_samples,), as long as what went in.
-        n_bytes: of the file, container included.
+        samples: float32 (n_samples,), as long as the input.
+        n_bytes: size of the file, with its container.
     """
 
     samples: Tensor
@@ -32,17 +33,17 @@ class Opus:
 
 
 def is_installed() -> bool:
-    """Whether the programs are there."""
+    """Return whether both programs are installed."""
     return all(shutil.which(program) for program in _PROGRAMS)
 
 
 def opus(samples: Tensor, sample_rate: int, kbits: float) -> Opus:
-    """Encode and decode.
+    """Encode and decode a clip.
 
     Args:
         samples: float32 (n_samples,).
         sample_rate: in Hz.
-        kbits: the bit rate asked for, per second; variable, so that the file may have another.
+        kbits: nominal bit rate in kbit/s; Opus varies it, so that the file's may differ.
 
     Raises:
         InputError: a program is missing or fails.

@@ -1,21 +1,24 @@
-"""Records into a table: means with intervals, and Fréchet distances beside their floor."""
+"""Summarize records in a table: means with intervals and Fréchet distances, as CSV, JSON and Markdown."""
 
 from __future__ import annotations
 
+import csv
+import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from vampcli.evaluate.experiment import Condition
-from vampcli.evaluate.figures import EMBEDDING
 from vampcli.evaluate.frechet import Normal
-from vampcli.evaluate.records import ORIGINAL, REFERENCE, Record
+from vampcli.evaluate.measures import EMBEDDING
+from vampcli.evaluate.run import ORIGINAL, REFERENCE, Record
+from vampcli.evaluate.spec import Condition
 
 DISTANCE, FLOOR, DIVERSITY = "frechet", "frechet_floor", "diversity"
 TO_EXCERPTS = "frechet_to_excerpts"
@@ -25,12 +28,12 @@ Patches = npt.NDArray[np.float64]
 
 
 class Estimate(NamedTuple):
-    """A figure.
+    """A figure with its uncertainty.
 
     Attributes:
         value: over all excerpts.
-        error: half of its 95 % interval over recordings drawn again with replacement, since excerpts of one recording
-            are alike; None of a single recording.
+        error: half of the 95 % bootstrap interval over recordings (excerpts of one recording are not independent);
+            None for a single recording.
     """
 
     value: float
@@ -42,16 +45,16 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """What was found of a condition.
+    """Figures of a condition.
 
     Attributes:
-        name: of the experiment.
-        label: with what was chosen.
-        swept: what was chosen.
-        n_excerpts: how many were made.
-        n_failed: how many could not be.
+        name: of the condition, without swept values.
+        label: name and swept values.
+        swept: values by the dotted names of their fields.
+        n_excerpts: number of excerpts re-made.
+        n_failed: number of excerpts that could not be re-made.
         figures: by name.
-        above: by how much they are above those of the baseline, over the excerpts that both have.
+        above: differences from the figures of the baseline, over the excerpts that both have.
     """
 
     name: str
@@ -63,19 +66,19 @@ class Row:
     above: dict[str, Estimate] = field(default_factory=dict)
 
 
-def summarised(records: Sequence[Record], conditions: Sequence[Condition], baseline: str = "") -> list[Row]:
-    """One row a condition, those without records left out.
+def summarize(records: Sequence[Record], conditions: Sequence[Condition], baseline: str = "") -> list[Row]:
+    """Return a row for each condition that has records.
 
-    Distances are to the reference, of one take of each excerpt, and the mean over takes; beside each its floor, that of
-    the excerpts themselves, cut in the same places. The reference stays as it is while recordings are drawn again for
-    their errors. The distance to the excerpts themselves is 0 of what is not changed: it tells how near takes are to
-    these, not how near to music. All fall as sets grow: they can be compared only with those of as many patches.
-    Two conditions share what is hard about a recording: their difference is surer than either, see `Row.above`.
+    Fréchet distances are to the reference, for one take of each excerpt, averaged over takes; beside each stands its
+    floor, the distance of the excerpts themselves, cut at the same positions. The reference is not resampled in the
+    bootstrap. The distance to the excerpts themselves is 0 if nothing changes: it measures closeness to these
+    excerpts, not to music. All distances shrink as sets grow: compare only distances of equally many patches.
+    Recordings differ in difficulty for all conditions alike, so `Row.above` is more precise than two rows.
 
     Args:
         records: of all conditions.
         conditions: in the order of the table.
-        baseline: label of the condition that others are compared with; empty: they are not.
+        baseline: label of the condition that others are compared with; empty = no comparison.
     """
     by_condition: dict[str, list[Record]] = defaultdict(list)
     for record in records:
@@ -84,11 +87,13 @@ def summarised(records: Sequence[Record], conditions: Sequence[Condition], basel
     made = {c.label: [r for r in by_condition[c.key] if "failed" not in r] for c in conditions}
     base, rows = made.get(baseline, []), []
     for condition in conditions:
-        own, n = made[condition.label], len(by_condition[condition.key])
-        figures = dict(_figures(own)) | _distances(own, target)
-        above = {} if condition.label == baseline else dict(_differences(own, base)) | _further(own, base, target)
+        here, n = made[condition.label], len(by_condition[condition.key])
+        figures = dict(_figures(here)) | _distances(here, target)
+        above = {}
+        if condition.label != baseline:
+            above = dict(_differences(here, base)) | _distance_differences(here, base, target)
         if n:
-            rows.append(Row(condition.name, condition.label, condition.swept, len(own), n - len(own), figures, above))
+            rows.append(Row(condition.name, condition.label, condition.swept, len(here), n - len(here), figures, above))
     return rows
 
 
@@ -100,62 +105,62 @@ def _figures(records: Sequence[Record]) -> Iterator[tuple[str, Estimate]]:
 
 
 def _differences(records: Sequence[Record], base: Sequence[Record]) -> Iterator[tuple[str, Estimate]]:
-    """Excerpt by excerpt, of those that both have."""
+    """Yield mean differences over the excerpts that both have."""
     for name in _names(records):
-        own, other = _means(records, name), _means(base, name)
-        common = [excerpt for excerpt in own if excerpt in other]
+        means, others = _means(records, name), _means(base, name)
+        common = [excerpt for excerpt in means if excerpt in others]
         if common:
-            yield name, _over_recordings([(own[e][0]["piece"], own[e][1] - other[e][1]) for e in common])
+            yield name, _over_recordings([(means[e][0]["piece"], means[e][1] - others[e][1]) for e in common])
 
 
 def _names(records: Sequence[Record]) -> list[str]:
-    """Of all figures that are numbers."""
+    """Return the names of all figures that are numbers."""
     found = dict.fromkeys(name for record in records for take in record["takes"] for name in take if name != EMBEDDING)
     return [*found, DIVERSITY]
 
 
 def _means(records: Sequence[Record], name: str) -> dict[int, tuple[Record, float]]:
-    """By excerpt, means over takes; none where nothing was measured."""
+    """Return a record and the mean over its takes by excerpt; excerpts without the figure are left out."""
     found = {}
     for record in records:
         values = [record.get(name)] if name == DIVERSITY else [take.get(name) for take in record["takes"]]
-        there = [value for value in values if value is not None]
-        if there:
-            found[record["excerpt"]] = record, float(np.mean(there))
+        present = [value for value in values if value is not None]
+        if present:
+            found[record["excerpt"]] = record, float(np.mean(present))
     return found
 
 
 def _over_recordings(means: Sequence[tuple[str, float]]) -> Estimate:
     pieces, values = zip(*means, strict=True)
-    return _resampled(pieces, np.array(values), lambda chosen: float(chosen.mean()))
+    return _bootstrap(pieces, np.array(values), lambda chosen: float(chosen.mean()))
 
 
 def _distances(records: Sequence[Record], target: Patches) -> dict[str, Estimate]:
-    """The distances of takes and the floor; none of a single patch."""
+    """Return the distances of takes and the floor; none for a single patch."""
     patches, pieces = _patches(records)
     if len(pieces) < 2 or len(target) < 2:
         return {}
-    return {name: _resampled(pieces, patches, distance) for name, distance in _to(target).items()}
+    return {name: _bootstrap(pieces, patches, distance) for name, distance in _distance_functions(target).items()}
 
 
-def _further(records: Sequence[Record], base: Sequence[Record], target: Patches) -> dict[str, Estimate]:
-    """By how much takes are further away than those of the same excerpts; nothing where patches lie elsewhere."""
+def _distance_differences(records: Sequence[Record], base: Sequence[Record], target: Patches) -> dict[str, Estimate]:
+    """Return differences of distances on common excerpts; none if the patches are at different positions."""
     others = {record["excerpt"]: record for record in base}
     common = [record for record in records if record["excerpt"] in others]
-    (own, pieces), (other, _) = _patches(common), _patches([others[record["excerpt"]] for record in common])
-    if len(target) < 2 or len(pieces) < 2 or len(own) != len(other) or not np.array_equal(own[:, -1], other[:, -1]):
+    (a, pieces), (b, _) = _patches(common), _patches([others[record["excerpt"]] for record in common])
+    if len(target) < 2 or len(pieces) < 2 or len(a) != len(b) or not np.array_equal(a[:, -1], b[:, -1]):
         return {}
-    n, both = own.shape[1], np.concatenate([own, other], axis=1)
+    n, both = a.shape[1], np.concatenate([a, b], axis=1)
 
     def difference(distance: Callable[[Patches], float], chosen: Patches) -> float:
         return distance(chosen[:, :n]) - distance(chosen[:, n:])
 
-    to = {name: distance for name, distance in _to(target).items() if name != FLOOR}
-    return {name: _resampled(pieces, both, partial(difference, distance)) for name, distance in to.items()}
+    to = {name: distance for name, distance in _distance_functions(target).items() if name != FLOOR}
+    return {name: _bootstrap(pieces, both, partial(difference, distance)) for name, distance in to.items()}
 
 
-def _to(target: Patches) -> dict[str, Callable[[Patches], float]]:
-    """Distances of patches of takes and, last, of their excerpts: (n_patches, n_takes + 1, n_dims)."""
+def _distance_functions(target: Patches) -> dict[str, Callable[[Patches], float]]:
+    """Return distances as functions of the patches of takes and, last, excerpts: (n_patches, n_takes + 1, n_dims)."""
     reference = Normal.of(target)
     return {
         DISTANCE: lambda patches: _distance(reference, patches[:, :-1]),
@@ -165,7 +170,7 @@ def _to(target: Patches) -> dict[str, Callable[[Patches], float]]:
 
 
 def _patches(records: Sequence[Record]) -> tuple[Patches, list[str]]:
-    """Of takes and, last, of their excerpts (n_patches, n_takes + 1, n_dims), and the recording of each patch.
+    """Return patches of takes and, last, excerpts: (n_patches, n_takes + 1, n_dims), and the recording of each patch.
 
     Nothing if the takes have more or fewer patches than the excerpts.
     """
@@ -179,12 +184,12 @@ def _patches(records: Sequence[Record]) -> tuple[Patches, list[str]]:
 
 
 def _distance(target: Normal, made: Patches) -> float:
-    """Of each take, in the mean: (n_patches, n_takes, n_dims)."""
+    """Return the mean distance over takes: (n_patches, n_takes, n_dims)."""
     return float(np.mean([target.distance(Normal.of(made[:, i])) for i in range(made.shape[1])]))
 
 
-def _resampled(pieces: Sequence[str], values: Patches, figure: Callable[[Patches], float]) -> Estimate:
-    """A figure of values, the first axis of which belongs to recordings, and its error."""
+def _bootstrap(pieces: Sequence[str], values: Patches, figure: Callable[[Patches], float]) -> Estimate:
+    """Estimate a figure of values (n_values, ...) by resampling the recordings (one name for each value)."""
     names = sorted(set(pieces))
     groups = [np.flatnonzero(np.array(pieces) == name) for name in names]
     if len(names) < 2:
@@ -196,10 +201,10 @@ def _resampled(pieces: Sequence[str], values: Patches, figure: Callable[[Patches
 
 
 def _half_width(n: int) -> float:
-    """Of a 95 % interval, in standard deviations over n things drawn again.
+    """Return half of a 95 % interval in bootstrap standard deviations over n recordings.
 
-    That is Student's, of n - 1 degrees of freedom; and what is drawn again varies less than what was drawn anew, by
-    the square root of (n - 1) / n (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 5).
+    Student's t of n - 1 degrees of freedom, over the square root of (n - 1) / n, by which the bootstrap underestimates
+    the standard error (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 5).
     """
     from scipy.stats import t  # a second to import
 
@@ -207,6 +212,76 @@ def _half_width(n: int) -> float:
 
 
 def _stacked(parts: Sequence[Sequence[Sequence[float]]]) -> Patches:
-    """Patches of all parts: (n_patches, n_dims)."""
+    """Concatenate the patches of all parts: (n_patches, n_dims)."""
     found = [patch for part in parts for patch in part]
     return np.array(found, dtype=np.float64).reshape(len(found), -1 if found else 0)
+
+
+def names_of(rows: Sequence[Row]) -> list[str]:
+    """Return the names of all figures of any row, in order."""
+    return list(dict.fromkeys(name for row in rows for name in row.figures))
+
+
+def write_tables(rows: Sequence[Row], folder: Path, about: dict[str, Any]) -> list[Path]:
+    """Write table.csv, table.json and table.md.
+
+    Args:
+        rows: of the table.
+        folder: to write to.
+        about: further entries of the JSON object.
+
+    Returns:
+        The paths written.
+    """
+    paths = [folder / f"table.{kind}" for kind in ("csv", "json", "md")]
+    with paths[0].open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(_cells(rows))
+    table = [
+        {
+            "condition": row.label,
+            "swept": row.swept,
+            "n_excerpts": row.n_excerpts,
+            "n_failed": row.n_failed,
+            "figures": {name: estimate._asdict() for name, estimate in row.figures.items()},
+            "above_baseline": {name: estimate._asdict() for name, estimate in row.above.items()},
+        }
+        for row in rows
+    ]
+    paths[1].write_text(json.dumps({**about, "rows": table}, indent=1) + "\n", encoding="utf-8")
+    paths[2].write_text(markdown(rows), encoding="utf-8")
+    return paths
+
+
+def _cells(rows: Sequence[Row]) -> list[list[Any]]:
+    names, compared = names_of(rows), any(row.above for row in rows)
+    kinds = ("", "_error", "_above", "_above_error") if compared else ("", "_error")
+    table: list[list[Any]] = [["condition", "excerpts", "failed", *(name + kind for name in names for kind in kinds)]]
+    for row in rows:
+        cells: list[Any] = [row.label, row.n_excerpts, row.n_failed]
+        for name in names:
+            cells += row.figures.get(name, (None, None))
+            cells += row.above.get(name, (None, None)) if compared else ()
+        table.append(cells)
+    return table
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Format rows as a Markdown table; n counts excerpts, those that could not be re-made in brackets."""
+    names = names_of(rows)
+    lines = [f"| condition | n | {' | '.join(name.replace('_', ' ') for name in names)} |"]
+    lines += ["|---|--:|" + "--:|" * len(names)]
+    for row in rows:
+        n = f"{row.n_excerpts} ({row.n_failed})" if row.n_failed else str(row.n_excerpts)
+        lines.append(f"| {' | '.join([row.label, n, *(cell(row, name) for name in names)])} |")
+    return "\n".join(lines) + "\n"
+
+
+def cell(row: Row, name: str) -> str:
+    """Format a figure, with the difference from the baseline in brackets; empty if the row has no such figure."""
+    if name not in row.figures:
+        return ""
+    above = row.above.get(name)
+    if above is None:
+        return str(row.figures[name])
+    error = "" if above.error is None else f" ± {above.error:.2g}"
+    return f"{row.figures[name].value:.3g} ({above.value:+.2g}{error})"

@@ -1,1 +1,1 @@
-"""Training: data, losses, the loop and what learns in it. Inference never imports this."""
+"""Training of codecs and transformers: data, losses, loops."""

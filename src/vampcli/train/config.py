@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from vampcli import codec as codecs
 from vampcli.codec.dac import DacConfig
+from vampcli.codec.kinds import kind_of
 from vampcli.codec.magnitude import MagnitudeConfig
 from vampcli.errors import UsageError
-from vampcli.model import VampNetConfig
-from vampcli.tables import read
+from vampcli.model.transformer import VampNetConfig
+from vampcli.schema import read
 from vampcli.train.discriminators import DiscriminatorConfig
 from vampcli.train.masking import HIDDEN_SHARES
 
@@ -195,4 +195,4 @@ def load_run(path: Path, run_type: type[T]) -> T:
         InputError: the file cannot be read.
         UsageError: it is not TOML, holds an unknown key or lacks one; the message names it.
     """
-    return read(path, run_type, codecs.kind_of)
+    return read(path, run_type, kind_of)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from vampcli.train.data import refuse_held_out, write_whole
+from vampcli.files import replacing
+from vampcli.train.data import refuse_held_out
 
 CREDITS = "CREDITS.md"
 CARD = "README.md"
@@ -92,16 +92,16 @@ def card_text(card: str, entries: Iterable[Entry], model: str, licence: str) -> 
             _END,
         ]
     )
-    return _placed(card or f"# `{model}`\n\n## What it learned from\n", section, licence.lower())
+    return _with_section(card or f"# `{model}`\n\n## What it learned from\n", section, licence.lower())
 
 
-def carried(card: str, source: str) -> str:
+def carry_licences(card: str, source: str) -> str:
     """A card with the licence and the licences of the music of another card; as it was where that has none."""
     section = re.search(f"{re.escape(_BEGIN)}.*?{re.escape(_END)}", source, re.DOTALL)
-    licences = [line for line in _parted(source)[0] if line.startswith("license:")]
+    licences = [line for line in _split_front_matter(source)[0] if line.startswith("license:")]
     if section is None or not licences:
         return card
-    return _placed(card, section[0], licences[0].partition(":")[2].strip())
+    return _with_section(card, section[0], licences[0].partition(":")[2].strip())
 
 
 def works(credits: str) -> set[tuple[str, str]]:
@@ -110,9 +110,9 @@ def works(credits: str) -> set[tuple[str, str]]:
     return {(who, title) for who, _, titles in rows[1:] for title in titles.split(", ")}
 
 
-def _placed(card: str, section: str, licence: str) -> str:
+def _with_section(card: str, section: str, licence: str) -> str:
     """A card with this section in the place of the one it has, or at its end, and this licence in the front matter."""
-    front, body = _parted(card)
+    front, body = _split_front_matter(card)
     if _BEGIN in body and _END in body:
         before, _, rest = body.partition(_BEGIN)
         body = before + section + rest.partition(_END)[2]
@@ -122,7 +122,7 @@ def _placed(card: str, section: str, licence: str) -> str:
     return "\n".join(["---", f"license: {licence}", *fields, "---", body])
 
 
-def _parted(card: str) -> tuple[list[str], str]:
+def _split_front_matter(card: str) -> tuple[list[str], str]:
     """The lines of a card's front matter, and what follows."""
     found = re.match(r"---\n(.*?)\n---\n", card, re.DOTALL)
     return (found[1].splitlines(), card[found.end() :]) if found else ([], card)
@@ -141,4 +141,5 @@ def write_credits(folder: Path, entries: Iterable[Entry], model: str, licence: s
         card: card_text(card.read_text(encoding="utf-8") if card.is_file() else "", entries, model, licence),
     }
     for path, text in texts.items():
-        write_whole(path, partial(Path.write_text, data=text, encoding="utf-8"))
+        with replacing(path, overwrite=True) as temp:
+            temp.write_text(text, encoding="utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from vampcli.errors import InputError, UsageError
+from vampcli.files import replacing
 
 MANIFEST = "manifest.json"
 
@@ -44,31 +45,21 @@ def write_manifest(folder: Path, entries: list[dict[str, Any]]) -> None:
     Raises:
         InputError: the folder cannot be written.
     """
-    write_whole(folder / MANIFEST, lambda path: path.write_text(json.dumps(entries, indent=1), encoding="utf-8"))
+    with replacing(folder / MANIFEST, overwrite=True) as path:
+        path.write_text(json.dumps(entries, indent=1), encoding="utf-8")
 
 
-def save_whole(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file whole or not at all.
-
-    Raises:
-        InputError: the folder cannot be written.
-    """
-    write_whole(path, lambda partial: save_file(tensors, partial, metadata))
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Have a file written beside its place, and moved there when it is whole.
+def save_tensors(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file atomically.
 
     Raises:
         InputError: the folder cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        write(partial)
-        partial.replace(path)
-    except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
-        raise InputError(f"cannot write {path}: {error}", "is the disk full, the folder writable?") from error
+    with replacing(path, overwrite=True) as temp:
+        try:
+            save_file(tensors, temp, metadata)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
 
 
 def refuse_held_out(entries: Iterable[Mapping[str, Any]], where: object) -> None:
@@ -118,9 +109,9 @@ class Pool:
         self.entries = read_manifest(folder)
         if not self.entries:
             raise InputError(f"there are no pieces in {folder}", "prepare recordings into it")
-        self.pieces = [_opened(Path(folder) / entry["file"], key) for entry in self.entries]
+        self.pieces = [_open_tensor(Path(folder) / entry["file"], key) for entry in self.entries]
         self.lengths = np.array([piece.get_shape()[-1] for piece in self.pieces])
-        self.shares = capped_shares(self.lengths, [e["author"] for e in self.entries], author_cap)
+        self.shares = cap_shares(self.lengths, [e["author"] for e in self.entries], author_cap)
 
     def draw(self, rng: np.random.Generator, n_clips: int, length: int) -> torch.Tensor:
         """Draw excerpts: (n_clips, ..., length); pieces shorter than `length` are never drawn.
@@ -141,7 +132,7 @@ class Pool:
         )
 
 
-def _opened(path: Path, key: str) -> Any:
+def _open_tensor(path: Path, key: str) -> Any:
     """A tensor of a file that is read where it is sliced."""
     try:
         return safe_open(str(path), framework="pt").get_slice(key)  # type: ignore[no-untyped-call]
@@ -150,7 +141,7 @@ def _opened(path: Path, key: str) -> Any:
         raise InputError(f"{path} has no readable {key}: {error}", cure) from error
 
 
-def capped_shares(lengths: npt.ArrayLike, authors: list[str], cap: float) -> npt.NDArray[np.float64]:
+def cap_shares(lengths: npt.ArrayLike, authors: list[str], cap: float) -> npt.NDArray[np.float64]:
     """Shares of pieces by length, with no author above `cap`; what is cut goes to the others, by length.
 
     Args:

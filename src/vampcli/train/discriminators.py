@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.utils.parametrizations import weight_norm
 
-from vampcli.train.losses import stft
+from vampcli.evaluate.metrics import stft
 
 _SLOPE = 0.1
 _QUIETEST_RMS = 1e-3  # what is quieter is not brought to a common level

@@ -12,11 +12,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from vampcli import checkpoint
-from vampcli import codec as codecs
-from vampcli.checkpoint import Parts, Provenance
+from vampcli.checkpoints.folder import CONFIG, Provenance
+from vampcli.checkpoints.weights import Parts, codec_hash, load_parts, rounded, save_parts
+from vampcli.codec.kinds import build_codec, kind_of
 from vampcli.errors import InputError, ModelError
-from vampcli.model import VampNet
+from vampcli.model.transformer import VampNet
 from vampcli.train.config import CodecRun, TokenRun, load_run
 from vampcli.train.loop import STATE
 
@@ -48,17 +48,17 @@ def export(
         ModelError: coarse or fine was trained on the tokens of another encoder or quantiser.
     """
     codec_module = _codec(codec)
-    kind = codecs.kind_of(type(codec_module.config))
-    own_hash = checkpoint.codec_hash(checkpoint.rounded(codec_module, dtype))
+    kind = kind_of(type(codec_module.config))
+    own_hash = codec_hash(rounded(codec_module, dtype))
     models = [None if folder is None else _transformer(folder, own_hash) for folder in (coarse, fine)]
-    checkpoint.save(out, kind, Parts(codec_module, models[0], models[1], provenance, temperature), dtype)
+    save_parts(out, kind, Parts(codec_module, models[0], models[1], provenance, temperature), dtype)
 
 
 def _codec(folder: Path) -> Any:
-    if (folder / checkpoint.CONFIG).is_file():
-        return checkpoint.load_parts(folder, torch.device("cpu"), torch.float32).codec
+    if (folder / CONFIG).is_file():
+        return load_parts(folder, torch.device("cpu"), torch.float32).codec
     config = load_run(folder / RUN, CodecRun).codec
-    codec = codecs.build(codecs.kind_of(type(config)), asdict(config))
+    codec = build_codec(kind_of(type(config)), asdict(config))
     _load_average(codec, folder, "codec.")
     return codec
 
@@ -66,7 +66,7 @@ def _codec(folder: Path) -> Any:
 def _transformer(run: Path, codec_hash: str) -> VampNet:
     model = VampNet(load_run(run / RUN, TokenRun).model)
     _load_average(model, run, "model.")
-    with _opened(run) as file:
+    with _open_state(run) as file:
         learned_on = bytes(file.get_tensor("task.codec_hash").tolist()).hex()
     if learned_on != codec_hash:
         raise ModelError(f"{run} learned the tokens of another codec", "only a codec's decoder may change since")
@@ -74,7 +74,7 @@ def _transformer(run: Path, codec_hash: str) -> VampNet:
 
 
 def _load_average(module: nn.Module, run: Path, prefix: str) -> None:
-    with _opened(run) as file:
+    with _open_state(run) as file:
         names = set(file.keys())
         tensors = {}
         for name in module.state_dict():
@@ -84,7 +84,7 @@ def _load_average(module: nn.Module, run: Path, prefix: str) -> None:
 
 
 @contextmanager
-def _opened(run: Path) -> Iterator[Any]:
+def _open_state(run: Path) -> Iterator[Any]:
     """The state of a run, open to be read; what goes wrong with it meanwhile is an `InputError`."""
     path = run / STATE
     if not path.is_file():

@@ -11,17 +11,19 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from vampcli import checkpoint, lora, outline
+from vampcli.checkpoints.folder import read_config, read_metadata
+from vampcli.checkpoints.weights import stored_hash
 from vampcli.errors import InputError, UsageError, VampError
-from vampcli.grid import TokenGrid
-from vampcli.model import VampNetConfig
-from vampcli.recordings import Piece
+from vampcli.model import lora
+from vampcli.model.transformer import VampNetConfig
+from vampcli.tokens.grid import TokenGrid
 from vampcli.train.config import DataConfig, LoopConfig, TokenRun
-from vampcli.train.data import read_manifest, save_whole, write_manifest
+from vampcli.train.data import read_manifest, save_tensors, write_manifest
+from vampcli.train.encode import pack
 from vampcli.train.loop import Trainer
+from vampcli.train.pieces import Piece
 from vampcli.train.prepare import prepare
-from vampcli.train.tokens import pack
-from vampcli.train.transformer import TokenTask
+from vampcli.train.token_task import TokenTask
 
 EXCERPT_FRAMES = 128
 """Longest excerpt to learn from: many short steps learn more in a minute than few long ones."""
@@ -127,7 +129,7 @@ def gather(
     failed = [outcome.error for outcome in outcomes if outcome.error is not None]
     if len(failed) == len(outcomes):
         raise failed[0]
-    known = outline.read(model)
+    known = read_metadata(model)
     grid, n_needed = known.codec.grid, max(10, known.context_frames // 2)
     seconds = sum(entry["seconds"] for outcome in outcomes for entry in outcome.entries)
     if seconds * grid.frame_rate < n_needed:
@@ -143,7 +145,7 @@ def gather(
         "train": torch.cat([c[:, :cut] for c, cut in zip(codes, cuts, strict=True)], dim=1),
         "held-out": torch.cat([c[:, cut:] for c, cut in zip(codes, cuts, strict=True)], dim=1),
     }
-    own_hash = checkpoint.stored_hash(model / "codec.safetensors")
+    own_hash = stored_hash(model / "codec.safetensors")
     for name, part in parts.items():
         _write(work / name, part, grid, own_hash)
     n_held_out = parts["held-out"].shape[1]
@@ -160,7 +162,7 @@ def _source(piece: Piece, entries: list[dict[str, Any]]) -> dict[str, Any]:
 def _write(folder: Path, codes: Tensor, grid: TokenGrid, codec_hash: str) -> None:
     """Tokens as `vampcli.train.data` reads them, in one piece."""
     folder.mkdir()
-    save_whole({"codes": codes.contiguous()}, folder / _FILE)
+    save_tensors({"codes": codes.contiguous()}, folder / _FILE)
     n_samples = codes.shape[1] * grid.hop_length
     write_manifest(folder, [{"file": _FILE, "author": "", "n_samples": n_samples, "codec_hash": codec_hash}])
 
@@ -217,7 +219,7 @@ def learn(
 
 
 def _task(model: Path, part: str, material: Material, config: FineTuneConfig) -> tuple[TokenTask, LoopConfig]:
-    sizes = VampNetConfig(**checkpoint.read_config(model)[part])
+    sizes = VampNetConfig(**read_config(model)[part])
     loop = LoopConfig(
         n_steps=config.n_steps or 1_000_000_000,
         batch_size=_BATCH_SIZE,

@@ -1,28 +1,21 @@
-"""What a codec is judged by while it learns: mel spectra and compressed complex spectra."""
+"""Losses of codecs: compressed complex spectra, and log magnitudes by bands."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from vampcli.evaluate.metrics import MEL_SCALES, log_mel, mel_error, si_sdr, spectral_convergence, stft
-
-__all__ = [
-    "TRAINING_SCALES",
-    "complex_error",
-    "magnitude_error",
-    "mel_error",
-    "si_sdr",
-    "spectral_convergence",
-    "stft",
-]
+from vampcli.evaluate.metrics import MEL_SCALES, log_mel, stft
 
 TRAINING_SCALES = (*MEL_SCALES, (4096, 320))
 """Windows in samples and mel bands of the training loss."""
 
 
 def complex_error(made: Tensor, target: Tensor, windows: tuple[int, ...] = (1024, 4096)) -> Tensor:
-    """L1 between square-root-compressed complex spectra: envelopes alone leave harmonics smeared."""
+    """Return the L1 distance of square-root-compressed complex spectra: (batch, n_samples) each.
+
+    Losses of mel spectra alone leave harmonics smeared.
+    """
 
     def compressed(samples: Tensor, n_fft: int) -> Tensor:
         spectrum = stft(samples, n_fft) / n_fft**0.5
@@ -34,7 +27,7 @@ def complex_error(made: Tensor, target: Tensor, windows: tuple[int, ...] = (1024
 
 
 def magnitude_error(made: Tensor, target: Tensor, sample_rate: int) -> Tensor:
-    """How far log-magnitudes are off: fine and wide mel bands, and the loudest partials.
+    """Return the error of log-magnitudes in fine and wide mel bands, plus that of the loudest partials.
 
     Args:
         made: float32 (batch, n_frames, n_bins), log10.

@@ -33,7 +33,7 @@ def _beta(quantile: Points) -> Points:
     return found
 
 
-def spread(seed: int, first: int, n: int) -> Points:
+def even_points(seed: int, first: int, n: int) -> Points:
     """Points of (0, 1) that fill it evenly, whichever stretch of them one takes.
 
     Each is the one before plus the golden ratio, modulo 1 (an additive recurrence); the seed shifts all.

@@ -55,7 +55,7 @@ class Launched(Processes):
                 tensor.copy_(broadcast(tensor.detach().clone(), from_process=0))
 
 
-def launched(device: torch.device) -> tuple[Processes, torch.device]:
+def join_processes(device: torch.device) -> tuple[Processes, torch.device]:
     """Find out who trains along, and this process's own device.
 
     Args:

@@ -20,12 +20,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vampcli.audio import read
+from vampcli.audio.find import MODULES, sounds_below
+from vampcli.audio.io import read
+from vampcli.audio.loudness import level_gain
+from vampcli.audio.resample import resample
 from vampcli.errors import InputError, VampError
-from vampcli.level import level_gain
-from vampcli.recordings import MODULES, Piece, sounds_below
-from vampcli.resampling import resample
-from vampcli.train.data import MANIFEST, read_manifest, save_whole, write_manifest
+from vampcli.train.data import MANIFEST, read_manifest, save_tensors, write_manifest
+from vampcli.train.pieces import Piece
 
 SAMPLE_RATE = 44100
 SILENCE_DB = -60.0
@@ -77,23 +78,23 @@ def prepare(
     Raises:
         InputError: the folder holds pieces of another split, or cannot be written.
     """
-    entries = _begun(out, pieces)
-    known = {key: list(group) for key, group in _grouped(entries).items()}
+    entries = _open_folder(out, pieces)
+    known = {key: list(group) for key, group in _group(entries).items()}
     written, saved = list(known.values()), time.monotonic()
     try:
         for i, outcome in enumerate(_outcomes(pieces, out, dict(known), jobs)):
             if outcome.entries:
                 known[_key(outcome.piece)] = outcome.entries
             if time.monotonic() - saved > _SAVE_EVERY_S:
-                written, saved = _saved(out, written, list(known.values())), time.monotonic()
+                written, saved = _save(out, written, list(known.values())), time.monotonic()
             if progress is not None:
                 progress(i + 1, len(pieces))
             yield outcome
     finally:
-        _saved(out, written, list(known.values()))
+        _save(out, written, list(known.values()))
 
 
-def _saved(out: Path, before: list[list[Entry]], now: list[list[Entry]]) -> list[list[Entry]]:
+def _save(out: Path, before: list[list[Entry]], now: list[list[Entry]]) -> list[list[Entry]]:
     """Write the manifest if it has changed, and only then remove files that it names no more."""
     if now == before:
         return before
@@ -103,7 +104,7 @@ def _saved(out: Path, before: list[list[Entry]], now: list[list[Entry]]) -> list
     return now
 
 
-def _begun(out: Path, pieces: Iterable[Piece]) -> list[Entry]:
+def _open_folder(out: Path, pieces: Iterable[Piece]) -> list[Entry]:
     """The folder's entries so far; an empty manifest is written, so that a folder that cannot be is found first."""
     entries = read_manifest(out) if (out / MANIFEST).is_file() else []
     here, new = {e["split"] for e in entries}, {p.split for p in pieces}
@@ -122,7 +123,7 @@ def _key(piece: Piece) -> tuple[str, str]:
     return piece.package, piece.name
 
 
-def _grouped(entries: Iterable[Entry]) -> dict[tuple[str, str], list[Entry]]:
+def _group(entries: Iterable[Entry]) -> dict[tuple[str, str], list[Entry]]:
     groups: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
         groups.setdefault((entry["package"], entry["path"]), []).append(entry)
@@ -160,7 +161,7 @@ def _outcome(out: Path, task: tuple[Piece, list[Entry]]) -> Outcome:
     entries = []
     for i, (start, samples) in enumerate(segments):
         name = f"{digest}-{i:03}.safetensors"
-        save_whole({"samples": torch.from_numpy(samples)}, out / name)
+        save_tensors({"samples": torch.from_numpy(samples)}, out / name)
         entries.append({"file": name, **_sizes(len(samples), start), **_about(piece), "stamp": stamp})
     return Outcome(piece, entries)
 
@@ -185,7 +186,7 @@ def _segments(path: Path) -> list[tuple[int, npt.NDArray[np.int16]]]:
     """What is learned from a source: where each segment starts, in samples, and int16 (n_samples,)."""
     mono = read_mono(path, SAMPLE_RATE)
     mono = mono * np.float32(_gain(mono))
-    ranges = sounding(mono, SAMPLE_RATE)
+    ranges = sound_ranges(mono, SAMPLE_RATE)
     if not ranges:
         raise InputError(f"{path} holds no {SHORTEST_S} s of sound", "leave it out")
     integers = np.round(mono * 32768).clip(-32768, 32767).astype(np.int16)
@@ -202,7 +203,7 @@ def _gain(mono: Mono) -> float:
     return min(gain, 1 / max(1e-9, float(np.abs(mono).max())))
 
 
-def sounding(mono: Mono, sample_rate: int) -> list[tuple[int, int]]:
+def sound_ranges(mono: Mono, sample_rate: int) -> list[tuple[int, int]]:
     """Find what is not silence: sample ranges [start, end), in order, without overlap.
 
     A recording is cut where it is silent for long, and only there, so that no range holds a join. What the level
@@ -237,13 +238,13 @@ def read_mono(path: Path, sample_rate: int) -> Mono:
         padded = [np.pad(stem, (0, longest - len(stem))) for stem in stems]
         return np.asarray(np.sum(padded, axis=0), dtype=np.float32)
     if path.suffix.lower() in MODULES and path.exists():
-        return _rendered(path, sample_rate)
+        return _render(path, sample_rate)
     waveform = read(path)
     mixed = waveform.samples.mean(axis=0, keepdims=True)
     return np.asarray(resample(mixed, waveform.sample_rate, sample_rate)[0])
 
 
-def _rendered(path: Path, sample_rate: int) -> Mono:
+def _render(path: Path, sample_rate: int) -> Mono:
     if shutil.which("openmpt123") is None:
         raise InputError(
             f"cannot play the module {path}", "openmpt123 can: apt-get install openmpt123, or leave it out"

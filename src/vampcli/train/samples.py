@@ -7,15 +7,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vampcli.audio import Waveform, write
-from vampcli.codec import Codec
-from vampcli.codec.ranges import decode_long
+from vampcli.audio.io import write
+from vampcli.audio.waveform import Waveform
+from vampcli.codec.base import Codec
+from vampcli.codec.chunked import decode_long
 from vampcli.config import SamplingConfig
 from vampcli.evaluate.metrics import level_difference_db, mel_error
-from vampcli.model import VampNet
-from vampcli.noise import Stage
-from vampcli.sampling import fill
-from vampcli.windows import windowed
+from vampcli.model.transformer import VampNet
+from vampcli.sampling.sampler import fill
+from vampcli.sampling.windows import windowed
+from vampcli.tokens.noise import Stage
 
 _CONFIG = SamplingConfig(n_steps=12, n_fine_steps=2)  # a third of the usual steps: heard often, on a CPU
 _SPAN = (0.3, 0.7)  # share of a clip that is made

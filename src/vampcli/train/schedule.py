@@ -6,8 +6,8 @@ import math
 
 import torch
 
-from vampcli.devices import pick_dtype
 from vampcli.errors import UsageError
+from vampcli.model.devices import pick_dtype
 from vampcli.train.config import LoopConfig
 
 

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn, optim
 
 from vampcli.errors import InputError
-from vampcli.train.data import save_whole
+from vampcli.train.data import save_tensors
 
 STATE = "state.safetensors"
 
@@ -37,7 +37,7 @@ def write_state(
             tensors[f"optimizer.{key}.{name}"] = value
     folder.mkdir(parents=True, exist_ok=True)
     stored = {n: t.detach().cpu().contiguous() for n, t in tensors.items()}
-    save_whole(stored, folder / STATE, {key: str(value) for key, value in meta.items()})
+    save_tensors(stored, folder / STATE, {key: str(value) for key, value in meta.items()})
 
 
 def read_state(

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import torch
 
-from vampcli import checkpoint
+from vampcli.checkpoints.weights import load_parts, stored_hash
 from vampcli.codec.dac import DacCodec
 from vampcli.codec.magnitude import MagnitudeCodec
 from vampcli.errors import ModelError
-from vampcli.train.codec import CodecTask
+from vampcli.train.codec_task import CodecTask
 from vampcli.train.config import CodecRun, TokenRun
+from vampcli.train.encode import token_codec_hash
 from vampcli.train.loop import Task
-from vampcli.train.tokens import token_codec_hash
-from vampcli.train.transformer import TokenTask
+from vampcli.train.token_task import TokenTask
 
 
 def validate(run: CodecRun | TokenRun, folder: Path, device: torch.device | None = None) -> dict[str, float]:
@@ -38,7 +38,7 @@ def validate(run: CodecRun | TokenRun, folder: Path, device: torch.device | None
 
 
 def _codec_task(run: CodecRun, folder: Path) -> Task:
-    codec = checkpoint.load_parts(folder, torch.device("cpu"), torch.float32).codec
+    codec = load_parts(folder, torch.device("cpu"), torch.float32).codec
     if not isinstance(codec, MagnitudeCodec | DacCodec):
         raise ModelError(f"{folder} has a kind of codec that no run trains", "vamp eval codec measures any kind")
     task = CodecTask(replace(run, codec=codec.config, start=""))
@@ -47,11 +47,11 @@ def _codec_task(run: CodecRun, folder: Path) -> Task:
 
 
 def _token_task(run: TokenRun, folder: Path) -> Task:
-    parts = checkpoint.load_parts(folder, torch.device("cpu"), torch.float32)
+    parts = load_parts(folder, torch.device("cpu"), torch.float32)
     model = parts.fine if run.model.n_conditioning else parts.coarse
     if model is None:
         raise ModelError(f"{folder} lacks the model to validate", "export it with --coarse and --fine")
-    if checkpoint.stored_hash(folder / "codec.safetensors") != token_codec_hash(run.data.validation):
+    if stored_hash(folder / "codec.safetensors") != token_codec_hash(run.data.validation):
         raise ModelError(f"{folder} knows other tokens than those in {run.data.validation}", "pack them again")
     task = TokenTask(replace(run, model=model.config, start=""))
     task.get_submodule("model").load_state_dict(model.state_dict())

@@ -1,0 +1,1 @@
+"""Sound files and signals: reading, writing, resampling, loudness, splicing, beats."""

@@ -1,0 +1,1 @@
+"""Model folders: load, save, list, download, install and convert models."""

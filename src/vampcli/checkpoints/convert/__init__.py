@@ -1,0 +1,1 @@
+"""Conversion of published weight files to model folders."""

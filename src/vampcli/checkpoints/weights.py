@@ -1,0 +1,227 @@
+"""Load and save the weights of a model folder.
+
+A folder holds `config.json` and up to three files, `codec.safetensors`, `coarse.safetensors` and
+`fine.safetensors`. Coarse and fine carry the hash of the encoder and quantiser that made their training tokens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from vampcli.checkpoints import adapter_file, tensorfile
+from vampcli.checkpoints.folder import (
+    CONFIG,
+    CURE,
+    FORMAT,
+    TEMPERATURE,
+    Provenance,
+    codec_without_weights,
+    from_table,
+    read_config,
+)
+from vampcli.codec.base import Codec
+from vampcli.errors import InputError, ModelError
+from vampcli.model import lora
+from vampcli.model.transformer import VampNet, VampNetConfig
+
+_CODEC_HASH = "codec_hash"
+_ALWAYS_FLOAT32 = ("codebooks", "mask_rows", "quantizer.", "decoder.head.")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A loaded model: codec, transformers (a folder in the making may lack them), and what temperature suits these."""
+
+    codec: Codec
+    coarse: VampNet | None
+    fine: VampNet | None
+    provenance: Provenance
+    temperature: float = 1.0
+
+
+def load_parts(folder: Path, device: torch.device, dtype: torch.dtype, adapter: Path | None = None) -> Parts:
+    """Load a model folder.
+
+    Args:
+        folder: holds `config.json`.
+        device: where to.
+        dtype: of the transformers' matrices; codec, codebooks and rows of hidden tokens stay float32.
+        adapter: folder of an adapter, merged in float32 before any cast.
+
+    Raises:
+        ModelError: a file is missing or damaged, a tensor is missing or of the wrong shape, or the parts
+            do not belong together. The message names it.
+    """
+    config = read_config(folder)
+    pairs: dict[str, lora.Pairs] = adapter_file.load(adapter) if adapter else {}
+    codec = codec_without_weights(config)
+    coarse, fine = (
+        from_table(folder, _without_weights, config[part]) if part in config else None for part in ("coarse", "fine")
+    )
+    codec_hash = _load_into(codec, folder / "codec.safetensors", device, torch.float32)
+    for name, model in (("coarse", coarse), ("fine", fine)):
+        own = pairs.get(name, {})
+        if model is not None:
+            lora.check(own, {n: tensor.shape for n, tensor in model.state_dict().items()}, adapter)
+        if model is not None and _load_into(model, folder / f"{name}.safetensors", device, dtype, own) != codec_hash:
+            raise ModelError(
+                f"{name}.safetensors in {folder} was trained on another codec",
+                "keep the three files of a model together; import or pull it again",
+            )
+    for module in (codec, coarse, fine):
+        if module is not None:
+            module.eval().requires_grad_(False)
+    provenance = from_table(folder, Provenance, config["provenance"])
+    if adapter:
+        provenance = replace(provenance, name=f"{provenance.name}+{adapter_file.read(adapter).name}")
+    return Parts(codec, coarse, fine, provenance, config.get(TEMPERATURE, 1.0))
+
+
+def _without_weights(**sizes: Any) -> VampNet:
+    with torch.device("meta"):
+        return VampNet(VampNetConfig(**sizes))
+
+
+def _load_into(
+    module: nn.Module, path: Path, device: torch.device, dtype: torch.dtype, pairs: lora.Pairs | None = None
+) -> str:
+    """Load strictly, with the pairs of an adapter, into the wanted precision; returns the hash of the codec."""
+    bent = {f"{name}.weight": pair for name, pair in (pairs or {}).items()}
+    wanted = {name: tensor.shape for name, tensor in module.state_dict().items()}
+    with _opened(path) as file:
+        found = set(file.keys())
+        _require(path, "has no tensor", sorted(wanted.keys() - found))
+        _require(path, "has an unknown tensor", sorted(found - wanted.keys()))
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in wanted}
+        _require(path, "has a wrong shape for", [n for n, shape in shapes.items() if shape != tuple(wanted[n])])
+        tensors = {  # first to the device: what is stored is half as long, and casts are quicker there
+            n: lora.add_pair(file.get_tensor(n), bent.get(n)).to(device).to(_precision(n, dtype)) for n in wanted
+        }
+        metadata = file.metadata() or {}
+    if _CODEC_HASH not in metadata:
+        raise ModelError(f"{path} does not say which codec it belongs to", CURE)
+    module.load_state_dict(tensors, assign=True)
+    return str(metadata[_CODEC_HASH])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A file of a model folder, open to be read; what is wrong with it is a `ModelError`."""
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            yield file
+    except FileNotFoundError as error:
+        raise ModelError(f"{path} is missing", CURE) from error
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is damaged: {error}", CURE) from error
+
+
+def _require(path: Path, fact: str, names: list[str]) -> None:
+    if names:
+        more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+        raise ModelError(f"{path} {fact} {names[0]}{more}", CURE)
+
+
+def _precision(name: str, dtype: torch.dtype) -> torch.dtype:
+    return torch.float32 if any(part in name for part in _ALWAYS_FLOAT32) else dtype
+
+
+class Rounded(Mapping[str, Tensor]):
+    """Tensors as a file holds them: on the CPU, in `dtype`, but float32 where precision is heard."""
+
+    def __init__(self, tensors: Mapping[str, Tensor], dtype: torch.dtype) -> None:
+        self._tensors, self._dtype = tensors, dtype
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._tensors[name].detach().to("cpu", _precision(name, self._dtype))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+
+def rounded(module: nn.Module, dtype: torch.dtype) -> Rounded:
+    """A module's tensors as a file holds them."""
+    return Rounded(module.state_dict(), dtype)
+
+
+def codec_hash(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over what determines codes: encoder and quantiser tensors, by name, as stored."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        if name.startswith(("encoder.", "quantizer.")):
+            digest.update(name.encode())
+            digest.update(tensors[name].float().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def stored_hash(path: Path) -> str:
+    """The codec hash that a file of a model folder carries.
+
+    Raises:
+        ModelError: the file is missing or damaged.
+    """
+    with _opened(path) as file:
+        return str((file.metadata() or {}).get(_CODEC_HASH, ""))
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 of one matrix of the coarse model, in half precision: two versions of a model differ in it.
+
+    Raises:
+        ModelError: the file is missing or damaged.
+    """
+    with _opened(folder / "coarse.safetensors") as file:
+        return hashlib.sha256(file.get_tensor("layers.0.query.weight").half().numpy().tobytes()).hexdigest()
+
+
+def save_parts(
+    folder: Path,
+    kind: str,
+    parts: Parts,
+    dtype: torch.dtype = torch.float16,
+    weights: Callable[[str], Mapping[str, Tensor]] | None = None,
+) -> None:
+    """Write a model folder, tensor by tensor.
+
+    Args:
+        folder: made if need be; files of the same names are replaced, each atomically.
+        kind: of the codec.
+        parts: what to write; a missing transformer is left out.
+        dtype: of what is stored, except codebooks, quantiser and the codec's head (float32).
+        weights: gives those of `codec`, `coarse` and `fine`, for modules that have none.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    named = {"codec": parts.codec, "coarse": parts.coarse, "fine": parts.fine}
+    modules = {name: module for name, module in named.items() if isinstance(module, nn.Module)}
+    weights = weights or (lambda part: modules[part].state_dict())
+    metadata = {_CODEC_HASH: codec_hash(Rounded(weights("codec"), dtype))}
+    config: dict[str, Any] = {"format": FORMAT, "codec": {"kind": kind, **asdict(parts.codec.config)}}
+    config |= {name: asdict(m.config) for name, m in modules.items() if isinstance(m, VampNet)}
+    config |= {"provenance": asdict(parts.provenance), TEMPERATURE: parts.temperature}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        new_config = folder / f".{CONFIG}.partial"
+        new_config.write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+        for part, module in modules.items():
+            partial = folder / f".{part}.partial"
+            layout = {name: (t.shape, _precision(name, dtype)) for name, t in module.state_dict().items()}
+            tensorfile.write(partial, layout, Rounded(weights(part), dtype), metadata)
+            partial.replace(folder / f"{part}.safetensors")
+        new_config.replace(folder / CONFIG)
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {error}", "name another folder, or make room") from error

@@ -1,0 +1,1 @@
+"""The commands of `vamp`, one file a command."""

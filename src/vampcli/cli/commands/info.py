@@ -1,0 +1,194 @@
+"""`vamp info`: what a file is, and how vamp made it."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vampcli.audio.find import SOUNDS, find
+from vampcli.audio.formats import TOKENS
+from vampcli.cli.commands.presets import settings
+from vampcli.cli.console import Console, guarded, report
+from vampcli.cli.jobs.job import Facts
+from vampcli.config import PromptConfig, SamplingConfig
+from vampcli.errors import InputError, UsageError
+from vampcli.recipe.embed import SIDECAR, recipe_of
+from vampcli.recipe.recipe import Recipe, to_table
+from vampcli.schema import from_table
+
+_MOST_SPANS = 8  # that people read
+
+
+@guarded
+def info(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="FILE", help="Sound, .vamp files, recipes beside them; folders, @list.txt.")
+    ],
+    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Folders in folders, too.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out level and tempo: read no sample.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a file.")] = False,
+) -> None:
+    """Show what files are, and how they were made: command, seed, model, licence, which spans are synthetic.
+
+    Example: vamp info song.inpaint.7.wav
+
+    Example: vamp info takes/ --quick --json
+    """
+    console, failures = Console(), []
+    for found in find(inputs, recursive, (*SOUNDS, TOKENS)):
+        facts: Facts = {"file": str(found.path)}
+        recipe = None
+        try:
+            facts |= _facts(found.path, quick)
+            recipe = recipe_of(found.path)
+        except InputError as error:
+            failures.append(error)
+            facts |= {"error": error.message, "hint": error.hint}
+        if as_json:
+            console.result({**facts, "recipe": to_table(recipe) if recipe else None})
+        elif len(facts) > 1 or recipe:
+            console.result(_page(facts, recipe))
+    for failure in failures:
+        report(failure)
+    if failures:
+        raise SystemExit(int(failures[0].exit_code))
+
+
+def _facts(path: Path, quick: bool) -> Facts:
+    """What a file says of itself, and what its samples say."""
+    suffix = path.suffix.lower()
+    if suffix == SIDECAR:
+        return {}
+    if suffix == TOKENS:
+        return _of_tokens(path)
+    from vampcli.audio.io import inspect
+    from vampcli.audio.riff import loop_points
+
+    form = inspect(path)
+    facts: Facts = {
+        "format": form.container,
+        "subtype": form.subtype,
+        "sample_rate": form.sample_rate,
+        "n_channels": form.n_channels,
+        "n_samples": form.n_samples,
+        "duration_s": form.n_samples / form.sample_rate,
+    }
+    if form.container.startswith(("WAV", "RF64")) and (loop := loop_points(path)):
+        facts["loop_s"] = [place / form.sample_rate for place in loop]
+    return facts if quick else {**facts, **_of_samples(path)}
+
+
+def _of_samples(path: Path) -> Facts:
+    """Level and tempo; None where there is nothing to measure."""
+    from vampcli.audio import beats
+    from vampcli.audio.io import read
+    from vampcli.audio.loudness import SHORTEST_MEASURED_S, loudness
+    from vampcli.config import TempoConfig
+
+    clip = read(path)
+    peak = max(float(clip.samples.max()), -float(clip.samples.min()))
+    lufs = -math.inf
+    if clip.duration_s >= SHORTEST_MEASURED_S and clip.n_channels <= 5:
+        lufs = loudness(clip.samples, clip.sample_rate, [(0, clip.n_samples)])
+    try:
+        bpm = beats.track(clip.samples, clip.sample_rate, TempoConfig()).bpm
+    except InputError:  # there is no beat
+        bpm = None
+    level = {"lufs": lufs, "peak_dbfs": 20 * math.log10(peak) if peak else -math.inf, "bpm": bpm}
+    return {name: value if value is not None and math.isfinite(value) else None for name, value in level.items()}
+
+
+def _of_tokens(path: Path) -> Facts:
+    from vampcli.recipe import token_file
+
+    file = token_file.load(path)
+    return {
+        "format": "VAMP",
+        "subtype": file.subtype,
+        "sample_rate": file.sample_rate,
+        "n_channels": file.n_channels,
+        "n_samples": file.n_samples,
+        "duration_s": file.n_samples / file.sample_rate,
+        "keep_codebooks": file.n_kept_codebooks,
+        "period": file.period,
+        "bits_per_second": file.bits_per_second,
+        "n_bytes": path.stat().st_size,
+    }
+
+
+def _page(facts: Facts, recipe: Recipe | None) -> str:
+    """The same for people: a line a fact."""
+    rows = [*_sound_rows(facts), *(_recipe_rows(recipe, facts.get("sample_rate")) if recipe else [])]
+    return "\n".join([facts["file"], *(f"  {name:<10} {value}" for name, value in rows if value)])
+
+
+def _sound_rows(facts: Facts) -> list[tuple[str, str]]:
+    if "n_samples" not in facts:
+        return []
+    channels = {1: "mono", 2: "stereo"}.get(facts["n_channels"], f"{facts['n_channels']} channels")
+    rows = [
+        ("format", f"{facts['format']}, {facts['subtype']}, {facts['sample_rate']} Hz, {channels}"),
+        ("length", f"{facts['duration_s']:.3f} s, {facts['n_samples']} samples"),
+    ]
+    if "lufs" in facts:
+        level = [("{:.1f} LUFS", facts["lufs"]), ("peak {:.1f} dBFS", facts["peak_dbfs"])]
+        rows.append(("level", ", ".join(words.format(x) for words, x in level if x is not None) or "silence"))
+        rows.append(("tempo", "no beat found" if facts["bpm"] is None else f"{facts['bpm']:.1f} bpm"))
+    if "loop_s" in facts:
+        rows.append(("loop", "{:.3f}-{:.3f} s".format(*facts["loop_s"])))
+    if "bits_per_second" in facts:
+        kept = f"{facts['keep_codebooks']} codebooks, period {facts['period']}"
+        rows.append(("tokens", f"{facts['bits_per_second']:.0f} bit/s ({kept}), {facts['n_bytes']} bytes"))
+    return rows
+
+
+def _recipe_rows(recipe: Recipe, sample_rate: int | None) -> list[tuple[str, str]]:
+    made_by, sampling = recipe.made_by, _changes(vars(recipe.sampling), vars(SamplingConfig()))
+    rows = [
+        ("made by", f"vamp {recipe.command}, seed {recipe.seed}"),
+        ("of", f"{recipe.source.name or 'sound without a file'} (sha256 {recipe.source.sha256[:12]})"),
+        ("asked", _asked(recipe.request)),
+        ("sampling", ", ".join(sampling) or "as usual"),
+        ("written", {"all": "", "generated": "what was made, alone", "difference": "what was added"}[recipe.part]),
+        ("synthetic", _spans(recipe, sample_rate)),
+        ("model", f"{made_by.model} ({made_by.model_sha256[:12]})"),
+        ("licence", ", ".join(recipe.licences)),
+        ("with", f"vamp {made_by.version}, torch {made_by.torch}, {made_by.device}, {made_by.dtype}"),
+    ]
+    for earlier in recipe.earlier:
+        rows.append(("before", f"vamp {earlier.command}, seed {earlier.seed}, {earlier.made_by.model}"))
+    return rows
+
+
+def _spans(recipe: Recipe, sample_rate: int | None) -> str:
+    """Which spans are synthetic, in seconds if the rate is known."""
+    share = sum(end - start for start, end in recipe.synthetic) / recipe.n_samples
+    scale, unit, digits = (sample_rate, "s", 3) if sample_rate else (1, "samples", 0)
+    spans = [f"{start / scale:.{digits}f}-{end / scale:.{digits}f}" for start, end in recipe.synthetic]
+    more = f" and {len(spans) - _MOST_SPANS} more" if len(spans) > _MOST_SPANS else ""
+    return f"{', '.join(spans[:_MOST_SPANS])} {unit}{more}, {100 * share:.1f} %"
+
+
+def _asked(request: dict[str, Any]) -> str:
+    words = []
+    for name, value in request.items():
+        if isinstance(value, dict):
+            words.append(_prompt(value) if name == "prompt" else _asked(value))
+        elif value not in (None, "", [], ()):
+            words.append(f"{name} {json.dumps(value)}")
+    return ", ".join(word for word in words if word)
+
+
+def _prompt(table: dict[str, Any]) -> str:
+    try:
+        return settings(from_table(PromptConfig, table, "prompt"))
+    except UsageError:  # of a later version
+        return json.dumps(table)
+
+
+def _changes(values: dict[str, Any], usual: dict[str, Any]) -> list[str]:
+    return [f"{name} {value:g}" for name, value in values.items() if value != usual[name]]

@@ -1,0 +1,1 @@
+"""Run a task over files: inputs, outputs, parallel work, written results."""

@@ -1,0 +1,162 @@
+"""Where results go: names, templates, and what stands in their way, before any work."""
+
+from __future__ import annotations
+
+import os
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vampcli.audio.formats import FORMATS, TOKENS
+from vampcli.cli.jobs.pipes import PIPE
+from vampcli.errors import InputError, UsageError
+
+DEFAULT_NAME = "{stem}.{cmd}.{seed}.{ext}"
+_FIELDS = ("stem", "parent", "cmd", "seed", "n", "model", "ext")
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How the results of one input are named.
+
+    Attributes:
+        source: the input; results go beside it unless `out` says otherwise.
+        out: a file for one take, as is `-`; a folder if it exists as one, ends in a separator or has no suffix.
+        template: with {stem} {parent} {cmd} {seed} {n} {model} {ext}, below the folder.
+        command: {cmd}.
+        model: {model}.
+        below: where in the folder of the inputs this one lies; the same place in `out`.
+        several: there may be other inputs, so `out` must be a folder.
+        piped: the file that stands for stdout, where `out` is `-`.
+        ext: {ext}.
+    """
+
+    source: Path
+    out: str | None
+    template: str | None
+    command: str
+    model: str
+    below: Path = Path()
+    several: bool = False
+    piped: Path | None = None
+    ext: str = "wav"
+
+    @property
+    def by_rank(self) -> bool:
+        """Whether the name of a take says nothing of its seed."""
+        return self.one_file is not None or "{seed}" not in (self.template or DEFAULT_NAME)
+
+    @property
+    def folder(self) -> Path:
+        """Where results go, unless they are one file."""
+        return self.source.parent if self.out is None else Path(os.path.expanduser(self.out)) / self.below
+
+    def in_folder(self, result: Path) -> Path:
+        """A result seen from there."""
+        inside = self.one_file is None and result.is_relative_to(self.folder)
+        return result.relative_to(self.folder) if inside else Path(result.name)
+
+    @property
+    def one_file(self) -> Path | None:
+        """The file that `out` names; None if it is a folder.
+
+        Raises:
+            UsageError: there may be several inputs, or a template as well.
+        """
+        if self.out is None or names_folder(out := os.path.expanduser(self.out)):
+            return None
+        if self.several:
+            raise UsageError(f"-o {out} names one file, but there may be several inputs", "name a folder: -o made/")
+        if self.template is not None:
+            raise UsageError(f"-o {out} names a file, so --name has no use", "leave one of them out")
+        return self.piped or Path(out)
+
+    def paths(self, seeds: Sequence[int]) -> list[Path]:
+        """Name the file of every take, by its seed.
+
+        Raises:
+            UsageError: one file for several takes or inputs, an unknown field, a name that leaves the folder,
+                or two takes of one name.
+        """
+        if (file := self.one_file) is not None:
+            if len(seeds) > 1:
+                raise UsageError(
+                    f"-o {self.out} names one file, but there are {len(seeds)} takes", "name a folder: -o takes/"
+                )
+            return [file]
+        names = [Path(self._filled(seed, i)) for i, seed in enumerate(seeds)]
+        if any(path.is_absolute() or ".." in path.parts for path in names):
+            raise UsageError(f"--name {self.template} leaves the folder of the outputs", "name another folder with -o")
+        if len(set(names)) < len(names):
+            raise UsageError(f"--name {self.template} gives several takes one name", "put {seed} or {n} into it")
+        return [self.folder / path for path in names]
+
+    def _filled(self, seed: int, index: int) -> str:
+        template = self.template or DEFAULT_NAME
+        values = {
+            "stem": self.source.stem,
+            "parent": self.source.absolute().parent.name,
+            "cmd": self.command,
+            "seed": seed,
+            "n": index + 1,
+            "model": Path(self.model).name,
+            "ext": self.ext,
+        }
+        try:
+            fields = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
+            unknown = [field for field in fields if field not in _FIELDS]
+            if unknown:
+                known = " ".join(f"{{{field}}}" for field in _FIELDS)
+                raise UsageError(f"--name has an unknown field {{{unknown[0]}}}", f"known: {known}")
+            return template.format(**values)
+        except (ValueError, LookupError) as error:
+            raise UsageError(f"--name {template!r} is no template: {error}", "such as {stem}.{seed}.wav") from error
+
+
+def names_folder(out: str) -> bool:
+    """Whether somebody who types this means a folder: it is one, ends in a separator or has no suffix."""
+    name = os.path.basename(out)
+    if out == PIPE:
+        return False
+    if name in (*FORMATS, TOKENS):
+        raise UsageError(f"-o {out} names no file", "name a file with a suffix such as .wav, or a folder")
+    ends = (os.sep, "/") if os.altsep is None else (os.sep, os.altsep)
+    return os.path.isdir(out) or out.endswith(ends) or name in (".", "..") or not Path(out).suffix
+
+
+def check_outputs(paths: list[Path], source: Path, overwrite: bool) -> None:
+    """Find what stands in the way of writing; nothing is made yet.
+
+    Raises:
+        InputError: an output is the input, exists already, has an impossible name, or its folder is not writable.
+    """
+    for path in paths:
+        try:
+            _check_output(path, source, overwrite)
+        except OSError as error:
+            raise InputError(f"cannot write {path}: {error.strerror}", "give another name") from error
+
+
+def _check_output(path: Path, source: Path, overwrite: bool) -> None:
+    if path.exists() and path.samefile(source):
+        raise InputError(f"{path} is the input", "vamp never writes onto an input; name another file")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder", "name a file, or end the folder's name with /")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} exists", "--overwrite replaces it, --seed or --name gives another")
+    folder = next(parent for parent in Path(os.path.abspath(path)).parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(f"the folder {folder} is not writable", "name another one with -o")
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder that a file is going to be written to.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {path.parent}: {error.strerror}", "name another with -o") from error

@@ -1,0 +1,179 @@
+"""A prompt in numbers, for machines, and as a table and a picture, for people."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from vampcli.cli.commands.compress import OpenedTokens
+from vampcli.cli.jobs.job import Facts, Opened
+from vampcli.cli.options import Common
+from vampcli.config import SamplingConfig
+from vampcli.tokens import bitrate
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vampcli.checkpoints.folder import ModelMetadata
+    from vampcli.tasks.cost import Work
+    from vampcli.tasks.plan import Pass, Plan
+
+_BLOCKS, _BAR = " ▁▂▃▄▅▆▇█", "█░"
+_ASCII_BLOCKS, _ASCII_BAR = " .:-=+*#@", "#."
+_BAR_LENGTH = 20
+_N_LISTED = 4
+
+
+@dataclass(frozen=True)
+class Forecaster:
+    """What there is to say of takes of a model, without its weights.
+
+    Attributes:
+        metadata: of the model.
+        common: how many takes, and how they would be made. Seconds are told of the CPU alone.
+    """
+
+    metadata: ModelMetadata
+    common: Common
+
+    def n_frames(self, plan: Plan, file_rate: int) -> int:
+        """Length of a plan's canvas, in frames."""
+        grid = self.metadata.codec.grid
+        return grid.n_frames(grid.n_samples(plan.n_canvas_samples, file_rate))
+
+    def facts(self, opened: Opened, passes: list[Pass]) -> Facts:
+        """All there is to say of a recording; `n_forwards`, `flops` and `seconds` are those of all takes."""
+        from vampcli.model.devices import pick_device, pick_dtype
+        from vampcli.tasks import cost
+
+        metadata, common, rate = self.metadata, self.common, opened.clip.sample_rate
+        sampling, n_channels = _made_with(opened, common)
+        models = ((metadata.coarse, sampling.n_steps), (metadata.fine, sampling.n_fine_steps))
+        works = [[cost.work([one], *model, sampling.sampler) for model in models] for one in passes]
+        each = [part for pair in works for part in pair]
+        n, device = common.takes * n_channels, pick_device(common.device)
+        seconds, per_second = None, None
+        if device.type == "cpu":
+            per_second = cost.layer_rate(metadata.coarse, pick_dtype(common.dtype, device))
+            seconds = n * cost.seconds(each, per_second)
+        return {
+            "duration_s": opened.plan.n_canvas_samples / rate,
+            "n_frames": self.n_frames(opened.plan, rate),
+            "frame_rate": metadata.codec.grid.frame_rate,
+            "n_coarse": metadata.coarse.n_codebooks,
+            "n_channels": n_channels,
+            "n_takes": common.takes,
+            "passes": [self._pass(p, pair, rate, n_channels) for p, pair in zip(passes, works, strict=True)],
+            "n_forwards": n * sum(part.n_forwards for part in each),
+            "flops": n * sum(part.flops for part in each),
+            "flops_per_second": per_second,
+            "seconds": seconds,
+        }
+
+    def _pass(self, one: Pass, works: list[Work], file_rate: int, n_channels: int) -> Facts:
+        """Of one pass; what is kept is counted in the frames that the spans touch."""
+        from vampcli.tasks import cost
+
+        grid, plan = self.metadata.codec.grid, one.plan
+        inside = one.mask[:, plan.mask(1)[0]]
+        n_kept = int((~inside).sum())
+        length_s = sum(end - start for start, end in plan.spans) / file_rate
+        end_s = plan.n_canvas_samples / file_rate
+        found = cost.sampled_regions(one, self.metadata.context_frames)
+        return {
+            "name": one.name,
+            "spans_s": [[start / file_rate, end / file_rate] for start, end in plan.spans],
+            "n_frames": plan.n_hidden_frames,
+            "kept": (~inside).double().mean(1).tolist(),
+            "n_tokens": inside.numel(),
+            "n_kept_tokens": n_kept,
+            "bits_per_second": n_channels * n_kept * bitrate.bits_per_token(grid.codebook_size) / length_s,
+            "regions_s": [[a * grid.frame_s, min(b * grid.frame_s, end_s)] for a, b in found],
+            **{
+                name: {"n_windows": part.n_windows, "n_forwards": part.n_forwards}
+                for name, part in zip(("coarse", "fine"), works, strict=True)
+            },
+        }
+
+
+def _made_with(opened: Opened, common: Common) -> tuple[SamplingConfig, int]:
+    """How tokens are drawn, and of how many model channels; a token file says it itself."""
+    if isinstance(opened, OpenedTokens):
+        return opened.file.recipe.sampling, len(opened.file.tokens)
+    return common.sampling, opened.clip.n_channels if common.channels == "channels" else 1
+
+
+def picture(kept: NDArray[np.floating], encoding: str) -> str:
+    """A line over time, as wide as the terminal at most: the higher, the more is kept; nothing and all are exact.
+
+    Args:
+        kept: share of the tokens kept in each frame, (n_frames,).
+        encoding: of where it is printed.
+    """
+    blocks = _fitting(_BLOCKS, _ASCII_BLOCKS, encoding)
+    n, width = len(kept), min(len(kept), shutil.get_terminal_size().columns - 1)
+    edges = [n * i // width for i in range(width + 1)]
+    shares = [float(kept[a:b].mean()) for a, b in pairwise(edges)]
+    most = len(blocks) - 1
+    return "".join(blocks[round(s) * most if s in (0, 1) else min(max(round(s * most), 1), most - 1)] for s in shares)
+
+
+def table(facts: Facts, pictures: list[str], encoding: str) -> str:
+    """The same for people; a picture for each pass."""
+    frames = f"{facts['n_frames']} frames, {facts['frame_rate']:.2f} a second"
+    lines = [_row("length", f"{facts['duration_s']:.2f} s: {frames}")]
+    for one, line in zip(facts["passes"], pictures, strict=True):
+        lines += ["", f"{one['name']}:"] if one["name"] else []
+        lines += [*_pass_rows(one, facts["n_coarse"], encoding), line]
+    n, n_channels = facts["n_takes"], facts["n_channels"]
+    of = f" for {n} takes" * (n > 1) + f" of {n_channels} channels" * (n_channels > 1)
+    lines += [_row("work", f"at most {facts['n_forwards']} passes of the models{of}: {facts['flops'] / 1e9:.0f} GFLOP")]
+    if facts["seconds"] is None:
+        lines += [_row("time", "no estimate: only the CPU is measured")]
+    else:
+        measured = f"this CPU does {facts['flops_per_second'] / 1e9:.0f} GFLOP a second now"
+        lines += [_row("time", f"about {_time(facts['seconds'])}, and what encoding and decoding take; {measured}")]
+    return "\n".join(lines)
+
+
+def _pass_rows(one: dict[str, Any], n_coarse: int, encoding: str) -> list[str]:
+    bar = _fitting(_BAR, _ASCII_BAR, encoding)
+    rows = [_row("made", f"{one['n_frames']} frames, {_places(one['spans_s'], 'span')}")]
+    for i, share in enumerate(one["kept"]):
+        length = round(share * _BAR_LENGTH)
+        line = bar[0] * length + bar[1] * (_BAR_LENGTH - length)
+        kind = "coarse" if i < n_coarse else "fine"
+        rows += [_row("kept" if i == 0 else "", f"{i + 1:2} {kind:6} {line} {100 * share:5.1f} %")]
+    share = one["n_kept_tokens"] / one["n_tokens"]
+    kept = f"{one['n_kept_tokens']} of {one['n_tokens']} kept ({100 * share:.1f} %)"
+    rows += [_row("tokens", f"{kept}, {one['bits_per_second']:.0f} bit/s")]
+    rows += [_row("regions", _places(one["regions_s"], "region"))]
+    return [*rows, _row("windows", f"{one['coarse']['n_windows']} coarse, {one['fine']['n_windows']} fine")]
+
+
+def _row(name: str, text: str) -> str:
+    return f"{name:8} {text}"
+
+
+def _places(ranges_s: list[list[float]], name: str) -> str:
+    listed = ", ".join(f"{start:.2f}-{end:.2f}" for start, end in ranges_s[:_N_LISTED])
+    more = f" and {len(ranges_s) - _N_LISTED} more" if len(ranges_s) > _N_LISTED else ""
+    return f"{len(ranges_s)} {name}{'s' * (len(ranges_s) != 1)}" + (f": {listed} s{more}" if ranges_s else "")
+
+
+def _time(seconds: float) -> str:
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+
+
+def _fitting(characters: str, plain: str, encoding: str) -> str:
+    """The first that the encoding can write."""
+    try:
+        characters.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return plain
+    return characters

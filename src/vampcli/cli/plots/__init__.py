@@ -1,0 +1,1 @@
+"""Plots of takes, training runs and experiments."""

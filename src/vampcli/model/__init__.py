@@ -1,0 +1,1 @@
+"""The masked transformer, its adapters, batches and devices."""

@@ -1,0 +1,1 @@
+"""Recipes of takes, and token files."""

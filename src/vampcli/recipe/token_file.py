@@ -1,0 +1,238 @@
+"""The `.vamp` file: the kept tokens of a recording, and all it takes to make the sound of them again.
+
+A safetensors file with one tensor, `codes`: the kept tokens as bits, channel by channel, codebook by codebook, frame by
+frame. The rest is one JSON object in its metadata, sealed by a SHA-256 over both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_bytes
+from torch import Tensor
+
+from vampcli.audio.formats import BITS
+from vampcli.errors import InputError, UsageError
+from vampcli.files import replacing
+from vampcli.recipe.recipe import Recipe, to_table
+from vampcli.schema import from_table
+from vampcli.tokens import masks
+from vampcli.tokens.bitrate import bits_per_token
+
+FORMAT = 2
+MOST_TOKENS = 2**25  # kept or not; 18 hours of the embedded model
+_CODES, _FACTS, _SEAL = "codes", "vamp", "sha256"
+_MOST_TEXT = 2**24  # bytes of JSON
+_MOST_BITS = 16  # of a token
+_CURE = "make it again with `vamp compress`, or copy it again"
+
+
+@dataclass(frozen=True)
+class TokenFile:
+    """What a `.vamp` file holds.
+
+    Attributes:
+        tokens: int64 (n_model_channels, n_codebooks, n_frames); what is not kept may be anything, and is 0 once loaded.
+        n_kept_codebooks: the first so many codebooks are kept,
+        period: of the frames 0, period, 2 * period, ...; 1 = of every frame, 0 = of none.
+        codebook_size: classes of a token.
+        gain: what the level was multiplied with before encoding.
+        sample_rate: of the recording, in Hz; not the codec's.
+        n_channels: of the recording.
+        n_samples: exact length of the recording, in samples of its own rate.
+        subtype: sample format of the recording, in libsndfile's words.
+        recipe: how the tokens were made, and what is not kept is to be made.
+
+    Raises:
+        UsageError: a number is out of range, or two contradict each other.
+    """
+
+    tokens: Tensor
+    n_kept_codebooks: int
+    period: int
+    codebook_size: int
+    gain: float
+    sample_rate: int
+    n_channels: int
+    n_samples: int
+    subtype: str
+    recipe: Recipe
+
+    def __post_init__(self) -> None:
+        n_model_channels, n_codebooks, _ = self.tokens.shape
+        for name, low, high in (
+            ("n_kept_codebooks", 0, n_codebooks),
+            ("period", 0, 2**40),
+            ("codebook_size", 2, 2**_MOST_BITS),
+            ("sample_rate", 1, 2**31),
+            ("n_channels", n_model_channels, 2),
+            ("n_samples", 1, 2**48),
+        ):
+            if not low <= getattr(self, name) <= high:
+                raise UsageError(f"{name} is {getattr(self, name)}", f"it must be {low} to {high}")
+        if not 0 < self.gain < math.inf:
+            raise UsageError(f"gain is {self.gain}", "it must be above 0")
+        if self.subtype not in (*BITS, "FLOAT", "DOUBLE"):
+            raise UsageError(f"subtype is {self.subtype!r}", f"it must be one of {', '.join(BITS)}, FLOAT, DOUBLE")
+
+    @property
+    def mask(self) -> Tensor:
+        """What is not kept: bool (n_codebooks, n_frames), True = generate."""
+        _, n_codebooks, n_frames = self.tokens.shape
+        return masks.keep_sparse(n_codebooks, n_frames, self.n_kept_codebooks, self.period)
+
+    @property
+    def kept(self) -> Tensor:
+        """The kept tokens, as a view: int64 (n_model_channels, n_kept_codebooks, n_kept_frames)."""
+        n_codebooks = self.n_kept_codebooks if self.period else 0
+        return self.tokens[:, :n_codebooks, :: self.period or 1]
+
+    @property
+    def n_bits(self) -> int:
+        """Bits of all kept tokens."""
+        return self.kept.numel() * bits_per_token(self.codebook_size)
+
+    @property
+    def bits_per_second(self) -> float:
+        """The true bit rate: what the kept tokens cost, over the length of the recording."""
+        return self.n_bits * self.sample_rate / self.n_samples
+
+
+def save(path: str | Path, file: TokenFile, overwrite: bool = False) -> None:
+    """Write a token file, whole or not at all.
+
+    Args:
+        path: the output.
+        file: what to write.
+        overwrite: replace a file that exists.
+
+    Raises:
+        InputError: the file exists, the folder is not writable or full, or the recording is too long.
+        ValueError: a kept token is no class of the codebook.
+    """
+    if file.tokens.numel() > MOST_TOKENS:
+        raise InputError(
+            f"{file.tokens.numel()} tokens are more than the {MOST_TOKENS} of a .vamp file", "cut the recording"
+        )
+    whole = _whole(file)
+    with replacing(Path(path), overwrite) as temp:
+        temp.write_bytes(whole)
+
+
+def _whole(file: TokenFile) -> bytes:
+    kept = file.kept.cpu().numpy().ravel()
+    if not ((kept >= 0) & (kept < file.codebook_size)).all():
+        raise ValueError(
+            f"kept tokens go from {kept.min()} to {kept.max()}, classes from 0 to {file.codebook_size - 1}"
+        )
+    payload = pack(kept, bits_per_token(file.codebook_size))
+    facts = {f.name: getattr(file, f.name) for f in fields(file) if f.name != "tokens"}
+    facts |= {"format": FORMAT, "shape": list(file.tokens.shape), "recipe": to_table(file.recipe)}
+    return to_bytes({_CODES: payload}, {_FACTS: _sealed(facts, payload)})
+
+
+def file_hash(file: TokenFile) -> str:
+    """SHA-256 of what `save` would write."""
+    return hashlib.sha256(_whole(file)).hexdigest()
+
+
+def load(path: str | Path) -> TokenFile:
+    """Read a token file; no model is needed.
+
+    Raises:
+        InputError: the file is missing, damaged, of a newer format, or no token file.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"no such file: {path}", "check the name and the folder")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder", "name a .vamp file")
+    facts, payload = _opened(path)
+    if facts.pop("format", None) != FORMAT:
+        raise InputError(f"{path} is of another format than {FORMAT}", "update vamp, or make an old file again")
+    try:
+        file = _described(facts)
+        n_bits = bits_per_token(file.codebook_size)
+        if len(payload) != -(-file.n_bits // 8):
+            raise ValueError(f"{len(payload)} bytes of tokens, not {-(-file.n_bits // 8)}")
+        kept = unpack(payload, file.kept.numel(), n_bits)
+        if kept.max(initial=0) >= file.codebook_size:
+            raise ValueError(f"a token is {kept.max()}, of {file.codebook_size} classes")
+    except UsageError as error:
+        raise InputError(f"{path} is damaged: {error.message}, and {error.hint}", _CURE) from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path} is damaged: {error}", _CURE) from error
+    file = replace(file, tokens=torch.zeros(file.tokens.shape, dtype=torch.int64))
+    file.kept.copy_(torch.from_numpy(kept).view(file.kept.shape))
+    return file
+
+
+def _opened(path: Path) -> tuple[dict[str, Any], npt.NDArray[np.uint8]]:
+    """The facts and the packed tokens of a file whose seal is whole."""
+    try:
+        with safe_open(str(path), framework="np") as file:
+            text = (file.metadata() or {}).get(_FACTS)
+            if text is None or list(file.keys()) != [_CODES]:
+                raise InputError(f"{path} is no .vamp file", "name one that `vamp compress` has made")
+            codes = file.get_slice(_CODES)
+            shape, dtype = codes.get_shape(), codes.get_dtype()
+            if len(text) > _MOST_TEXT or len(shape) != 1 or shape[0] > 2 * MOST_TOKENS or dtype != "U8":
+                raise InputError(f"{path} is damaged: {len(text)} bytes of facts, {dtype} tokens {shape}", _CURE)
+            payload = file.get_tensor(_CODES)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"cannot read {path}: it is no .vamp file, or damaged: {error}", _CURE) from error
+    try:
+        facts = json.loads(text)
+        del facts[_SEAL]
+        whole = text == _sealed(facts, payload)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        whole = False
+    if not whole:
+        raise InputError(f"{path} is damaged: its checksum does not fit", _CURE)
+    return facts, payload
+
+
+def _sealed(facts: dict[str, Any], payload: npt.NDArray[np.uint8]) -> str:
+    """Facts as JSON, with a checksum over them and the payload."""
+    digest = hashlib.sha256(json.dumps(facts).encode())
+    digest.update(payload.tobytes())
+    return json.dumps({**facts, _SEAL: digest.hexdigest()})
+
+
+def _described(facts: dict[str, Any]) -> TokenFile:
+    """The file that facts speak of, all its tokens 0 and without memory of their own."""
+    shape = facts.pop("shape")
+    if len(shape) != 3 or any(type(n) is not int or n < 1 for n in shape) or math.prod(shape) > MOST_TOKENS:
+        raise ValueError(f"tokens of shape {shape}")
+    tokens = torch.zeros((), dtype=torch.int64).expand(shape)
+    return from_table(TokenFile, {"tokens": tokens, **facts}, "its facts")
+
+
+def pack(tokens: npt.NDArray[np.int64], n_bits: int) -> npt.NDArray[np.uint8]:
+    """Write tokens one after another with as few bits as they need.
+
+    Args:
+        tokens: int64 (n,), each from 0 to 2^n_bits - 1.
+        n_bits: of a token, 1 to 16, the most significant first.
+
+    Returns:
+        uint8 (ceil(n * n_bits / 8),); the last byte is filled up with zeros.
+    """
+    wide = np.unpackbits(tokens.astype(">u2").view(np.uint8)).reshape(-1, _MOST_BITS)
+    return np.packbits(wide[:, _MOST_BITS - n_bits :])
+
+
+def unpack(packed: npt.NDArray[np.uint8], n: int, n_bits: int) -> npt.NDArray[np.int64]:
+    """Read what `pack` has written: uint8 (n_bytes,) -> int64 (n,)."""
+    wide = np.zeros((n, _MOST_BITS), np.uint8)
+    wide[:, _MOST_BITS - n_bits :] = np.unpackbits(packed, count=n * n_bits).reshape(n, n_bits)
+    return np.packbits(wide).view(">u2").astype(np.int64)

@@ -1,0 +1,1 @@
+"""Parallel iterative sampling of hidden tokens, in windows."""

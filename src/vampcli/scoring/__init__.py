@@ -1,0 +1,1 @@
+"""Scores of takes against the music around them."""

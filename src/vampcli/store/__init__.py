@@ -1,1 +1,0 @@
-"""Models from elsewhere: where they can be had, fetching, keeping, checking them."""

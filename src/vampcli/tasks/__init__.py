@@ -1,0 +1,1 @@
+"""Inpaint, outpaint, loop, vamp and compress: from recording to takes."""

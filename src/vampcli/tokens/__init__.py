@@ -1,0 +1,1 @@
+"""Token grids, masks, prompts and counter-based noise."""

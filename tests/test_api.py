@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import music
+from vampcli import SamplingConfig, Waveform, read, write
+from vampcli.api import Model, load
+from vampcli.errors import InputError, UsageError
+from vampcli.tasks.inpaint import Inpaint
+from vampcli.tasks.plan import plan_spans
+from vampcli.tasks.spans import SpanRequest
+
+QUICK = SamplingConfig(n_steps=3, n_fine_steps=1)
+
+
+def clip(seconds: float = 3.0, rate: int = 44100, n_channels: int = 1, seed: int = 0) -> Waveform:
+    return Waveform(music(seconds, rate, n_channels, seed).astype(np.float32), rate)
+
+
+def span_of(waveform: Waveform, start: float, end: float) -> slice:
+    return slice(round(start * waveform.sample_rate), round(end * waveform.sample_rate))
+
+
+@pytest.mark.parametrize("n_channels", [1, 2])
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000, 96000])
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+def test_samples_outside_the_span_stay_bit_identical(
+    tiny: Model, song: Callable[..., Path], tmp_path: Path, rate: int, n_channels: int, subtype: str
+) -> None:
+    source = song("in.wav", 1.5, rate, n_channels, subtype)
+    before = read(source)
+    (take,) = tiny.inpaint(source, [(0.5, 0.9)], config=QUICK)
+    write(tmp_path / "out.wav", take.audio)
+    after = read(tmp_path / "out.wav")
+    span = span_of(before, 0.5, 0.9)
+    kept = np.ones(before.n_samples, dtype=bool)
+    kept[span] = False
+    assert (after.sample_rate, after.subtype, after.samples.shape) == (rate, subtype, before.samples.shape)
+    assert np.array_equal(after.samples[:, kept], before.samples[:, kept])
+    changed = np.mean(after.samples[:, span] != before.samples[:, span])
+    assert changed > 0.9
+
+
+@pytest.mark.parametrize("spans", [[(0, 0.5)], [(2.5, 3.0)], [(0, 3.0)], [(0.2, 2.9)], [(0.3, 0.6), (2.0, 2.4)]])
+@pytest.mark.parametrize("stereo", ["mid", "channels"])
+def test_spans_anywhere(tiny: Model, spans: list[tuple[float, float]], stereo: str) -> None:
+    source = clip(n_channels=2)
+    (take,) = tiny.inpaint(source, spans, config=QUICK, stereo=stereo)
+    kept = np.ones(source.n_samples, dtype=bool)
+    for start, end in spans:
+        kept[span_of(source, start, end)] = False
+    assert np.array_equal(take.audio.samples[:, kept], source.samples[:, kept])
+    assert np.isfinite(take.audio.samples).all()
+    assert np.abs(take.audio.samples[:, ~kept]).max() > 0
+    assert take.tokens.max() < tiny.grid.codebook_size
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "auto"])
+@pytest.mark.parametrize("n_takes", [2, 8])
+def test_a_take_depends_on_its_seed_alone(tiny_folder: Path, n_takes: int, dtype: str) -> None:
+    model = load(tiny_folder, "cpu", dtype)
+    source = clip(2.345)
+    takes = model.inpaint(source, [(0.7, 1.9)], seed=7, n_takes=n_takes, config=QUICK)
+    assert [take.seed for take in takes] == list(range(7, 7 + n_takes))
+    for take in takes:
+        (alone,) = model.inpaint(source, [(0.7, 1.9)], seed=take.seed, config=QUICK)
+        assert np.array_equal(alone.audio.samples, take.audio.samples)
+        assert torch.equal(alone.tokens, take.tokens)
+    assert not np.array_equal(takes[0].audio.samples, takes[1].audio.samples)
+
+
+@pytest.mark.parametrize("rate", [44100, 48000, 32000])
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_what_was_in_the_span_does_not_matter_with_margin_auto(tiny: Model, rate: int, n_channels: int) -> None:
+    one = clip(2.5, rate, n_channels)
+    other = replace(one, samples=one.samples.copy())
+    span = span_of(one, 1.0, 1.3)
+    other.samples[:, span] = np.random.default_rng(3).uniform(-1, 1, other.samples[:, span].shape)
+    takes = [tiny.inpaint(c, [(1.0, 1.3)], config=QUICK, margin="auto")[0] for c in (one, other)]
+    assert np.array_equal(takes[0].audio.samples, takes[1].audio.samples)
+
+
+def test_mono_in_two_channels_stays_mono_to_the_bit(tiny: Model) -> None:
+    mono = clip()
+    double = replace(mono, samples=np.repeat(mono.samples, 2, axis=0))
+    (take,) = tiny.inpaint(double, [(1, 2)], config=QUICK)
+    assert np.array_equal(take.audio.samples[0], take.audio.samples[1])
+
+
+def test_channels_share_the_noise(tiny: Model) -> None:
+    mono = clip()
+    double = replace(mono, samples=np.repeat(mono.samples, 2, axis=0))
+    (take,) = tiny.inpaint(double, [(1, 2)], config=QUICK, stereo="channels")
+    assert torch.equal(take.tokens[0], take.tokens[1])
+
+
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_a_silent_clip_is_valid(tiny: Model, n_channels: int) -> None:
+    silent = Waveform(np.zeros((n_channels, 44100), dtype=np.float32), 44100)
+    (take,) = tiny.inpaint(silent, [(0.3, 0.6)], config=QUICK)
+    assert np.isfinite(take.audio.samples).all()
+    assert not take.audio.samples[:, :13230].any()
+
+
+def test_a_clip_of_a_third_of_a_second(tiny: Model) -> None:
+    source = clip(0.3)
+    (take,) = tiny.inpaint(source, [(0.1, 0.2)], config=QUICK)
+    assert take.audio.n_samples == source.n_samples
+
+
+def test_the_models_see_a_context_around_the_span_and_no_more(tiny: Model) -> None:
+    hop, context = tiny.grid.hop_length, tiny.coarse.config.context_frames + tiny.codec.context_frames + 2
+    long = clip(8.0)
+    long = replace(long, samples=long.samples * np.float32(1e-4))  # too quiet for a level of its own
+    plan = plan_spans(long, [(4.0, 4.5)], tiny.codec, tiny.coarse.config.context_frames)
+    begin = (plan.first_frame - context) * hop
+    part = replace(long, samples=long.samples[:, begin : begin + (plan.n_frames + 2 * context) * hop])
+    greedy = replace(QUICK, temperature=0, mask_temperature=0)  # noise belongs to places in the file
+    (from_long,) = tiny.inpaint(long, [(4.0, 4.5)], config=greedy)
+    (from_part,) = tiny.inpaint(part, [(4.0 - begin / 44100, 4.5 - begin / 44100)], config=greedy)
+    assert torch.equal(from_part.tokens, from_long.tokens)
+
+
+def test_kept_tokens_are_the_encoders_and_the_mask_says_which(tiny: Model) -> None:
+    source = clip(1.2)
+    (take,) = tiny.inpaint(source, [(0.5, 0.7)], config=QUICK)
+    encoded = tiny.encode(source)
+    kept = ~take.mask
+    # the level is measured on what is kept, so codes may differ a little: compare where levels agree
+    agreement = (take.tokens[0][kept] == encoded[kept]).float().mean()
+    assert agreement > 0.8
+    first, last = tiny.grid.frames_touched(round(0.5 * 44100), round(0.7 * 44100), 44100)
+    assert take.mask.any(0).nonzero()[:, 0].tolist() == list(range(first - 1, last + 1))
+
+
+def test_decode_gives_mono_at_the_grids_rate(tiny: Model) -> None:
+    tokens = tiny.encode(clip(1.0, 48000, 2))
+    assert tokens.shape == (5, tiny.grid.n_frames(44100))
+    decoded = tiny.decode(tokens)
+    assert (decoded.n_channels, decoded.sample_rate) == (1, 44100)
+    assert decoded.n_samples == tokens.shape[1] * tiny.grid.hop_length
+
+
+def test_progress_counts_up_to_its_end(tiny: Model) -> None:
+    told: list[tuple[int, int]] = []
+    tiny.inpaint(
+        clip(n_channels=2), [(1, 2)], config=QUICK, stereo="channels", progress=lambda *step: told.append(step)
+    )
+    assert told == [(i, 4) for i in range(1, 5)]
+
+
+@pytest.mark.parametrize(
+    ("spans", "error", "says"),
+    [
+        ([], UsageError, "no span"),
+        ([(2, 1)], UsageError, "ends at 1 s"),
+        ([(1, 1.001)], UsageError, "1.0 ms"),
+        ([(2, 60)], InputError, "60 s but the clip is 3.00 s"),
+        ([(3, 4)], InputError, "starts at 3 s"),
+        ([(-1, 1)], InputError, "no place"),
+        ([(float("nan"), 2)], InputError, "no place"),
+        ([(1, float("inf"))], InputError, "no place"),
+    ],
+)
+def test_bad_spans_are_named(tiny: Model, spans: list[tuple[float, float]], error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        tiny.inpaint(clip(), spans)
+
+
+def test_more_than_two_channels_are_refused_with_the_cure(tiny: Model) -> None:
+    with pytest.raises(InputError, match="6 channels") as caught:
+        tiny.inpaint(clip(1, n_channels=6), [(0.2, 0.5)])
+    assert "mix" in caught.value.hint
+
+
+def test_overlapping_spans_are_one() -> None:
+    from conftest import tiny_parts
+
+    plan = plan_spans(clip(), [(1.5, 2), (1, 1.7)], tiny_parts().codec, 80)
+    assert plan.spans == ((44100, 88200),)
+
+
+def test_a_negative_margin_and_an_unknown_stereo_are_refused(tiny: Model) -> None:
+    with pytest.raises(UsageError, match="-40 frames"):
+        tiny.inpaint(clip(), [(1, 2)], margin=-40)
+    with pytest.raises(UsageError, match="'both'"):
+        tiny.inpaint(clip(), [(1, 2)], stereo="both")  # type: ignore[arg-type]
+
+
+def test_takes_come_one_by_one_as_soon_as_they_are_made(tiny: Model) -> None:
+    told: list[tuple[int, int]] = []
+    request = Inpaint(SpanRequest([(1, 2)]))
+    takes = tiny.takes(clip(), request, seeds=[5, 9], config=QUICK, progress=lambda *step: told.append(step))
+    assert next(takes).seed == 5
+    assert told[-1] == (4, 8)
+    assert next(takes).seed == 9
+    assert told == [(i, 8) for i in range(1, 9)]
+
+
+def test_temperatures_of_model_and_request_are_multiplied(tiny: Model) -> None:
+    clip, config = Waveform(music(1.5, 44100).astype(np.float32), 44100), replace(QUICK, temperature=0.5)
+    cool = replace(tiny, temperature=0.5)
+
+    def made(model: Model, temperature: float) -> np.ndarray:
+        return model.inpaint(clip, [(0.5, 1)], config=replace(config, temperature=temperature))[0].audio.samples
+
+    assert np.array_equal(made(cool, 1.0), made(tiny, 0.5))
+    assert np.array_equal(made(cool, 0.0), made(tiny, 0.0))
+    assert not np.array_equal(made(cool, 1.0), made(tiny, 1.0))

@@ -1,0 +1,106 @@
+"""Spans are made from what is around each; tests of the engine hold the rest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from clips import QUICK, check_kept, clip
+from vampcli import Take, Waveform
+from vampcli.api import Model
+from vampcli.audio.clicks import LIMIT, junction_figure
+from vampcli.codec.base import Codec
+from vampcli.config import MusicalSpan, TempoConfig
+from vampcli.errors import UsageError
+from vampcli.tasks import regenerate
+from vampcli.tasks.inpaint import Inpaint
+from vampcli.tasks.spans import SpanRequest
+
+
+def made(tiny: Model, source: Waveform, request: Inpaint) -> Take:
+    (take,) = tiny.takes(source, request, seeds=[4], config=QUICK)
+    return take
+
+
+@pytest.fixture
+def level(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The level, which is the whole clip's, stays as it is."""
+    monkeypatch.setattr(regenerate, "level_gain", lambda *_: 1.5)
+
+
+@pytest.mark.usefixtures("level")
+def test_a_span_far_from_another_is_made_as_if_alone(tiny: Model) -> None:
+    source, spans = clip(5.0), [(0.5, 0.7), (3.5, 3.9)]
+    both = made(tiny, source, Inpaint(SpanRequest(spans))).audio.samples
+    for start, end in spans:
+        alone = made(tiny, source, Inpaint(SpanRequest([(start, end)]))).audio.samples
+        inside = slice(round(start * 44100), round(end * 44100))
+        assert np.array_equal(both[:, inside], alone[:, inside])
+
+
+@pytest.mark.usefixtures("level")
+@pytest.mark.parametrize("spans", [[(1.0, 1.2)], [(0.6, 0.7), (1.5, 1.6)]])
+def test_beyond_the_context_asked_for_nothing_matters(tiny: Model, spans: list[tuple[float, float]]) -> None:
+    source = clip(2.5)
+    reach = round((0.1 + (tiny.codec.halo_frames + 3) * 768 / 44100) * 44100)
+    far = np.ones(source.n_samples, dtype=bool)
+    for start, end in spans:
+        far[max(0, round(start * 44100) - reach) : round(end * 44100) + reach] = False
+    assert far.any()
+    other = replace(source, samples=np.where(far, source.samples[:, ::-1], source.samples))
+    takes = [made(tiny, c, Inpaint(SpanRequest(spans), context_s=0.1)) for c in (source, other)]
+    hidden = takes[0].mask
+    assert torch.equal(takes[0].tokens[:, hidden], takes[1].tokens[:, hidden])
+    seeing = [made(tiny, c, Inpaint(SpanRequest(spans))) for c in (source, other)]
+    assert not torch.equal(seeing[0].tokens[:, seeing[0].mask], seeing[1].tokens[:, seeing[1].mask])
+
+
+def test_bars_are_remade_and_nothing_else(tiny: Model) -> None:
+    request = Inpaint(SpanRequest([MusicalSpan("bars", 2, 2), MusicalSpan("beats", 1, 1)], TempoConfig(bpm=240)))
+    take = made(tiny, clip(2.4), request)
+    assert take.spans == ((0, 11025), (44100, 88200))
+    check_kept(take)
+
+
+def test_no_edge_of_a_span_clicks(tiny: Model) -> None:
+    take = made(tiny, clip(2.0), Inpaint(SpanRequest([(0.3, 0.5), (0.52, 0.9), (1.4, 1.7)])))
+    for span in take.spans:
+        for place in span:
+            assert junction_figure(take.audio.samples, 44100, place) <= LIMIT
+
+
+@pytest.mark.parametrize("rate", [44100, 48000])
+@pytest.mark.parametrize("n_channels", [1, 2])
+@pytest.mark.parametrize("at_once", [60, 1024])
+def test_spans_close_together_are_decoded_together_and_sound_the_same(
+    tiny: Model, rate: int, n_channels: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = clip(3.0, rate, n_channels)
+    request = Inpaint(SpanRequest([(0.2, 0.25), (0.4, 0.5), (0.6, 0.7), (0.8, 0.9), (2.5, 2.6)]))
+    decoded: list[int] = []
+    own = regenerate.decode_long
+
+    def watched(codec: Codec, codes: torch.Tensor) -> torch.Tensor:
+        decoded.append(codes.shape[1])
+        return own(codec, codes)
+
+    def samples(at_once: int) -> np.ndarray:
+        monkeypatch.setattr(regenerate, "_DECODED_TOGETHER", at_once)
+        decoded.clear()
+        (take,) = tiny.takes(source, request, seeds=[3], config=QUICK)
+        return take.audio.samples
+
+    monkeypatch.setattr(regenerate, "decode_long", watched)
+    each = samples(0)
+    assert len(decoded) == 5
+    np.testing.assert_allclose(samples(at_once), each, rtol=0, atol=1e-4)
+    assert len(decoded) < 5
+    assert max(decoded) <= at_once
+
+
+def test_no_span_is_refused(tiny: Model) -> None:
+    with pytest.raises(UsageError, match="no span is named"):
+        Inpaint(SpanRequest()).plan(clip(0.5), tiny.codec, 80)

@@ -1,0 +1,161 @@
+"""A loop has its exact length, no click at any junction, and is the original between its seams."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from clips import QUICK, check_kept, clip
+from conftest import sine, tiny_parts
+from vampcli import Take, Waveform
+from vampcli.api import Model
+from vampcli.audio.clicks import LIMIT, junction_figure
+from vampcli.config import TempoConfig
+from vampcli.errors import InputError, UsageError
+from vampcli.tasks.loop import Loop
+from vampcli.tasks.spans import SpanRequest
+
+CODEC = tiny_parts().codec
+HALF = round(0.15 * 44100)  # of the default seam
+
+
+def copies(take: Take, repeats: int) -> np.ndarray:
+    """float (n_repeats, n_channels, n)."""
+    samples = take.audio.samples
+    return samples.reshape(len(samples), repeats, -1).swapaxes(0, 1)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_length_is_exact(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rate, repeats = int(rng.choice([8000, 44100, 48000])), int(rng.integers(1, 9))
+    source = Waveform(np.zeros((1, int(rng.integers(2 * rate, 3 * rate))), np.float32), rate)
+    start, end = float(rng.uniform(0, 1)), float(rng.choice([rng.uniform(1.7, 2), source.duration_s]))
+    plan = Loop(SpanRequest([(start, end)]), repeats).plan(source, CODEC, 80)
+    assert plan.spans[-1][1] == repeats * round((end - start) * rate)
+
+
+@pytest.mark.parametrize(
+    ("rate", "span", "repeats", "variation"),
+    [
+        (8000, None, 1, 0),
+        (44100, (0.2, 1.45678), 3, 0),
+        (44100, (0.33333, 1.3), 2, 0.4),
+        (48000, (0.1, 0.9), 4, 1),
+    ],
+)
+def test_a_loop_is_the_original_repeated_but_for_what_the_plan_says(
+    tiny: Model, rate: int, span: tuple[float, float] | None, repeats: int, variation: float
+) -> None:
+    source = clip(1.5, rate, 2)
+    start, end = span or (0, 1.5)
+    (take,) = tiny.loop(source, span, repeats=repeats, variation=variation, config=QUICK)
+    n, first = round((end - start) * rate), round(start * rate)
+    once = source.samples[:, first : first + n]
+    assert np.array_equal(take.base.samples, np.tile(once, repeats))
+    plan = Loop(SpanRequest([span] if span else []), repeats, variation).plan(source, tiny.codec, 80)
+    assert take.spans == plan.spans
+    check_kept(take)
+
+
+def test_without_variation_all_copies_are_the_same_to_the_bit(tiny: Model) -> None:
+    source = clip(1.2, n_channels=2)
+    for take in tiny.loop(source, repeats=4, n_takes=2, config=QUICK):
+        first, *others = copies(take, 4)
+        assert all(np.array_equal(first, other) for other in others)
+
+
+def test_with_variation_copies_differ_and_the_first_keeps_its_middle(tiny: Model) -> None:
+    source = clip(1.2)
+    (take,) = tiny.loop(source, repeats=3, variation=0.5, config=QUICK)
+    first, second, third = copies(take, 3)
+    middle = slice(HALF, first.shape[1] - HALF)
+    assert np.array_equal(first[:, middle], source.samples[:, middle])
+    for one, other in ((first, second), (second, third), (first, third)):
+        assert np.mean(one[:, middle] != other[:, middle]) > 0.9
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("repeats", "variation"), [(1, 0), (3, 0.5)])
+def test_no_junction_clicks(tiny: Model, seed: int, repeats: int, variation: float) -> None:
+    source = clip(1.3, seed=seed)
+    (take,) = tiny.loop(source, (0.1, 1.2345), repeats=repeats, variation=variation, config=QUICK, seed=seed)
+    n = round(1.1345 * 44100)
+    for junction in range(0, repeats * n, n):
+        for place in (junction - HALF, junction, junction + HALF):
+            assert junction_figure(take.audio.samples, 44100, place % (repeats * n)) <= LIMIT
+
+
+@pytest.mark.parametrize("variation", [0, 0.5])
+def test_what_clicks_as_a_raw_cut_clicks_no_more(tiny: Model, variation: float) -> None:
+    tone = clip(1.3, seed=1).samples + 0.2 * sine(111.1, 44100, 57330).astype(np.float32)
+    (take,) = tiny.loop(Waveform(tone, 44100), repeats=2, variation=variation, config=QUICK)
+    for place in (0, 57330):
+        assert junction_figure(take.base.samples, 44100, place) > LIMIT
+        assert junction_figure(take.audio.samples, 44100, place) <= LIMIT
+
+
+def test_a_loop_of_bars_has_their_length(tiny: Model) -> None:
+    source = clip(2.0)
+    places = SpanRequest([(0.1, 1.1)], TempoConfig(bpm=150), snap="beat")
+    plan = Loop(places, 2).plan(source, tiny.codec, 80)
+    assert plan.spans[-1][1] == 2 * round(1.2 * 44100)  # 0 to the beat at 1.2 s
+
+
+@pytest.mark.parametrize("n_takes", [1, 3])
+def test_progress_never_goes_back(tiny: Model, n_takes: int) -> None:
+    told: list[float] = []
+    tiny.loop(
+        clip(0.8),
+        repeats=2,
+        variation=0.5,
+        n_takes=n_takes,
+        config=QUICK,
+        progress=lambda step, total: told.append(step / total),
+    )
+    assert told == sorted(told)
+    assert told[-1] == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"places": SpanRequest([(0, 1), (2, 3)])}, "2 spans"),
+        ({"repeats": 0}, "0 repeats"),
+        ({"repeats": 2, "variation": 1.5}, r"variation is 1\.5"),
+        ({"repeats": 2, "variation": float("nan")}, "variation is nan"),
+        ({"variation": 0.5}, "one repeat has nothing to vary"),
+        ({"seam_s": 0.0}, "seam is 0 s"),
+        ({"seam_s": float("nan")}, "seam is nan s"),
+        ({"seam_s": float("inf")}, "seam is inf s"),
+    ],
+)
+def test_contradictions_are_refused(asked: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        Loop(**asked)  # type: ignore[arg-type]
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("request_", "error", "message"),
+    [
+        (Loop(seam_s=1.2), InputError, r"2\.00 s long, less than two seams of 1\.2 s"),
+        (Loop(SpanRequest([(0.5, 1)])), InputError, r"0\.50 s long, less than two seams of 0\.3 s"),
+        (Loop(seam_s=0.01), UsageError, "less than a frame"),
+        (Loop(seam_s=1e-9), UsageError, "less than a frame"),
+        (Loop(SpanRequest([(0, 3)])), InputError, r"ends at 3 s but the clip is 2\.00 s"),
+        (Loop(SpanRequest([(1.5, 0.5)])), UsageError, "before it starts"),
+    ],
+)
+def test_what_does_not_fit_the_clip_is_refused(request_: Loop, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        request_.plan(clip(), CODEC, 80)
+
+
+def test_the_seam_that_the_error_proposes_fits() -> None:
+    with pytest.raises(InputError) as caught:
+        Loop(seam_s=1.7).plan(clip(), CODEC, 80)
+    proposed = float(caught.value.hint.split()[-1])
+    assert replace(Loop(), seam_s=proposed).plan(clip(), CODEC, 80).spans[-1][1] == 88200

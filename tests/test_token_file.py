@@ -1,0 +1,370 @@
+"""A token file gives back what was saved, is as small as it says, and whatever is damaged is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import resource
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.numpy import save as to_bytes
+
+import oracles
+from recipes import recipe
+from vampcli.errors import ExitCode, InputError, UsageError
+from vampcli.recipe import token_file
+from vampcli.recipe.token_file import TokenFile, load, pack, save, unpack
+from vampcli.tokens.bitrate import bits_per_second
+from vampcli.tokens.grid import TokenGrid
+
+
+def made(
+    n_kept: int = 2, period: int = 1, n_channels: int = 1, n_frames: int = 23, codebook_size: int = 1000
+) -> TokenFile:
+    """Random tokens of 5 codebooks at 57.4 frames a second."""
+    rng = np.random.default_rng(0)
+    codes = torch.from_numpy(rng.integers(0, codebook_size, (n_channels, 5, n_frames)))
+    return TokenFile(
+        tokens=codes,
+        n_kept_codebooks=n_kept,
+        period=period,
+        codebook_size=codebook_size,
+        gain=0.1 + 0.2,
+        sample_rate=48000,
+        n_channels=2,
+        n_samples=max(1, n_frames * 768 * 48000 // 44100 - 5),
+        subtype="PCM_24",
+        recipe=recipe(),
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "song.vamp"
+
+
+def refused(path: Path, *facts: str) -> InputError:
+    """Loading fails with exit code 3, a cure, and one line that names all facts."""
+    with pytest.raises(InputError) as caught:
+        load(path)
+    assert caught.value.exit_code == ExitCode.INPUT
+    assert caught.value.hint
+    assert "\n" not in caught.value.message
+    for fact in (path.name, *facts):
+        assert fact in caught.value.message
+    return caught.value
+
+
+# --- bits
+
+
+@pytest.mark.parametrize("n_bits", range(1, 17))
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 8, 100])
+def test_packed_tokens_are_their_binary_digits(n: int, n_bits: int) -> None:
+    numbers = np.random.default_rng(n).integers(0, 2**n_bits, n)
+    numbers[:2] = [2**n_bits - 1, 0][:n]
+    found = pack(numbers, n_bits)
+    assert found.tobytes() == oracles.packed(numbers.tolist(), n_bits)
+    assert unpack(found, n, n_bits).tolist() == numbers.tolist()
+
+
+# --- what is saved
+
+
+@pytest.mark.parametrize("n_kept", [0, 1, 5])
+@pytest.mark.parametrize("period", [0, 1, 2, 7, 22, 23, 1000])
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_kept_tokens_come_back_and_all_else_is_0(path: Path, n_kept: int, period: int, n_channels: int) -> None:
+    file = made(n_kept, period, n_channels)
+    save(path, file)
+    again = load(path)
+    kept = [[c < n_kept and period > 0 and f % period == 0 for f in range(23)] for c in range(5)]
+    assert (~again.mask).tolist() == kept
+    assert torch.equal(again.tokens, file.tokens * torch.tensor(kept))
+    assert again.tokens.dtype == torch.int64
+    for field in fields(TokenFile):
+        if field.name != "tokens":
+            assert getattr(again, field.name) == getattr(file, field.name)
+
+
+@pytest.mark.parametrize("codebook_size", [2, 3, 32, 1000, 1024, 65536])
+def test_any_codebook_size(path: Path, codebook_size: int) -> None:
+    file = made(5, codebook_size=codebook_size)
+    save(path, file)
+    assert torch.equal(load(path).tokens, file.tokens)
+
+
+def test_what_is_hidden_does_not_matter(path: Path, tmp_path: Path) -> None:
+    file = made(2, 3)
+    save(path, file)
+    save(tmp_path / "b.vamp", replace(file, tokens=torch.where(file.mask, -5, file.tokens)))
+    assert (tmp_path / "b.vamp").read_bytes() == path.read_bytes()
+
+
+def test_a_kept_token_that_is_no_class_is_not_written(path: Path) -> None:
+    file = made()
+    file.tokens[0, 1, 3] = 1000
+    with pytest.raises(ValueError, match="to 1000, classes from 0 to 999"):
+        save(path, file)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n_kept_codebooks", 6),
+        ("period", -1),
+        ("codebook_size", 1),
+        ("codebook_size", 65537),
+        ("sample_rate", 0),
+        ("n_channels", 0),
+        ("n_channels", 3),
+        ("n_samples", 0),
+        ("gain", 0.0),
+        ("gain", math.nan),
+        ("gain", math.inf),
+        ("subtype", "MP3"),
+    ],
+)
+def test_numbers_out_of_range_are_named(name: str, value: object) -> None:
+    with pytest.raises(UsageError, match=name):
+        replace(made(), **{name: value})
+
+
+@pytest.mark.parametrize(("n_kept", "period"), [(5, 1), (1, 1), (1, 13), (3, 0)])
+@pytest.mark.parametrize("n_frames", [1, 600, 20_000])
+def test_the_size_is_the_true_bit_rate_and_little_more(path: Path, n_kept: int, period: int, n_frames: int) -> None:
+    file = made(n_kept, period, 2, n_frames, 1024)
+    save(path, file)
+    duration_s = file.n_samples / file.sample_rate
+    n_kept_tokens = 2 * int((~file.mask).sum())
+    assert file.bits_per_second == pytest.approx(n_kept_tokens * 10 / duration_s)
+    assert path.stat().st_size <= 1.1 * file.bits_per_second * duration_s / 8 + 2000
+
+
+def test_the_true_bit_rate_of_a_long_recording_is_that_of_its_prompt() -> None:
+    grid = TokenGrid(44100, 768, 5, 1024)
+    file = made(3, 13, 2, 13 * 3000, 1024)
+    assert file.bits_per_second == pytest.approx(2 * bits_per_second(grid, 3, 13), rel=1e-4)
+
+
+def test_saving_twice_gives_the_same_bytes(path: Path) -> None:
+    save(path, made())
+    first = path.read_bytes()
+    save(path, load(path), overwrite=True)
+    assert path.read_bytes() == first
+
+
+def test_a_file_that_exists_stays(path: Path) -> None:
+    path.write_bytes(b"precious")
+    with pytest.raises(InputError, match="exists"):
+        save(path, made())
+    assert path.read_bytes() == b"precious"
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no space left")
+
+    save(path, made())
+    before = path.read_bytes()
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(InputError, match=r"cannot write .*no space left"):
+        save(path, made(5), overwrite=True)
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot write"):
+        save(tmp_path / "none" / "a.vamp", made())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_others_may_read_it_as_any_file(path: Path) -> None:
+    save(path, made())
+    (other := path.with_name("other")).touch()
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(other.stat().st_mode)
+
+
+def test_a_recording_that_could_not_be_loaded_is_not_saved(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(token_file, "MOST_TOKENS", 100)
+    with pytest.raises(InputError, match="115 tokens are more than the 100"):
+        save(path, made())
+    assert not path.exists()
+
+
+# --- damage
+
+
+def test_missing_files_and_folders_are_named(path: Path) -> None:
+    refused(path, "no such file")
+    path.mkdir()
+    refused(path, "is a folder")
+
+
+@pytest.mark.parametrize("content", [b"", b"RIFF", b"RIFF\x24\0\0\0WAVEfmt " + bytes(100), b"{}" * 50, bytes(5000)])
+def test_other_bytes_are_no_token_file(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    refused(path, "no .vamp file")
+
+
+def test_other_safetensors_files_are_no_token_files(path: Path) -> None:
+    path.write_bytes(to_bytes({"codes": np.zeros(3, np.uint8)}))
+    refused(path, "no .vamp file")
+    path.write_bytes(to_bytes({"weight": np.zeros(3, np.uint8)}, {"vamp": "{}"}))
+    refused(path, "no .vamp file")
+
+
+def test_truncations_are_found(path: Path) -> None:
+    save(path, made())
+    whole = path.read_bytes()
+    for n in [*range(0, len(whole), 13), *range(len(whole) - 9, len(whole))]:
+        path.write_bytes(whole[:n])
+        refused(path)
+    path.write_bytes(whole + b"\0")
+    refused(path)
+
+
+def test_every_byte_is_guarded(path: Path) -> None:
+    save(path, made(n_frames=3))
+    with path.open("r+b", buffering=0) as file:
+        for place, byte in enumerate(path.read_bytes()):
+            for bit in (5 * place % 8, (5 * place + 3) % 8):
+                os.pwrite(file.fileno(), bytes([byte ^ 1 << bit]), place)
+                refused(path)
+            os.pwrite(file.fileno(), bytes([byte]), place)
+    load(path)
+
+
+@pytest.mark.parametrize("size", [1, 10**6, 10**9, 2**40, 2**63, 2**64 - 1])
+def test_a_header_of_the_wrong_size_is_found(path: Path, size: int) -> None:
+    save(path, made())
+    path.write_bytes(size.to_bytes(8, "little") + path.read_bytes()[8:])
+    refused(path, "no .vamp file, or damaged")
+
+
+def forged(path: Path, edit: Callable[[dict[str, Any]], Any], payload: np.ndarray | None = None) -> None:
+    """A whole seal over other facts, or another payload."""
+    save(path, made(), overwrite=True)
+    with safe_open(path, framework="np") as file:
+        facts, codes = json.loads(file.metadata()["vamp"]), file.get_tensor("codes")
+    del facts["sha256"]
+    edit(facts)
+    codes = codes if payload is None else payload
+    path.write_bytes(to_bytes({"codes": codes}, {"vamp": token_file._sealed(facts, codes)}))
+
+
+def test_a_forgery_that_changes_nothing_loads(path: Path) -> None:
+    forged(path, lambda facts: None)
+    assert torch.equal(load(path).kept, made().kept)
+
+
+@pytest.mark.parametrize("version", [0, 1, 3, "2", None])
+def test_another_version_asks_for_an_update(path: Path, version: object) -> None:
+    forged(path, lambda facts: facts.update(format=version))
+    assert refused(path, "another format than 2").hint.startswith("update vamp")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"shape": shape} for shape in ([1, 5, 24], [2, 5, 23], [5, 23], [1, 5, 0], [1, -5, -23], [1, 5, 23.0], 115, None)]
+    + [{"n_kept_codebooks": 1}, {"n_kept_codebooks": 6}, {"period": 2}, {"period": 0}, {"period": True}]
+    + [{"codebook_size": size} for size in (1, 512, 1e3, 10**30)]
+    + [{"shape": [1, 5, 2**60]}, {"shape": [1, 2**40, 2**40], "period": 2**41}, {"shape": [3, 5, 23]}]
+    + [
+        {"n_samples": 0},
+        {"n_samples": 2**80},
+        {"sample_rate": "48000"},
+        {"gain": math.nan},
+        {"recipe": 5},
+        {"more": 1},
+    ],
+)
+def test_sizes_that_contradict_each_other(path: Path, change: dict[str, Any]) -> None:
+    forged(path, lambda facts: facts.update(change))
+    refused(path, "is damaged")
+
+
+@pytest.mark.parametrize("name", ["shape", "recipe", "gain", "subtype"])
+def test_a_missing_fact_is_named(path: Path, name: str) -> None:
+    forged(path, lambda facts: facts.pop(name))
+    refused(path, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n_steps", 0),
+        ("n_steps", 1.5),
+        ("n_steps", "36"),
+        ("n_steps", None),
+        ("top_p", 2),
+        ("temperature", -1.0),
+        ("sample_cutoff", math.nan),
+        ("unheard_of", 1),
+    ],
+)
+def test_sampling_settings_unknown_or_out_of_range(path: Path, name: str, value: object) -> None:
+    forged(path, lambda facts: facts["recipe"]["sampling"].update({name: value}))
+    refused(path, "is damaged", name)
+
+
+@pytest.mark.parametrize("sampling", [None, 5, [], ["a"], "text"])
+def test_sampling_settings_that_are_no_table(path: Path, sampling: object) -> None:
+    forged(path, lambda facts: facts["recipe"].update(sampling=sampling))
+    refused(path, "is damaged")
+
+
+def test_settings_of_the_future_default_to_what_they_were(path: Path) -> None:
+    forged(path, lambda facts: facts["recipe"]["sampling"].pop("top_p"))
+    assert load(path).recipe == made().recipe
+
+
+@pytest.mark.parametrize("text", ["[", "[" * 60_000, "[" * 70_000, "5", "[]", "null", '{"sha256": "a"}', "\0"])
+def test_facts_that_are_no_facts(path: Path, text: str) -> None:
+    path.write_bytes(to_bytes({"codes": np.zeros(3, np.uint8)}, {"vamp": text}))
+    refused(path, "is damaged")
+
+
+@pytest.mark.parametrize("payload", [np.zeros(58, np.int8), np.zeros((2, 29), np.uint8), np.zeros(57, np.uint8)])
+def test_a_payload_of_another_kind(path: Path, payload: np.ndarray) -> None:
+    forged(path, lambda facts: None, payload)
+    refused(path, "is damaged")
+
+
+def test_a_token_that_is_no_class(path: Path) -> None:
+    forged(path, lambda facts: None, np.full(58, 255, np.uint8))
+    refused(path, "a token is 1023, of 1000 classes")
+
+
+@contextmanager
+def memory_of(n_bytes: int) -> Iterator[None]:
+    """No more than that may be allocated."""
+    n_pages = int(Path("/proc/self/statm").read_text().split()[0])
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (n_pages * resource.getpagesize() + n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux to bound the memory")
+@pytest.mark.parametrize("shape", [[2, 64, 2**18], [1, 1, 2**40], [2**40, 2**40, 2**40]])
+@pytest.mark.parametrize("period", [0, 1, 2**40])
+def test_absurd_sizes_take_no_memory(path: Path, shape: list[int], period: int) -> None:
+    forged(path, lambda facts: facts.update(shape=shape, period=period))
+    with memory_of(2**26):
+        refused(path, "is damaged")

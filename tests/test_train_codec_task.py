@@ -1,0 +1,163 @@
+"""How a codec learns."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import music, random_codec
+from training import LOOP, codec_run
+from vampcli.checkpoints.weights import codec_hash, load_parts
+from vampcli.codec.rvq import ResidualVectorQuantizer
+from vampcli.errors import ModelError
+from vampcli.evaluate.metrics import mel_error, si_sdr, spectral_convergence
+from vampcli.train.codec_init import fill_codebooks, reseed_unused
+from vampcli.train.codec_task import CodecTask, rotate_phases
+from vampcli.train.loop import Trainer
+from vampcli.train.losses import complex_error, magnitude_error
+
+
+def test_a_codec_of_magnitudes_learns_while_its_codes_stay(prepared: Path, tmp_path: Path) -> None:
+    task = CodecTask(codec_run(prepared, n_frames=10))
+    trainer = Trainer(task, replace(LOOP, learning_rate=5e-3), tmp_path)
+    figures = [trainer.advance()]
+    codes = codec_hash(task.codec.state_dict())
+    figures += [trainer.advance() for _ in range(LOOP.n_steps)]
+    early, late = (np.mean([f["magnitude"] for f in some]) for some in (figures[:5], figures[-5:]))
+    assert late < 0.9 * early
+    assert codec_hash(task.codec.state_dict()) == codes
+    assert not any(name.startswith(("codec.encoder", "codec.quantizer")) for name in trainer.parameters)
+
+
+def test_a_codec_of_waveforms_learns_and_keeps_its_codes_alive(prepared: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    task = CodecTask(codec_run(prepared, "dac", quantize_from=4, reseed_every=4))
+    trainer = Trainer(task, replace(LOOP, learning_rate=1e-3), tmp_path)
+    figures = [trainer.advance() for _ in range(LOOP.n_steps)]
+    early, late = (np.mean([f["mel"] for f in some]) for some in (figures[4:9], figures[-5:]))
+    assert late < 0.8 * early
+    assert max(f["commitment"] for f in figures[4:]) < 100
+    with torch.no_grad():
+        codes = torch.stack([task.codec.encode(clip.float() / 32768) for clip in task.validation_clips[:4]])
+    assert min(len(level.unique()) for level in codes.transpose(0, 1)) > 3
+
+
+def test_a_frozen_encoder_of_waveforms_stays_as_it_is(prepared: Path, tmp_path: Path) -> None:
+    task = CodecTask(codec_run(prepared, "dac", freeze_encoder=True))
+    fill_codebooks(task.codec.quantizer, torch.randn(8, 32, 50), np.random.default_rng(0))
+    before = codec_hash(task.codec.state_dict())
+    decoder = {name: t.clone() for name, t in task.codec.decoder.state_dict().items()}
+    trainer = Trainer(task, LOOP, tmp_path)
+    for _ in range(6):
+        trainer.advance()
+    assert codec_hash(task.codec.state_dict()) == before
+    assert any(not torch.equal(t, decoder[name]) for name, t in task.codec.decoder.state_dict().items())
+
+
+def test_a_codec_that_starts_from_a_model_keeps_its_codes(prepared: Path, tiny_folder: Path, tmp_path: Path) -> None:
+    task = CodecTask(replace(codec_run(prepared), start=str(tiny_folder)))
+    Trainer(task, LOOP, tmp_path).advance()
+    started = load_parts(tiny_folder, torch.device("cpu"), torch.float32).codec
+    assert codec_hash(task.codec.state_dict()) == codec_hash(started.state_dict())
+
+
+def test_a_codec_starts_from_no_other_kind(prepared: Path, tiny_folder: Path) -> None:
+    with pytest.raises(ModelError, match="another kind or size"):
+        CodecTask(replace(codec_run(prepared, "dac"), start=str(tiny_folder)))
+
+
+@pytest.mark.parametrize("kind", ["magnitude", "dac"])
+def test_validation_measures_reconstructions(prepared: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vampcli.train.codec_task._VALIDATION_S", 0.5)
+    monkeypatch.setattr("vampcli.train.codec_task._N_VALIDATION_CLIPS", 4)
+    task = CodecTask(codec_run(prepared, kind)).eval()
+    with torch.no_grad():
+        task.codec.quantizer.codebooks.normal_()
+        figures = task.validate()
+        assert figures == task.validate()
+    assert figures.keys() == {
+        "mel_error", "complex_error", "spectral_convergence", "si_sdr_db", "level_db", "perplexity_first",
+        "perplexity_least",
+    }  # fmt: skip
+    assert all(np.isfinite(value) for value in figures.values())
+    assert 1 <= figures["perplexity_least"] <= figures["perplexity_first"] <= 32
+
+
+def test_the_mel_error_of_validation_does_not_hear_the_level(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = CodecTask(codec_run(prepared)).eval()
+    encoded = iter(task.validation_clips.float() / 32768)
+    monkeypatch.setattr(task.codec, "encode", lambda clip: torch.ones(5, 4, dtype=torch.int64))
+    monkeypatch.setattr(task.codec, "decode", lambda codes: 0.25 * next(encoded))
+    figures = task.validate()
+    assert figures["mel_error"] == pytest.approx(0, abs=0.01)
+    assert figures["level_db"] == pytest.approx(-12, abs=0.1)
+
+
+def test_filled_codebooks_code_most_of_the_latents() -> None:
+    torch.manual_seed(0)
+    quantizer = ResidualVectorQuantizer(24, 5, 256, 8)
+    latents = torch.einsum(
+        "ij,bjf->bif", torch.randn(24, 24), torch.randn(8, 24, 200) * torch.linspace(2, 0.1, 24)[:, None]
+    )
+    fill_codebooks(quantizer, latents, np.random.default_rng(0))
+    with torch.no_grad():
+        left = latents - quantizer.decode(quantizer.encode(latents))
+    assert left.var() < 0.3 * latents.var()
+
+
+def test_latents_that_never_change_fill_codebooks_with_numbers() -> None:
+    for by_direction in (False, True):
+        quantizer = ResidualVectorQuantizer(24, 2, 16, 8, by_direction)
+        latents = torch.ones(2, 24, 30)
+        fill_codebooks(quantizer, latents, np.random.default_rng(0))
+        with torch.no_grad():
+            torch.testing.assert_close(quantizer.decode(quantizer.encode(latents)), latents, atol=1e-4, rtol=0)
+
+
+def test_only_unused_codes_are_moved() -> None:
+    torch.manual_seed(0)
+    quantizer = ResidualVectorQuantizer(24, 5, 32, 8)
+    quantizer.codebooks.data.normal_()
+    before = quantizer.codebooks.detach().clone()
+    unused = torch.rand(5, 32) < 0.3
+    reseed_unused(quantizer, torch.randn(2, 24, 50), unused, np.random.default_rng(0))
+    moved = (quantizer.codebooks != before).any(-1)
+    assert torch.equal(moved, unused)
+
+
+def test_losses_know_silence_identity_and_level() -> None:
+    x = torch.from_numpy(music(1, 44100, 2)).float()
+    noisy = x + 0.001 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    assert mel_error(x, x, 44100) == 0
+    assert mel_error(x * 10, x, 44100) == pytest.approx(1.0, abs=0.01)  # 20 dB is 1
+    assert 0 < complex_error(noisy, x) < complex_error(torch.zeros_like(x), x)
+    assert spectral_convergence(torch.zeros_like(x), x) == pytest.approx(1)
+    expected = float((10 * ((x**2).sum(-1) / ((noisy - x) ** 2).sum(-1)).log10()).mean())
+    assert float(si_sdr(noisy, x)) == pytest.approx(expected, abs=1.0)
+    assert float(si_sdr(noisy * 3, x)) == pytest.approx(float(si_sdr(noisy, x)), abs=1e-3)
+
+
+def test_magnitude_error_is_zero_for_the_same_and_grows_with_level_and_smearing() -> None:
+    codec = random_codec()
+    target = codec.log_magnitude(torch.from_numpy(music(1, 44100, 2)).float())
+    assert magnitude_error(target, target, 44100) == 0
+    louder = magnitude_error(target + 0.5, target, 44100)  # 10 dB: 0.5 in both mel scales, 10^0.5 - 1 in the loud bins
+    assert float(louder) == pytest.approx(0.5 + 0.5 + 10**0.5 - 1, rel=0.01)
+    smeared = torch.nn.functional.avg_pool1d(target, 9, 1, 4)
+    assert 0 < magnitude_error(0.5 * (smeared + target), target, 44100) < magnitude_error(smeared, target, 44100)
+
+
+def test_turning_all_phases_keeps_magnitudes_and_pi_changes_the_polarity() -> None:
+    clips = torch.from_numpy(music(1, 44100, 3)).float()
+    angles = torch.tensor([0.0, math.pi, 1.0])
+    result = rotate_phases(clips, angles)
+    torch.testing.assert_close(result[0], clips[0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(result[1], -clips[1], atol=1e-5, rtol=0)
+    assert (result[2] - clips[2]).abs().max() > 0.01
+    before, after = (torch.fft.rfft(x)[:, 1:-1].abs() for x in (clips, result))  # not 0 Hz, which has no phase
+    torch.testing.assert_close(after, before, atol=1e-2, rtol=1e-4)

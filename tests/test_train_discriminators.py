@@ -1,0 +1,197 @@
+"""Discriminators: what they see, who learns from whom, and when."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import music
+from training import LOOP, codec_run
+from vampcli.checkpoints.folder import Provenance
+from vampcli.checkpoints.weights import load_parts
+from vampcli.codec.dac import DacConfig
+from vampcli.errors import UsageError
+from vampcli.train.codec_task import CodecTask
+from vampcli.train.config import CodecRun, load_run
+from vampcli.train.discriminators import DiscriminatorConfig, Discriminators, adversarial_losses
+from vampcli.train.export import export
+from vampcli.train.loop import Trainer
+
+SMALL = DiscriminatorConfig(windows=(64, 128), bands=(0.5,), width=2, periods=(3,), period_width=2)
+TINY_DAC = DacConfig(encoder_dim=4, encoder_rates=(8, 8), decoder_dim=16, decoder_rates=(8, 8), codebook_size=32)
+
+
+def judges(config: DiscriminatorConfig = SMALL) -> Discriminators:
+    torch.manual_seed(0)
+    return Discriminators(config)
+
+
+def sounds(n_samples: int = 2000, seed: int = 0) -> torch.Tensor:
+    return torch.from_numpy(music(n_samples / 44100, 44100, 2, seed)).float()
+
+
+def run_with(prepared: Path, start: int, **loss: object) -> CodecRun:
+    run = codec_run(prepared, adversarial_from=start, n_frames=6, **loss)
+    codec = replace(run.codec, n_fft=1920)
+    return replace(run, codec=codec, discriminators=SMALL, loop=replace(run.loop, batch_size=4))
+
+
+def test_verdicts_cover_the_whole_sound() -> None:
+    maps = judges()(sounds())
+    assert [m[-1].shape[:2] for m in maps] == [(2, 1)] * 3
+    assert [m[-1].shape[2] for m in maps[:2]] == [2000 // 16 + 1, 2000 // 32 + 1]  # frames of a quarter window
+    assert len(maps[0]) == 2 * 5 + 1  # two bands of five layers, and the verdict
+
+
+def test_a_period_discriminator_hears_each_phase_of_its_period_alone() -> None:
+    network = judges(replace(SMALL, windows=()))
+    x = sounds(900)
+    y = x.clone()
+    y[:, 1::3] = 0
+    before, after = network(x)[0][-1], network(y)[0][-1]
+    assert torch.equal(before[..., [0, 2]], after[..., [0, 2]])
+    assert not torch.allclose(before[..., 1], after[..., 1])
+
+
+def test_one_backward_equals_the_two_of_the_textbook() -> None:
+    network, real = judges(), sounds()
+    made = sounds(seed=1).requires_grad_()
+    said = adversarial_losses(network, made, real)
+    (said.generator + 2 * said.features + said.discriminator).backward()
+    own = {name: p.grad.clone() for name, p in network.named_parameters()}
+
+    level = 0.1 / real.square().mean(1, keepdim=True).sqrt()
+    network.zero_grad()
+    apart = torch.stack(
+        [
+            ((1 - a[-1]) ** 2).mean() + (b[-1] ** 2).mean()
+            for a, b in zip(network(real * level), network(made.detach() * level), strict=True)
+        ]
+    ).mean()
+    apart.backward()
+    assert said.discriminator.item() == pytest.approx(apart.item(), rel=1e-4)
+    assert all(torch.allclose(own[n], p.grad, atol=1e-5) for n, p in network.named_parameters())
+
+    other = made.detach().clone().requires_grad_()
+    heard, goal = network(other * level), network(real * level)
+    fooled = torch.stack([((1 - m[-1]) ** 2).mean() for m in heard]).mean()
+    off = torch.stack(
+        [
+            (a - b.detach()).abs().mean() / b.detach().abs().mean()
+            for m, r in zip(heard, goal, strict=True)
+            for a, b in zip(m[:-1], r[:-1], strict=True)
+        ]
+    ).mean()
+    (fooled + 2 * off).backward()
+    assert torch.allclose(made.grad, other.grad, atol=1e-6)
+
+
+def test_identical_sound_has_no_feature_error_and_silence_is_a_number() -> None:
+    x = sounds()
+    assert float(adversarial_losses(judges(), x, x).features) == pytest.approx(0, abs=1e-6)
+    silent = adversarial_losses(judges(), torch.zeros_like(x), torch.zeros_like(x))
+    assert all(torch.isfinite(value) for value in vars(silent).values())
+
+
+def test_discriminators_learn_to_tell_noise_from_notes() -> None:
+    network = judges(DiscriminatorConfig(windows=(64,), bands=(0.5,), width=4))
+    optimizer = torch.optim.Adam(network.parameters(), 1e-2)
+    noise, notes = 0.05 * torch.randn(2, 600, generator=torch.Generator().manual_seed(0)), sounds(600)
+    for _ in range(60):
+        loss = adversarial_losses(network, noise, notes).discriminator
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert float(loss.detach()) < 0.42  # 0.5 is what indifference gives
+
+
+@pytest.mark.parametrize("kind", ["magnitude", "dac"])
+def test_nothing_changes_before_they_judge_and_both_sides_learn_after(
+    kind: str, prepared: Path, tmp_path: Path
+) -> None:
+    def trainer(start: int) -> Trainer:
+        torch.manual_seed(0)
+        run = run_with(prepared, start, quantize_from=1, adversarial_weight=30.0, feature_weight=30.0)
+        return Trainer(CodecTask(replace(run, codec=TINY_DAC) if kind == "dac" else run), LOOP, tmp_path)
+
+    never, later = trainer(-1), trainer(3)
+    plain = [never.advance() for _ in range(4)]
+    judged = [later.advance() for _ in range(3)]
+    assert judged == plain[:3]
+    assert not any(n.startswith("discriminators") for n in never.parameters)
+    theirs = {n: p for n, p in later.parameters.items() if n.startswith("discriminators")}
+    assert all(p.grad is None and p not in later.optimizers[0].state for p in theirs.values())
+    before = {n: p.detach().clone() for n, p in theirs.items()}
+    figures = later.advance()
+    assert {"generator", "features", "discriminator"} <= figures.keys()
+    assert all(p.grad is not None for p in theirs.values())
+    assert any(not torch.equal(p, before[n]) for n, p in theirs.items())
+    last = "codec.decoder.head.weight" if kind == "magnitude" else "codec.decoder.12.weight"
+    one, other = (t.parameters[last].grad.flatten() for t in (never, later))
+    assert torch.cosine_similarity(one, other, 0) < 0.9999  # what discriminators say reaches the decoder
+
+
+@pytest.mark.parametrize("first", [2, 4])
+def test_resumed_equals_uninterrupted(first: int, prepared: Path, tmp_path: Path) -> None:
+    """Stopped before the discriminators begin, and after."""
+
+    def trainer() -> Trainer:
+        torch.manual_seed(0)
+        return Trainer(CodecTask(run_with(prepared, 3)), LOOP, tmp_path)
+
+    straight = trainer()
+    losses = [straight.advance()["loss"] for _ in range(6)]
+    broken = trainer()
+    for _ in range(first):
+        broken.advance()
+    broken.save()
+    resumed = trainer()
+    resumed.resume()
+    assert [resumed.advance()["loss"] for _ in range(6 - first)] == losses[first:]
+
+
+def test_an_export_leaves_them_out(prepared: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    trainer = Trainer(CodecTask(run_with(prepared, 0)), LOOP, folder)
+    trainer.advance()
+    trainer.save()
+    sizes = "\n".join(f"{name} = {value}" for name, value in vars(trainer.task.run.codec).items())  # type: ignore[attr-defined]
+    (folder / "run.toml").write_text(f'[data]\ntrain = "a"\nvalidation = "b"\n[codec]\n{sizes}\n')
+    export(tmp_path / "model", Provenance("n", "MIT", "s"), folder)
+    codec = load_parts(tmp_path / "model", torch.device("cpu"), torch.float32).codec
+    averages = {n.removeprefix("codec."): t for n, t in trainer.average.items() if n.startswith("codec.")}
+    assert averages
+    stored = codec.state_dict()
+    assert all(torch.allclose(stored[name], t, atol=1e-3, rtol=1e-3) for name, t in averages.items())
+    assert not any("discriminator" in name for name in stored)
+
+
+def test_the_waveform_weight_adds_what_the_sound_is_off(prepared: Path) -> None:
+    def losses(weight: float) -> tuple[float, dict[str, float]]:
+        torch.manual_seed(0)
+        task = CodecTask(run_with(prepared, -1, waveform_weight=weight))
+        loss, figures = task.loss(0, np.random.default_rng(0))
+        return loss.item(), figures
+
+    (plain, without), (more, figures) = losses(0.0), losses(0.5)
+    assert "mel" not in without
+    assert more == pytest.approx(plain + 0.5 * figures["mel"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "fact"),
+    [
+        ("windows = []", "need windows or periods"),
+        ("bands = [0.5, 0.2]", "do not rise"),
+        ("depth = 2", "unknown key 'depth'"),
+    ],
+)
+def test_bad_sizes_are_errors(text: str, fact: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(f'[data]\ntrain = "a"\nvalidation = "b"\n[discriminators]\n{text}\n')
+    with pytest.raises(UsageError, match=fact):
+        load_run(path, CodecRun)
