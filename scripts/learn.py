@@ -11,8 +11,8 @@ All files lie under a home, $VAMP_LEARNING or ~/.cache/vampcli/learning:
     coarse/     run.toml, state.safetensors, losses.txt (one line a validation), log.jsonl, out.log; the same for fine
     models/     what `stop` exports
 
-A run without a state starts from the promoted weights and takes its settings from configs/learn-PART.toml; later
-starts take them from run.toml. Remove the state to start from the promoted weights again.
+A run without a state starts from the promoted weights (from nothing, if configs/learn-PART.toml has other sizes) and
+takes its settings from that file; later starts take them from run.toml. Remove the state to begin again.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from vampcli.checkpoints.folder import read_config
 from vampcli.checkpoints.weights import load_parts, save_parts
 from vampcli.cli.console import guarded
 from vampcli.errors import InputError
+from vampcli.model.transformer import VampNetConfig
 from vampcli.train.config import DataConfig, TokenRun, load_run
 from vampcli.train.credits import write_credits
 from vampcli.train.data import MANIFEST, read_manifest
@@ -104,7 +105,7 @@ def start(home: Path, part: str, data: Path | None) -> int:
 
 
 def free(lock: IO[str]) -> bool:
-    """Lock a file, if nobody has; whether it is locked now."""
+    """Lock a file unless another process has; return whether it is locked now."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -113,7 +114,7 @@ def free(lock: IO[str]) -> bool:
 
 
 def learner(folder: Path) -> int | None:
-    """The id of the process that learns now, if one does."""
+    """Return the id of the process that learns now, if one does."""
     with (folder / PID).open("a+") as lock:
         if free(lock):
             return None
@@ -181,18 +182,20 @@ def encode(music: Path, split: str) -> None:
 
 
 def fresh_run(home: Path, part: str) -> TokenRun:
-    """The settings of configs/learn-PART.toml, from the promoted weights, with a seed of their own.
+    """Return the settings of configs/learn-PART.toml, with the promoted weights to start from if they have its sizes.
 
-    Runs from other weights draw other excerpts.
+    The seed comes from those weights: runs from other weights draw other excerpts.
     """
     run = load_run(ROOT / f"configs/learn-{part}.toml", TokenRun)
     music, seed = home / "music", int(hashlib.sha256((MINI / f"{part}.safetensors").read_bytes()).hexdigest()[:8], 16)
     data = DataConfig(str(music / "tokens-train"), str(music / "tokens-val"), codec=str(MINI))
-    return replace(run, data=data, start=str(MINI), loop=replace(run.loop, seed=seed))
+    promoted = VampNetConfig(**read_config(MINI)[part])
+    start = str(MINI) if replace(promoted, dropout=run.model.dropout) == run.model else ""
+    return replace(run, data=data, start=start, loop=replace(run.loop, seed=seed))
 
 
 def status(home: Path, part: str) -> str:
-    """Whether a process learns, and the last line of losses."""
+    """Return whether a process learns, the age of the state and the last line of losses."""
     folder = home / part
     said = [f"process {pid} learns" if (pid := learner(folder)) else "no process learns"]
     if (folder / STATE).exists():
@@ -237,17 +240,17 @@ def exported(home: Path, part: str, run: TokenRun) -> Path:
 
 
 def progress(step: int, core_seconds: float) -> str:
-    """Position of a run in a few words."""
+    """Return steps and core-hours in words."""
     return f"step {step}, {core_seconds / 3600:.2f} core-hours"
 
 
 def row(figures: Mapping[str, float]) -> str:
-    """Validation losses by the share that is hidden."""
+    """Return validation losses by the share that is hidden, as text."""
     return "  ".join(f"{share} {figures[f'loss_{share}']:.3f}" for share in SHARES) + f"  mean {figures['loss']:.4f}"
 
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Return the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=["start", "status", "stop", "run"], help="run learns in the foreground")
     parser.add_argument("part", choices=["coarse", "fine"], nargs="?", default="coarse")

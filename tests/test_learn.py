@@ -67,6 +67,9 @@ def test_it_starts_from_the_promoted_weights_with_a_seed_of_their_own(learning: 
     save_parts(script.MINI, "magnitude", other)
     assert run.start != str(script.MINI)
     assert run.loop.seed not in (0, script.fresh_run(home, "coarse").loop.seed)
+    config = script.ROOT / "configs/learn-coarse.toml"
+    config.write_text(config.read_text().replace("width = ", "width = 1"))
+    assert script.fresh_run(home, "coarse").start == ""
 
 
 def test_a_killed_run_resumes_without_a_trace(learning: tuple[ModuleType, Path], tmp_path: Path) -> None:
