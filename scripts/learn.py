@@ -79,7 +79,7 @@ def start(home: Path, part: str, data: Path | None) -> int:
     """Begin a process of its own that learns, unless there is one; returns the exit code."""
     folder = home / part
     with (folder / PID).open("a+") as lock:
-        if not free(lock):
+        if not try_lock(lock):
             say(status(home, part))
             return 0
         clone = cloned(home)
@@ -104,7 +104,7 @@ def start(home: Path, part: str, data: Path | None) -> int:
     return 0
 
 
-def free(lock: IO[str]) -> bool:
+def try_lock(lock: IO[str]) -> bool:
     """Lock a file unless another process has; return whether it is locked now."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -116,7 +116,7 @@ def free(lock: IO[str]) -> bool:
 def learner(folder: Path) -> int | None:
     """Return the id of the process that learns now, if one does."""
     with (folder / PID).open("a+") as lock:
-        if free(lock):
+        if try_lock(lock):
             return None
         lock.seek(0)
         return int(lock.read() or 0)
