@@ -44,9 +44,7 @@ def changed(config: Any, key: str, value: str) -> Any:
 def learn(run: TokenRun, minutes: float, every: float) -> None:
     """Train for some minutes of processor time; print a line of figures every `every` minutes."""
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(task := TokenTask(run), run.loop, Path(folder))
-        judge = TokenTask(replace(run, n_frames=load_run(CONFIG, TokenRun).n_frames, start=""))
-        judge.model = task.model
+        trainer = Trainer(TokenTask(run), run.loop, Path(folder))
         trainer.advance()
         spent, due = 0.0, every
         while spent < 60 * minutes:
@@ -56,7 +54,7 @@ def learn(run: TokenRun, minutes: float, every: float) -> None:
             if spent >= 60 * due or spent >= 60 * minutes:
                 due += every
                 with trainer.averaged(), torch.no_grad():
-                    figures = judge.eval().validate()
+                    figures = trainer.task.eval().validate()
                 losses = {name: round(value, 4) for name, value in figures.items() if name.startswith("loss")}
                 line = {"steps": trainer.step, "core_minutes": round(spent / 60, 2), **losses}
                 sys.stdout.write(json.dumps(line) + "\n")
@@ -74,7 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     data = DataConfig(str(given.tokens / "tokens-train"), str(given.tokens / "tokens-val"), codec=given.model)
-    run = replace(load_run(CONFIG, TokenRun), data=data, loop=LOOP, masking="beta", start=given.model)
+    run = load_run(CONFIG, TokenRun)
+    run = replace(run, data=data, loop=LOOP, masking="beta", start=given.model, n_validation_frames=run.n_frames)
     for change in given.changes:
         run = changed(run, *change.split("=", 1))
     learn(run, given.minutes, given.every)

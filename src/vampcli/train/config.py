@@ -163,6 +163,7 @@ class TokenRun:
     Attributes:
         model: sizes of the transformer.
         n_frames: length of the excerpts, at most the model's context.
+        n_validation_frames: length of the excerpts to validate on; 0 = `n_frames`.
         label_smoothing: share of the target spread evenly over all classes.
         masking: how large a share of an excerpt is hidden: cosine, uniform, half or beta; see
             `vampcli.train.masking.HIDDEN_SHARES`.
@@ -176,14 +177,15 @@ class TokenRun:
     label_smoothing: float = 0.1
     masking: str = "cosine"
     start: str = ""
+    n_validation_frames: int = 0
 
     def __post_init__(self) -> None:
         _at_least_one(self, "n_frames")
         if self.masking not in HIDDEN_SHARES:
             raise UsageError(f"masking is {self.masking!r}", f"choose {', '.join(HIDDEN_SHARES)}")
-        if self.n_frames > self.model.context_frames:
+        if (longest := max(self.n_frames, self.n_validation_frames)) > self.model.context_frames:
             raise UsageError(
-                f"n_frames is {self.n_frames}, but the model's context_frames {self.model.context_frames}",
+                f"n_frames is {longest}, but the model's context_frames {self.model.context_frames}",
                 "excerpts are at most a context long",
             )
 

@@ -57,7 +57,7 @@ class TokenTask(Task):
         self.model.mask_rows.data.copy_(self.model.codebooks.mean(1))
         self.pool = training_pool(run.data.train, "codes", run.data.author_cap)
         self.held_out = Pool(run.data.validation, "codes").draw(
-            np.random.default_rng(0), _N_VALIDATION_CLIPS, run.n_frames
+            np.random.default_rng(0), _N_VALIDATION_CLIPS, run.n_validation_frames or run.n_frames
         )
         self.validation_clips = self.held_out[:, : config.n_codebooks].long()
         counts = self._counts()
