@@ -1,9 +1,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 MODEL ?= mini
+PART ?= coarse
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test lint format docs screenshots picture free-music evaluate promote-mini bench help
+.PHONY: all demo test lint format docs screenshots picture free-music evaluate learn learn-stop promote-mini bench help
 
 all: lint test
 
@@ -53,6 +54,12 @@ evaluate: .venv/run.stamp  ## measure a model on the held-out pieces (after free
 	  $(BIN)/vamp eval $$what -m $(MODEL) --table configs/free-music.tsv --root data/root || exit; done
 	$(BIN)/vamp eval run configs/eval/card.toml -m $(MODEL) --table configs/free-music.tsv --root data/root \
 	  --reference-split ood -o runs/card/$(notdir $(MODEL))
+
+learn: .venv/run.stamp  ## train the coarse model on one core until learn-stop; PART=fine, ARGS="--data folder"
+	$(BIN)/python scripts/learn.py start $(PART) $(ARGS)
+
+learn-stop: .venv/run.stamp  ## end that, export the model and compare it with the promoted one
+	$(BIN)/python scripts/learn.py stop $(PART)
 
 promote-mini: .venv/run.stamp  ## make NEW=folder the embedded model, if every changed part is better on validation
 	$(BIN)/python scripts/promote.py $(NEW) --into checkpoints/mini --codec configs/mini-codec.toml \

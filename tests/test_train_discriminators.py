@@ -107,7 +107,7 @@ def test_adversarial_training_starts_on_time(kind: str, prepared: Path, tmp_path
     assert judged == plain[:3]
     assert not any(n.startswith("discriminators") for n in never.parameters)
     theirs = {n: p for n, p in later.parameters.items() if n.startswith("discriminators")}
-    assert all(p.grad is None and p not in later.optimizer.state for p in theirs.values())
+    assert all(p.grad is None and p not in later.optimizers[0].state for p in theirs.values())
     before = {n: p.detach().clone() for n, p in theirs.items()}
     figures = later.advance()
     assert {"generator", "features", "discriminator"} <= figures.keys()

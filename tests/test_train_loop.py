@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from training import LOOP, Line, codec_run, token_run
 from vampcli.errors import InputError, ModelError
@@ -58,6 +58,19 @@ def test_resumed_equals_uninterrupted_for_every_task(
     resumed = Trainer(task(), LOOP, tmp_path)
     resumed.resume()
     assert [resumed.advance()["loss"] for _ in range(3)] == losses[3:]
+
+
+def test_a_state_that_names_no_optimizer_is_adamws(tmp_path: Path) -> None:
+    """States of earlier versions hold steps and seconds alone."""
+    first = Trainer(Line(), LOOP, tmp_path)
+    for _ in range(3):
+        first.advance()
+    first.save()
+    save_file(load_file(tmp_path / STATE), tmp_path / STATE, {"step": "3", "seconds": "7.5"})
+    later = Trainer(Line(), LOOP, tmp_path)
+    later.resume()
+    assert (later.step, later.seconds, later.core_seconds) == (3, 7.5, 7.5)
+    assert later.advance() == first.advance()
 
 
 def test_nan_stops_and_keeps_the_last_good_weights(tmp_path: Path) -> None:

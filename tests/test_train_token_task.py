@@ -181,3 +181,34 @@ def test_a_folder_is_measured_with_its_own_sizes(packed: Path, tiny_folder: Path
     for n_conditioning in (0, 2):
         figures = validate(token_run(packed, tiny_folder, n_conditioning), tiny_folder)
         assert math.isfinite(figures["loss"])
+
+
+def test_what_is_compiled_learns_the_same_and_is_for_training_alone(
+    packed: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def compiled(function: Callable[..., Any], dynamic: bool) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            calls.append(function.__name__)
+            return function(*arguments)
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    run = token_run(packed, tiny_folder)
+    run = replace(run, model=replace(run.model, dropout=0.0))
+    plain, fused = (TokenTask(replace(run, loop=replace(LOOP, compile=c))) for c in (False, True))
+    fused.load_state_dict(plain.state_dict())
+    one, other = (task.train().loss(3, np.random.default_rng(0))[0] for task in (plain, fused))
+    assert torch.equal(one, other)
+    assert calls == ["features", "_smoothed", "_smoothed"]
+    with torch.no_grad():
+        fused.eval().validate()
+    assert len(calls) == 3
+
+
+def test_validation_excerpts_may_have_a_length_of_their_own(packed: Path, tiny_folder: Path) -> None:
+    task = TokenTask(replace(token_run(packed, tiny_folder), n_validation_frames=40))
+    assert task.validation_clips.shape[-1] == 40
+    assert task.pool.draw(np.random.default_rng(0), 1, task.run.n_frames).shape[-1] == 30

@@ -146,7 +146,7 @@ class RMSNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Float (..., width) -> the same shape."""
         scale = torch.rsqrt(x.float().square().mean(-1, keepdim=True) + 1e-6)
-        return self.weight * (x.float() * scale).to(x.dtype)
+        return self.weight.to(x.dtype) * (x.float() * scale).to(x.dtype)
 
 
 class Layer(nn.Module):

@@ -48,15 +48,18 @@ class LoopConfig:
     Attributes:
         n_steps: in all.
         batch_size: excerpts in a step of one process.
+        optimizer: adamw, or muon for the matrices inside layers; see `vampcli.train.optimizer`.
         learning_rate: the highest.
         warmup_steps: over which the rate rises from zero.
         schedule: linear, cosine, noam or constant; see `vampcli.train.schedule.learning_rate`.
         decay_from: step from which a linear or cosine rate falls, to zero at `n_steps`; 0 = a linear one
             never falls.
-        weight_decay: of AdamW.
+        weight_decay: of the optimizer.
         clip_norm: longer gradients are shortened to this.
         ema_decay: of the averaged weights, which are what is validated and exported.
         seed: all random numbers of a step come from it and the step's number.
+        compile: fuse the steps of coarse and fine models with `torch.compile`: minutes before the first step, then
+            faster ones. The next run finds what was compiled.
         dtype: auto, fp32 or bf16; auto is bfloat16 where the hardware multiplies it. Codecs of waveforms learn in
             float32 whatever it says.
         log_every: steps between lines of the log.
@@ -67,6 +70,7 @@ class LoopConfig:
 
     n_steps: int = 100_000
     batch_size: int = 8
+    optimizer: str = "adamw"
     learning_rate: float = 3e-4
     warmup_steps: int = 200
     schedule: str = "linear"
@@ -75,6 +79,7 @@ class LoopConfig:
     clip_norm: float = 5.0
     ema_decay: float = 0.999
     seed: int = 0
+    compile: bool = False
     dtype: str = "auto"
     log_every: int = 50
     validate_every: int = 1000
@@ -85,6 +90,8 @@ class LoopConfig:
         _at_least_one(self, "n_steps", "batch_size")
         if self.schedule not in ("linear", "cosine", "noam", "constant"):
             raise UsageError(f"schedule is {self.schedule!r}", "choose linear, cosine, noam or constant")
+        if self.optimizer not in ("adamw", "muon"):
+            raise UsageError(f"optimizer is {self.optimizer!r}", "choose adamw or muon")
         if self.decay_from and self.decay_from >= self.n_steps:
             raise UsageError(
                 f"decay_from is {self.decay_from}, but there are {self.n_steps} steps", "let it fall before they end"
@@ -156,6 +163,7 @@ class TokenRun:
     Attributes:
         model: sizes of the transformer.
         n_frames: length of the excerpts, at most the model's context.
+        n_validation_frames: length of the excerpts to validate on; 0 = `n_frames`.
         label_smoothing: share of the target spread evenly over all classes.
         masking: how large a share of an excerpt is hidden: cosine, uniform, half or beta; see
             `vampcli.train.masking.HIDDEN_SHARES`.
@@ -169,14 +177,15 @@ class TokenRun:
     label_smoothing: float = 0.1
     masking: str = "cosine"
     start: str = ""
+    n_validation_frames: int = 0
 
     def __post_init__(self) -> None:
         _at_least_one(self, "n_frames")
         if self.masking not in HIDDEN_SHARES:
             raise UsageError(f"masking is {self.masking!r}", f"choose {', '.join(HIDDEN_SHARES)}")
-        if self.n_frames > self.model.context_frames:
+        if (longest := max(self.n_frames, self.n_validation_frames)) > self.model.context_frames:
             raise UsageError(
-                f"n_frames is {self.n_frames}, but the model's context_frames {self.model.context_frames}",
+                f"n_frames is {longest}, but the model's context_frames {self.model.context_frames}",
                 "excerpts are at most a context long",
             )
 

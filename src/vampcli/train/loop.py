@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vampcli.errors import ModelError
+from vampcli.errors import InputError, ModelError
 from vampcli.train.config import LoopConfig
+from vampcli.train.optimizer import optimizers_of
 from vampcli.train.parallel import Processes
 from vampcli.train.schedule import learning_rate
 from vampcli.train.state import STATE, read_state, write_state
@@ -80,16 +81,15 @@ class Trainer:
         device: torch.device | None = None,
         processes: Processes | None = None,
     ) -> None:
-        self.task, self.config, self.folder, self.step, self.seconds = task, config, folder, 0, 0.0
+        self.task, self.config, self.folder = task, config, folder
+        self.step, self.seconds, self.core_seconds = 0, 0.0, 0.0
         self.processes = processes or Processes()
         task.to(device or torch.device("cpu"))
         task.rank, task.n_processes = self.processes.rank, self.processes.count
         self.processes.share(task.state_dict().values())
         self.parameters = {n: p for n, p in task.named_parameters() if p.requires_grad}
         self.average = {n: p.detach().clone() for n, p in self.parameters.items()}
-        self.optimizer = torch.optim.AdamW(
-            self.parameters.values(), lr=0.0, betas=(0.9, 0.999), weight_decay=config.weight_decay, fused=True
-        )
+        self.optimizers = optimizers_of(self.parameters, config)
         self.stopping = self.interrupted = False  # `interrupted`: a signal ended `run`
 
     @property
@@ -99,8 +99,9 @@ class Trainer:
     def save(self) -> None:
         """Write the whole state as one file, atomically; only the main process does."""
         if self._is_main:
-            meta = {"step": self.step, "seconds": self.seconds}
-            write_state(self.folder, self.task, self.parameters, self.average, self.optimizer, meta)
+            spent = {"seconds": self.seconds, "core_seconds": self.core_seconds}
+            meta = {"step": self.step, "optimizer": self.config.optimizer, **spent}
+            write_state(self.folder, self.task, self.parameters, self.average, self.optimizers, meta)
 
     def resume(self) -> None:
         """Take up the state in the folder.
@@ -108,8 +109,11 @@ class Trainer:
         Raises:
             InputError: there is none, or it does not fit.
         """
-        meta = read_state(self.folder, self.task, self.parameters, self.average, self.optimizer, self.task.newcomers)
+        meta = read_state(self.folder, self.task, self.parameters, self.average, self.optimizers, self.task.newcomers)
+        if meta.get("optimizer", "adamw") != self.config.optimizer:
+            raise InputError(f"{self.folder} learned with {meta.get('optimizer', 'adamw')}", "resume with its TOML")
         self.step, self.seconds = int(meta["step"]), float(meta["seconds"])
+        self.core_seconds = float(meta.get("core_seconds", self.seconds))
 
     def advance(self, wish: bool = False) -> dict[str, float]:
         """Make one step.
@@ -123,11 +127,12 @@ class Trainer:
         rng = np.random.default_rng([self.config.seed, self.step, self.processes.rank])
         torch.manual_seed(int(rng.integers(2**62)))  # dropout
         rate = learning_rate(self.config, self.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
         self.task.train()
         loss, figures = self.task.loss(self.step, rng)
-        self.optimizer.zero_grad()
+        self.task.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
         self.stopping = self.processes.average(gradients, wish)
@@ -137,7 +142,8 @@ class Trainer:
                 f"loss or gradient is not a number at step {self.step}",
                 "the last good weights are saved; resume with another seed and a lower learning_rate",
             )
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.processes.share(self.task.rewritten)
         self.step += 1
         decay = min(self.config.ema_decay, self.step / (10 + self.step))
@@ -159,6 +165,7 @@ class Trainer:
         """
         asked = _StopOnSignal()
         began = saved = last = time.monotonic()
+        core_before = self.core_seconds - time.process_time()
         sums, first = _Means(), self.step
         try:
             with asked:
@@ -169,6 +176,7 @@ class Trainer:
                         each_step(figures)
                     now = time.monotonic()
                     self.seconds += now - last
+                    self.core_seconds = core_before + time.process_time()
                     if self._due(self.config.log_every):
                         self._record(sums.take(), report)
                     if self._due(self.config.validate_every):
@@ -197,9 +205,8 @@ class Trainer:
         self._record({f"{what}_{name}": value for name, value in figures.items()}, report)
 
     def _record(self, figures: dict[str, float], report: Report) -> None:
-        line = {"step": self.step, "seconds": round(self.seconds, 1)} | {
-            k: float(f"{v:.6g}") for k, v in figures.items()
-        }
+        line = {"step": self.step, "seconds": round(self.seconds, 1)}
+        line |= {k: float(f"{v:.6g}") for k, v in figures.items()} | {"core_seconds": round(self.core_seconds, 1)}
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")

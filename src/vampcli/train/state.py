@@ -1,7 +1,8 @@
-"""The whole state of a run in one safetensors file: weights, averages, optimiser, position."""
+"""The whole state of a run in one safetensors file: weights, averages, optimizers, position."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from vampcli.errors import InputError
 from vampcli.train.data import save_tensors
 
 STATE = "state.safetensors"
-_KEYS = ("step", "exp_avg", "exp_avg_sq")
 
 
 def write_state(
@@ -20,7 +20,7 @@ def write_state(
     task: nn.Module,
     parameters: dict[str, nn.Parameter],
     average: dict[str, Tensor],
-    optimizer: optim.Optimizer,
+    optimizers: Sequence[optim.Optimizer],
     meta: dict[str, Any],
 ) -> None:
     """Write the state, whole or not at all.
@@ -33,7 +33,7 @@ def write_state(
     tensors = {f"task.{n}": t for n, t in task.state_dict().items()}
     tensors |= {f"average.{n}": t for n, t in average.items()}
     for name, parameter in parameters.items():
-        for key, value in optimizer.state[parameter].items():
+        for key, value in _owner(optimizers, parameter).state.get(parameter, {}).items():
             tensors[f"optimizer.{key}.{name}"] = value
     folder.mkdir(parents=True, exist_ok=True)
     stored = {n: t.detach().cpu().contiguous() for n, t in tensors.items()}
@@ -45,7 +45,7 @@ def read_state(
     task: nn.Module,
     parameters: dict[str, nn.Parameter],
     average: dict[str, Tensor],
-    optimizer: optim.Optimizer,
+    optimizers: Sequence[optim.Optimizer],
     newcomers: tuple[str, ...] = (),
 ) -> dict[str, str]:
     """Take up a state, in place.
@@ -55,7 +55,7 @@ def read_state(
         task: changed, as are the other three.
         parameters: of the task that learn.
         average: of them.
-        optimizer: of them.
+        optimizers: of them.
         newcomers: how names begin that the state may lack, and then stay as they are, or have beyond the task's.
 
     Returns:
@@ -84,8 +84,14 @@ def read_state(
             average[name].copy_(tensors[f"average.{name}"])
     except (RuntimeError, KeyError) as error:
         raise InputError(f"{path} is of a run with other sizes", "resume with the TOML it began with") from error
-    for name, parameter in parameters.items():
-        if f"optimizer.step.{name}" in tensors:
-            values = {key: tensors[f"optimizer.{key}.{name}"] for key in _KEYS}
-            optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in values.items()}
+    for full, value in tensors.items():
+        kind, _, rest = full.partition(".")
+        key, _, name = rest.partition(".")
+        if kind == "optimizer" and name in parameters:
+            parameter = parameters[name]
+            _owner(optimizers, parameter).state[parameter][key] = value.to(parameter.device)
     return meta
+
+
+def _owner(optimizers: Sequence[optim.Optimizer], parameter: nn.Parameter) -> optim.Optimizer:
+    return next(o for o in optimizers if any(p is parameter for group in o.param_groups for p in group["params"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,8 @@ class TokenTask(Task):
     Source: Garcia et al., "VampNet" (arXiv 2307.04686), section 3.1.
     """
 
+    compiled: Callable[[Tensor], Tensor] | None = None  # the model's `features`, for training alone
+
     def __init__(self, run: TokenRun) -> None:
         super().__init__()
         self.run = run
@@ -55,7 +57,7 @@ class TokenTask(Task):
         self.model.mask_rows.data.copy_(self.model.codebooks.mean(1))
         self.pool = training_pool(run.data.train, "codes", run.data.author_cap)
         self.held_out = Pool(run.data.validation, "codes").draw(
-            np.random.default_rng(0), _N_VALIDATION_CLIPS, run.n_frames
+            np.random.default_rng(0), _N_VALIDATION_CLIPS, run.n_validation_frames or run.n_frames
         )
         self.validation_clips = self.held_out[:, : config.n_codebooks].long()
         counts = self._counts()
@@ -64,6 +66,9 @@ class TokenTask(Task):
             start_from(self.model, Path(run.start), own_hash)
         else:
             init_from_counts(self.model, counts, run.loop.seed)
+        if run.loop.compile:
+            self.compiled = torch.compile(self.model.features, dynamic=False)
+            self.smoothed = torch.compile(_smoothed, dynamic=True)
         self.audio_s = run.loop.batch_size * run.n_frames / self.frozen[0].grid.frame_rate
 
     @property
@@ -77,9 +82,10 @@ class TokenTask(Task):
         clips = self.pool.draw(rng, n, self.run.n_frames)[:, : self.run.model.n_codebooks].long()
         shares = HIDDEN_SHARES[self.run.masking](even_points(loop.seed, (step * self.n_processes + self.rank) * n, n))
         hidden = draw_masks(clips.shape, self.run.model.n_conditioning, shares, rng)
+        smoothed = self.smoothed if self.compiled else _smoothed
         total, hits, n_hidden = torch.zeros((), device=self.device), torch.zeros((), device=self.device), 0
         for target, guess in self._targets_and_logits(clips.to(self.device), hidden.to(self.device)):
-            total = total + F.cross_entropy(guess, target, label_smoothing=self.run.label_smoothing, reduction="sum")
+            total = total + smoothed(guess, target, self.run.label_smoothing)
             hits += (guess.detach().argmax(-1) == target).sum()
             n_hidden += len(target)
         return total / n_hidden, {"top_1": float(hits) / n_hidden}
@@ -95,7 +101,8 @@ class TokenTask(Task):
         biases = self.model.classifier.bias.view(shape)
         dtype = autocast_dtype(self.run.loop.dtype, clips.device)
         with torch.autocast(clips.device.type, dtype, enabled=dtype is not None):
-            features = self.model.features(clips.masked_fill(hidden, config.codebook_size)).flatten(0, 1)
+            read = self.compiled if self.compiled and self.training else self.model.features
+            features = read(clips.masked_fill(hidden, config.codebook_size)).flatten(0, 1)
             for level, (weight, bias) in enumerate(zip(weights, biases, strict=True), config.n_conditioning):
                 places = torch.nonzero(hidden[:, level].flatten())[:, 0]
                 guess = F.linear(features.index_select(0, places), weight, bias)
@@ -138,6 +145,10 @@ class TokenTask(Task):
         """Re-make the middle of held-out clips; see `vampcli.train.samples.sample_spans`."""
         clips = self.held_out[:_N_SAMPLE_CLIPS].long()
         return sample_spans(self.model, self.frozen[0], clips, folder, name)
+
+
+def _smoothed(guess: Tensor, target: Tensor, smoothing: float) -> Tensor:
+    return F.cross_entropy(guess, target, label_smoothing=smoothing, reduction="sum")
 
 
 def start_from(model: VampNet, folder: Path, codec_hash: str) -> None:

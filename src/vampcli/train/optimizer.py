@@ -1,0 +1,34 @@
+"""The optimizer of a run: AdamW for everything, or Muon for the matrices inside layers and AdamW for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import nn, optim
+
+from vampcli.train.config import LoopConfig
+
+_OUTER = ("embed", "classifier", "position_bias", "mask_rows")
+
+
+def optimizers_of(parameters: Mapping[str, nn.Parameter], config: LoopConfig) -> list[optim.Optimizer]:
+    """Return the optimizers of a run; each parameter belongs to one of them.
+
+    Muon replaces the update of a matrix by the nearest orthogonal one. Its rate is scaled so that the updates have the
+    root mean square of AdamW's, so both take the same learning rate.
+
+    Args:
+        parameters: by name; what is no matrix or belongs to the first or last layer is AdamW's.
+        config: names the optimizer.
+
+    Source: Jordan et al., "Muon", 2024; scaling of Liu et al., "Muon is Scalable for LLM Training" (arXiv 2502.16982).
+    """
+    inner = [p for n, p in parameters.items() if p.ndim == 2 and not set(_OUTER) & set(n.split("."))]
+    inner = inner if config.optimizer == "muon" else []
+    matrices = {id(p) for p in inner}
+    outer = [p for p in parameters.values() if id(p) not in matrices]
+    decay = config.weight_decay
+    found: list[optim.Optimizer] = [optim.AdamW(outer, lr=0.0, betas=(0.9, 0.999), weight_decay=decay, fused=True)]
+    if inner:
+        found.append(optim.Muon(inner, lr=0.0, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
+    return found
