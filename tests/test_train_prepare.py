@@ -334,8 +334,11 @@ def test_shares_within_an_author_go_by_length() -> None:
 
 
 @pytest.mark.parametrize("task", [CodecTask, TokenTask])
-def test_tasks_refuse_held_out_pieces(prepared: Path, tiny_folder: Path, tmp_path: Path, task: type[Task]) -> None:
-    write_manifest(tmp_path, [{**entry, "split": "val"} for entry in read_manifest(prepared)])
+def test_tasks_refuse_held_out_pieces(
+    prepared: Path, packed: Path, tiny_folder: Path, tmp_path: Path, task: type[Task]
+) -> None:
+    source = prepared if task is CodecTask else packed
+    write_manifest(tmp_path, [{**entry, "split": "val"} for entry in read_manifest(source)])
     run = codec_run(tmp_path) if task is CodecTask else token_run(tmp_path, tiny_folder)
     with pytest.raises(UsageError, match="is of the split val"):
         task(run)  # type: ignore[call-arg]
