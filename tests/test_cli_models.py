@@ -438,7 +438,6 @@ def test_import_of_single_files(vamp: Vamp, home: Path, tmp_path: Path) -> None:
         ([OFFICIAL, "--name", "../here"], 2),
         ([OFFICIAL, "--name", "a+b"], 2),
         ([OFFICIAL, "--name", "a--b"], 2),
-        ([OFFICIAL, "--name", "here", "--dtype", "int8"], 2),
         ([OFFICIAL / "nonesuch.pth", "--name", "here"], 3),
         ([OFFICIAL / "codec.pth", "--name", "here"], 4),
         ([OFFICIAL / "codec.pth", OFFICIAL / "README.md", "--name", "here"], 4),
@@ -449,6 +448,13 @@ def test_import_refusals(vamp: Vamp, home: Path, arguments: list[object], code: 
     ran = vamp("models", "import", *arguments)
     assert (ran.code, ran.out) == (code, ""), ran.err
     assert len(ran.err.strip().splitlines()) == 2
+    assert registry.installed().get("here") is None
+
+
+def test_import_in_an_unknown_precision(vamp: Vamp, home: Path) -> None:
+    ran = vamp("models", "import", OFFICIAL, "--name", "here", "--dtype", "int8")
+    assert (ran.code, ran.out) == (2, "")
+    assert "'int8'" in ran.err
     assert registry.installed().get("here") is None
 
 
