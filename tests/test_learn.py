@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from conftest import tiny_parts
 from training import token_run
 from vampcli.checkpoints.weights import load_parts, save_parts
-from vampcli.errors import InputError
+from vampcli.errors import InputError, UsageError
 from vampcli.train.config import TokenRun, load_run
 from vampcli.train.loop import STATE, Trainer
 from vampcli.train.token_task import TokenTask
@@ -98,6 +98,13 @@ def test_a_state_of_another_optimizer_is_refused(learning: tuple[ModuleType, Pat
     loop = replace(run.loop, optimizer="adamw")
     with pytest.raises(InputError, match="muon"):
         Trainer(TokenTask(replace(run, loop=loop)), loop, home / "coarse").resume()
+
+
+def test_a_torch_without_muon_is_an_error(learning: tuple[ModuleType, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    script, home = learning
+    monkeypatch.delattr(torch.optim, "Muon")
+    with pytest.raises(UsageError, match="no Muon"):
+        script.learn(home, "coarse")
 
 
 def test_core_hours_and_losses_are_counted_on(learning: tuple[ModuleType, Path]) -> None:

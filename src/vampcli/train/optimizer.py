@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from torch import nn, optim
 
+from vampcli.errors import UsageError
 from vampcli.train.config import LoopConfig
 
 _OUTER = ("embed", "classifier", "position_bias", "mask_rows")
@@ -21,8 +22,13 @@ def optimizers_of(parameters: Mapping[str, nn.Parameter], config: LoopConfig) ->
         parameters: by name; what is no matrix or belongs to the first or last layer is AdamW's.
         config: names the optimizer.
 
+    Raises:
+        UsageError: the installed PyTorch has no Muon.
+
     Source: Jordan et al., "Muon", 2024; scaling of Liu et al., "Muon is Scalable for LLM Training" (arXiv 2502.16982).
     """
+    if config.optimizer == "muon" and not hasattr(optim, "Muon"):
+        raise UsageError("this PyTorch has no Muon", "install 2.9 or later, or choose adamw")
     inner = [p for n, p in parameters.items() if p.ndim == 2 and not set(_OUTER) & set(n.split("."))]
     inner = inner if config.optimizer == "muon" else []
     matrices = {id(p) for p in inner}
