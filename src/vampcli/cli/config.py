@@ -198,7 +198,7 @@ def _add(settings: Layer, weaker: Layer, options: Options) -> None:
 
 
 def _is_set(settings: Layer, key: str) -> bool:
-    """Whether an option has a value; a switch that is off has none, unlike the number 0."""
+    """Return True if an option has a value; a switch that is off has none, unlike the number 0."""
     return key in settings and settings[key].value is not None and settings[key].value is not False
 
 

@@ -56,7 +56,7 @@ Context = Annotated[
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """What to read, write and print."""
+    """Options of inputs, outputs and messages."""
 
     recursive: Recursive = False
     fail_fast: Annotated[bool, flag("Stop at the first recording that fails.")] = False
@@ -76,7 +76,7 @@ class OutputOptions:
 
 @dataclass(frozen=True)
 class FormatOptions:
-    """What to write of a result, and as which samples."""
+    """Options of the written part and its sample format."""
 
     int16: Annotated[bool, flag("Write 16-bit samples.", panel=OUTPUT), Rule(excludes=("int24", "float32"))] = False
     int24: Annotated[bool, flag("Write 24-bit samples.", panel=OUTPUT), Rule(excludes=("float32",))] = False
@@ -124,7 +124,7 @@ class Common(ModelOptions, FormatOptions, OutputOptions):  # fields of the last 
 
 @dataclass(frozen=True)
 class SpanOptions:
-    """Where to re-make a recording, as typed."""
+    """Options that select spans, as typed."""
 
     start: Annotated[str | None, value("Start of the span: seconds or mm:ss.mmm.", panel=SPANS, metavar="TIME")] = None
     end: Annotated[str | None, value("End of the span.", panel=SPANS, metavar="TIME")] = None

@@ -60,7 +60,7 @@ class Recording:
 
     @cached_property
     def onsets_s(self) -> tuple[float, ...]:
-        """Where notes and other sounds begin, in seconds."""
+        """Onsets of notes and other sounds, in seconds."""
         return beats.onsets_s(self.clip.samples, self.clip.sample_rate)
 
     @cached_property

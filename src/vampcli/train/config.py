@@ -1,4 +1,4 @@
-"""One TOML a training run, read into frozen dataclasses; an unknown key is an error."""
+"""Configuration of training runs: one TOML file each, read into frozen dataclasses; an unknown key is an error."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def _at_least_one(config: object, *names: str) -> None:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What to learn from.
+    """Training and validation data.
 
     Attributes:
         train: folder made by `vamp prepare` (codec) or `vamp train tokens` (coarse, fine).
-        validation: the same, of pieces that are never learned from.
+        validation: the same, of held-out pieces.
         author_cap: the largest share of the drawn excerpts that one author may have.
-        codec: model folder whose tokens they are (coarse, fine).
+        codec: model folder whose codec made the tokens (coarse, fine).
     """
 
     train: str
@@ -43,25 +43,24 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """How to step; see `vampcli.train.loop`.
+    """Settings of the training loop; see `vampcli.train.loop`.
 
     Attributes:
-        n_steps: in all.
+        n_steps: total number of steps.
         batch_size: excerpts in a step of one process.
         optimizer: adamw, or muon for the matrices inside layers; see `vampcli.train.optimizer`.
-        learning_rate: the highest.
-        warmup_steps: over which the rate rises from zero.
+        learning_rate: the peak rate.
+        warmup_steps: steps over which the rate rises from zero.
         schedule: linear, cosine, noam or constant; see `vampcli.train.schedule.learning_rate`.
         decay_from: step from which a linear or cosine rate falls, to zero at `n_steps`; 0 = a linear one
             never falls.
-        weight_decay: of the optimizer.
-        clip_norm: longer gradients are shortened to this.
-        ema_decay: of the averaged weights, which are what is validated and exported.
-        seed: all random numbers of a step come from it and the step's number.
-        compile: fuse the steps of coarse and fine models with `torch.compile`: minutes before the first step, then
-            faster ones. The next run finds what was compiled.
-        dtype: auto, fp32 or bf16; auto is bfloat16 where the hardware multiplies it. Codecs of waveforms learn in
-            float32 whatever it says.
+        weight_decay: weight decay of the optimizer.
+        clip_norm: largest norm of the gradient.
+        ema_decay: decay of the averaged weights, which are validated and exported.
+        seed: seed of all random numbers, together with the step number.
+        compile: use `torch.compile` for coarse and fine models; the first step takes minutes, the result is cached.
+        dtype: auto, fp32 or bf16; auto is bfloat16 where the hardware multiplies it. Codecs of waveforms always
+            train in float32.
         log_every: steps between lines of the log.
         validate_every: steps between validations; 0 = never.
         sample_every: steps between sounds written into the run's folder; 0 = never.
@@ -100,7 +99,7 @@ class LoopConfig:
 
 @dataclass(frozen=True)
 class CodecLossConfig:
-    """How the codec learns; weights multiply their term of the loss.
+    """Losses and schedule of codec training; each weight multiplies its term of the loss.
 
     Attributes:
         n_frames: token frames in an excerpt.
@@ -109,14 +108,13 @@ class CodecLossConfig:
         reseed_until: no re-seeding from this step on.
         quantizer_dropout: share of clips that may use only a random number of codebooks.
         freeze_encoder: train the decoder alone (encoder and quantiser stay as they are).
-        waveform_weight: of the mel error of what a codec of magnitudes sounds like, beside the error of the
-            magnitudes themselves; 0 saves finding phases in every step.
-        adversarial_from: step from which discriminators judge (and learn); negative = never, and there are none.
-            Early on they cost far more than they give. Look at the validation mel error, and once that is flat
-            resume with the step reached; keep the result only if the mel error
-            rises by less than 3 % while pictures and borders of spans get better.
-        adversarial_weight: of what the discriminators say.
-        feature_weight: of how differently their layers hear real and re-made sound.
+        waveform_weight: weight of the mel error of the decoded waveform of a codec of magnitudes, beside that of the
+            magnitudes; 0 saves estimating phases in every step.
+        adversarial_from: step from which discriminators are trained and used; negative = no discriminators. They
+            cost several times the step, so resume with this set once the validation mel error is flat, and keep the
+            result only if that error rises by less than 3 % and spectrograms and span borders improve.
+        adversarial_weight: weight of the discriminators' loss.
+        feature_weight: weight of feature matching.
     """
 
     n_frames: int = 23
@@ -143,9 +141,9 @@ class CodecRun:
     """The TOML of `vamp train codec`.
 
     Attributes:
-        codec: its sizes; in the TOML, `kind` says of which codec (magnitude or dac).
+        codec: sizes of the codec; `kind` in the TOML selects it (magnitude or dac).
         start: model folder to start from, with the same sizes.
-        discriminators: their sizes; there are some if the loss has `adversarial_from`.
+        discriminators: sizes of the discriminators, used if the loss has `adversarial_from`.
     """
 
     data: DataConfig
@@ -163,9 +161,9 @@ class TokenRun:
     Attributes:
         model: sizes of the transformer.
         n_frames: length of the excerpts, at most the model's context.
-        n_validation_frames: length of the excerpts to validate on; 0 = `n_frames`.
-        label_smoothing: share of the target spread evenly over all classes.
-        masking: how large a share of an excerpt is hidden: cosine, uniform, half or beta; see
+        n_validation_frames: length of validation excerpts; 0 = `n_frames`.
+        label_smoothing: probability that the target spreads evenly over all classes.
+        masking: distribution of the hidden share of an excerpt: cosine, uniform, half or beta; see
             `vampcli.train.masking.HIDDEN_SHARES`.
         start: model folder of the same codec whose coarse or fine weights to start from.
     """

@@ -1,4 +1,4 @@
-"""The training loop: steps, averages, checkpoints, resuming. It knows no model and no data."""
+"""The training loop: steps, averaged weights, saved state, resuming. Independent of model and data."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ Report = Callable[[dict[str, float]], None]
 
 
 class Task(nn.Module):
-    """What is trained: the model and its own buffers as a module, a loss, a validation.
+    """A training task: the model as a module, its loss and its validation.
 
     Attributes:
-        rank: which of `n_processes` processes this is; a task draws its own clips in each.
-        n_processes: that train along.
+        rank: index of this process among `n_processes`; each draws different clips.
+        n_processes: number of processes in the run.
         audio_s: seconds of audio in a process's step; 0 = unknown.
-        rewritten: what the last `loss` changed itself, at random: the optimiser did not, so processes differ in it.
-        newcomers: how names in the state begin that a run may gain or lose on the way; gained, they start afresh.
+        rewritten: tensors that the last `loss` changed at random, without the optimizer, and that processes must share.
+        newcomers: prefixes of state names that a resumed run may gain (newly initialised) or lose.
     """
 
     rank, n_processes, audio_s = 0, 1, 0.0
@@ -52,7 +52,7 @@ class Task(nn.Module):
         raise NotImplementedError
 
     def validate(self) -> dict[str, float]:
-        """Figures on the validation pieces, with the parameters as they are; draws nothing at random."""
+        """Return figures on the validation pieces with the current parameters; deterministic."""
         raise NotImplementedError
 
     def sample(self, folder: Path, name: str) -> dict[str, float]:
@@ -61,16 +61,16 @@ class Task(nn.Module):
 
 
 class Trainer:
-    """Steps a task, keeps an average of its weights, saves and resumes.
+    """Train a task, average its weights, save and resume.
 
     Every random number of step i comes from (seed, i, rank), so a resumed run equals one that never stopped.
 
     Args:
-        task: what to train; moved to the device.
-        config: how.
-        folder: of the run; only the main process writes to it, all read it.
-        device: where to train.
-        processes: who trains along, every one with its own batch.
+        task: the task; moved to the device.
+        config: settings of the loop.
+        folder: the folder of the run; only the main process writes to it.
+        device: the device to train on.
+        processes: the processes of the run, each with a batch of its share.
     """
 
     def __init__(
@@ -97,21 +97,21 @@ class Trainer:
         return self.processes.rank == 0
 
     def save(self) -> None:
-        """Write the whole state as one file, atomically; only the main process does."""
+        """Write the state as one file, atomically, in the main process."""
         if self._is_main:
             spent = {"seconds": self.seconds, "core_seconds": self.core_seconds}
             meta = {"step": self.step, "optimizer": self.config.optimizer, **spent}
             write_state(self.folder, self.task, self.parameters, self.average, self.optimizers, meta)
 
     def resume(self) -> None:
-        """Take up the state in the folder.
+        """Load the state from the folder.
 
         Raises:
             InputError: there is none, or it does not fit.
         """
         meta = read_state(self.folder, self.task, self.parameters, self.average, self.optimizers, self.task.newcomers)
         if meta.get("optimizer", "adamw") != self.config.optimizer:
-            raise InputError(f"{self.folder} learned with {meta.get('optimizer', 'adamw')}", "resume with its TOML")
+            raise InputError(f"{self.folder} was trained with {meta.get('optimizer', 'adamw')}", "resume with its TOML")
         self.step, self.seconds = int(meta["step"]), float(meta["seconds"])
         self.core_seconds = float(meta.get("core_seconds", self.seconds))
 
@@ -119,7 +119,7 @@ class Trainer:
         """Make one step.
 
         Args:
-            wish: to stop after it; `stopping` tells afterwards whether any process wished to.
+            wish: request to stop after this step; `stopping` is then True if any process requested it.
 
         Raises:
             ModelError: the loss is not a number; weights are as before the step.
@@ -152,14 +152,14 @@ class Trainer:
         return {"loss": float(loss.detach()), **figures, "gradient_norm": norm, "learning_rate": rate}
 
     def averaged(self) -> AbstractContextManager[None]:
-        """Within this context the task's parameters are their averages."""
+        """Return a context in which the task's parameters are their averages."""
         return _Swapped(self.parameters, self.average)
 
     def run(self, max_minutes: float, report: Report, each_step: Report | None = None) -> None:
         """Step until `n_steps`, the time limit, or SIGINT or SIGTERM; log, validate and save on the way.
 
         Args:
-            max_minutes: stop after that long.
+            max_minutes: time limit.
             report: called with the figures of every logged step and validation.
             each_step: called with the figures of every step.
         """
@@ -247,7 +247,7 @@ class _Swapped:
 
 
 class _StopOnSignal:
-    """Turns the first SIGINT or SIGTERM into a wish; a second one acts as usual."""
+    """Record the first SIGINT or SIGTERM as a request to stop; a second one acts as usual."""
 
     asked = False
 

@@ -19,8 +19,8 @@ def optimizers_of(parameters: Mapping[str, nn.Parameter], config: LoopConfig) ->
     root mean square of AdamW's, so both take the same learning rate.
 
     Args:
-        parameters: by name; what is no matrix or belongs to the first or last layer is AdamW's.
-        config: names the optimizer.
+        parameters: by name; AdamW takes vectors and the first and last layer.
+        config: selects the optimizer.
 
     Raises:
         UsageError: the installed PyTorch has no Muon.

@@ -1,4 +1,4 @@
-"""How the learning rate rises and falls, and which precision a run multiplies in."""
+"""Learning rate schedules, and the precision of matrix products."""
 
 from __future__ import annotations
 

@@ -48,15 +48,15 @@ def read_state(
     optimizers: Sequence[optim.Optimizer],
     newcomers: tuple[str, ...] = (),
 ) -> dict[str, str]:
-    """Take up a state, in place.
+    """Load a state, in place.
 
     Args:
-        folder: that `write_state` wrote to.
-        task: changed, as are the other three.
-        parameters: of the task that learn.
-        average: of them.
-        optimizers: of them.
-        newcomers: how names begin that the state may lack, and then stay as they are, or have beyond the task's.
+        folder: folder of a state that `write_state` wrote.
+        task: loaded in place, as are the other three.
+        parameters: trained parameters of the task.
+        average: their averages.
+        optimizers: their optimizers.
+        newcomers: prefixes of names that the state may lack, which stay as they are, or may have in addition.
 
     Returns:
         What `write_state` was given as `meta`, as text.

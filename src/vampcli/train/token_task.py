@@ -1,4 +1,4 @@
-"""How coarse and fine transformers learn: guess the hidden tokens of random excerpts."""
+"""Training task of coarse and fine transformers: predict the hidden tokens of random excerpts."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ class TokenTask(Task):
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """Device of the model."""
         return self.model.codebooks.device
 
     def loss(self, step: int, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
-        """Smoothed cross entropy of hidden, predicted tokens."""
+        """Return the smoothed cross entropy of hidden tokens."""
         n, loop = self.run.loop.batch_size, self.run.loop
         clips = self.pool.draw(rng, n, self.run.n_frames)[:, : self.run.model.n_codebooks].long()
         shares = HIDDEN_SHARES[self.run.masking](even_points(loop.seed, (step * self.n_processes + self.rank) * n, n))
@@ -91,9 +91,9 @@ class TokenTask(Task):
         return total / n_hidden, {"top_1": float(hits) / n_hidden}
 
     def _targets_and_logits(self, clips: Tensor, hidden: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Codebook by codebook, hidden tokens (n_hidden,) and their logits (n_hidden, classes).
+        """Yield the hidden tokens (n_hidden,) of each codebook and their logits (n_hidden, classes).
 
-        Only what is hidden goes through the classifier, which is a seventh of all work.
+        Only hidden tokens pass the classifier, which is a seventh of the work.
         """
         config = self.run.model
         shape = (config.n_predicted, config.codebook_size)
@@ -109,9 +109,9 @@ class TokenTask(Task):
                 yield clips[:, level].flatten()[places], guess.float()
 
     def validate(self) -> dict[str, float]:
-        """Cross entropy, top-1 and top-25 accuracy for several shares of hidden tokens, and what counting gives.
+        """Return cross entropy, top-1 and top-25 accuracy for several shares of hidden tokens.
 
-        `unigram_*` are the figures of a model that knows only how often each code occurs in the training pieces.
+        `unigram_*` are the figures of a model of code frequencies in the training pieces.
         """
         figures: dict[str, float] = {}
         for ratio in _VALIDATION_RATIOS:
@@ -128,7 +128,7 @@ class TokenTask(Task):
         return {"loss": sum(losses) / len(losses), **figures, **self.unigram}
 
     def _counts(self) -> Tensor:
-        """How often each code occurs in training excerpts, plus one: float32 (n_predicted, codebook_size)."""
+        """Count each code in training excerpts, plus one: float32 (n_predicted, codebook_size)."""
         config = self.run.model
         seen = self.pool.draw(np.random.default_rng(2), _N_UNIGRAM_CLIPS, self.run.n_frames).long()
         predicted = seen[:, config.n_conditioning : config.n_codebooks].transpose(0, 1).flatten(1)
@@ -142,7 +142,7 @@ class TokenTask(Task):
         return {f"unigram_{name}": value / targets.numel() for name, value in sums.items()}
 
     def sample(self, folder: Path, name: str) -> dict[str, float]:
-        """Re-make the middle of held-out clips; see `vampcli.train.samples.sample_spans`."""
+        """Generate the middle of held-out clips; see `vampcli.train.samples.sample_spans`."""
         clips = self.held_out[:_N_SAMPLE_CLIPS].long()
         return sample_spans(self.model, self.frozen[0], clips, folder, name)
 
@@ -152,7 +152,7 @@ def _smoothed(guess: Tensor, target: Tensor, smoothing: float) -> Tensor:
 
 
 def start_from(model: VampNet, folder: Path, codec_hash: str) -> None:
-    """Give a model the weights of the same part of a model folder.
+    """Load the weights of the same part of a model folder into a model.
 
     Args:
         model: changed in place.
@@ -165,7 +165,7 @@ def start_from(model: VampNet, folder: Path, codec_hash: str) -> None:
     parts = load_parts(folder, torch.device("cpu"), torch.float32)
     if stored_hash(folder / "codec.safetensors") != codec_hash:
         raise ModelError(
-            f"{folder} knows the tokens of another codec", "start from nothing, or from a model of this one"
+            f"{folder} was trained on the tokens of another codec", "start from nothing, or from a model of this one"
         )
     source = parts.fine if model.config.n_conditioning else parts.coarse
     if source is None:

@@ -165,7 +165,7 @@ class ReplayWorkflow(Workflow):
         comparable = not self.settings and self.other_model is None and result.is_file()
         for written in opened.workflow.make(load, inner, progress):
             if isinstance(written, Written) and written.path and comparable:
-                same, words = compared(result, written.path)
+                same, words = compare_results(result, written.path)
                 yield f"{written.path.name}: {words}"
                 written = written._replace(facts={**written.facts, "identical": same})
             yield written
@@ -250,8 +250,8 @@ def differences(then: MadeBy, now: MadeBy) -> list[str]:
     return found or ([] if now.exact else ["made in batches, without --exact"])
 
 
-def compared(result: Path, again: Path) -> tuple[bool, str]:
-    """Whether two results are equal, also in words."""
+def compare_results(result: Path, again: Path) -> tuple[bool, str]:
+    """Compare two results; return True if they are equal, and a sentence about it."""
     if result.suffix.lower() == TOKENS:
         from vampcli.recipe import token_file
 
