@@ -21,7 +21,7 @@ demo: .venv/run.stamp  ## set up and re-make two seconds of the example
 	$(BIN)/vamp inpaint examples/island-dreams.wav --start 4 --end 6 --seed 7 --overwrite
 
 test: .venv/dev.stamp  ## set up and run the tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist worksteal
 
 lint: .venv/dev.stamp  ## check style and types
 	$(BIN)/ruff check .

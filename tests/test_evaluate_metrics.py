@@ -90,7 +90,7 @@ def test_cuts_click_and_music_does_not() -> None:
 def test_click_figure_at_its_limits() -> None:
     assert click_figure(np.zeros(10_000, np.float32), RATE, 5000) == 0
     assert math.isfinite(click_figure(np.sin(np.arange(10_000)), RATE, 3))
-    with pytest.raises(ValueError, match="10 samples around place 4 of 10"):
+    with pytest.raises(ValueError, match="10 samples around position 4 of 10"):
         click_figure(np.ones(10, np.float32), RATE, 4)
 
 

@@ -334,11 +334,9 @@ def test_shares_within_an_author_go_by_length() -> None:
 
 
 @pytest.mark.parametrize("task", [CodecTask, TokenTask])
-def test_tasks_refuse_held_out_pieces(
-    prepared: Path, packed: Path, tiny_folder: Path, tmp_path: Path, task: type[Task]
-) -> None:
-    source = prepared if task is CodecTask else packed
-    write_manifest(tmp_path, [{**entry, "split": "val"} for entry in read_manifest(source)])
+def test_tasks_refuse_held_out_pieces(prepared: Path, tiny_folder: Path, tmp_path: Path, task: type[Task]) -> None:
+    held_out = {"split": "val", "codec_hash": stored_hash(tiny_folder / "codec.safetensors")}
+    write_manifest(tmp_path, [entry | held_out for entry in read_manifest(prepared)])
     run = codec_run(tmp_path) if task is CodecTask else token_run(tmp_path, tiny_folder)
     with pytest.raises(UsageError, match="is of the split val"):
         task(run)  # type: ignore[call-arg]
