@@ -339,9 +339,9 @@ def test_bad_files(cli: Vamp, sources: Sources, text: str, says: tuple[str, ...]
 @pytest.mark.parametrize(
     ("variable", "value", "reason"),
     [
-        ("TEMPERATURE", "hot", "valid number"),
-        ("SEED", "1.5", "valid integer"),
-        ("OVERWRITE", "maybe", "valid boolean"),
+        ("TEMPERATURE", "hot", "it takes a number"),
+        ("SEED", "1.5", "it takes a whole number"),
+        ("OVERWRITE", "maybe", "it takes 1 or 0, true or false, yes or no"),
         ("STEREO", "left", "'mid', 'channels'"),
     ],
 )
@@ -350,6 +350,14 @@ def test_bad_variables(cli: Vamp, sources: Sources, variable: str, value: str, r
     ran = cli("vamp a.wav")
     assert (ran.code, ran.err.splitlines()[0]) == (2, f"vamp: VAMP_{variable} is {value!r}")
     assert reason in ran.err.splitlines()[1]
+
+
+@pytest.mark.parametrize("option", ["--dtype", "--stereo", "--snap", "--sampler"])
+def test_bad_choices_are_plain(vamp: Vamp, sources: Sources, option: str) -> None:
+    ran = vamp("vamp", "a.wav", option, "foo")
+    assert ran.code == 2
+    words = " ".join(ran.err.replace("│", " ").split())
+    assert f"Invalid value for '{option}': 'foo' is not one of '" in words
 
 
 def test_unreadable_files(cli: Vamp, sources: Sources) -> None:

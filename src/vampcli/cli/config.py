@@ -37,6 +37,8 @@ _TOML_TYPES: dict[Any, tuple[tuple[type, ...], str]] = {
 }
 """Types that a file may give to an option of a type, also in words."""
 _TEXT: tuple[tuple[type, ...], str] = ((str, int, float), "text in quotes")
+_VARIABLE_TYPES = {bool: "1 or 0, true or false, yes or no", int: "a whole number", float: "a number"}
+"""Texts that a variable may give to an option of a type, in words."""
 
 
 @dataclass(frozen=True)
@@ -213,15 +215,16 @@ def _environment(ctx: typer.Context, options: Options) -> Layer:
 
 
 def _convert(ctx: typer.Context, option: Option, value: Any, fact: str) -> Any:
-    """Convert a value as Typer converts what is typed.
+    """Convert a value as Typer converts those on the command line.
 
     Raises:
-        UsageError: with `fact` and Typer's reason.
+        UsageError: with `fact` and the accepted values.
     """
     try:
         made = option.parameter.process_value(ctx, value)
     except typer.BadParameter as error:
-        raise UsageError(fact, error.message.removeprefix("Value error, ")) from None
+        cure = f"it takes {_VARIABLE_TYPES[option.type]}" if option.type in _VARIABLE_TYPES else plain(error.message)
+        raise UsageError(fact, cure) from None
     return list(made) if option.type is list else made
 
 
@@ -278,6 +281,11 @@ def _read(ctx: typer.Context, options: Mapping[str, Option], table: dict[str, An
         value = values if option.type is list else str(value) if types is _TEXT[0] else value
         layer[key] = Setting(_convert(ctx, option, value, fact), where, remote=True)
     return layer
+
+
+def plain(message: str) -> str:
+    """Typer's reason without the prefix of the library that checks values."""
+    return message.removeprefix("Value error, ")
 
 
 def to_toml(value: Any) -> str:

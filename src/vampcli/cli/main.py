@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from vampcli import __version__
 from vampcli.cli.command import command
@@ -20,9 +21,24 @@ from vampcli.cli.commands.prepare import prepare
 from vampcli.cli.commands.presets import presets
 from vampcli.cli.commands.replay import replay
 from vampcli.cli.commands.vamp import vamp
+from vampcli.cli.config import plain
 from vampcli.cli.jobs.run import run
 
+
+class PlainGroup(TyperGroup):
+    """Commands that refuse values in plain words."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """See `TyperGroup.invoke`."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = plain(error.message)
+            raise
+
+
 app = typer.Typer(
+    cls=PlainGroup,
     help="Re-make parts of a recording with masked acoustic token models.",
     no_args_is_help=True,
     add_completion=True,
