@@ -68,8 +68,8 @@ def read_metadata(folder: Path) -> ModelMetadata:
             raise ModelError(f"{folder} has no {part} model", "it needs codec, coarse and fine")
         if not (folder / f"{part}.safetensors").is_file():
             raise ModelError(f"{folder / part}.safetensors is missing", CURE)
-    coarse, fine = (from_table(folder, VampNetConfig, config[part]) for part in ("coarse", "fine"))
-    provenance = from_table(folder, Provenance, config["provenance"])
+    coarse, fine = (build_from_config(folder, VampNetConfig, config[part]) for part in ("coarse", "fine"))
+    provenance = build_from_config(folder, Provenance, config["provenance"])
     return ModelMetadata(codec_without_weights(config), coarse, fine, provenance)
 
 
@@ -100,7 +100,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def from_table(folder: Path, make: Callable[..., T], table: dict[str, Any]) -> T:
+def build_from_config(folder: Path, make: Callable[..., T], table: dict[str, Any]) -> T:
     """Call `make` with a table of `config.json`; errors name the file."""
     try:
         return make(**table)

@@ -25,8 +25,8 @@ from vampcli.checkpoints.folder import (
     FORMAT,
     TEMPERATURE,
     Provenance,
+    build_from_config,
     codec_without_weights,
-    from_table,
     read_config,
 )
 from vampcli.codec.base import Codec
@@ -67,7 +67,8 @@ def load_parts(folder: Path, device: torch.device, dtype: torch.dtype, adapter: 
     pairs: dict[str, lora.Pairs] = adapter_file.load(adapter) if adapter else {}
     codec = codec_without_weights(config)
     coarse, fine = (
-        from_table(folder, _without_weights, config[part]) if part in config else None for part in ("coarse", "fine")
+        build_from_config(folder, _without_weights, config[part]) if part in config else None
+        for part in ("coarse", "fine")
     )
     codec_hash = _load_into(codec, folder / "codec.safetensors", device, torch.float32)
     for name, model in (("coarse", coarse), ("fine", fine)):
@@ -83,7 +84,7 @@ def load_parts(folder: Path, device: torch.device, dtype: torch.dtype, adapter: 
     for module in (codec, coarse, fine):
         if module is not None:
             module.eval().requires_grad_(False)
-    provenance = from_table(folder, Provenance, config["provenance"])
+    provenance = build_from_config(folder, Provenance, config["provenance"])
     if adapter:
         provenance = replace(provenance, name=f"{provenance.name}+{adapter_file.read(adapter).name}")
     return Parts(codec, coarse, fine, provenance, config.get(TEMPERATURE, 1.0))
