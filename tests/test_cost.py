@@ -1,4 +1,4 @@
-"""What is forecast of a take is what then runs."""
+"""The forecast passes of a take are those that run."""
 
 from __future__ import annotations
 

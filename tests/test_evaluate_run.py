@@ -210,7 +210,7 @@ def test_spans_filled_without_a_model(tiny: Model, original: Original, start_s: 
 
 
 def test_figures_of_a_card(tiny: Model, original: Original) -> None:
-    """What repeats is its own continuation; silence is neither loud nor close."""
+    """A repetition continues itself exactly; silence is neither loud nor close."""
     card = read_experiment(CONFIGS / "card.toml")
     assert [condition.fill for condition in card.conditions] == ["model", "model", "silence", "repeat"]
     again = encode(tiny, replace(original.audio, samples=np.tile(original.audio.samples[:, :8820], 5)))

@@ -1,4 +1,4 @@
-"""How many tokens stay hidden after a step, and which, against loops over tokens."""
+"""The schedule and the choice of tokens that stay hidden, against loops over tokens."""
 
 from __future__ import annotations
 
