@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock, Timeout
 
 from conftest import music
+from vampcli.audio import librosa_loader
 from vampcli.audio.beats import Pulse, onsets_s, snap, track
 from vampcli.config import MusicalSpan, TempoConfig
 from vampcli.errors import InputError, UsageError
@@ -178,3 +182,28 @@ def test_snap() -> None:
 def test_impossible_tempo(name: str, value: float) -> None:
     with pytest.raises(UsageError, match=f"{name} is"):
         TempoConfig(**{name: value})
+
+
+def test_one_process_compiles_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "set")  # so that it is restored
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+
+    def compile_() -> str:
+        with pytest.raises(Timeout):
+            FileLock(tmp_path / "vamp/numba/compiling.lock").acquire(timeout=0)
+        return os.environ["NUMBA_CACHE_DIR"]
+
+    monkeypatch.setattr(librosa_loader, "_compile", compile_)
+    assert librosa_loader.load_librosa.__wrapped__() == str(tmp_path / "vamp/numba")
+    with FileLock(tmp_path / "vamp/numba/compiling.lock", timeout=0):
+        pass
+
+
+def test_compiling_without_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "vamp").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "elsewhere")
+    monkeypatch.setattr(librosa_loader, "_compile", lambda: "librosa")
+    assert librosa_loader.load_librosa.__wrapped__() == "librosa"
+    assert os.environ["NUMBA_CACHE_DIR"] == "elsewhere"

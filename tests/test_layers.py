@@ -33,7 +33,7 @@ LAZY = {"train", "evaluate"}  # `cli` imports these inside functions only
 # Third-party library -> the packages that may import it.
 OUTSIDE = {
     "soundfile": {"audio"},
-    "librosa": {"audio", "evaluate"},
+    "librosa": {"audio"},
     "dac": {"codec", "train"},
     "safetensors": {"checkpoints", "evaluate", "recipe", "train"},
     "pickle": {"checkpoints"},

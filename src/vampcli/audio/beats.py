@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vampcli.audio.librosa_loader import load_librosa
 from vampcli.config import MusicalSpan, TempoConfig
 from vampcli.errors import InputError
 
@@ -129,8 +130,7 @@ def onsets_s(samples: Floats, sample_rate: int) -> tuple[float, ...]:
 
     Source: librosa; each peak of the onset strength is traced back to the start of its rise.
     """
-    import librosa
-
+    librosa = load_librosa()
     attack = _attack_strength(_log_mel(samples, sample_rate))
     frames = librosa.onset.onset_detect(onset_envelope=attack, sr=RATE, hop_length=HOP, backtrack=True)
     return _seconds(frames)
@@ -167,8 +167,7 @@ def _grid(duration_s: float, bpm: float, downbeat_s: float, beats_per_bar: int) 
 
 def _log_mel(samples: Floats, sample_rate: int) -> Floats:
     """Mel spectrum in dB below the loudest (n_bands, n_frames), after `_SILENCE` frames of silence."""
-    import librosa
-
+    librosa = load_librosa()
     mono = samples.mean(axis=0, dtype=np.float32)
     peak = np.abs(mono).max()
     mono = librosa.resample(mono / peak if peak > 0 else mono, orig_sr=sample_rate, target_sr=RATE)
@@ -180,8 +179,7 @@ def _log_mel(samples: Floats, sample_rate: int) -> Floats:
 
 def _attack_strength(spectrum: Floats, tilt: float = 0.0) -> Floats:
     """Mean rise of the bands in each frame, weighted by frequency to the power of -tilt: (n_frames,)."""
-    import librosa
-
+    librosa = load_librosa()
     hz = librosa.mel_frequencies(len(spectrum) + 2, fmax=RATE / 2)[1:-1]
     mean = partial(np.average, weights=hz**-tilt)
     # not centred: attacks are found some ms early, so that a cut there spares them; centred, 17 ms late
@@ -192,8 +190,7 @@ def _attack_strength(spectrum: Floats, tilt: float = 0.0) -> Floats:
 
 def _track_frames(attack: Floats) -> npt.NDArray[np.int64]:
     """Track the beats of an attack strength: frames, int64 (n_beats,)."""
-    import librosa
-
+    librosa = load_librosa()
     inside = attack[_SILENCE:]
     if not inside.any():
         return np.zeros(0, np.int64)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vampcli.audio import beats
 from vampcli.audio.clicks import LIMIT
+from vampcli.audio.librosa_loader import load_librosa
 from vampcli.audio.resample import resample, resample_range
 from vampcli.audio.waveform import Waveform
 from vampcli.config import TempoConfig
@@ -222,7 +223,6 @@ def _events(audio: Waveform, spans: Spans) -> tuple[Any, Any]:
 
 def _chroma(audio: Waveform, spans: Spans) -> Any:
     """Return the chromagram inside spans: float32 (12, n_frames)."""
-    import librosa
-
+    librosa = load_librosa()
     mono = resample(_inside(audio, spans)[None], audio.sample_rate, _CHROMA_RATE)[0]
     return librosa.feature.chroma_stft(y=mono, sr=_CHROMA_RATE, n_fft=4096, hop_length=1024, tuning=0.0)
