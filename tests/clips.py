@@ -1,7 +1,5 @@
 """Helpers of the tests of tasks: music-like clips, and checks of kept samples."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Fixtures: a tiny random model for plumbing, music-like sound, the command run in this process."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

@@ -1,7 +1,5 @@
 """A server on this machine that speaks the Hugging Face hub's protocol as far as downloads need it."""
 
-from __future__ import annotations
-
 import hashlib
 import resource
 import socket

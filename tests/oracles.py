@@ -1,7 +1,5 @@
 """Slow, obvious versions of algorithms of the package: plain loops, one sentence each."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from typing import Any

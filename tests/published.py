@@ -1,7 +1,5 @@
 """Files in the published VampNet formats, as they are and edited."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

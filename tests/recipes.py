@@ -1,7 +1,5 @@
 """A recipe to change in tests."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

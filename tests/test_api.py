@@ -1,8 +1,5 @@
 """The Python API, shown on `inpaint`."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import music, tiny_parts
+from conftest import Song, music, tiny_parts
 from vampcli import SamplingConfig, Waveform, read, write
 from vampcli.api import Model, load
 from vampcli.errors import InputError, UsageError
@@ -35,7 +32,7 @@ def span_of(waveform: Waveform, start: float, end: float) -> slice:
     [(8000, 1, "FLOAT"), (22050, 2, "PCM_16"), (44100, 1, "PCM_24"), (48000, 2, "FLOAT"), (96000, 1, "PCM_16")],
 )
 def test_samples_outside_spans_stay(
-    tiny: Model, song: Callable[..., Path], tmp_path: Path, rate: int, n_channels: int, subtype: str
+    tiny: Model, song: Song, tmp_path: Path, rate: int, n_channels: int, subtype: str
 ) -> None:
     source = song("in.wav", 1.5, rate, n_channels, subtype)
     before = read(source)

@@ -1,7 +1,5 @@
 """Agreement of spans with their piece: shares with known answers."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from experiments.attributes import agreements, spaces, table

@@ -1,7 +1,5 @@
 """Reading and writing sound files: exact, whole or not at all."""
 
-from __future__ import annotations
-
 import logging
 import os
 import resource

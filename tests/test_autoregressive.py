@@ -1,7 +1,5 @@
 """The autoregressive model of the experiments: causality and cache."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from types import SimpleNamespace
 

@@ -1,7 +1,5 @@
 """Batches and lanes give the same logits, in order."""
 
-from __future__ import annotations
-
 import copy
 import threading
 from collections.abc import Callable

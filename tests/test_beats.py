@@ -1,7 +1,5 @@
 """Beats, bars and onsets, against clicks at known times."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

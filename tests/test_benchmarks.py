@@ -1,11 +1,8 @@
 """Measurements, counts and the page of the benchmark."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +16,7 @@ from benchmarks.measuring import FAST, PLAIN, Agreement, Measurement, Ran, inter
 from benchmarks.ways import FastWay, Task
 
 import vampcli
+from conftest import Song
 from vampcli.api import Model
 
 
@@ -183,7 +181,7 @@ def test_lengths_of_clips(tmp_path: Path) -> None:
     assert len(list(own.folder(3, 1)[0].parent.iterdir())) == 3
 
 
-def test_benchmark_runs(tiny_folder: Path, tmp_path: Path, song: Callable[..., Path]) -> None:
+def test_benchmark_runs(tiny_folder: Path, tmp_path: Path, song: Song) -> None:
     command = [sys.executable, "-m", "benchmarks", "--quick", "--only", "same", "--models", str(tiny_folder)]
     ran = subprocess.run([*command, "--cache", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == str(tmp_path / report.PAGE)

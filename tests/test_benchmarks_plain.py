@@ -1,9 +1,6 @@
 """The plain version against the official program and against `vamp`."""
 
-from __future__ import annotations
-
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import vampcli
+from conftest import Song
 from published import FILES, MASK_ID, OFFICIAL, coarse_tokens, fine_tokens, imported, ours
 from vampcli import SamplingConfig
 from vampcli.api import Model
@@ -83,14 +81,14 @@ def _takes(model: Model, clip: Path, config: SamplingConfig) -> list[vampcli.Tak
     ]
 
 
-def test_tokens_equal_those_of_vamp(fine_tune: Path, tmp_path: Path, song: Callable[..., Path]) -> None:
+def test_tokens_equal_those_of_vamp(fine_tune: Path, tmp_path: Path, song: Song) -> None:
     takes = _takes(imported(fine_tune, tmp_path / "model"), song(seconds=1.5, n_channels=2), FEW_STEPS)
     assert same.token_agreement(plain.load(fine_tune), takes, FEW_STEPS) == 1.0
     others = [replace(take, seed=take.seed + 1) for take in takes]
     assert same.token_agreement(plain.load(fine_tune), others, FEW_STEPS) < 0.5
 
 
-def test_our_model_gives_the_same_tokens(tiny: Model, tiny_folder: Path, song: Callable[..., Path]) -> None:
+def test_our_model_gives_the_same_tokens(tiny: Model, tiny_folder: Path, song: Song) -> None:
     takes = _takes(tiny, song(seconds=0.6), FEW_STEPS)  # 35 frames: within both contexts
     assert same.token_agreement(plain.load(tiny_folder), takes, FEW_STEPS) == 1.0
 
@@ -117,9 +115,7 @@ def test_hard_windows_are_independent(tiny: Model, tiny_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("verb", ["inpaint", "vamp"])
-def test_takes_are_as_long_as_the_clip(
-    verb: str, tiny: Model, tiny_folder: Path, tmp_path: Path, song: Callable[..., Path]
-) -> None:
+def test_takes_are_as_long_as_the_clip(verb: str, tiny: Model, tiny_folder: Path, tmp_path: Path, song: Song) -> None:
     clip, out = song(seconds=1, n_channels=2), tmp_path / "out.wav"
     steps = ["--steps", "2", "--fine-steps", "1", "--takes", "2", "--seed", "4", "--model", str(tiny_folder)]
     plain.main([verb, str(clip), str(out), "--start", "0.4", "--end", "0.6", *steps])

@@ -1,7 +1,5 @@
 """Bit rates of prompts, and the fullest prompt within a bit rate."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

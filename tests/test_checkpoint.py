@@ -1,7 +1,5 @@
 """A model folder: what is saved is loaded, and whatever is damaged is named."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

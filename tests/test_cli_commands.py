@@ -1,11 +1,8 @@
 """Every command end to end with the tiny model: formats, parts of takes, and refusals."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +10,10 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from conftest import Ran
+from conftest import Ran, Song, Vamp
 from vampcli import read
 from vampcli.audio.riff import loop_points
 from vampcli.recipe import token_file
-
-Vamp = Callable[..., Ran]
-Song = Callable[..., Path]
 
 REQUESTS = {
     "inpaint": ("--span", "0.3-0.6"),

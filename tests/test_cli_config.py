@@ -1,13 +1,10 @@
 """Option values from the environment, files and presets: precedence, refusals, and `--print-config`."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import re
 import shlex
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,7 @@ from typing import Any
 import pytest
 import typer
 
-from conftest import Ran
+from conftest import Ran, Song, Vamp
 from test_cli_flags import APP, KEPT, LABELS, REQUESTS, SAMPLING, SHARED, workflow_of
 from vampcli.cli import main
 from vampcli.cli.config import to_toml
@@ -25,8 +22,6 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-Vamp = Callable[..., Ran]
 
 
 class Sources:
@@ -473,7 +468,7 @@ def test_only_printing_needs_no_input(cli: Vamp, sources: Sources) -> None:
 
 
 def test_configuration_does_not_contradict_token_files(
-    vamp: Vamp, song: Callable[..., Path], sources: Sources, tiny_folder: Path
+    vamp: Vamp, song: Song, sources: Sources, tiny_folder: Path
 ) -> None:
     source, model = song(seconds=0.5), ("-m", tiny_folder, "-d", "cpu", "--seed", 1)
     assert vamp("compress", source, *model, "-o", "song.vamp").code == 0
@@ -485,9 +480,7 @@ def test_configuration_does_not_contradict_token_files(
     assert vamp("compress", "song.vamp", *model, "--temperature", 0.9, "-o", "typed.wav").code == 2
 
 
-def test_masks_ignore_configured_outputs(
-    vamp: Vamp, song: Callable[..., Path], sources: Sources, tiny_folder: Path
-) -> None:
+def test_masks_ignore_configured_outputs(vamp: Vamp, song: Song, sources: Sources, tiny_folder: Path) -> None:
     sources.write('out = "made"\n[vamp]\nname = "{n}.wav"')
     source, model = song(seconds=0.5), ("-m", tiny_folder, "-d", "cpu", "--json")
     assert json.loads(vamp("mask", "vamp", source, *model).out)["output"] is None

@@ -1,7 +1,5 @@
 """Errors: exit code, a fact and a cure, before any model is loaded or file written."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,19 +1,13 @@
 """`vamp eval`: one JSON object, and what is wrong said first."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from conftest import Ran
+from conftest import Song, Vamp
 from vampcli.audio.loudness import level_gain
 from vampcli.evaluate.excerpts import load_clip
-
-Vamp = Callable[..., Ran]
-Song = Callable[..., Path]
 
 
 def test_codec_of_a_folder(vamp: Vamp, song: Song, tiny_folder: Path) -> None:

@@ -1,7 +1,5 @@
 """Options of all commands: they fill the dataclasses, agree between commands, and their help fits the screen."""
 
-from __future__ import annotations
-
 import dataclasses
 import shlex
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """`vamp inpaint` from end to end: printed paths, names, seeds, sample formats."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """`vamp mask`: prompts of all commands, shown or written without a model."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 from typing import Any

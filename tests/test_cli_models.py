@@ -1,14 +1,12 @@
 """`vamp models`, command by command, with a server on this machine."""
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import io
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +15,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from conftest import Ran, random_codec
+from conftest import Song, Vamp, random_codec
 from hubserver import COMMIT, Hub, forbid_sockets, serving, use
 from vampcli.checkpoints import adapter_file, install, listing, published, registry, tensorfile
 from vampcli.checkpoints.adapter_file import Facts
@@ -26,7 +24,6 @@ from vampcli.checkpoints.download import sha256
 from vampcli.checkpoints.folder import Provenance
 from vampcli.checkpoints.weights import Parts, save_parts, stored_hash, weights_hash
 
-Vamp = Callable[..., Ran]
 OFFICIAL = Path(__file__).parent / "data/official"
 ROOT = "/hugggof/vampnet/resolve/main/"
 DAC = "/descriptinc/releases/download/0.0.1/weights.pth"
@@ -285,16 +282,14 @@ def test_offline_pull_uses_the_cache(vamp: Vamp, hub: Hub, home: Path, monkeypat
     }
 
 
-def test_other_commands_open_no_socket(
-    vamp: Vamp, mine: Path, monkeypatch: pytest.MonkeyPatch, song: Callable[..., Path]
-) -> None:
+def test_other_commands_open_no_socket(vamp: Vamp, mine: Path, monkeypatch: pytest.MonkeyPatch, song: Song) -> None:
     forbid_sockets(monkeypatch)
     for arguments in (["list"], ["info", "mine"], ["verify", "mine"], ["path", "mine"], ["rm", "mine", "-y"]):
         assert vamp("models", *arguments).code == 0
     assert vamp("inpaint", song(), "--start", 1, "--end", 2, "-m", "vampnet").code == 4
 
 
-def test_missing_model_names_its_pull(vamp: Vamp, home: Path, song: Callable[..., Path]) -> None:
+def test_missing_model_names_its_pull(vamp: Vamp, home: Path, song: Song) -> None:
     for name in ("vampnet", "vampnet/opera"):
         ran = vamp("inpaint", song(), "--start", 1, "--end", 2, "-m", name)
         assert ran.code == 4

@@ -1,7 +1,5 @@
 """Short recordings in parallel: reported in input order, and the same to the bit as one by one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any

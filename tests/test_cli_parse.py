@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from vampcli.cli.parse import collect_spans, parse_span, parse_time

@@ -1,7 +1,5 @@
 """`-`: a recording on stdin, a take on stdout."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

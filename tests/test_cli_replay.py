@@ -1,7 +1,5 @@
 """Results are made again from their files alone, to the sample; synthetic spans add up."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from conftest import Ran
+from conftest import Ran, Song, Vamp
 from recipes import MADE_BY
 from vampcli import read
 from vampcli.audio.io import read_comment, write
@@ -21,8 +19,6 @@ from vampcli.cli.options import Common
 from vampcli.recipe.embed import beside, recipe_of
 from vampcli.recipe.recipe import Recipe, from_text, to_text
 
-Vamp = Callable[..., Ran]
-Song = Callable[..., Path]
 Quick = Callable[..., Path]
 
 REQUESTS = {

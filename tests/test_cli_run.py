@@ -1,7 +1,5 @@
 """Many recordings in one command: inputs, names, seeds, failures, interruption."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

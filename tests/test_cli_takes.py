@@ -1,7 +1,5 @@
 """The best of many takes, plots, spans from label files, and `vamp info`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Properties of every codec: whole frames, a bounded reach in time, and ranges that equal the whole."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The DAC codec against that of descript-audio-codec."""
 
-from __future__ import annotations
-
 import warnings
 from typing import Any
 

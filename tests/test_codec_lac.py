@@ -1,7 +1,5 @@
 """The codec of the published models: the encoder of DAC, and exact results."""
 
-from __future__ import annotations
-
 import warnings
 from pathlib import Path
 

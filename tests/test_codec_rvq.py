@@ -1,7 +1,5 @@
 """The quantiser against that of descript-audio-codec."""
 
-from __future__ import annotations
-
 import warnings
 from types import ModuleType
 from typing import Any

@@ -1,7 +1,5 @@
 """Published files, through the public API, against what the official code made of them."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Weights of descript-audio-codec, saved by itself, against the package's own codes and audio."""
 
-from __future__ import annotations
-
 import warnings
 import weakref
 from collections.abc import Callable

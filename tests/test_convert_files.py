@@ -1,7 +1,5 @@
 """Published files of every odd kind: fine-tunes in pieces, damaged ones, ones that want to run code."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import shutil

@@ -1,18 +1,15 @@
 """Model folders are written whole or not at all, whatever happens meanwhile."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from conftest import Ran
+from conftest import Vamp
 from published import OFFICIAL
 from vampcli.checkpoints import tensorfile
 from vampcli.checkpoints.convert import vampnet
@@ -34,7 +31,7 @@ def model(tmp_path: Path) -> Path:
     return out
 
 
-def test_existing_model_needs_overwrite(vamp: Callable[..., Ran], model: Path) -> None:
+def test_existing_model_needs_overwrite(vamp: Vamp, model: Path) -> None:
     before = content(model)
     again = vamp("models", "import", OFFICIAL, "-o", model)
     assert again.code == 3

@@ -1,7 +1,5 @@
 """The forecast passes of a take are those that run."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """On a GPU: `pytest -m cuda`."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import pytest

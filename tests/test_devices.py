@@ -1,7 +1,5 @@
 """Choice of devices, precisions and batches."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import pytest

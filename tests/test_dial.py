@@ -1,7 +1,5 @@
 """The dial on music with the embedded model: larger amounts change the audio more, in even steps."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

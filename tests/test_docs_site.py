@@ -1,7 +1,5 @@
 """The documentation site: links of the repository, the page of commands, screenshots."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

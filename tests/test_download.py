@@ -1,7 +1,5 @@
 """Downloads from a server on this machine: whole files or none."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import random

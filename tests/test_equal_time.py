@@ -1,9 +1,6 @@
 """Experiments that train and continue music, on tiny models."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +10,7 @@ import torch
 from experiments import going_on
 from experiments.equal_time import learn
 
+from conftest import Song
 from training import LOOP
 from vampcli.api import load
 from vampcli.evaluate.summary import summarize
@@ -62,7 +60,7 @@ def test_continuation_keeps_the_prefix(pair: going_on.Pair, condition: going_on.
 
 
 def test_going_on_end_to_end(
-    learned: Path, song: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    learned: Path, song: Song, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = song("test.wav", seconds=6.0).parent
     song("ood.wav", seconds=6.0, seed=1)

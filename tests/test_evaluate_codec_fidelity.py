@@ -1,7 +1,5 @@
 """The codec's figures: the plumbing on a tiny model, and Opus where its programs are there."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

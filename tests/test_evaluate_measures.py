@@ -1,7 +1,5 @@
 """Figures of takes with known answers: the original, noise, low-pass, shuffled blocks, another key."""
 
-from __future__ import annotations
-
 import importlib.util
 from dataclasses import replace
 

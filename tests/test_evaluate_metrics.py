@@ -1,7 +1,5 @@
 """Metrics against their definitions in numpy."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """musicnn, layer by layer and with its weights, and the Fréchet distance."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

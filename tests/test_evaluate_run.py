@@ -1,10 +1,7 @@
 """Experiments: TOML, excerpts, conditions, records, and the command."""
 
-from __future__ import annotations
-
 import csv
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +10,7 @@ import pytest
 import soundfile as sf
 import torch
 
-from conftest import Ran, music
+from conftest import Song, Vamp, music
 from vampcli import Waveform
 from vampcli.api import Model
 from vampcli.errors import InputError, UsageError
@@ -32,8 +29,6 @@ from vampcli.evaluate.run import (
 from vampcli.evaluate.spec import Condition, read_experiment
 from vampcli.model.batching import Batches
 
-Vamp = Callable[..., Ran]
-Song = Callable[..., Path]
 FILLS = ("silence", "repeat")
 CONFIGS = Path(__file__).parents[1] / "configs/eval"
 

@@ -1,16 +1,13 @@
 """Self-checks find damaged models."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from conftest import Ran
+from conftest import Song, Vamp
 from vampcli import load
 from vampcli.api import Model
 from vampcli.evaluate.excerpts import Clip, load_clip
@@ -64,7 +61,7 @@ def test_losses_of_a_card(tmp_path: Path) -> None:
     assert losses_of_card(tmp_path) == {"coarse": 4.42, "fine": 5.0}
 
 
-def test_command_fails_with_exit_code_4(vamp: Callable[..., Ran], song: Callable[..., Path], tiny_folder: Path) -> None:
+def test_command_fails_with_exit_code_4(vamp: Vamp, song: Song, tiny_folder: Path) -> None:
     path = song(seconds=3)
     ran = vamp("eval", "self-check", "-m", tiny_folder, "-d", "cpu", path)  # random weights
     assert ran.code == 4

@@ -1,7 +1,5 @@
 """Tables of experiments: means, intervals, distances, differences; files and plots."""
 
-from __future__ import annotations
-
 import csv
 import json
 from pathlib import Path

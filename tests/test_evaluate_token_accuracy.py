@@ -1,7 +1,5 @@
 """Figures of transformers with known answers."""
 
-from __future__ import annotations
-
 import math
 from itertools import pairwise
 

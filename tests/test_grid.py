@@ -1,7 +1,5 @@
 """Conversions between samples and frames, against counting."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

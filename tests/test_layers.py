@@ -1,7 +1,5 @@
 """The order of the packages: imports point downward, without cycles."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass

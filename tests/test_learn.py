@@ -1,7 +1,5 @@
 """Learning that is stopped, killed and resumed; a disk that is full."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import resource

@@ -1,7 +1,4 @@
-from __future__ import annotations
-
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from conftest import Ran, tiny_parts
+from conftest import Song, Vamp, tiny_parts
 from vampcli.api import Model, load
 from vampcli.checkpoints import adapter_file, registry
 from vampcli.checkpoints.adapter_file import Facts
@@ -19,8 +16,6 @@ from vampcli.errors import ModelError
 from vampcli.model import lora
 from vampcli.model.lora import Pairs
 from vampcli.model.transformer import VampNet
-
-Vamp = Callable[..., Ran]
 
 
 def pairs_of(model: VampNet, seed: int = 0, rank: int = 3) -> Pairs:
@@ -147,7 +142,7 @@ def test_loading_merges_before_it_rounds(jazz: Path, pairs: dict[str, Pairs], dt
             assert torch.equal(got[name], expected.to(got[name].dtype)), name
 
 
-def test_adapter_changes_only_its_model(jazz: Path, tiny: Model, song: Callable[..., Path]) -> None:
+def test_adapter_changes_only_its_model(jazz: Path, tiny: Model, song: Song) -> None:
     clip, config = song(seconds=1.5), SamplingConfig(n_steps=2, n_fine_steps=1)
     models = {"before": tiny, "adapted": load("tiny+jazz", device="cpu"), "after": load("tiny", device="cpu")}
     takes = {name: model.inpaint(clip, [(0.5, 1)], seed=3, config=config)[0] for name, model in models.items()}

@@ -1,7 +1,5 @@
 """Loudness against torchaudio and the standard; spans are ignored."""
 
-from __future__ import annotations
-
 import math
 import tracemalloc
 

@@ -1,7 +1,5 @@
 """Spans of label files equal those that the program shows; errors name the line."""
 
-from __future__ import annotations
-
 import struct
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Mask files: accepted and refused arrays."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

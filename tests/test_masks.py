@@ -1,7 +1,5 @@
 """Masks against loops over frames."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

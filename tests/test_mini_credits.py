@@ -1,7 +1,5 @@
 """Credits of `mini` against the music table."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Noise is a function of its keys, and good noise."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The schedule and the choice of tokens that stay hidden, against loops over tokens."""
 
-from __future__ import annotations
-
 import math
 from itertools import pairwise
 from typing import get_args

@@ -1,7 +1,5 @@
 """Plans: spans become hidden frames and sampler calls."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

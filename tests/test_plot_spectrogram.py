@@ -1,7 +1,5 @@
 """Columns of sound and masks, against one sample and one frame after another."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Plots of takes: positions on the time axis, and the numbers behind the colors."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

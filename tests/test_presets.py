@@ -1,16 +1,13 @@
 """Presets of the official app; the dial from everything kept to nothing."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 import oracles
-from conftest import Ran
+from conftest import Vamp
 from vampcli.cli.commands.presets import settings
 from vampcli.config import PromptConfig
 from vampcli.errors import UsageError
@@ -80,14 +77,14 @@ def test_settings_as_options() -> None:
     assert settings(config) == "--period 7 --keep-codebooks 4 --beats --beat-width 50 --dropout 0.2"
 
 
-def test_command_lists_every_preset(vamp: Callable[..., Ran]) -> None:
+def test_command_lists_every_preset(vamp: Vamp) -> None:
     ran = vamp("presets")
     assert (ran.code, ran.err) == (0, "")
     rows = [[part.strip() for part in line.split("  ") if part] for line in ran.out.splitlines()]
     assert rows == [[name, settings(config), PURPOSES[name]] for name, config in PRESETS.items()]
 
 
-def test_command_prints_json(vamp: Callable[..., Ran]) -> None:
+def test_command_prints_json(vamp: Vamp) -> None:
     found = {}
     for line in vamp("presets", "--json").out.splitlines():
         facts = json.loads(line)

@@ -1,7 +1,5 @@
 """Drawn prompts against a loop over tokens, and the settings of prompts."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import pairwise
 

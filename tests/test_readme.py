@@ -4,22 +4,20 @@ A block `sh` or `python` is executed, `bash` is only shown. A `text` block after
 output, where `…` stands for anything.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
-from conftest import Ran
+from conftest import Ran, Vamp
 from vampcli import api
 from vampcli.cli.main import app
 
@@ -62,7 +60,7 @@ def in_shell(line: str) -> Ran:
 
 
 @pytest.mark.parametrize("page", RUN)
-def test_page_runs_from_top_to_bottom(vamp: Callable[..., Ran], checkout: Path, page: str) -> None:
+def test_page_runs_from_top_to_bottom(vamp: Vamp, checkout: Path, page: str) -> None:
     output: list[str] = []
     for language, block in blocks(page):
         if language == "sh":

@@ -1,7 +1,5 @@
 """Recipes: round trips through every file format, and refusal of changed ones."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -11,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import music, quiet
+from conftest import Song, music, quiet
 from recipes import recipe
 from vampcli import Waveform, write
 from vampcli.api import Model
@@ -190,7 +188,7 @@ def test_all_sampling_options_are_stored() -> None:
 # --- in Python
 
 
-def test_takes_store_their_recipes(tiny: Model, song: Callable[..., Path], tmp_path: Path) -> None:
+def test_takes_store_their_recipes(tiny: Model, song: Song, tmp_path: Path) -> None:
     quick = SamplingConfig(n_steps=2, n_fine_steps=1)
     one, two = tiny.inpaint(song(seconds=1), [(0.25, 0.5)], seed=4, n_takes=2, config=quick)
     assert one.recipe is not None

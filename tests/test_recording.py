@@ -1,8 +1,5 @@
 """A recording is analysed once, whatever a command needs of it."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +8,7 @@ import numpy as np
 import pytest
 
 from clips import clip
-from conftest import Ran
+from conftest import Song, Vamp
 from recipes import recipe
 from vampcli import Waveform, write
 from vampcli.audio import beats
@@ -39,9 +36,7 @@ def tracked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 
 @pytest.mark.parametrize("command", [LOOP, VAMP, ("mask", *LOOP), ("mask", *VAMP)], ids=lambda c: " ".join(c[:2]))
-def test_beats_are_tracked_once(
-    vamp: Callable[..., Ran], song: Callable[..., Path], tiny_folder: Path, tracked: list[object], command: Any
-) -> None:
+def test_beats_are_tracked_once(vamp: Vamp, song: Song, tiny_folder: Path, tracked: list[object], command: Any) -> None:
     verb, *options = command
     if verb == "mask":
         verb, *options = options
@@ -53,7 +48,7 @@ def test_beats_are_tracked_once(
 
 
 def test_replay_tracks_beats_once(
-    vamp: Callable[..., Ran], song: Callable[..., Path], tiny_folder: Path, tracked: list[object], tmp_path: Path
+    vamp: Vamp, song: Song, tiny_folder: Path, tracked: list[object], tmp_path: Path
 ) -> None:
     assert vamp(*LOOP, song(), "-m", tiny_folder, "-d", "cpu", "--steps", 1, "-o", tmp_path / "a.wav").code == 0
     tracked.clear()

@@ -1,7 +1,5 @@
 """Resampling keeps tones, times and lengths; ranges equal parts of the whole."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Loop points, cue points and comments, against a slow reader of chunks and libsndfile."""
 
-from __future__ import annotations
-
 import struct
 from pathlib import Path
 

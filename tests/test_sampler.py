@@ -1,7 +1,5 @@
 """The sampler against its pseudo code, one take at a time."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import replace

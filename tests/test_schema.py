@@ -1,7 +1,5 @@
 """Tables become dataclasses, or the message names the key that does not fit."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal

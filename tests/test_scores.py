@@ -1,7 +1,5 @@
 """Scores of takes of a synthetic band with planted faults, and of real music."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Selection of the best takes, and drawing hopeless ones again."""
 
-from __future__ import annotations
-
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Comparison of one experiment under several models."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

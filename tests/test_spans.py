@@ -1,7 +1,5 @@
 """Spans in seconds, bars or beats, moved to beats or onsets."""
 
-from __future__ import annotations
-
 import pytest
 
 from clips import clip

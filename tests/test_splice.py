@@ -1,7 +1,5 @@
 """Pasting changes the spans alone, without a step at their borders."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Mono audio gets the stereo image of its surroundings."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Properties of every task."""
 
-from __future__ import annotations
-
 import weakref
 from collections.abc import Callable
 from dataclasses import replace

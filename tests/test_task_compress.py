@@ -1,7 +1,5 @@
 """Compression gives the same take through a file or without one."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Inpainting generates spans from their surroundings; test_api covers the rest."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Loops have an exact length, no click at a junction, and the original between seams."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

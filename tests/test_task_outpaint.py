@@ -1,7 +1,5 @@
 """Outpainting extends a recording and keeps it bit-identical."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Variations keep their prompt, and everything outside their spans."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import replace

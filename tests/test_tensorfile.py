@@ -1,7 +1,5 @@
 """Files written tensor by tensor, against the safetensors library's reader."""
 
-from __future__ import annotations
-
 import errno
 import weakref
 from collections.abc import Iterator, Mapping

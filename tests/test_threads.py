@@ -1,7 +1,5 @@
 """`ordered_map`: results in order, few items ahead, and an end at once on an exception."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Token files: round trips, size, and damage of every kind."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

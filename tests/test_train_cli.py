@@ -1,16 +1,13 @@
 """The commands of the training road, from audio to a model folder."""
 
-from __future__ import annotations
-
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from conftest import TINY_CODEC, Ran
+from conftest import TINY_CODEC, Ran, Vamp
 from training import LOOP, Line
 from vampcli.checkpoints.weights import load_parts
 from vampcli.cli.plots.training import panels, read_curves
@@ -20,7 +17,7 @@ from vampcli.train.loop import LOG, Trainer
 
 
 def test_train_and_export_end_to_end(
-    vamp: Callable[..., Ran], prepared: Path, packed: Path, tiny_folder: Path, tmp_path: Path
+    vamp: Vamp, prepared: Path, packed: Path, tiny_folder: Path, tmp_path: Path
 ) -> None:
     def toml(**tables: dict[str, object]) -> str:
         lines = []
@@ -68,7 +65,7 @@ def test_train_and_export_end_to_end(
 
 
 def test_a_stopped_run_exits_as_interrupted_and_a_file_is_no_folder(
-    vamp: Callable[..., Ran], prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    vamp: Vamp, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tmp_path / "codec.toml"
     sizes = "".join(f"{f} = {getattr(TINY_CODEC, f)}\n" for f in TINY_CODEC.__dataclass_fields__)
@@ -81,7 +78,7 @@ def test_a_stopped_run_exits_as_interrupted_and_a_file_is_no_folder(
     assert "is no folder" in ran.err
 
 
-def test_plot_draws_what_was_logged(vamp: Callable[..., Ran], tmp_path: Path) -> None:
+def test_plot_draws_what_was_logged(vamp: Vamp, tmp_path: Path) -> None:
     Trainer(Line(), LOOP, tmp_path).run(1.0, lambda _: None)
     assert vamp("train", "plot", tmp_path).out == f"{tmp_path / 'log.png'}\n"
     assert (tmp_path / "log.png").read_bytes()[:4] == b"\x89PNG"

@@ -1,7 +1,5 @@
 """Closed-form initialization of a codec of magnitudes."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """How a codec learns."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Runs in TOML, and how the learning rate follows them."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Discriminators, their losses, and training with them."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,15 +1,12 @@
-from __future__ import annotations
-
 import json
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from conftest import Ran
+from conftest import Ran, Song, Vamp
 from vampcli.checkpoints import adapter_file
 from vampcli.checkpoints.weights import stored_hash
 from vampcli.errors import ExitCode, InputError, UsageError
@@ -18,8 +15,6 @@ from vampcli.train import finetune as finetuning
 from vampcli.train.finetune import FineTuneConfig, Material, gather, learn
 from vampcli.train.pieces import pieces_of_files
 
-Vamp = Callable[..., Ran]
-Song = Callable[..., Path]
 CPU = torch.device("cpu")
 
 

@@ -1,7 +1,5 @@
 """Steps, averages, checkpoints, resuming."""
 
-from __future__ import annotations
-
 import json
 import signal
 import subprocess

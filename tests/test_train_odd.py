@@ -1,7 +1,5 @@
 """Training on unusual data, and runs that change on the way: clear errors."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable

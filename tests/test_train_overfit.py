@@ -1,7 +1,5 @@
 """Each stage overfits one fixed batch."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from pathlib import Path

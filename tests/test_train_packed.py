@@ -1,7 +1,5 @@
 """Training from packed data: pack, unpack, train for minutes, split and join the model."""
 
-from __future__ import annotations
-
 import importlib
 import json
 import runpy

@@ -1,7 +1,5 @@
 """Data-parallel training in two processes."""
 
-from __future__ import annotations
-
 import json
 import os
 import socket

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import csv
 import importlib.util
 import json
@@ -8,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -18,7 +15,7 @@ import soundfile as sf
 import torch
 from safetensors.torch import load_file
 
-from conftest import Ran, music
+from conftest import Song, Vamp, music
 from training import codec_run, token_run
 from vampcli.audio.find import expand
 from vampcli.audio.loudness import level_gain
@@ -66,7 +63,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out"
 
 
-def test_folder_with_a_broken_file(vamp: Callable[..., Ran], song: Callable[..., Path], tmp_path: Path) -> None:
+def test_folder_with_a_broken_file(vamp: Vamp, song: Song, tmp_path: Path) -> None:
     (tmp_path / "in/deep").mkdir(parents=True)
     good = song("in/deep/good.wav", 2, 48000, 2)
     song("in/.hidden.wav")
@@ -88,7 +85,7 @@ def test_folder_with_a_broken_file(vamp: Callable[..., Ran], song: Callable[...,
     assert level_gain(samples[None].numpy() / 32768, 44100) == pytest.approx(1, abs=0.01)  # it is at -24 LUFS
 
 
-def test_second_run_reads_changed_files_only(song: Callable[..., Path], tmp_path: Path) -> None:
+def test_second_run_reads_changed_files_only(song: Song, tmp_path: Path) -> None:
     paths = [str(song(f"{i}.wav", 1, seed=i)) for i in range(3)]
     run(paths, tmp_path / "out")
     before, entries = written_at(tmp_path / "out"), read_manifest(tmp_path / "out")
@@ -104,7 +101,7 @@ def test_second_run_reads_changed_files_only(song: Callable[..., Path], tmp_path
     assert [e["seconds"] for e in read_manifest(tmp_path / "out")] == [1, 2, 1]
 
 
-def test_interrupted_run_resumes(song: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_run_resumes(song: Song, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [str(song(f"{i}.wav", 1, seed=i)) for i in range(3)]
     real = preparing.save_tensors
 
@@ -144,7 +141,7 @@ def test_silence_splits_a_recording(tmp_path: Path) -> None:
         assert np.abs(made - gain * own).max() < 0.001  # the recording as it was, at one gain
 
 
-def test_level_of_a_long_piece(song: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_level_of_a_long_piece(song: Song, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = song("a.wav", 12)
     (whole,) = run([str(path)], tmp_path / "whole")
     monkeypatch.setattr(preparing, "_MEASURED_S", 5)
@@ -178,9 +175,7 @@ def test_sound_ranges_equal_slow_version(seed: int) -> None:
     assert np.array_equal(got[: 50 * len(loud)], expected[: 50 * len(loud)])
 
 
-def test_full_disk_ends_the_run(
-    song: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vamp: Callable[..., Ran]
-) -> None:
+def test_full_disk_ends_the_run(song: Song, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vamp: Vamp) -> None:
     def full(tensors: dict[str, torch.Tensor], path: Path) -> None:
         raise InputError(f"cannot write {path}: disk full", "make room")
 
@@ -200,7 +195,7 @@ def test_silent_file(tmp_path: Path) -> None:
     assert read_manifest(tmp_path / "out") == []
 
 
-def test_sidecars_override_credits(song: Callable[..., Path], tmp_path: Path) -> None:
+def test_sidecars_override_credits(song: Song, tmp_path: Path) -> None:
     a, b = song("a.wav", 1), song("b.wav", 1)
     text = (
         "SPDX-FileCopyrightText: 2020 Ann\nSPDX-FileCopyrightText: 2021 Bob\n\nSPDX-License-Identifier: CC-BY-SA-4.0\n"
@@ -210,7 +205,7 @@ def test_sidecars_override_credits(song: Callable[..., Path], tmp_path: Path) ->
     assert [(p.author, p.licence) for p in pieces] == [("2020 Ann, 2021 Bob", "CC-BY-SA-4.0"), ("Me", "CC0-1.0")]
 
 
-def test_inputs_of_expand(song: Callable[..., Path], tmp_path: Path) -> None:
+def test_inputs_of_expand(song: Song, tmp_path: Path) -> None:
     (tmp_path / "f").mkdir()
     a, b, c = song("a.wav", 0.1), song("b.wav", 0.1), song("f/c.WAV", 0.1)
     (tmp_path / "list.txt").write_text(f"{a}\n\n{tmp_path / 'f'}\n")
@@ -233,19 +228,19 @@ def test_inputs_of_expand(song: Callable[..., Path], tmp_path: Path) -> None:
         ["a.wav", "-j", "0"],
     ],
 )
-def test_contradicting_options(vamp: Callable[..., Ran], tmp_path: Path, options: list[str]) -> None:
+def test_contradicting_options(vamp: Vamp, tmp_path: Path, options: list[str]) -> None:
     assert vamp("prepare", *options, "-o", tmp_path / "out").code == 2
     assert not (tmp_path / "out").exists()
 
 
-def test_split_without_rows(vamp: Callable[..., Ran], tmp_path: Path) -> None:
+def test_split_without_rows(vamp: Vamp, tmp_path: Path) -> None:
     (tmp_path / "t.tsv").write_text("package\tpath\tlicence\tsplit\tauthor\np\ta.wav\tMIT\ttest\tA\n")
     ran = vamp("prepare", "--table", tmp_path / "t.tsv", "--split", "val", "-j", 2, "-o", tmp_path / "out")
     assert ran.code == 3
     assert "no row of the split 'val'" in ran.err
 
 
-def test_stems_are_summed(song: Callable[..., Path], tmp_path: Path) -> None:
+def test_stems_are_summed(song: Song, tmp_path: Path) -> None:
     (tmp_path / "song").mkdir()
     one, other = song("song/guitar.wav", 2, seed=1), song("song/song.wav", 1, seed=2)
     total = read_mono(tmp_path / "song", 44100)
@@ -254,7 +249,7 @@ def test_stems_are_summed(song: Callable[..., Path], tmp_path: Path) -> None:
     assert np.array_equal(total[44100:], long[44100:])
 
 
-def test_tracker_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, song: Callable[..., Path]) -> None:
+def test_tracker_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, song: Song) -> None:
     tune = song("tune.wav", 1)
     (tmp_path / "bin").mkdir()
     player = tmp_path / "bin/openmpt123"  # plays the one tune it knows; the last argument is the module
@@ -277,7 +272,7 @@ def test_tracker_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, song: 
     assert "apt-get install openmpt123" in outcome.error.hint
 
 
-def test_rows_of_other_splits_are_ignored(vamp: Callable[..., Ran], song: Callable[..., Path], tmp_path: Path) -> None:
+def test_rows_of_other_splits_are_ignored(vamp: Vamp, song: Song, tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav", "unlisted.wav"):
         song(name, 1)
     table = table_of(tmp_path / "t.tsv", [("a.wav", "train"), ("b.wav", "test"), ("gone.wav", "train")])
@@ -342,9 +337,7 @@ def test_tasks_refuse_held_out_pieces(prepared: Path, tiny_folder: Path, tmp_pat
         task(run)  # type: ignore[call-arg]
 
 
-def test_tokens_of_the_stored_codec(
-    vamp: Callable[..., Ran], song: Callable[..., Path], tiny_folder: Path, tmp_path: Path
-) -> None:
+def test_tokens_of_the_stored_codec(vamp: Vamp, song: Song, tiny_folder: Path, tmp_path: Path) -> None:
     ran = vamp("prepare", song("a.wav", 2), "-o", tmp_path / "out", "-m", tiny_folder)
     assert ran.code == 0, ran.err
     (entry,) = read_manifest(tmp_path / "out/tokens")
@@ -356,7 +349,7 @@ def test_tokens_of_the_stored_codec(
     assert torch.equal(codes.long(), codec.encode(samples))
 
 
-def test_changed_audio_is_encoded_again(song: Callable[..., Path], tiny_folder: Path, tmp_path: Path) -> None:
+def test_changed_audio_is_encoded_again(song: Song, tiny_folder: Path, tmp_path: Path) -> None:
     paths = [str(song(f"{i}.wav", 1, seed=i)) for i in range(2)]
     run(paths, tmp_path / "audio")
     pack(tmp_path / "audio", tiny_folder, tmp_path / "tokens")
@@ -418,7 +411,7 @@ def free_music() -> ModuleType:
 
 @pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs dpkg-deb")
 def test_free_music_from_local_packages(
-    vamp: Callable[..., Ran], song: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    vamp: Vamp, song: Song, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = free_music()
     games = tmp_path / "build/usr/share/games"
@@ -481,7 +474,7 @@ def test_free_music_download_size(
     assert "left out: p, 5 MB" in capsys.readouterr().err
 
 
-def test_two_processes_give_the_same_outcomes(song: Callable[..., Path], tmp_path: Path) -> None:
+def test_two_processes_give_the_same_outcomes(song: Song, tmp_path: Path) -> None:
     pieces = pieces_of_files([str(song("a.wav", 1)), str(tmp_path / "missing.wav")])
     (one, failed), (other, failed_there) = (list(prepare(pieces, tmp_path / str(jobs), jobs)) for jobs in (1, 2))
     assert one == other

@@ -1,7 +1,5 @@
 """Manifests while preparing many pieces, and resuming of killed runs."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from typing import Any

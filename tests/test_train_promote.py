@@ -1,7 +1,5 @@
 """A new version replaces the old one only if it is better."""
 
-from __future__ import annotations
-
 import json
 import math
 import shutil

@@ -1,7 +1,5 @@
 """Initial weights of a transformer."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

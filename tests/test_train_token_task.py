@@ -1,7 +1,5 @@
 """How coarse and fine models learn."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The transformer against a slow plain one."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

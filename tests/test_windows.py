@@ -1,7 +1,5 @@
 """Windows and regions against slow versions; fused windows against the triangular mean."""
 
-from __future__ import annotations
-
 from itertools import combinations
 
 import pytest

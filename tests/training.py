@@ -1,7 +1,5 @@
 """Helpers of the tests of training: short runs, and the smallest task."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from pathlib import Path
