@@ -180,6 +180,19 @@ class Ran:
         """The JSON objects on stdout."""
         return [json.loads(line) for line in self.out.splitlines()]
 
+    @property
+    def path(self) -> Path:
+        """The one path on stdout of a command that succeeded."""
+        assert self.code == 0, self.err
+        return Path(self.out.strip())
+
+    def refuses(self, code: int, *says: str) -> None:
+        """Check the exit code, that stdout is empty, and that the message says all of this."""
+        assert (self.code, self.out) == (code, ""), self.err
+        assert "Traceback" not in self.err
+        for text in says:
+            assert text in self.err
+
 
 Vamp = Callable[..., Ran]
 """`vamp("inpaint", path, "--start", 1)`."""
@@ -211,3 +224,24 @@ def vamp(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         return Ran(code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def quick(vamp: Vamp, tiny_folder: Path) -> Vamp:
+    """A command with the tiny model, few steps and seed 3: `quick("loop", path, ...)`."""
+    return lambda command, *args: vamp(command, "-m", tiny_folder, "--steps", 2, "--fine-steps", 1, "--seed", 3, *args)
+
+
+REQUESTS = {
+    "inpaint": ("--span", "0.3-0.6"),
+    "outpaint": ("--after", "0.25", "--before", "0:00.1"),
+    "loop": ("--span", "0.1-0.9", "--repeats", "2"),
+    "vamp": ("--period", "3"),
+    "compress": ("--keep-codebooks", "2"),
+}
+"""Options of each command, for a second of sound."""
+
+
+def full_disk(*_: object, **__: object) -> None:
+    """Stand in for a function that writes."""
+    raise OSError(28, "No space left on device")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from conftest import Ran, Song, Vamp
+from conftest import REQUESTS, Ran, Song, Vamp
 from recipes import MADE_BY
 from vampcli import read
 from vampcli.audio.io import read_comment, write
@@ -21,25 +21,13 @@ from vampcli.recipe.recipe import Recipe, from_text, to_text
 
 Quick = Callable[..., Path]
 
-REQUESTS = {
-    "inpaint": ("--span", "0.3-0.6", "--margin", "2"),
-    "outpaint": ("--after", "0.25", "--before", "0:00.1"),
-    "loop": ("--span", "0.1-0.9", "--repeats", "2", "--variation", "0.5"),
-    "vamp": ("--period", "3", "--prefix", "0.1"),
-    "compress": ("--keep-codebooks", "2"),
-}
+MORE = {"inpaint": ("--margin", "2"), "loop": ("--variation", "0.5"), "vamp": ("--prefix", "0.1")}
 
 
 @pytest.fixture
-def quick(vamp: Vamp, tiny_folder: Path) -> Quick:
+def quick(quick: Vamp) -> Quick:
     """The path of a take with few steps and seed 3."""
-
-    def make(command: str, *args: object) -> Path:
-        ran = vamp(command, *args, "-m", tiny_folder, "--steps", 2, "--fine-steps", 1, "--seed", 3)
-        assert ran.code == 0, ran.err
-        return Path(ran.out.strip())
-
-    return make
+    return lambda *args: quick(*args).path
 
 
 @pytest.fixture
@@ -65,7 +53,8 @@ def recipe_in(path: Path) -> Recipe:
 @pytest.mark.parametrize(("command", "suffix"), [*((name, ".wav") for name in REQUESTS), ("vamp", ".flac")])
 def test_replay_equals_the_result(vamp: Vamp, quick: Quick, song: Song, command: str, suffix: str) -> None:
     source = song(n_channels=2, seconds=1, subtype="PCM_16")
-    result = quick(command, source, *REQUESTS[command], "-o", source.with_name(f"made{suffix}"))
+    options = (*REQUESTS[command], *MORE.get(command, ()))
+    result = quick(command, source, *options, "-o", source.with_name(f"made{suffix}"))
     again = replayed(vamp("replay", result, "--json"))
     assert again == source.with_name(f"made.replay{suffix}")
     one, two = read(result), read(again)
@@ -75,15 +64,10 @@ def test_replay_equals_the_result(vamp: Vamp, quick: Quick, song: Song, command:
 
 
 @pytest.mark.parametrize(
-    "options",
-    [
-        ("--only-generated", "--temperature", "0.5", "--top-p", "0.9"),
-        ("--difference", "--float32"),
-        ("--int24", "--stereo", "channels"),
-    ],
+    "options", ["--only-generated --temperature 0.5 --top-p 0.9", "--difference --float32", "--int24 --stereo channels"]
 )
-def test_replay_keeps_part_and_format(vamp: Vamp, quick: Quick, song: Song, options: tuple[str, ...]) -> None:
-    result = quick("inpaint", song(n_channels=2, seconds=1), "--span", "0.3-0.6", *options)
+def test_replay_keeps_part_and_format(vamp: Vamp, quick: Quick, song: Song, options: str) -> None:
+    result = quick("inpaint", song(n_channels=2, seconds=1), "--span", "0.3-0.6", *options.split())
     again = replayed(vamp("replay", result, "--json"))
     assert sf.info(again).subtype == sf.info(result).subtype
 
@@ -93,12 +77,9 @@ def test_token_files_are_replayed(vamp: Vamp, quick: Quick, song: Song, tiny_fol
     assert replayed(vamp("replay", packed, "--json")).read_bytes() == packed.read_bytes()
     assert vamp("compress", packed, "-m", tiny_folder, "-o", back).code == 0
     replayed(vamp("replay", back, "--json"))
-    ran = vamp("replay", back, "--set", "temperature=0.5", "--overwrite")  # the token file has its own sampling
-    assert (ran.code, ran.out) == (2, "")
-    assert "says already how it is made" in ran.err
-    ran = vamp("replay", back, "--set", "seed=8", "--overwrite")
-    assert ran.code == 0, ran.err
-    assert recipe_in(Path(ran.out.strip())).seed == 8
+    refused = vamp("replay", back, "--set", "temperature=0.5", "--overwrite")  # the token file has its own sampling
+    refused.refuses(2, "says already how it is made")
+    assert recipe_in(vamp("replay", back, "--set", "seed=8", "--overwrite").path).seed == 8
 
 
 def test_settings_equal_options(vamp: Vamp, quick: Quick, result: Path, tmp_path: Path) -> None:
@@ -133,9 +114,7 @@ BAD_SETTINGS = [
 
 def test_bad_settings(vamp: Vamp, result: Path) -> None:
     for setting, code, says in BAD_SETTINGS:
-        ran = vamp("replay", result, "--set", setting)
-        assert (ran.code, ran.out) == (code, ""), setting
-        assert says in ran.err
+        vamp("replay", result, "--set", setting).refuses(code, says)
     assert not result.with_name(f"{result.stem}.replay.wav").exists()
 
 
@@ -145,18 +124,15 @@ def test_moved_input_is_found_or_named(vamp: Vamp, quick: Quick, song: Song, tmp
     source.rename(tmp_path / "made/song.wav")
     assert vamp("replay", result, "--overwrite").code == 0
     moved = (tmp_path / "made/song.wav").rename(tmp_path / "other.wav")
-    ran = vamp("replay", result, "--overwrite")
-    assert ran.code == 3
-    assert "song.wav" in ran.err
-    assert "--input" in ran.err
+    vamp("replay", result, "--overwrite").refuses(3, "song.wav", "--input")
     replayed(vamp("replay", result, "--overwrite", "--input", moved, "--json"))
 
 
-def test_changed_input_is_refused(vamp: Vamp, result: Path, song: Song) -> None:
+def test_refused_inputs(vamp: Vamp, result: Path, song: Song) -> None:
     song(seconds=1, seed=5)
-    ran = vamp("replay", result)
-    assert ran.code == 3
-    assert "its sound is another" in ran.err
+    vamp("replay", result).refuses(3, "its sound is another")
+    vamp("replay", song()).refuses(3, "does not say how it was made")
+    vamp("replay", "-").refuses(2, "from its file")
 
 
 def test_container_of_the_input_may_change(vamp: Vamp, quick: Quick, song: Song, tmp_path: Path) -> None:
@@ -165,12 +141,6 @@ def test_container_of_the_input_may_change(vamp: Vamp, quick: Quick, song: Song,
     samples, rate = sf.read(source)
     sf.write(tmp_path / "song.flac", samples, rate)
     replayed(vamp("replay", result, "--input", tmp_path / "song.flac", "--json"))
-
-
-def test_other_sound_is_refused(vamp: Vamp, song: Song) -> None:
-    ran = vamp("replay", song())
-    assert ran.code == 3
-    assert "does not say how it was made" in ran.err
 
 
 def test_sidecar_replaces_lost_metadata(vamp: Vamp, result: Path) -> None:
@@ -187,14 +157,13 @@ def test_recipe_changed_by_hand_is_refused(vamp: Vamp, result: Path) -> None:
     write(result, read(result), overwrite=True, comment=text.replace('"seed": 3', '"seed": 4'))
     for command, *options in (("replay",), ("info", "--quick"), ("inpaint", "--span", "0.1-0.2")):
         ran = vamp(command, result, *options)
-        assert ran.code == 3
-        assert "changed by hand" in ran.err
+        assert (ran.code, "changed by hand" in ran.err) == (3, True)
 
 
 def test_other_version_is_noted(vamp: Vamp, result: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vampcli.api.__version__", "9.9")
     ran = vamp("replay", result)
-    assert ran.code == 0
+    assert ran.path.exists()
     assert "another version of vamp: 0.1.0 then, 9.9 now: the samples may differ" in ran.err
 
 
@@ -219,8 +188,7 @@ def test_input_is_never_overwritten(vamp: Vamp, quick: Quick, song: Song, named:
     source = song(seconds=1)
     before, result = source.read_bytes(), quick("inpaint", source, "--span", "0.3-0.6")
     ran = vamp("replay", result, "-o", source, "--overwrite", *(("--input", source) if named else ()))
-    assert ran.code == 3
-    assert "is the input" in ran.err
+    ran.refuses(3, "is the input")
     assert source.read_bytes() == before
 
 
@@ -255,12 +223,6 @@ def test_sidecar_names_results(vamp: Vamp, result: Path, tmp_path: Path) -> None
     assert vamp("replay", beside(result)).out.strip() == str(tmp_path / "song.inpaint.3.replay.wav")
     renamed = beside(result).rename(tmp_path / "kept.json")
     assert vamp("replay", renamed).out.strip() == str(tmp_path / "kept.replay.wav")
-
-
-def test_stdin_is_refused(vamp: Vamp) -> None:
-    ran = vamp("replay", "-")
-    assert ran.code == 2
-    assert "from its file" in ran.err
 
 
 # --- what is synthetic

@@ -1,5 +1,7 @@
 """The embedded codec: exact transforms, whole frames, consistent phases, and a stated reach in time."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import replace
 
