@@ -59,17 +59,9 @@ def test_replay_tracks_beats_once(
 
 def test_each_tempo_has_its_pulse(tracked: list[object]) -> None:
     recording, other = Recording(clip(1.0)), TempoConfig(beats_per_bar=3)
-    assert recording.known_pulse(other) is None
     for tempo in (TempoConfig(), other, TempoConfig(), other):
         assert recording.pulse(tempo) is PULSE
     assert len(tracked) == 2
-    assert recording.known_pulse(other) is PULSE
-
-
-def test_a_given_tempo_is_known() -> None:
-    pulse = Recording(clip(1.0)).known_pulse(TempoConfig(bpm=120))
-    assert pulse is not None
-    assert pulse.beats_s == (0.0, 0.5)
 
 
 def test_onsets_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:

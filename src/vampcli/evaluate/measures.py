@@ -79,9 +79,9 @@ def sound(take: Take, original: Original) -> Figures:
 
 
 def seams(take: Take, _original: Original) -> Figures:
-    """Scores that rank takes, except groove and level, and the share of borders of spans that click."""
-    scores = Reference.of(take.base, take.spans, with_groove=False).score(take)
-    names = ("click", "jump", "colour_db", "silence", "motion")
+    """Scores that rank takes, except level, and the share of borders of spans that click."""
+    scores = Reference.of(take.base, take.spans).score(take)
+    names = ("click", "jump", "colour_db", "silence")
     clicks = click_figures(take.audio, take.spans) > LIMIT
     return {
         **{name: getattr(scores, name) for name in names},

@@ -1,4 +1,4 @@
-"""Measures of the music around spans, and of what is re-made against it: level, timbre, motion, joins."""
+"""Measures of the music around spans, and of what is re-made against it: level, timbre, silence, joins."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ from itertools import chain
 
 import numpy as np
 
-from vampcli.audio.beats import Pulse
 from vampcli.audio.waveform import Waveform
-from vampcli.scoring.groove import Groove, beats_through, groove_of
-from vampcli.scoring.spectra import Floats, Frames, Ranges, frames_at, frames_in, hop_of, window_of
+from vampcli.scoring.spectra import Floats, Frames, Ranges, frames_at, frames_in, window_of
 
 _AROUND_S = 3.0  # on each side of a span: measures level and silence
-_KEPT_S = 30.0  # on each side, shared among spans: measures motion and timbre
+_KEPT_S = 30.0  # on each side, shared among spans: measures changes and timbre
 _LEAST_KEPT_S = 1.0  # if less is kept, the spans before re-making count, too
 _SOUND_DB, _QUIET_DB = 60, 20  # sound is no further below the loudest; silence is that far below the quietest sound
-_STILL_S, _LEAST_STILL = 1.0, 20  # frames: 0.23 s, music may hold a note for less
 _LEAST_CHANGES = 8
-_LEAST_GROOVE_S = 0.3  # shorter spans have no beat; tracking is slow
 _MOST_DB = 60
 _INAUDIBLE_DB = 0.05  # of change: makes all steady tones alike
 
@@ -33,9 +29,6 @@ class Music:
         silent: share of silent frames around the spans; 1 if all spans border on silence.
         changes: float64 (n_edges,), change of the spectrum allowed at each edge, in dB; infinite beside silence.
         spectrum: float64 (n_bands,), mean levels of the bands, in dB.
-        stillest: mean change from window to window in the stillest stretch, in dB; None if there are too few frames.
-        n_still: pairs of frames in such a stretch.
-        groove: profile of attacks within a beat, if there is one.
     """
 
     level: float
@@ -43,9 +36,6 @@ class Music:
     silent: float
     changes: Floats
     spectrum: Floats
-    stillest: float | None
-    n_still: int
-    groove: Groove | None
 
     def jump(self, beside: Frames) -> float | None:
         """Return the largest change at an edge, over the change allowed there."""
@@ -69,24 +59,14 @@ class Music:
         silent = float((made.power < self.quiet).mean())
         return max(0.0, (silent - self.silent) / (1 - self.silent)) if self.silent < 1 else 0.0
 
-    def motion(self, sounding: Frames) -> float | None:
-        """Return the change in the stillest stretch over that of the music's stillest stretch."""
-        stillest = _stillest(sounding.jumps(self.level), self.n_still)
-        if stillest is None or self.stillest is None:
-            return None
-        return (stillest + _INAUDIBLE_DB) / (self.stillest + _INAUDIBLE_DB)
 
+def music_around(base: Waveform, spans: Ranges) -> Music | None:
+    """Measure the music around spans of the clip before re-making, or inside them if there is little else.
 
-def music_around(base: Waveform, spans: Ranges, pulse: Pulse | None = None, with_groove: bool = True) -> Music | None:
-    """Measure the music around spans, or inside them if there is little else; None if it is silent.
-
-    Args:
-        base: the clip before re-making.
-        spans: what is re-made.
-        pulse: beats of `base` if they are known; otherwise they are tracked near the spans.
-        with_groove: whether to track beats and judge the groove.
+    Returns:
+        None if it is silent.
     """
-    rate, around = base.sample_rate, frames_in(base, measured_ranges(base, spans, _AROUND_S))
+    around = frames_in(base, measured_ranges(base, spans, _AROUND_S))
     sound = around.power[around.power > around.power.max(initial=0) * 10 ** (-_SOUND_DB / 10)]
     if not len(sound) or not spans:
         return None
@@ -100,19 +80,12 @@ def music_around(base: Waveform, spans: Ranges, pulse: Pulse | None = None, with
     kept_sounds = np.where(starts, sounds[:, 0], sounds[:, 1])
     before = np.where(sounds.all(axis=1), _changes(joined, level), 0)  # a change that was there may occur again
     usual = np.percentile(changes, 95) + _INAUDIBLE_DB if len(changes) >= _LEAST_CHANGES else np.inf
-    made_s = sum(end - start for start, end in spans) / rate
-    n_still = round(min(_STILL_S, made_s / 2) * rate / hop_of(rate))
     return Music(
         level=level,
         quiet=quiet,
         silent=float((around.power < quiet).mean()) if kept_sounds.any() or not len(starts) else 1.0,
         changes=np.where(kept_sounds, np.maximum(before, usual), np.inf),
         spectrum=kept.db(level).mean(axis=0),
-        stillest=_stillest(changes, n_still),
-        n_still=n_still,
-        groove=groove_of(kept, level, beats_through(base, spans, pulse))
-        if with_groove and made_s > _LEAST_GROOVE_S
-        else None,
     )
 
 
@@ -151,11 +124,3 @@ def _changes(beside: Frames, level: float) -> Floats:
     db = beside.db(level)
     changes: Floats = np.abs(db[1::2] - db[::2]).mean(axis=1)
     return changes
-
-
-def _stillest(changes: Floats, n: int) -> float | None:
-    """Return the smallest mean of n consecutive changes; None if n is too small, or larger than their number."""
-    if n < _LEAST_STILL or len(changes) < n:
-        return None
-    sums = np.cumsum(np.concatenate([[0.0], changes]))
-    return max(0.0, float((sums[n:] - sums[:-n]).min() / n))

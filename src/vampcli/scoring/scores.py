@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vampcli.audio.beats import Pulse
 from vampcli.audio.clicks import LIMIT, click_figure
 from vampcli.audio.waveform import Samples, Waveform
 from vampcli.scoring.context import Music, beside, edges, measured_ranges, music_around
@@ -25,7 +24,7 @@ _CLICK_S = 0.05  # reach of `click_figure`
 class Scores:
     """Scores of one take; 0 is best for most.
 
-    None = not measurable: there is no music to compare with, no beat, or too little is re-made.
+    None = not measurable: there is no music to compare with.
 
     Attributes:
         click: largest click figure at an edge of a span over the figure allowed there: `clicks.LIMIT`, or that of an
@@ -33,23 +32,19 @@ class Scores:
         plateau: share, 0 to 1, of samples at the peak or above full scale, beyond the music's own share.
         jump: largest change of the spectrum at an edge over the 95th percentile of changes in the music kept, or over
             the change at the same position before re-making. Inconspicuous up to 1.
-        groove: 1: attacks are on the beat as the piece's own; 0: as chance; down to -1: off the beat.
         level_db: level of what is re-made above that of the music around it; from -60 to 60.
         colour_db: mean imbalance of the bands of the spectrum; noise has 10 or more.
         silence: share, 0 to 1, of silence where there should be sound.
-        motion: change in the stillest second over that in the music's stillest second; 0 is a steady tone.
-        hopeless: reason to draw the take again with another seed: `silent`, `saturated`, `stuck`, `clicks`; or empty.
+        hopeless: reason to draw the take again with another seed: `silent`, `saturated`, `clicks`; or empty.
         total: all scores in one number: 0 is flawless, negative is worse.
     """
 
     click: float
     plateau: float
     jump: float | None = None
-    groove: float | None = None
     level_db: float | None = None
     colour_db: float | None = None
     silence: float = 0.0
-    motion: float | None = None
     hopeless: str = ""
     total: float = 0.0
 
@@ -71,16 +66,14 @@ class Reference:
     music: Music | None
 
     @classmethod
-    def of(cls, base: Waveform, spans: Ranges, pulse: Pulse | None = None, with_groove: bool = True) -> Reference:
+    def of(cls, base: Waveform, spans: Ranges) -> Reference:
         """Measure the clip before re-making.
 
         Args:
             base: as in `Take.base`.
             spans: as in `Take.spans`.
-            pulse: beats of `base` if they are known; otherwise they are tracked near the spans.
-            with_groove: False saves tracking beats.
         """
-        music = music_around(base, spans, pulse, with_groove)
+        music = music_around(base, spans)
         allowed = np.full(len(edges(base, spans)), LIMIT)
         if music is not None:  # an attack that was there may occur again, but not the bare end of a recording
             inside = (beside(base, spans).power >= music.quiet).reshape(-1, 2).all(axis=1)
@@ -96,15 +89,12 @@ class Reference:
         )
         if music is not None:
             made = frames_in(audio, self.spans)
-            sounding = made.where(made.power >= music.quiet)
             scores = replace(
                 scores,
                 jump=music.jump(beside(audio, self.spans)),
-                groove=music.groove.agreement(sounding, music.level) if music.groove else None,
                 level_db=music.level_db(made),
-                colour_db=music.colour_db(sounding),
+                colour_db=music.colour_db(made.where(made.power >= music.quiet)),
                 silence=music.silence(made),
-                motion=music.motion(sounding),
             )
         return replace(scores, hopeless=_why_hopeless(scores), total=_total(scores))
 
@@ -119,8 +109,6 @@ def _why_hopeless(scores: Scores) -> str:
         return "silent"
     if scores.plateau > 0.1:  # a loud wave cut at a quarter of its height; a pure tone has 0.03
         return "saturated"
-    if scores.motion is not None and scores.motion < 0.25:
-        return "stuck"
     return "clicks" if scores.click > 4 else ""
 
 
@@ -132,12 +120,10 @@ def _total(scores: Scores) -> float:
     faults = [
         math.log2(max(1, scores.click)),  # 1 for a click of twice the limit
         math.log2(max(1, scores.jump or 0)),  # likewise
-        1 - scores.groove if scores.groove is not None else 0,  # 1 by chance
         (scores.level_db or 0) / 4,  # two seconds of 21 pieces were within 3 dB of their surroundings
         (scores.colour_db or 0) / 4,  # and within 4 dB here
         scores.silence / 0.1,  # a fifth of it missing is as bad as 8 dB too loud
         scores.plateau / 0.03,  # 6 dB too much for a wave with few peaks
-        max(0, 1 - scores.motion) / 0.5 if scores.motion is not None else 0,  # a steady tone: 2
     ]
     return 0.0 - sum(fault**2 for fault in faults)
 

@@ -56,23 +56,12 @@ class Frames:
 
     def jumps(self, level: float) -> Floats:
         """Return the change from each window to the next, in dB, mean over bands: (n_pairs,)."""
-        first, second = self._pairs(HOPS_PER_WINDOW)
+        n = HOPS_PER_WINDOW
+        apart = self.starts[n:] - self.starts[: max(0, len(self.starts) - n)]
+        first = np.flatnonzero(apart == n * hop_of(self.sample_rate))  # frames with another right after their window
         db = self.db(level)
-        change: Floats = np.abs(db[second] - db[first]).mean(axis=1)
+        change: Floats = np.abs(db[first + n] - db[first]).mean(axis=1)
         return change
-
-    def attacks(self, level: float) -> tuple[Floats, Floats]:
-        """Return times in seconds and rises within half a window, in dB, mean over bands: (n_pairs,) each."""
-        first, second = self._pairs(HOPS_PER_WINDOW // 2)
-        db = self.db(level)
-        rise: Floats = np.maximum(db[second] - db[first], 0).mean(axis=1)
-        return self.starts[first] / self.sample_rate, rise
-
-    def _pairs(self, n_hops: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-        """Return indices of frames with a frame exactly n_hops later, and indices of those."""
-        apart = self.starts[n_hops:] - self.starts[: max(0, len(self.starts) - n_hops)]
-        first = np.flatnonzero(apart == n_hops * hop_of(self.sample_rate))
-        return first, first + n_hops
 
 
 def window_of(sample_rate: int) -> int:

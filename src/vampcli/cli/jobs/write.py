@@ -11,15 +11,12 @@ from vampcli.cli.jobs.job import Facts, Job, Opened, Results, Written
 from vampcli.cli.jobs.outputs import make_folder
 from vampcli.cli.jobs.plots import draw_take
 from vampcli.cli.options import Common
-from vampcli.errors import InputError
 from vampcli.progress import Progress
 from vampcli.recipe import embed
 from vampcli.recipe.recipe import Recipe, to_text
-from vampcli.tasks.spans import SpanRequest
 
 if TYPE_CHECKING:
     from vampcli.api import Model, Take
-    from vampcli.audio.beats import Pulse
     from vampcli.audio.waveform import Waveform
     from vampcli.scoring.scores import Reference, Scores
     from vampcli.scoring.select import Choice
@@ -65,7 +62,7 @@ def write_takes(
         describe: facts and a note about each take.
         loops: the takes are loops: WAV files say so, and scores count the wrap as a junction.
     """
-    score = _scorer(opened, loops)
+    score = _scorer(loops)
     if common.keep is None:
         scored = _in_turn(opened.job, draw, score if common.plot else None)
     else:
@@ -132,7 +129,7 @@ def _recipe_of_part(take: Take, part: Waveform, common: Common) -> Recipe:
     return replace(recipe, part="difference") if common.difference else recipe
 
 
-def _scorer(opened: Opened, loops: bool) -> Callable[[Take], Scores]:
+def _scorer(loops: bool) -> Callable[[Take], Scores]:
     """Return a function that scores takes of a recording; the recording is analyzed once, at the first take."""
     reference: Reference | None = None
 
@@ -144,19 +141,7 @@ def _scorer(opened: Opened, loops: bool) -> Callable[[Take], Scores]:
         if loops:
             take = rotate_loop(take)
         if reference is None:
-            reference = Reference.of(take.base, take.spans, _known_pulse(opened, take.base))
+            reference = Reference.of(take.base, take.spans)
         return reference.score(take)
 
     return score
-
-
-def _known_pulse(opened: Opened, base: Waveform) -> Pulse | None:
-    """Return the beats of takes if they need no tracking: those of the recording, or of a known tempo."""
-    from vampcli.tasks.recording import Recording
-
-    same = base is opened.recording.clip  # otherwise beats are at other times in the take
-    recording = opened.recording if same else Recording(base)
-    try:
-        return recording.known_pulse(getattr(opened.request, "places", SpanRequest()).tempo)
-    except InputError:  # the downbeat is outside the take
-        return None
