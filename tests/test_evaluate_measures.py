@@ -1,6 +1,5 @@
 """Figures of takes with known answers: the original, noise, low-pass, shuffled blocks, another key."""
 
-import importlib.util
 from dataclasses import replace
 
 import numpy as np
@@ -160,24 +159,12 @@ def test_patches_lie_over_the_spans(seconds: float, n: int) -> None:
 
 def test_takes_of_another_length() -> None:
     longer = take(np.concatenate([SONG, NOISE]), ((len(SONG), 2 * len(SONG)),))
-    for group in ("sound", "rhythm", "harmony", "notes"):
+    for group in ("sound", "rhythm", "harmony"):
         assert FIGURES[group](longer, original()) == {}
 
 
 def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measures, "_NEEDS", {"notes": ("no_such_package",)})
+    monkeypatch.setattr(measures, "_NEEDS", {"rhythm": "no_such_package"})
     measures.check_packages(["sound"])
-    with pytest.raises(UsageError, match="notes needs the package no_such_package"):
-        measures.check_packages(["sound", "notes"])
-
-
-@pytest.mark.skipif(importlib.util.find_spec("basic_pitch") is None, reason="needs basic-pitch")
-@pytest.mark.filterwarnings("ignore")
-def test_notes_are_transcribed() -> None:
-    same, other, none = (
-        measured("notes", x)["note_f1"] for x in (SONG, tones(tuple(p + 2 for p in MELODY)), np.zeros_like(SONG))
-    )
-    assert same == pytest.approx(1)
-    assert other < 0.4
-    assert none == 0
-    assert FIGURES["notes"](take(SONG), replace(original(), audio=Waveform(0 * SONG[None], RATE)))["note_f1"] is None
+    with pytest.raises(UsageError, match="rhythm needs the package no_such_package"):
+        measures.check_packages(["sound", "rhythm"])

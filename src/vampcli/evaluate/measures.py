@@ -22,7 +22,6 @@ from vampcli.audio.waveform import Waveform
 from vampcli.config import TempoConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.evaluate import metrics, musicnn
-from vampcli.evaluate import notes as transcription
 from vampcli.scoring.scores import Reference, click_figures
 from vampcli.tasks.take import Take
 
@@ -35,8 +34,7 @@ Spans = tuple[tuple[int, int], ...]
 
 EMBEDDING = "embedding"
 _CHROMA_RATE = 22050
-_NEEDS = {"rhythm": ("mir_eval",), "notes": ("mir_eval", *transcription.NEEDS)}
-_INSTALL = 'pip install "vampcli[eval]", and pip install --no-deps basic-pitch'
+_NEEDS = {"rhythm": "mir_eval"}
 
 
 @dataclass(frozen=True)
@@ -136,21 +134,13 @@ def harmony(take: Take, original: Original) -> Figures:
     return {"chroma_correlation": float(np.corrcoef(made.ravel(), target.ravel())[0, 1])}
 
 
-def notes(take: Take, original: Original) -> Figures:
-    """F1 of transcribed notes inside the spans; nothing if the take has another length."""
-    if not _comparable(take, original):
-        return {}
-    made, target = (_inside(x, take.spans) for x in (take.audio, original.audio))
-    return {"note_f1": transcription.note_f1(made, target, original.audio.sample_rate)}
-
-
 def embedding(take: Take, _original: Original) -> Figures:
     """Musicnn embeddings of 3 s patches around the spans, for Fréchet distances."""
     return {EMBEDDING: embed_patches(take.audio, take.spans)}
 
 
 FIGURES: dict[str, Callable[[Take, Original], Figures]] = {
-    measure.__name__: measure for measure in (sound, seams, tokens, rhythm, harmony, notes, embedding)
+    measure.__name__: measure for measure in (sound, seams, tokens, rhythm, harmony, embedding)
 }
 """Groups of figures by name."""
 
@@ -183,9 +173,9 @@ def check_packages(groups: Sequence[str]) -> None:
         UsageError: one is not.
     """
     for group in groups:
-        for name in _NEEDS.get(group, ()):
-            if importlib.util.find_spec(name) is None:
-                raise UsageError(f"{group} needs the package {name}, which is not installed", _INSTALL)
+        if (name := _NEEDS.get(group)) and importlib.util.find_spec(name) is None:
+            cure = 'pip install "vampcli[eval]"'
+            raise UsageError(f"{group} needs the package {name}, which is not installed", cure)
 
 
 @lru_cache

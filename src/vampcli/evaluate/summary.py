@@ -1,12 +1,11 @@
-"""Summarize records in a table: means with intervals and Fréchet distances, as CSV, JSON and Markdown."""
+"""Summarize records in a table: means with intervals and Fréchet distances, as JSON and Markdown."""
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -88,29 +87,27 @@ def summarize(records: Sequence[Record], conditions: Sequence[Condition], baseli
     base, rows = made.get(baseline, []), []
     for condition in conditions:
         here, n = made[condition.label], len(by_condition[condition.key])
-        figures = dict(_figures(here)) | _distances(here, target)
+        figures = _figures(here) | _distances(here, target)
         above = {}
         if condition.label != baseline:
-            above = dict(_differences(here, base)) | _distance_differences(here, base, target)
+            above = _figures(here, base) | _distance_differences(here, base, target)
         if n:
             rows.append(Row(condition.name, condition.label, condition.swept, len(here), n - len(here), figures, above))
     return rows
 
 
-def _figures(records: Sequence[Record]) -> Iterator[tuple[str, Estimate]]:
+def _figures(records: Sequence[Record], base: Sequence[Record] | None = None) -> dict[str, Estimate]:
+    """Return mean figures; with `base`, mean differences from it over the excerpts that both have."""
+    pieces, found = {record["excerpt"]: record["piece"] for record in records}, {}
     for name in _names(records):
         means = _means(records, name)
+        if base is not None:
+            others = _means(base, name)
+            means = {excerpt: mean - others[excerpt] for excerpt, mean in means.items() if excerpt in others}
         if means:
-            yield name, _over_recordings([(record["piece"], mean) for record, mean in means.values()])
-
-
-def _differences(records: Sequence[Record], base: Sequence[Record]) -> Iterator[tuple[str, Estimate]]:
-    """Yield mean differences over the excerpts that both have."""
-    for name in _names(records):
-        means, others = _means(records, name), _means(base, name)
-        common = [excerpt for excerpt in means if excerpt in others]
-        if common:
-            yield name, _over_recordings([(means[e][0]["piece"], means[e][1] - others[e][1]) for e in common])
+            values = np.array(list(means.values()))
+            found[name] = _bootstrap([pieces[excerpt] for excerpt in means], values, lambda x: float(x.mean()))
+    return found
 
 
 def _names(records: Sequence[Record]) -> list[str]:
@@ -119,20 +116,15 @@ def _names(records: Sequence[Record]) -> list[str]:
     return [*found, DIVERSITY]
 
 
-def _means(records: Sequence[Record], name: str) -> dict[int, tuple[Record, float]]:
-    """Return a record and the mean over its takes by excerpt; excerpts without the figure are left out."""
+def _means(records: Sequence[Record], name: str) -> dict[int, float]:
+    """Return the mean over the takes of each excerpt; excerpts without the figure are left out."""
     found = {}
     for record in records:
         values = [record.get(name)] if name == DIVERSITY else [take.get(name) for take in record["takes"]]
         present = [value for value in values if value is not None]
         if present:
-            found[record["excerpt"]] = record, float(np.mean(present))
+            found[record["excerpt"]] = float(np.mean(present))
     return found
-
-
-def _over_recordings(means: Sequence[tuple[str, float]]) -> Estimate:
-    pieces, values = zip(*means, strict=True)
-    return _bootstrap(pieces, np.array(values), lambda chosen: float(chosen.mean()))
 
 
 def _distances(records: Sequence[Record], target: Patches) -> dict[str, Estimate]:
@@ -217,13 +209,8 @@ def _stack(parts: Sequence[Sequence[Sequence[float]]]) -> Patches:
     return np.array(found, dtype=np.float64).reshape(len(found), -1 if found else 0)
 
 
-def names_of(rows: Sequence[Row]) -> list[str]:
-    """Return the names of all figures of any row, in order."""
-    return list(dict.fromkeys(name for row in rows for name in row.figures))
-
-
 def write_tables(rows: Sequence[Row], folder: Path, about: dict[str, Any]) -> list[Path]:
-    """Write table.csv, table.json and table.md.
+    """Write table.json and table.md.
 
     Args:
         rows: of the table.
@@ -233,9 +220,7 @@ def write_tables(rows: Sequence[Row], folder: Path, about: dict[str, Any]) -> li
     Returns:
         The paths written.
     """
-    paths = [folder / f"table.{kind}" for kind in ("csv", "json", "md")]
-    with paths[0].open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(_cells(rows))
+    paths = [folder / "table.json", folder / "table.md"]
     table = [
         {
             "condition": row.label,
@@ -247,36 +232,28 @@ def write_tables(rows: Sequence[Row], folder: Path, about: dict[str, Any]) -> li
         }
         for row in rows
     ]
-    paths[1].write_text(json.dumps({**about, "rows": table}, indent=1) + "\n", encoding="utf-8")
-    paths[2].write_text(markdown(rows), encoding="utf-8")
+    paths[0].write_text(json.dumps({**about, "rows": table}, indent=1) + "\n", encoding="utf-8")
+    paths[1].write_text(markdown(rows), encoding="utf-8")
     return paths
-
-
-def _cells(rows: Sequence[Row]) -> list[list[Any]]:
-    names, compared = names_of(rows), any(row.above for row in rows)
-    kinds = ("", "_error", "_above", "_above_error") if compared else ("", "_error")
-    table: list[list[Any]] = [["condition", "excerpts", "failed", *(name + kind for name in names for kind in kinds)]]
-    for row in rows:
-        cells: list[Any] = [row.label, row.n_excerpts, row.n_failed]
-        for name in names:
-            cells += row.figures.get(name, (None, None))
-            cells += row.above.get(name, (None, None)) if compared else ()
-        table.append(cells)
-    return table
 
 
 def markdown(rows: Sequence[Row]) -> str:
     """Format rows as a Markdown table; n counts excerpts, those that could not be re-made in brackets."""
-    names = names_of(rows)
-    lines = [f"| condition | n | {' | '.join(name.replace('_', ' ') for name in names)} |"]
-    lines += ["|---|--:|" + "--:|" * len(names)]
-    for row in rows:
-        n = f"{row.n_excerpts} ({row.n_failed})" if row.n_failed else str(row.n_excerpts)
-        lines.append(f"| {' | '.join([row.label, n, *(cell(row, name) for name in names)])} |")
+    heads, cells = table_of(rows)
+    ns = [f"{row.n_excerpts} ({row.n_failed})" if row.n_failed else str(row.n_excerpts) for row in rows]
+    lines = [f"| {' | '.join([heads[0], 'n', *heads[1:]])} |", "|---|--:|" + "--:|" * len(heads[1:])]
+    lines += [f"| {' | '.join([one[0], n, *one[1:]])} |" for one, n in zip(cells, ns, strict=True)]
     return "\n".join(lines) + "\n"
 
 
-def cell(row: Row, name: str) -> str:
+def table_of(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Return the heads and the cells of a table: the condition, then every figure of any row."""
+    names = list(dict.fromkeys(name for row in rows for name in row.figures))
+    cells = [[row.label, *(_cell(row, name) for name in names)] for row in rows]
+    return ["condition", *(name.replace("_", " ") for name in names)], cells
+
+
+def _cell(row: Row, name: str) -> str:
     """Format a figure, with the difference from the baseline in brackets; empty if the row has no such figure."""
     if name not in row.figures:
         return ""

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from vampcli.evaluate.excerpts import Excerpt
     from vampcli.evaluate.run import Record
     from vampcli.evaluate.spec import Experiment
-    from vampcli.evaluate.summary import Row
 
 
 def run(
@@ -133,21 +132,13 @@ def _same_setup(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:
 
 def _finish(console: Console, out: Path, about: dict[str, Any], records: list[Record], wanted: Experiment) -> None:
     from vampcli.cli.plots import experiment as plots
-    from vampcli.evaluate.summary import summarize, write_tables
+    from vampcli.evaluate.summary import summarize, table_of, write_tables
 
     rows = summarize(records, wanted.conditions, wanted.baseline)
     paths = write_tables(rows, out, about) + plots.draw(rows, out, wanted.over)
-    console.table(*_table(rows))
+    console.table(*table_of(rows))
     for row in rows:
         if row.n_failed:
             console.note(f"{row.label}: {row.n_failed} of {row.n_failed + row.n_excerpts} excerpts could not be made")
     for path in paths:
         console.result(str(path))
-
-
-def _table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
-    from vampcli.evaluate.summary import cell, names_of
-
-    names = names_of(rows)
-    cells = [[row.label, *(cell(row, name) for name in names)] for row in rows]
-    return ["condition", *(name.replace("_", " ") for name in names)], cells
