@@ -20,12 +20,37 @@ import torch.nn.functional as F
 from codec_trials import HOP, RATE, TRIALS, Fitted
 from torch import Tensor, nn
 
+from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.evaluate.metrics import mel_error, perplexity, si_sdr, spectral_convergence, stft
-from vampcli.train.codec_init import fill_codebooks, fit, reseed_unused
+from vampcli.train.codec_init import fill_codebooks, fit
 from vampcli.train.data import Pool
 
 mpl.use("agg")
 BATCH, N_FRAMES, LEARNING_RATE = 8, 23, 4e-4
+
+
+def reseed_unused(
+    quantizer: ResidualVectorQuantizer, latents: Tensor, unused: Tensor, rng: np.random.Generator
+) -> None:
+    """Move unused codebook rows to random encoder outputs of their level.
+
+    Args:
+        quantizer: changed in place.
+        latents: float32 (batch, latent_dim, n_frames).
+        unused: bool (n_codebooks, codebook_size).
+        rng: chooses the outputs.
+    """
+    residual = latents
+    with torch.no_grad():
+        for level in range(len(unused)):
+            into, out = quantizer.projections(level)
+            projected = into(residual)
+            points = projected.transpose(1, 2).flatten(0, 1)
+            rows = torch.nonzero(unused[level])[:, 0]
+            chosen = rng.integers(0, len(points), len(rows))
+            codes = quantizer.look_up(projected, level)
+            residual = residual - out(quantizer.rows(codes, level))
+            quantizer.codebooks[level, rows] = points[torch.from_numpy(chosen)]
 
 
 def train(trial: nn.Module, pool: Pool, seconds: float) -> tuple[nn.Module, int]:

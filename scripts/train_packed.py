@@ -28,7 +28,6 @@ from pieces import split
 
 from vampcli.checkpoints.folder import Provenance
 from vampcli.cli.console import guarded
-from vampcli.codec.kinds import kind_of
 from vampcli.model.devices import pick_device
 from vampcli.train import encode
 from vampcli.train.codec_task import CodecTask
@@ -229,8 +228,6 @@ def as_toml(run: Any) -> str:
             lines.append(f"{field.name} = {json.dumps(value)}")
             continue
         tables.append(f"\n[{field.name}]\n{as_toml(value)}")
-        if field.name == "codec":
-            tables[-1] += f'kind = "{kind_of(type(value))}"\n'
     return "".join(f"{line}\n" for line in lines) + "".join(tables)
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -82,7 +81,7 @@ def test_one_piece_is_enough(copied: Path, tiny_folder: Path, tmp_path: Path) ->
     assert trainer.step == 2
 
 
-@pytest.mark.parametrize("schedule", ["linear", "cosine", "noam", "constant"])
+@pytest.mark.parametrize("schedule", ["linear", "constant"])
 @pytest.mark.parametrize("warmup_steps", [0, 1, 50])
 def test_learning_rates_with_warm_up(schedule: str, warmup_steps: int) -> None:
     config = LoopConfig(n_steps=5, warmup_steps=warmup_steps, schedule=schedule, learning_rate=1.0)
@@ -90,13 +89,10 @@ def test_learning_rates_with_warm_up(schedule: str, warmup_steps: int) -> None:
     assert all(0 < rate <= 1 for rate in rates)
     if warmup_steps == 50:
         assert rates == pytest.approx([(step + 1) / 50 for step in range(5)])
-    if warmup_steps == 0 and schedule == "cosine":
-        assert rates[-1] < 0.2
 
 
 @pytest.mark.parametrize("make", [
     lambda: LoopConfig(n_steps=0), lambda: LoopConfig(batch_size=0), lambda: CodecLossConfig(n_frames=0),
-    lambda: CodecLossConfig(reseed_every=0),
 ])  # fmt: skip
 def test_zero_sizes_are_errors(make: Callable[[], object]) -> None:
     with pytest.raises(UsageError, match="is 0"):
@@ -183,29 +179,9 @@ class Recording(Processes):
 
 
 def test_only_rewritten_tensors_are_shared(prepared: Path, tmp_path: Path) -> None:
-    processes = Recording()
-    task = CodecTask(codec_run(prepared, "dac", n_frames=6, quantize_from=2, reseed_every=2))
-    trainer = Trainer(task, LOOP, tmp_path, processes=processes)
-    for _ in range(5):
-        trainer.advance()
-    whole = [tuple(t.shape) for t in task.state_dict().values()]
-    quantizer = [tuple(t.shape) for t in task.codec.quantizer.state_dict().values()]
-    assert processes.sent == [whole, [], [], quantizer, [tuple(task.codec.codebooks.shape)], []]
     fitted = Recording()
     task = CodecTask(codec_run(prepared, n_frames=6))
     trainer = Trainer(task, LOOP, tmp_path, processes=fitted)
     for _ in range(2):
         trainer.advance()
     assert fitted.sent[1:] == [[tuple(t.shape) for t in task.codec.state_dict().values()], []]
-
-
-def test_all_rewritten_tensors_are_shared(prepared: Path, tmp_path: Path) -> None:
-    """Without gradients nothing of the codec changes, except shared tensors."""
-    task = CodecTask(codec_run(prepared, "dac", n_frames=6, quantize_from=2, reseed_every=2))
-    trainer = Trainer(task, replace(LOOP, learning_rate=1e-30, weight_decay=0.0), tmp_path)
-    for _ in range(6):
-        before = {name: tensor.clone() for name, tensor in task.codec.state_dict().items()}
-        trainer.advance()
-        shared = {tensor.data_ptr() for tensor in task.rewritten}
-        for name, tensor in task.codec.state_dict().items():
-            assert tensor.data_ptr() in shared or np.allclose(tensor, before[name], atol=1e-20), name

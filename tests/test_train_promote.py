@@ -1,7 +1,6 @@
 """A new version replaces the old one only if it is better."""
 
 import json
-import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +11,9 @@ from scripts import promote as promoting
 from scripts.promote import Comparison, changed_parts, compare, main, promote
 
 from conftest import tiny_parts
-from training import TINY_DAC, codec_run, token_run
+from training import codec_run, token_run
 from vampcli.checkpoints.folder import PARTS, Provenance, read_config
 from vampcli.checkpoints.weights import Parts, load_parts, save_parts
-from vampcli.codec.dac import DacCodec
 from vampcli.errors import ModelError, UsageError
 from vampcli.train.credits import write_credits
 
@@ -150,15 +148,6 @@ def test_parts_are_measured_on_validation_pieces(old: Path, packed: Path, tiny_f
     assert (backwards.new, backwards.bar) == (compared.bar, compared.new)
     with pytest.raises(UsageError, match="coarse changed"):
         compare(old, new, ["coarse"], {})
-
-
-def test_codecs_of_different_kinds_are_compared(old: Path, prepared: Path, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    save_parts(tmp_path / "dac", "dac", Parts(DacCodec(TINY_DAC), None, None, Provenance("tiny", "MIT", "new")))
-    (compared,) = compare(old, tmp_path / "dac", ["codec"], {"codec": codec_run(prepared, "dac")})
-    assert math.isfinite(compared.new)
-    assert math.isfinite(compared.bar)
-    assert compared.new != compared.bar
 
 
 def test_other_tokens_are_compared_with_unigrams(

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from conftest import TINY_CODEC
-from vampcli.codec.dac import DacConfig
 from vampcli.model.transformer import VampNetConfig
 from vampcli.train.config import CodecLossConfig, CodecRun, DataConfig, LoopConfig, TokenRun
 from vampcli.train.loop import Task
@@ -16,22 +15,9 @@ from vampcli.train.loop import Task
 LOOP = LoopConfig(n_steps=40, batch_size=4, learning_rate=3e-3, warmup_steps=5, ema_decay=0.9, log_every=5)
 
 
-TINY_DAC = DacConfig(
-    encoder_dim=4,
-    encoder_rates=(2, 4, 8),
-    decoder_dim=16,
-    decoder_rates=(8, 4, 2),
-    n_codebooks=3,
-    codebook_size=32,
-)
-
-
-def codec_run(prepared: Path, kind: str = "magnitude", **loss: object) -> CodecRun:
+def codec_run(prepared: Path, **loss: object) -> CodecRun:
     data = DataConfig(str(prepared), str(prepared))
-    config = CodecLossConfig(**{"quantize_from": 5, "reseed_every": 5, **loss})
-    return CodecRun(
-        data, TINY_DAC if kind == "dac" else TINY_CODEC, config, replace(LOOP, learning_rate=2e-3, n_steps=60)
-    )
+    return CodecRun(data, TINY_CODEC, CodecLossConfig(**loss), replace(LOOP, learning_rate=2e-3, n_steps=60))  # type: ignore[arg-type]
 
 
 def token_run(packed: Path, tiny_folder: Path, n_conditioning: int = 0) -> TokenRun:

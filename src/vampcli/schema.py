@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -29,34 +29,32 @@ _WANTED = {
 }
 
 
-def read(path: Path, cls: type[T], kind_of: Callable[[type], str] | None = None) -> T:
-    """Read a TOML file into a dataclass, as `from_table` does.
+def read_table(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
 
     Raises:
         InputError: the file cannot be read.
-        UsageError: it is not TOML, or does not fit the dataclass; the message names the key.
+        UsageError: it is not TOML.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not TOML: {error}") from error
-    return from_table(cls, table, str(path), kind_of)
 
 
-def from_table(cls: type[T], table: Mapping[str, Any], where: str, kind_of: Callable[[type], str] | None = None) -> T:
+def from_table(cls: type[T], table: Mapping[str, Any], where: str) -> T:
     """Convert a table to a dataclass.
 
     Numbers, text and flags must have their field's type (an integer also fits a float); lists become tuples, tables
-    become dataclasses. Where a field is a union of dataclasses, the key `kind` of its table names one.
+    become dataclasses.
 
     Args:
         cls: a dataclass whose fields are such types, optional ones, literals, unions of these, or
             `dict`, whose values are not checked.
         table: the table.
         where: location of the table in errors.
-        kind_of: returns the name of a dataclass for `kind`; by default that of the class.
 
     Raises:
         UsageError: a key is unknown or missing, or a value does not fit its field; the message names it.
@@ -66,7 +64,7 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str, kind_of: Call
     if unknown:
         raise UsageError(f"{where}: unknown key {unknown[0]!r}", f"known here: {', '.join(sorted(fields))}")
     types = get_type_hints(cls)
-    values = {name: _value(types[name], value, where, name, kind_of) for name, value in table.items()}
+    values = {name: _value(types[name], value, where, name) for name, value in table.items()}
     needed = [f.name for f in fields.values() if f.default is f.default_factory is dataclasses.MISSING]
     missing = [name for name in needed if name not in table]
     if missing:
@@ -79,7 +77,7 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str, kind_of: Call
         raise UsageError(f"{where}: {str(error).split(') ')[-1]}") from error
 
 
-def _value(annotation: Any, value: Any, where: str, name: str, kind_of: Callable[[type], str] | None) -> Any:
+def _value(annotation: Any, value: Any, where: str, name: str) -> Any:
     choices = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
     fitting = [choice for choice in choices if _fits(choice, value)]
     if not fitting:
@@ -87,14 +85,10 @@ def _value(annotation: Any, value: Any, where: str, name: str, kind_of: Callable
         raise UsageError(f"{where}: {name} is {value!r}", f"it takes {wanted}")
     choice = fitting[0]
     if isinstance(value, Mapping) and get_origin(choice) is not dict:
-        if len(fitting) > 1:
-            choice, value = _of_kind(fitting, value, f"{where} [{name}]", kind_of)
-        return from_table(choice, value, f"{where} [{name}]", kind_of)
+        return from_table(choice, value, f"{where} [{name}]")
     if isinstance(value, list):
         kinds = _elements(choice, len(value))
-        return tuple(
-            _value(k, v, where, f"{name}[{i}]", kind_of) for i, (k, v) in enumerate(zip(kinds, value, strict=True))
-        )
+        return tuple(_value(k, v, where, f"{name}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
     return value
 
 
@@ -126,14 +120,3 @@ def _wanted(annotation: Any) -> str:
     if dataclasses.is_dataclass(annotation):
         return _WANTED[dict]
     return _WANTED[tuple if origin is Sequence else origin or annotation]
-
-
-def _of_kind(
-    choices: Sequence[Any], table: Mapping[str, Any], where: str, kind_of: Callable[[type], str] | None
-) -> tuple[Any, Mapping[str, Any]]:
-    """Return the dataclass that `kind` names, by default the first, and the table without `kind`."""
-    names = {kind_of(choice) if kind_of else choice.__name__: choice for choice in choices}
-    kind = table.get("kind", next(iter(names)))
-    if kind not in list(names):
-        raise UsageError(f"{where}: unknown kind {kind!r}", f"known here: {', '.join(names)}")
-    return names[kind], {key: value for key, value in table.items() if key != "kind"}

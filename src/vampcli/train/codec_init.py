@@ -1,4 +1,4 @@
-"""Initialize a codec from audio in closed form, and keep its codebooks in use while it trains.
+"""Initialize a codec from audio in closed form.
 
 A `MagnitudeCodec` gets the principal axes of its bands and codebooks along them; any codec gets codebooks from k-means.
 """
@@ -56,12 +56,6 @@ def band_weights(codec: MagnitudeCodec) -> Tensor:
     return weight / weight.mean()
 
 
-def count_codes(codes: Tensor, codebook_size: int) -> Tensor:
-    """Count each code: int64 (batch, n_codebooks, n_frames) -> (n_codebooks, codebook_size)."""
-    flat = codes.transpose(0, 1).flatten(1)
-    return torch.stack([torch.bincount(level, minlength=codebook_size) for level in flat])
-
-
 def principal_axes(points: Tensor) -> tuple[Tensor, Tensor]:
     """Return the variances, largest first, and principal axes of centred points: (n, dim) -> (dim,), (dim, dim)."""
     variance, axes = torch.linalg.eigh(points.T @ points / len(points))
@@ -104,27 +98,3 @@ def fill_codebooks(quantizer: ResidualVectorQuantizer, latents: Tensor, rng: np.
 
 def _set(projection: nn.Conv1d, weight: Tensor, bias: Tensor) -> None:
     projection.load_state_dict({"weight": weight[:, :, None], "bias": bias})
-
-
-def reseed_unused(
-    quantizer: ResidualVectorQuantizer, latents: Tensor, unused: Tensor, rng: np.random.Generator
-) -> None:
-    """Move unused codebook rows to random encoder outputs of their level.
-
-    Args:
-        quantizer: changed in place.
-        latents: float32 (batch, latent_dim, n_frames).
-        unused: bool (n_codebooks, codebook_size).
-        rng: chooses the outputs.
-    """
-    residual = latents
-    with torch.no_grad():
-        for level in range(len(unused)):
-            into, out = quantizer.projections(level)
-            projected = into(residual)
-            points = projected.transpose(1, 2).flatten(0, 1)
-            rows = torch.nonzero(unused[level])[:, 0]
-            chosen = rng.integers(0, len(points), len(rows))
-            codes = quantizer.look_up(projected, level)
-            residual = residual - out(quantizer.rows(codes, level))
-            quantizer.codebooks[level, rows] = points[torch.from_numpy(chosen)]

@@ -1,8 +1,7 @@
-"""Training task of codecs: reconstruction of short excerpts."""
+"""Training task of the decoder of a codec: reconstruction of short excerpts."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,44 +9,34 @@ import torch
 from torch import Tensor
 
 from vampcli.checkpoints.weights import load_parts
-from vampcli.codec.dac import DacCodec
-from vampcli.codec.kinds import build_codec, kind_of
 from vampcli.codec.magnitude import MagnitudeCodec
 from vampcli.errors import ModelError
 from vampcli.evaluate.metrics import mel_error, perplexity, piece_mel_error, si_sdr, spectral_convergence
-from vampcli.train.codec_init import count_codes, fill_codebooks, fit, reseed_unused
+from vampcli.train.codec_init import fit
 from vampcli.train.config import CodecRun
 from vampcli.train.data import Pool, training_pool
 from vampcli.train.discriminators import Discriminators, adversarial_losses
 from vampcli.train.loop import Task
-from vampcli.train.losses import TRAINING_SCALES, complex_error, magnitude_error
+from vampcli.train.losses import TRAINING_SCALES, magnitude_error
 from vampcli.train.schedule import autocast_dtype
 
 _N_VALIDATION_CLIPS = 24
 _VALIDATION_S = 2.0
-_N_FILL_BATCHES = 64
 _N_FIT_FRAMES = 126  # for each row of a codebook
 
 
 class CodecTask(Task):
-    """Reconstruction of short excerpts.
+    """Reconstruction of short excerpts by a decoder of magnitudes.
 
-    The encoder and the codebooks of a `MagnitudeCodec` are fitted before the first step, and frozen. Those of a
-    `DacCodec` are trained: the first steps leave latents unquantised; then the codebooks are filled from encoder
-    outputs, and unused codes are moved to encoder outputs at intervals. Otherwise nearly all of them die.
+    The encoder and the codebooks are fitted before the first step, and frozen.
     """
 
-    newcomers = ("discriminators.",)
+    newcomers = ("discriminators.", "usage")  # `usage`: in states of earlier versions
 
     def __init__(self, run: CodecRun) -> None:
         super().__init__()
         self.run = run
-        codec = build_codec(kind_of(type(run.codec)), asdict(run.codec))
-        assert isinstance(codec, MagnitudeCodec | DacCodec)
-        self.codec = codec
-        shape = (run.codec.n_codebooks, run.codec.codebook_size)
-        self.register_buffer("usage", torch.zeros(shape, dtype=torch.int64))
-        self.usage: Tensor
+        self.codec = MagnitudeCodec(run.codec)
         self.pool = training_pool(run.data.train, "samples", run.data.author_cap)
         held_out = Pool(run.data.validation, "samples")
         self.validation_clips = held_out.draw(
@@ -63,22 +52,14 @@ class CodecTask(Task):
                     f"the codec of {run.start} is of another kind or size than the run's",
                     "take those of its config.json",
                 ) from error
-        self.learns_codes = isinstance(codec, DacCodec) and not run.loss.freeze_encoder
-        if not self.learns_codes:
-            for part in (self.codec.encoder, self.codec.quantizer):
-                part.requires_grad_(False)
+        for part in (self.codec.encoder, self.codec.quantizer):
+            part.requires_grad_(False)
         self.discriminators = Discriminators(run.discriminators) if run.loss.adversarial_from >= 0 else None
 
     @property
     def device(self) -> torch.device:
         """The codec's device."""
-        return self.usage.device
-
-    def _autocast(self) -> torch.autocast:
-        """Use reduced precision in a `MagnitudeCodec` alone: in bfloat16 the codes of a `DacCodec` die."""
-        dtype = autocast_dtype(self.run.loop.dtype, self.device)
-        enabled = dtype is not None and isinstance(self.codec, MagnitudeCodec)
-        return torch.autocast(self.device.type, dtype, enabled=enabled)
+        return self.codec.codebooks.device
 
     def _draw(self, rng: np.random.Generator) -> Tensor:
         """Draw clips at prepared levels: float32 (batch, n_frames * hop_length)."""
@@ -99,69 +80,31 @@ class CodecTask(Task):
         return torch.from_numpy(np.where(dropped, drawn, n_codebooks)).to(self.device)
 
     def loss(self, step: int, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
-        """Return the reconstruction loss plus the quantiser's losses, and figures of a step."""
-        config, self.rewritten = self.run.loss, ()
-        if step == 0 and isinstance(self.codec, MagnitudeCodec) and not self.run.start:
+        """Return the error of the magnitudes, with waveform and adversarial losses as configured, and figures."""
+        config, rate, self.rewritten = self.run.loss, self.run.codec.sample_rate, ()
+        if step == 0 and not self.run.start:
             n_batches = -(-_N_FIT_FRAMES * self.run.codec.codebook_size // (self.run.loop.batch_size * config.n_frames))
             fit(self.codec, (self._draw(rng) for _ in range(n_batches)), rng)
             self.rewritten = list(self.codec.state_dict().values())
-        unquantised = self.learns_codes and not self.run.start and step < config.quantize_from
-        if self.learns_codes and not self.run.start and step == config.quantize_from:
-            self._fill_codebooks(rng)
         clips = self._excerpts(rng)
         latents = self.codec.analyze(clips)  # in float32: in bfloat16 codes would differ from those in use
-        if unquantised:  # codes only seed the phases
-            codes = torch.from_numpy(rng.integers(0, 2**31, (len(clips), 1, latents.shape[2]))).to(self.device)
-            return self._reconstruction_loss(step, clips, latents, codes)
         quantized = self.codec.quantizer(latents, self._n_active(rng, len(clips)))
-        self._keep_codes_alive(step, rng, latents.detach(), quantized.codes)
-        loss, figures = self._reconstruction_loss(step, clips, quantized.latents, quantized.codes)
-        if not self.learns_codes:
+        dtype = autocast_dtype(self.run.loop.dtype, self.device)
+        with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
+            guess = self.codec.decoder(quantized.latents)
+        loss = magnitude_error(guess, self.codec.log_magnitude(clips), rate)
+        figures = {"magnitude": float(loss.detach())}
+        is_adversarial = self.discriminators is not None and step >= config.adversarial_from
+        if not (is_adversarial or config.waveform_weight):
             return loss, figures
-        loss = loss + config.commitment_weight * quantized.commitment_loss
-        loss = loss + config.codebook_weight * quantized.codebook_loss
-        return loss, figures | {"commitment": float(quantized.commitment_loss.detach())}
-
-    def _reconstruction_loss(
-        self, step: int, clips: Tensor, latents: Tensor, codes: Tensor
-    ) -> tuple[Tensor, dict[str, float]]:
-        """Return the error of the sound, plus adversarial losses from the configured step on."""
-        is_adversarial = self.discriminators is not None and step >= self.run.loss.adversarial_from
-        losses = self._magnitude_loss if isinstance(self.codec, MagnitudeCodec) else self._sound_loss
-        made, loss, figures = losses(clips, latents, codes, is_adversarial)
-        if not is_adversarial:
-            return loss, figures
-        assert made is not None
-        other, more = self._adversarial_loss(made, clips)
-        return loss + other, figures | more
-
-    def _magnitude_loss(
-        self, clips: Tensor, latents: Tensor, codes: Tensor, is_adversarial: bool
-    ) -> tuple[Tensor | None, Tensor, dict[str, float]]:
-        """Return sound, magnitude error and figures; the sound is synthesized only if another loss needs it."""
-        assert isinstance(self.codec, MagnitudeCodec)
-        rate, weight = self.run.codec.sample_rate, self.run.loss.waveform_weight
-        with self._autocast():
-            guess = self.codec.decoder(latents)
-        error = magnitude_error(guess, self.codec.log_magnitude(clips), rate)
-        figures = {"magnitude": float(error.detach())}
-        made = self.codec.sound(guess, codes) if is_adversarial or weight else None
-        if made is None or not weight:
-            return made, error, figures
-        mel = mel_error(made, clips, rate, TRAINING_SCALES)
-        return made, error + weight * mel, figures | {"mel": float(mel.detach())}
-
-    def _sound_loss(
-        self, clips: Tensor, latents: Tensor, codes: Tensor, is_adversarial: bool
-    ) -> tuple[Tensor | None, Tensor, dict[str, float]]:
-        """Return sound, spectral errors of the sound, and figures."""
-        config = self.run.loss
-        with self._autocast():
-            made = self.codec.synthesize(latents, codes).float()
-        mel = mel_error(made, clips, self.run.codec.sample_rate, TRAINING_SCALES)
-        compressed = complex_error(made, clips)
-        figures = {"mel": float(mel.detach()), "complex": float(compressed.detach())}
-        return made, config.mel_weight * mel + config.complex_weight * compressed, figures
+        made = self.codec.sound(guess, quantized.codes)
+        if config.waveform_weight:
+            mel = mel_error(made, clips, rate, TRAINING_SCALES)
+            loss, figures["mel"] = loss + config.waveform_weight * mel, float(mel.detach())
+        if is_adversarial:
+            other, more = self._adversarial_loss(made, clips)
+            loss, figures = loss + other, figures | more
+        return loss, figures
 
     def _adversarial_loss(self, made: Tensor, clips: Tensor) -> tuple[Tensor, dict[str, float]]:
         assert self.discriminators is not None
@@ -169,22 +112,6 @@ class CodecTask(Task):
         losses = adversarial_losses(self.discriminators, made, clips)  # float32: bfloat16 is slow here on CPUs
         loss = config.adversarial_weight * losses.generator + config.feature_weight * losses.features
         return loss + losses.discriminator, {name: float(value.detach()) for name, value in vars(losses).items()}
-
-    def _fill_codebooks(self, rng: np.random.Generator) -> None:
-        with torch.no_grad():
-            latents = torch.cat([self.codec.analyze(self._excerpts(rng)) for _ in range(_N_FILL_BATCHES)])
-            fill_codebooks(self.codec.quantizer, latents, rng)
-        self.rewritten = list(self.codec.quantizer.state_dict().values())
-
-    def _keep_codes_alive(self, step: int, rng: np.random.Generator, latents: Tensor, codes: Tensor) -> None:
-        config = self.run.loss
-        if not self.learns_codes or step >= config.reseed_until:
-            return
-        self.usage += count_codes(codes, self.run.codec.codebook_size)
-        if (step + 1) % config.reseed_every == 0:
-            reseed_unused(self.codec.quantizer, latents, self.usage == 0, rng)
-            self.rewritten = [*self.rewritten, self.codec.codebooks]
-            self.usage.zero_()
 
     def validate(self) -> dict[str, float]:
         """Return mel error, spectral figures and code use of reconstructions of 2 s clips with all codebooks.
@@ -199,7 +126,6 @@ class CodecTask(Task):
         rate = self.run.codec.sample_rate
         return {
             "mel_error": sum(piece_mel_error(*pair, rate) for pair in zip(made, clips, strict=True)) / len(clips),
-            "complex_error": float(complex_error(made, clips)),
             "spectral_convergence": float(spectral_convergence(made, clips)),
             "si_sdr_db": float(si_sdr(made, clips)),
             "level_db": float(10 * (made.square().mean() / clips.square().mean()).log10()),

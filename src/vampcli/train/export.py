@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ from torch import nn
 
 from vampcli.checkpoints.folder import CONFIG, Provenance
 from vampcli.checkpoints.weights import Parts, codec_hash, load_parts, rounded, save_parts
-from vampcli.codec.kinds import build_codec, kind_of
+from vampcli.codec.kinds import kind_of
+from vampcli.codec.magnitude import MagnitudeCodec
 from vampcli.errors import InputError, ModelError
 from vampcli.model.transformer import VampNet
 from vampcli.train.config import CodecRun, TokenRun, load_run
@@ -58,7 +58,7 @@ def _codec(folder: Path) -> Any:
     if (folder / CONFIG).is_file():
         return load_parts(folder, torch.device("cpu"), torch.float32).codec
     config = load_run(folder / RUN, CodecRun).codec
-    codec = build_codec(kind_of(type(config)), asdict(config))
+    codec = MagnitudeCodec(config)
     _load_average(codec, folder, "codec.")
     return codec
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 
 from vampcli.checkpoints.weights import load_parts, stored_hash
-from vampcli.codec.dac import DacCodec
 from vampcli.codec.magnitude import MagnitudeCodec
 from vampcli.errors import ModelError
 from vampcli.train.codec_task import CodecTask
@@ -39,7 +38,7 @@ def validate(run: CodecRun | TokenRun, folder: Path, device: torch.device | None
 
 def _codec_task(run: CodecRun, folder: Path) -> Task:
     codec = load_parts(folder, torch.device("cpu"), torch.float32).codec
-    if not isinstance(codec, MagnitudeCodec | DacCodec):
+    if not isinstance(codec, MagnitudeCodec):
         raise ModelError(f"{folder} has a kind of codec that no run trains", "vamp eval codec measures any kind")
     task = CodecTask(replace(run, codec=codec.config, start=""))
     task.get_submodule("codec").load_state_dict(codec.state_dict())
