@@ -61,7 +61,9 @@ def fetch(source: PublishedModel, folder: Path, offline: bool = False, bars: boo
         ModelError: no network, no such file, no access, or a file is damaged.
         InputError: the disk is full or not writable.
     """
-    offline = offline or is_offline()
+    from huggingface_hub import constants
+
+    offline = offline or bool(constants.HF_HUB_OFFLINE)
     if source.repo:
         return _fetch_from_repo(source, offline, bars)
     return {part: _fetch_url(url, folder, offline, bars) for part, url in source.files.items()}
@@ -71,32 +73,6 @@ def discard(source: PublishedModel, downloads: dict[str, Download]) -> None:
     """Remove files that came from plain URLs; Hugging Face's cache serves other programs, too, and stays."""
     for download in () if source.repo else downloads.values():
         download.path.unlink(missing_ok=True)
-
-
-def etags(source: PublishedModel) -> dict[str, str]:
-    """The servers' present names for the contents of a model's files.
-
-    Returns:
-        By path or URL.
-
-    Raises:
-        ModelError: see `fetch`.
-    """
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-
-    found = {}
-    for path in source.files.values():
-        url = hf_hub_url(source.repo, path) if source.repo else path
-        with _explaining(url):
-            found[path] = (get_hf_file_metadata(url).etag or "") if source.repo else _head(url)[0]
-    return found
-
-
-def is_offline() -> bool:
-    """True if `HF_HUB_OFFLINE` forbids the network."""
-    from huggingface_hub import constants
-
-    return bool(constants.HF_HUB_OFFLINE)
 
 
 def sha256(path: Path) -> str:

@@ -62,16 +62,6 @@ def pull(source: PublishedModel, dtype: str, offline: bool = False, update: bool
     return folder
 
 
-def changed_files(source: PublishedModel, origin: Origin) -> list[str]:
-    """Published files that have changed since the model was pulled.
-
-    Raises:
-        ModelError: no answer from a server.
-    """
-    before = {path: entry.get("etag") for path, entry in origin.downloads.items()}
-    return [path for path, etag in download.etags(source).items() if before.get(path) not in ("", etag)]
-
-
 def parts_of(paths: Sequence[Path]) -> dict[str, Path]:
     """Map published files to the parts of a model, by file name.
 

@@ -56,18 +56,14 @@ def of_model(name: str, folder: Path) -> Entry:
     config = read_config(folder)
     files = [folder / f"{part}.safetensors" for part in PARTS if part in config]
     n_parameters = sum(sum(counts(file).values()) for file in files)
+    megabytes, codec, credit = (
+        _megabytes(sum(file.stat().st_size for file in files)),
+        config["codec"],
+        config["provenance"],
+    )
     try:
-        return Entry(
-            name,
-            _kind(folder),
-            str(folder),
-            _megabytes(sum(file.stat().st_size for file in files)),
-            config["codec"].get("sample_rate", 44100),
-            config["codec"]["n_codebooks"],
-            n_parameters,
-            config["provenance"]["licence"],
-            config["provenance"]["source"],
-        )
+        sizes = (megabytes, codec.get("sample_rate", 44100), codec["n_codebooks"], n_parameters)
+        return Entry(name, _kind(folder), str(folder), *sizes, credit["licence"], credit["source"])
     except KeyError as error:
         raise ModelError(f"{folder / CONFIG} lacks {error}", CURE) from error
 
@@ -87,18 +83,8 @@ def of_adapter(folder: Path) -> Entry:
 
 def of_source(source: PublishedModel) -> Entry:
     """Summary of a published model."""
-    return Entry(
-        source.name,
-        "to pull",
-        None,
-        _megabytes(source.n_bytes),
-        source.sample_rate,
-        source.n_codebooks,
-        source.n_parameters,
-        source.licence,
-        source.credit,
-        source.address,
-    )
+    sizes = (_megabytes(source.n_bytes), source.sample_rate, source.n_codebooks, source.n_parameters)
+    return Entry(source.name, "to pull", None, *sizes, source.licence, source.credit, source.address)
 
 
 def everything() -> Iterator[Entry | ModelError]:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from vampcli.cli import options as o
 from vampcli.cli.console import Console, guarded
 from vampcli.errors import ExitCode, ModelError, UsageError
-
-if TYPE_CHECKING:
-    from vampcli.checkpoints.published import PublishedModel
-
-log = logging.getLogger(__name__)
 
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Agree without a question.")]
 Dtype = Annotated[Literal["fp32", "bf16", "fp16"], o.value("Precision to store.")]
@@ -28,7 +22,7 @@ def pull(
     name: Annotated[str, typer.Argument(metavar="NAME", help="vampnet, vampnet/opera, dac-44khz-8kbps: see `list`.")],
     yes: Yes = False,
     offline: Annotated[bool, typer.Option("--offline", help="Use the cache only; no network.")] = False,
-    update: Annotated[bool, typer.Option("--update", help="Fetch files again if they have changed.")] = False,
+    update: Annotated[bool, typer.Option("--update", help="Fetch again, and accept files that have changed.")] = False,
     dtype: Dtype = "fp32",
     quiet: o.Quiet = False,
 ) -> None:
@@ -37,12 +31,14 @@ def pull(
     Files from Hugging Face go through its own cache: HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE hold.
     """
     from vampcli.checkpoints import install, registry
+    from vampcli.checkpoints.origin import read_origin
     from vampcli.checkpoints.published import find_published, published_models
 
     console = Console(quiet)
     source, folder = find_published(name), registry.installed().get(name)
     if folder and not (source and update) and _is_whole(console, name, folder):
-        console.note(f"{name} is here already{_changed(source, folder, offline, dtype)}")
+        stored = origin.dtype if (origin := read_origin(folder)) and origin.address else dtype
+        console.note(f"{name} is here already" + (f", in {stored}: --update stores it in {dtype}" * (stored != dtype)))
         console.result(str(folder))
         return
     if source is None:
@@ -64,28 +60,6 @@ def _is_whole(console: Console, name: str, folder: Path) -> bool:
         console.note(error.message)
         return False
     return True
-
-
-def _changed(source: PublishedModel | None, folder: Path, offline: bool, dtype: str) -> str:
-    """Describe how an installed model differs from the request or the published files; empty if unknown."""
-    from vampcli.checkpoints import download, install
-    from vampcli.checkpoints.origin import read_origin
-
-    origin = read_origin(folder)
-    if source is None or origin is None or not origin.address:
-        return ""
-    if origin.dtype != dtype:
-        return f", in {origin.dtype}: --update --dtype {dtype} stores it anew"
-    if offline or download.is_offline():
-        return ""
-    try:
-        changed = install.changed_files(source, origin)
-    except ModelError as error:
-        log.info("%s", error.message)
-        return ""
-    if not changed:
-        return ""
-    return f"; {', '.join(changed)} changed since {origin.date[:10]}: --update takes what is there now"
 
 
 def agree(console: Console, what: str, yes: bool) -> None:
