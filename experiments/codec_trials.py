@@ -14,25 +14,10 @@ from vampcli.codec.dac import DacCodec, DacConfig
 from vampcli.codec.lac import Snake
 from vampcli.codec.magnitude import ConvNeXtBlock, MagnitudeCodec, MagnitudeConfig
 from vampcli.codec.rvq import ResidualVectorQuantizer
-from vampcli.evaluate.metrics import mel_error, stft
-from vampcli.train.losses import TRAINING_SCALES, magnitude_error
+from vampcli.evaluate.metrics import mel_error
+from vampcli.train.losses import TRAINING_SCALES, complex_error, magnitude_error
 
 RATE, HOP = 44100, 768
-
-
-def complex_error(made: Tensor, target: Tensor, windows: tuple[int, ...] = (1024, 4096)) -> Tensor:
-    """Return the L1 distance of square-root-compressed complex spectra: (batch, n_samples) each.
-
-    Losses of mel spectra alone leave harmonics smeared.
-    """
-
-    def compressed(samples: Tensor, n_fft: int) -> Tensor:
-        spectrum = stft(samples, n_fft) / n_fft**0.5
-        root = spectrum * (spectrum.real**2 + spectrum.imag**2 + 1e-6) ** -0.25
-        return torch.view_as_real(root)
-
-    errors = [(compressed(made, n) - compressed(target, n)).abs().mean() for n in windows]
-    return torch.stack(errors).mean()
 
 
 @dataclass(frozen=True)

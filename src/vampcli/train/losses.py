@@ -1,13 +1,29 @@
-"""Losses of codecs: log magnitudes by bands."""
+"""Losses of codecs: compressed complex spectra, and log magnitudes by bands."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from vampcli.evaluate.metrics import MEL_SCALES, log_mel
+from vampcli.evaluate.metrics import MEL_SCALES, log_mel, stft
 
 TRAINING_SCALES = (*MEL_SCALES, (4096, 320))
 """Windows in samples and mel bands of the training loss."""
+
+
+def complex_error(made: Tensor, target: Tensor, windows: tuple[int, ...] = (1024, 4096)) -> Tensor:
+    """Return the L1 distance of square-root-compressed complex spectra: (batch, n_samples) each.
+
+    Losses of mel spectra alone leave harmonics smeared.
+    """
+
+    def compressed(samples: Tensor, n_fft: int) -> Tensor:
+        spectrum = stft(samples, n_fft) / n_fft**0.5
+        root = spectrum * (spectrum.real**2 + spectrum.imag**2 + 1e-6) ** -0.25
+        return torch.view_as_real(root)
+
+    errors = [(compressed(made, n) - compressed(target, n)).abs().mean() for n in windows]
+    return torch.stack(errors).mean()
 
 
 def magnitude_error(made: Tensor, target: Tensor, sample_rate: int) -> Tensor:
