@@ -338,7 +338,8 @@ def test_tasks_refuse_held_out_pieces(prepared: Path, tiny_folder: Path, tmp_pat
 
 
 def test_tokens_of_the_stored_codec(vamp: Vamp, song: Song, tiny_folder: Path, tmp_path: Path) -> None:
-    ran = vamp("prepare", song("a.wav", 2), "-o", tmp_path / "out", "-m", tiny_folder)
+    assert vamp("prepare", song("a.wav", 2), "-o", tmp_path / "out").code == 0
+    ran = vamp("train", "tokens", tmp_path / "out", "-m", tiny_folder, "-o", tmp_path / "out/tokens")
     assert ran.code == 0, ran.err
     (entry,) = read_manifest(tmp_path / "out/tokens")
     assert entry["codec_hash"] == stored_hash(tiny_folder / "codec.safetensors")

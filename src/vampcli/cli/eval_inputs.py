@@ -15,6 +15,7 @@ from vampcli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from vampcli.evaluate.excerpts import Clip
+    from vampcli.train.pieces import Piece
 
 Table = Annotated[Path | None, o.value("Music table (TSV) instead of AUDIO.", metavar="FILE")]
 Root = Annotated[Path | None, o.value("Folder of the table's paths.", metavar="FOLDER", show_default="the table's")]
@@ -52,23 +53,44 @@ class EvalOptions:
 
 def files_of(audio: list[Path], table: Path | None, root: Path | None, split: str) -> list[Path]:
     """The recordings with these names, or in these rows of a music table."""
-    if bool(audio) == (table is not None):
-        raise UsageError("nothing to measure on" if not audio else "both AUDIO and --table", "name files, or one table")
-    if table is None and root is not None:
-        raise UsageError("--root without --table", "leave it out, or name the table")
-    from vampcli.audio.find import SOUNDS, expand
+    from vampcli.audio.find import SOUNDS
     from vampcli.evaluate.excerpts import require_files
-    from vampcli.train.pieces import pieces_of_table
 
-    if table is None:
-        files = expand([str(path) for path in audio])
-    else:
-        pieces = pieces_of_table(table, root or table.parent, split)
-        files = [piece.path for piece in pieces if piece.path.suffix.lower() in SOUNDS]  # no modules, no stems
-        if not files:
-            raise InputError(f"{table} has no row of the split {split!r}", "choose another --split")
+    pieces = pieces_of("measure on", [str(path) for path in audio], table, root, split)
+    files = [piece.path for piece in pieces if piece.path.suffix.lower() in SOUNDS or not table]  # no modules, no stems
+    if not files:
+        raise InputError(f"{table} has no sound file of the split {split!r}", "choose another --split")
     require_files(files)
     return files
+
+
+def pieces_of(
+    purpose: str,
+    audio: list[str],
+    table: Path | None,
+    root: Path | None,
+    split: str,
+    author: str = "",
+    licence: str = "",
+) -> list[Piece]:
+    """The recordings with these names, or in these rows of a music table, with their credits.
+
+    Raises:
+        UsageError: there are no recordings, or options contradict each other.
+        InputError: a file is missing, or the table has no such rows.
+    """
+    if bool(audio) == (table is not None):
+        raise UsageError(f"nothing to {purpose}" if not audio else "both AUDIO and --table", "name files, or one table")
+    if table is None and root is not None:
+        raise UsageError("--root without --table", "leave it out, or name the table")
+    from vampcli.train.pieces import pieces_of_files, pieces_of_table
+
+    if table is None:
+        return pieces_of_files(audio, author, licence, split)
+    pieces = pieces_of_table(table, root or table.parent, split)
+    if not pieces:
+        raise InputError(f"{table} has no row of the split {split!r}", "choose another --split")
+    return pieces
 
 
 def read_clips(console: Console, files: list[Path], sample_rate: int, limit_s: float | None) -> Iterator[Clip]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,23 +17,9 @@ if TYPE_CHECKING:
     import torch
 
     from vampcli.train.finetune import FineTuneConfig, Learned, Material
-    from vampcli.train.pieces import Piece
 
 _PARTS = {"coarse": 2 / 3, "fine": 1 / 3}  # of the minutes
 _NOTICEABLE = 0.01  # nats a token
-
-
-@dataclass(frozen=True)
-class _Job:
-    """Checked options."""
-
-    name: str
-    model: str
-    folder: Path
-    out: Path
-    pieces: list[Piece]
-    config: FineTuneConfig
-    device: torch.device
 
 
 @guarded
@@ -63,15 +48,30 @@ def finetune(
     Example: vamp finetune ~/my-music --name mine
     """
     console = Console(quiet, verbose)
-    _check_name(name)
-    from vampcli.train.finetune import FineTuneConfig
+    if not re.fullmatch(r"\w[\w.-]{0,63}", name):
+        raise UsageError(f"--name is {name!r}", "up to 64 letters, digits, points, - and _, a letter or digit first")
+    from vampcli.checkpoints import registry
+    from vampcli.model.devices import pick_device
+    from vampcli.train.finetune import FineTuneConfig, gather
+    from vampcli.train.pieces import pieces_of_files
 
-    config = FineTuneConfig(minutes, steps, rank, learning_rate, seed)
-    job = _prepare(audio, name, model, config, device, out, overwrite)
+    # Everything is checked before the work begins.
+    config, picked = FineTuneConfig(minutes, steps, rank, learning_rate, seed), pick_device(device)
+    folder, out = _folders(model, name, out, overwrite)
+    pieces = pieces_of_files(audio)
     with tempfile.TemporaryDirectory(prefix="vamp-") as work:
-        material = _gather(console, job, Path(work))
-        learned = _learn(console, job, material)
-    _save(console, job, material, learned, as_json)
+        with console.progress("reading") as reading, console.progress("encoding") as encoding:
+            material = gather(pieces, folder, Path(work), picked, reading, encoding)
+        seconds, share = sum(source["seconds"] for source in material.sources), material.n_held_out / material.n_frames
+        of = f"{seconds:.0f} s of {len(material.sources)} recordings"
+        console.note(f"{of}; {share:.0%} held out, to see what it helps")
+        learned = _learn(console, folder, material, config, picked)
+    base = model if model in registry.installed() else str(folder.resolve())
+    facts = _save(name, base, folder, out, rank, material, learned)
+    use = f"{base}+{name}" if out == registry.adapters_home() / name else str(out)
+    console.note(f"use it with -m {use}")
+    console.note(f"its licence is that of {model}, {facts['licence']}; your recordings stay yours")
+    console.result({"output": str(out), "model": use, **facts} if as_json else str(out))
     for error in material.failed:
         report(error)
     if any(part.is_interrupted for part in learned.values()) or len(learned) < len(_PARTS):
@@ -80,21 +80,11 @@ def finetune(
         raise SystemExit(int(ExitCode.INPUT))
 
 
-def _check_name(name: str) -> None:
-    if not re.fullmatch(r"\w[\w.-]{0,63}", name):
-        raise UsageError(f"--name is {name!r}", "up to 64 letters, digits, points, - and _, a letter or digit first")
-
-
-def _prepare(
-    audio: list[str], name: str, model: str, config: FineTuneConfig, device: str, out: Path | None, overwrite: bool
-) -> _Job:
-    """Check everything before the work begins."""
+def _folders(model: str, name: str, out: Path | None, overwrite: bool) -> tuple[Path, Path]:
+    """Return the folders of the model and of the adapter, both checked."""
     from vampcli.checkpoints import adapter_file, registry
     from vampcli.checkpoints.folder import read_metadata
-    from vampcli.model.devices import pick_device
-    from vampcli.train.pieces import pieces_of_files
 
-    picked = pick_device(device)
     found = registry.locate(model)
     if found.adapter is not None:
         raise UsageError(f"{model} has an adapter already", "adapters do not stack: name the model alone")
@@ -102,23 +92,12 @@ def _prepare(
     out = out or registry.adapters_home() / name
     if (out / adapter_file.FILE).exists() and not overwrite:
         raise InputError(f"{out} holds an adapter", "--overwrite replaces it; or choose another --name")
-    pieces = pieces_of_files(audio)
-    base = model if model in registry.installed() else str(found.folder.resolve())
-    return _Job(name, base, found.folder, out, pieces, config, picked)
+    return found.folder, out
 
 
-def _gather(console: Console, job: _Job, work: Path) -> Material:
-    from vampcli.train.finetune import gather
-
-    with console.progress("reading") as reading, console.progress("encoding") as encoding:
-        material = gather(job.pieces, job.folder, work, job.device, reading, encoding)
-    seconds = sum(source["seconds"] for source in material.sources)
-    share = material.n_held_out / material.n_frames
-    console.note(f"{seconds:.0f} s of {len(material.sources)} recordings; {share:.0%} held out, to see what it helps")
-    return material
-
-
-def _learn(console: Console, job: _Job, material: Material) -> dict[str, Learned]:
+def _learn(
+    console: Console, folder: Path, material: Material, config: FineTuneConfig, device: torch.device
+) -> dict[str, Learned]:
     """Train one model after the other; an interrupt keeps those that are trained."""
     from vampcli.train.finetune import learn
 
@@ -126,7 +105,7 @@ def _learn(console: Console, job: _Job, material: Material) -> dict[str, Learned
     for part, share in _PARTS.items():
         try:
             with console.progress(f"learning {part}") as progress:
-                one = learn(job.folder, part, material, job.config, share * job.config.minutes, job.device, progress)
+                one = learn(folder, part, material, config, share * config.minutes, device, progress)
         except KeyboardInterrupt:
             if not learned:
                 raise
@@ -148,33 +127,27 @@ def _verdict(gain: float) -> str:
     return "better" if gain > _NOTICEABLE else "no different; give it more minutes"
 
 
-def _save(console: Console, job: _Job, material: Material, learned: dict[str, Learned], as_json: bool) -> None:
-    from vampcli.checkpoints import adapter_file, registry
+def _save(
+    name: str, base: str, folder: Path, out: Path, rank: int, material: Material, learned: dict[str, Learned]
+) -> dict[str, Any]:
+    """Write the adapter; return its licence and the losses."""
+    from vampcli.checkpoints import adapter_file
     from vampcli.checkpoints.folder import read_metadata
     from vampcli.checkpoints.weights import stored_hash, weights_hash
 
-    provenance = read_metadata(job.folder).provenance
     facts = adapter_file.Facts(
-        name=job.name,
-        base=job.model,
-        codec_hash=stored_hash(job.folder / "codec.safetensors"),
-        base_hash=weights_hash(job.folder),
-        licence=provenance.licence,
-        rank=job.config.rank,
+        name=name,
+        base=base,
+        codec_hash=stored_hash(folder / "codec.safetensors"),
+        base_hash=weights_hash(folder),
+        licence=read_metadata(folder).provenance.licence,
+        rank=rank,
         sources=material.sources,
         trained_s=round(sum(part.seconds for part in learned.values()), 1),
     )
-    adapter_file.save(job.out, facts, {name: part.pairs for name, part in learned.items()})
-    is_named = job.out == registry.adapters_home() / job.name
-    use = f"{job.model}+{job.name}" if is_named else str(job.out)
-    console.note(f"use it with -m {use}")
-    console.note(f"its licence is that of {provenance.name}, {provenance.licence}; your recordings stay yours")
-    console.result(_summary(job, facts.licence, learned, use) if as_json else str(job.out))
-
-
-def _summary(job: _Job, licence: str, learned: dict[str, Learned], use: str) -> dict[str, Any]:
+    adapter_file.save(out, facts, {name: part.pairs for name, part in learned.items()})
     losses = {
         name: {"before": round(one.before, 4), "after": round(one.after, 4), "n_steps": one.n_steps}
         for name, one in learned.items()
     }
-    return {"output": str(job.out), "model": use, "licence": licence, "held_out_loss": losses}
+    return {"licence": facts.licence, "held_out_loss": losses}

@@ -12,7 +12,7 @@ import typer
 from vampcli.cli.jobs.job import Job, Load, NamingHints, Opened, Results, Workflow, Written
 from vampcli.cli.jobs.outputs import Naming, check_outputs, make_folder
 from vampcli.cli.jobs.plots import draw_mask, plot_path
-from vampcli.cli.jobs.prompt_table import Forecaster, picture, table
+from vampcli.cli.jobs.prompt_table import forecast, n_canvas_frames, picture, table
 from vampcli.cli.jobs.run import run
 from vampcli.cli.options import INPUTS_HELP
 from vampcli.errors import UsageError
@@ -104,9 +104,8 @@ class MaskWorkflow(Workflow):
         if job.paths and (len(passes) > 1 or passes[0].plan != opened.plan):
             why = f"there are {len(passes)}" if len(passes) > 1 else "a loop is turned by half before its seam is made"
             raise UsageError(f"a mask file holds one pass over the result, but {why}", "leave -o out")
-        forecaster = Forecaster(metadata, self.other.common)
-        masks = [one.on_canvas(forecaster.n_frames(one.plan, rate)) for one in passes]
-        facts = forecaster.facts(opened, passes)
+        masks = [one.on_canvas(n_canvas_frames(metadata, one.plan, rate)) for one in passes]
+        facts = forecast(metadata, self.other.common, opened, passes)
         return Shown(job, opened.request, opened.recording, opened.plan, facts, "", masks)
 
     def make(self, load: Load, opened: Opened, progress: Progress) -> Results:

@@ -9,14 +9,11 @@ import typer
 
 from vampcli.cli import options as o
 from vampcli.cli.console import Console, guarded, report
-from vampcli.cli.eval_inputs import Root, Split, Table
-from vampcli.errors import ExitCode, InputError, UsageError
+from vampcli.cli.eval_inputs import Root, Split, Table, pieces_of
+from vampcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from vampcli.train.pieces import Piece
     from vampcli.train.prepare import Outcome
-
-_TOKENS = "tokens"  # a folder in the prepared one
 
 
 @guarded
@@ -31,11 +28,6 @@ def prepare(
     table: Table = None,
     root: Root = None,
     split: Split = "train",
-    model: Annotated[
-        str | None,
-        o.value("Also write the tokens of this model's codec, to OUT/tokens.", "-m", "--model", metavar="NAME"),
-    ] = None,
-    device: o.Device = "auto",
     jobs: Annotated[int, o.value("Number of processes.", "-j", "--jobs", min=1)] = 1,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
@@ -49,11 +41,14 @@ def prepare(
     Example: vamp prepare ~/music --licence CC-BY-4.0 -o data/train
     """
     console = Console(quiet, verbose)
-    pieces = _pieces(audio or [], table, root, split, author, licence)
+    if table is not None and (author or licence):
+        raise UsageError("--author or --licence beside --table", "the table says who made what under which licence")
+    from vampcli.train.pieces import SPLITS
     from vampcli.train.prepare import prepare as prepared
 
-    if model is not None:
-        _check_model(model, device)
+    if split not in SPLITS:
+        raise UsageError(f"--split is {split!r}", f"choose one of {', '.join(SPLITS)}")
+    pieces = pieces_of("prepare", audio or [], table, root, split, author, licence)
     failed = []
     seconds = 0.0
     with console.progress("preparing") as progress:
@@ -63,8 +58,6 @@ def prepare(
                 failed.append(outcome.error)
             if as_json:
                 console.result(_facts(outcome))
-    if model is not None and len(failed) < len(pieces):
-        _tokens(console, out, model, device)
     if not as_json:
         console.result(str(out))
     console.note(f"{len(pieces) - len(failed)} of {len(pieces)} pieces, {seconds / 3600:.2f} h")
@@ -72,46 +65,6 @@ def prepare(
         report(error)
     if failed:
         raise SystemExit(int(ExitCode.INPUT))
-
-
-def _pieces(
-    audio: list[str], table: Path | None, root: Path | None, split: str, author: str, licence: str
-) -> list[Piece]:
-    if bool(audio) == (table is not None):
-        raise UsageError("nothing to prepare" if not audio else "both AUDIO and --table", "name files, or one table")
-    if table is None and root is not None:
-        raise UsageError("--root without --table", "leave it out, or name the table")
-    if table is not None and (author or licence):
-        raise UsageError("--author or --licence beside --table", "the table says who made what under which licence")
-    from vampcli.train.pieces import SPLITS, pieces_of_files, pieces_of_table
-
-    if split not in SPLITS:
-        raise UsageError(f"--split is {split!r}", f"choose one of {', '.join(SPLITS)}")
-    if table is None:
-        return pieces_of_files(audio, author, licence, split)
-    pieces = pieces_of_table(table, root or table.parent, split)
-    if not pieces:
-        raise InputError(f"{table} has no row of the split {split!r}", "choose another --split")
-    return pieces
-
-
-def _check_model(model: str, device: str) -> None:
-    """Refuse a bad model or device before the work begins."""
-    from vampcli.checkpoints import registry
-    from vampcli.checkpoints.folder import read_config
-    from vampcli.model.devices import pick_device
-
-    read_config(registry.find(model))
-    pick_device(device)
-
-
-def _tokens(console: Console, out: Path, model: str, device: str) -> None:
-    from vampcli.model.devices import pick_device
-    from vampcli.train.encode import pack
-
-    with console.progress("encoding") as progress:
-        n_frames = pack(out, model, out / _TOKENS, progress, pick_device(device))
-    console.note(f"{n_frames} frames in {out / _TOKENS}")
 
 
 def _facts(outcome: Outcome) -> dict[str, Any]:

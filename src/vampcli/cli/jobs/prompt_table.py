@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -27,73 +26,63 @@ _BAR_LENGTH = 20
 _N_LISTED = 4
 
 
-@dataclass(frozen=True)
-class Forecaster:
-    """Describe the takes that a model would make, without its weights.
+def n_canvas_frames(metadata: ModelMetadata, plan: Plan, file_rate: int) -> int:
+    """Return the length of a plan's canvas in frames of a model."""
+    grid = metadata.codec.grid
+    return grid.n_frames(grid.n_samples(plan.n_canvas_samples, file_rate))
 
-    Attributes:
-        metadata: of the model.
-        common: number of takes, and the options of the sampler.
-    """
 
-    metadata: ModelMetadata
-    common: Common
+def forecast(metadata: ModelMetadata, common: Common, opened: Opened, passes: list[Pass]) -> Facts:
+    """Describe the prompt of a recording, without a model's weights; `n_forwards` and `seconds` are of all takes."""
+    from vampcli.model.devices import pick_device, pick_dtype
+    from vampcli.tasks import cost
 
-    def n_frames(self, plan: Plan, file_rate: int) -> int:
-        """Return the length of a plan's canvas in frames."""
-        grid = self.metadata.codec.grid
-        return grid.n_frames(grid.n_samples(plan.n_canvas_samples, file_rate))
+    rate = opened.clip.sample_rate
+    sampling, n_channels = _made_with(opened, common)
+    models, n_steps = (metadata.coarse, metadata.fine), (sampling.n_steps, sampling.n_fine_steps)
+    works = [[cost.work([one], *model) for model in zip(models, n_steps, strict=True)] for one in passes]
+    n, device = common.takes * n_channels, pick_device(common.device)
+    seconds = None
+    if device.type == "cpu":
+        dtype = pick_dtype(common.dtype, device)
+        seconds = n * sum(cost.seconds(*one, dtype) for pair in works for one in zip(pair, models, strict=True))
+    return {
+        "duration_s": opened.plan.n_canvas_samples / rate,
+        "n_frames": n_canvas_frames(metadata, opened.plan, rate),
+        "frame_rate": metadata.codec.grid.frame_rate,
+        "n_coarse": metadata.coarse.n_codebooks,
+        "n_channels": n_channels,
+        "n_takes": common.takes,
+        "passes": [_pass(metadata, p, pair, rate, n_channels) for p, pair in zip(passes, works, strict=True)],
+        "n_forwards": n * sum(part.n_forwards for pair in works for part in pair),
+        "seconds": seconds,
+    }
 
-    def facts(self, opened: Opened, passes: list[Pass]) -> Facts:
-        """Describe the prompt of a recording; `n_forwards` and `seconds` are those of all takes."""
-        from vampcli.model.devices import pick_device, pick_dtype
-        from vampcli.tasks import cost
 
-        metadata, common, rate = self.metadata, self.common, opened.clip.sample_rate
-        sampling, n_channels = _made_with(opened, common)
-        models, n_steps = (metadata.coarse, metadata.fine), (sampling.n_steps, sampling.n_fine_steps)
-        works = [[cost.work([one], *model) for model in zip(models, n_steps, strict=True)] for one in passes]
-        n, device = common.takes * n_channels, pick_device(common.device)
-        seconds = None
-        if device.type == "cpu":
-            dtype = pick_dtype(common.dtype, device)
-            seconds = n * sum(cost.seconds(*one, dtype) for pair in works for one in zip(pair, models, strict=True))
-        return {
-            "duration_s": opened.plan.n_canvas_samples / rate,
-            "n_frames": self.n_frames(opened.plan, rate),
-            "frame_rate": metadata.codec.grid.frame_rate,
-            "n_coarse": metadata.coarse.n_codebooks,
-            "n_channels": n_channels,
-            "n_takes": common.takes,
-            "passes": [self._pass(p, pair, rate, n_channels) for p, pair in zip(passes, works, strict=True)],
-            "n_forwards": n * sum(part.n_forwards for pair in works for part in pair),
-            "seconds": seconds,
-        }
+def _pass(metadata: ModelMetadata, one: Pass, works: list[Work], file_rate: int, n_channels: int) -> Facts:
+    """Describe one pass; kept tokens are counted in the frames that the spans touch."""
+    from vampcli.tasks import cost
 
-    def _pass(self, one: Pass, works: list[Work], file_rate: int, n_channels: int) -> Facts:
-        """Describe one pass; kept tokens are counted in the frames that the spans touch."""
-        from vampcli.tasks import cost
-
-        grid, plan = self.metadata.codec.grid, one.plan
-        inside = one.mask[:, plan.mask(1)[0]]
-        n_kept = int((~inside).sum())
-        length_s = sum(end - start for start, end in plan.spans) / file_rate
-        end_s = plan.n_canvas_samples / file_rate
-        found = cost.sampled_regions(one, self.metadata.context_frames)
-        return {
-            "name": one.name,
-            "spans_s": [[start / file_rate, end / file_rate] for start, end in plan.spans],
-            "n_frames": plan.n_hidden_frames,
-            "kept": (~inside).double().mean(1).tolist(),
-            "n_tokens": inside.numel(),
-            "n_kept_tokens": n_kept,
-            "bits_per_second": n_channels * n_kept * bitrate.bits_per_token(grid.codebook_size) / length_s,
-            "regions_s": [[a * grid.frame_s, min(b * grid.frame_s, end_s)] for a, b in found],
-            **{
-                name: {"n_windows": part.n_windows, "n_forwards": part.n_forwards}
-                for name, part in zip(("coarse", "fine"), works, strict=True)
-            },
-        }
+    grid, plan = metadata.codec.grid, one.plan
+    inside = one.mask[:, plan.mask(1)[0]]
+    n_kept = int((~inside).sum())
+    spans_s = [[start / file_rate, end / file_rate] for start, end in plan.spans]
+    length_s, end_s = sum(end - start for start, end in spans_s), plan.n_canvas_samples / file_rate
+    found = cost.sampled_regions(one, metadata.context_frames)
+    return {
+        "name": one.name,
+        "spans_s": spans_s,
+        "n_frames": plan.n_hidden_frames,
+        "kept": (~inside).double().mean(1).tolist(),
+        "n_tokens": inside.numel(),
+        "n_kept_tokens": n_kept,
+        "bits_per_second": n_channels * n_kept * bitrate.bits_per_token(grid.codebook_size) / length_s,
+        "regions_s": [[a * grid.frame_s, min(b * grid.frame_s, end_s)] for a, b in found],
+        **{
+            name: {"n_windows": part.n_windows, "n_forwards": part.n_forwards}
+            for name, part in zip(("coarse", "fine"), works, strict=True)
+        },
+    }
 
 
 def _made_with(opened: Opened, common: Common) -> tuple[SamplingConfig, int]:
