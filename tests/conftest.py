@@ -2,8 +2,10 @@
 
 import json
 import os
+import resource
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from vampcli import Waveform
 from vampcli.api import Model, load
@@ -96,6 +98,21 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(tiny_folder: Path) -> Model:
     """The tiny model, on the CPU in float32."""
     return load(tiny_folder, device="cpu", dtype="fp32")
+
+
+@pytest.fixture
+def home(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's own folder, in which `tiny` is a model."""
+    (tmp_path / "home/models").mkdir(parents=True)
+    (tmp_path / "home/models/tiny").symlink_to(tiny_folder)
+    monkeypatch.setenv("VAMP_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def expected() -> dict[str, torch.Tensor]:
+    """What the official code makes of the files in `data/official`."""
+    return load_file(Path(__file__).parent / "data/official/expected.safetensors")
 
 
 def music(seconds: float, rate: int, n_channels: int = 1, seed: int = 0) -> np.ndarray:
@@ -245,3 +262,14 @@ REQUESTS = {
 def full_disk(*_: object, **__: object) -> None:
     """Stand in for a function that writes."""
     raise OSError(28, "No space left on device")
+
+
+@contextmanager
+def limited(resource_limit: int, n: int) -> Iterator[None]:
+    """Lower a limit of this process, such as `resource.RLIMIT_FSIZE`, to `n`."""
+    before = resource.getrlimit(resource_limit)
+    resource.setrlimit(resource_limit, (n, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource_limit, before)

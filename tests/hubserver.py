@@ -1,7 +1,6 @@
 """A server on this machine that speaks the Hugging Face hub's protocol as far as downloads need it."""
 
 import hashlib
-import resource
 import socket
 import threading
 from collections.abc import Iterator
@@ -153,14 +152,3 @@ def forbid_sockets(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(socket, "socket", forbidden)
     patch.setattr(socket, "create_connection", forbidden)
     patch.setattr(socket, "getaddrinfo", forbidden)
-
-
-@contextmanager
-def small_disk(n_bytes: int) -> Iterator[None]:
-    """Limit the size of files, as a full disk does."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)

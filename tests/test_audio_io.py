@@ -4,15 +4,13 @@ import logging
 import os
 import resource
 import tracemalloc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
 
-from conftest import music, quiet
+from conftest import limited, music, quiet
 from vampcli.audio.formats import BITS, FORMATS, holds
 from vampcli.audio.io import output_format, read, write
 from vampcli.audio.riff import loop_points
@@ -219,17 +217,6 @@ def test_impossible_outputs(tmp_path: Path, name: str, rate: int, error: type[Ex
     assert files(tmp_path) == []
 
 
-@contextmanager
-def disk_of(n_bytes: int) -> Iterator[None]:
-    """No file may grow beyond `n_bytes`."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.parametrize("missing", [1, 0.5])
 @pytest.mark.parametrize("suffix", sorted(FORMATS))
 def test_full_disk_keeps_old_file(tmp_path: Path, suffix: str, missing: float) -> None:
@@ -237,7 +224,7 @@ def test_full_disk_keeps_old_file(tmp_path: Path, suffix: str, missing: float) -
     write(path, clip)
     before = path.read_bytes()
     room = len(before) - missing if missing >= 1 else len(before) * missing
-    with disk_of(int(room)), pytest.raises(InputError, match="cannot write"):
+    with limited(resource.RLIMIT_FSIZE, int(room)), pytest.raises(InputError, match="cannot write"):
         write(path, clip, overwrite=True)
     assert path.read_bytes() == before
     assert files(tmp_path) == [path.name]

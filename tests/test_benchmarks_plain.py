@@ -10,7 +10,6 @@ import torch
 from benchmarks import plain, same
 from benchmarks.plain import Plain
 from benchmarks.plain_transformer import apply_norm
-from safetensors.torch import load_file
 from torch import Tensor
 
 import vampcli
@@ -21,11 +20,6 @@ from vampcli.api import Model
 
 GREEDY = SamplingConfig(mask_temperature=0, sample_cutoff=-1)
 FEW_STEPS = SamplingConfig(n_steps=5, n_fine_steps=3)
-
-
-@pytest.fixture(scope="module")
-def expected() -> dict[str, Tensor]:
-    return load_file(OFFICIAL / "expected.safetensors")
 
 
 @pytest.fixture(scope="module")

@@ -157,17 +157,14 @@ def test_wrong_tensor_is_named(folder: Path, part: str, edit: Callable[..., Any]
 
 
 @pytest.mark.parametrize("part", PARTS)
-@pytest.mark.parametrize("n_bytes", [0, 4, 1000, -1])
-def test_truncated_file_is_named(folder: Path, part: str, n_bytes: int) -> None:
+@pytest.mark.parametrize("n_bytes", [None, 0, 4, 1000, -1])
+def test_missing_or_truncated_file(folder: Path, part: str, n_bytes: int | None) -> None:
     path = folder / f"{part}.safetensors"
-    path.write_bytes(path.read_bytes()[:n_bytes])
-    refused(folder, f"{part}.safetensors", "damaged")
-
-
-@pytest.mark.parametrize("part", PARTS)
-def test_missing_file_is_named(folder: Path, part: str) -> None:
-    (folder / f"{part}.safetensors").unlink()
-    refused(folder, f"{part}.safetensors", "missing")
+    content = path.read_bytes()
+    path.unlink()
+    if n_bytes is not None:
+        path.write_bytes(content[:n_bytes])
+    refused(folder, f"{part}.safetensors", "missing" if n_bytes is None else "damaged")
 
 
 @pytest.mark.parametrize(
@@ -257,14 +254,11 @@ def test_hash_covers_encoder_and_quantiser(tmp_path: Path, tensor: str, changes:
     assert stored_hash(tmp_path / "after", "coarse") == stored_hash(tmp_path / "after", "fine") == after
 
 
-def test_unknown_model_lists_the_known(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_model_lists_the_known(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "homes", lambda: [tiny_folder.parent])
     with pytest.raises(ModelError, match="'nonesuch'") as caught:
         registry.find("nonesuch")
     assert "tiny" in caught.value.hint
-
-
-def test_folder_without_config_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no config\.json"):
         registry.find(tmp_path)
 

@@ -116,11 +116,6 @@ def test_help_imports_no_torch_and_is_quick() -> None:
     assert min(mine for (mine, *_), _ in runs) < 4 * min(yardstick for _, (yardstick, *_) in runs)
 
 
-def test_python_dash_m_is_the_command() -> None:
-    ran = subprocess.run([sys.executable, "-m", "vampcli", "--version"], capture_output=True, text=True, check=True)
-    assert ran.stdout.startswith("vamp ")
-
-
 def test_results_go_to_stdout_beside_a_bar(quick: Vamp, song: Song, monkeypatch: pytest.MonkeyPatch) -> None:
     source = song()
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from oracles import copy_from_dac
@@ -20,11 +19,6 @@ def codec() -> LacCodec:
     codec, tensors = open_lac(OFFICIAL / "codec.pth")
     codec.load_state_dict(dict(tensors), assign=True)
     return codec.eval().requires_grad_(False)
-
-
-@pytest.fixture(scope="module")
-def expected() -> dict[str, Tensor]:
-    return load_file(OFFICIAL / "expected.safetensors")
 
 
 def noise(n_samples: int, seed: int = 1) -> Tensor:

@@ -20,11 +20,6 @@ GREEDY = SamplingConfig(mask_temperature=0, sample_cutoff=-1)
 
 
 @pytest.fixture(scope="module")
-def expected() -> dict[str, Tensor]:
-    return load_file(OFFICIAL / "expected.safetensors")
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("imported") / "model"
     vampnet.import_published(OFFICIAL, out)

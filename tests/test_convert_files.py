@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from published import FILES, OFFICIAL, Edit, coarse_tokens, edited, imported, ours
@@ -19,11 +18,6 @@ from vampcli.checkpoints.convert.vampnet import open_transformer
 from vampcli.errors import ExitCode, ModelError
 
 NAMES = tuple(path.name for path in FILES.values())
-
-
-@pytest.fixture(scope="module")
-def expected() -> dict[str, Tensor]:
-    return load_file(OFFICIAL / "expected.safetensors")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import random
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from hubserver import COMMIT, Hub, forbid_sockets, serving, small_disk, use
+from conftest import limited
+from hubserver import COMMIT, Hub, forbid_sockets, serving, use
 from vampcli.checkpoints import download, published
 from vampcli.checkpoints.download import Download
 from vampcli.checkpoints.published import PublishedModel, find_published
@@ -207,7 +209,7 @@ for source in (published.VAMPNET, plain):
 
 
 def test_disk_that_gets_full(hub: Hub, source: PublishedModel, tmp_path: Path) -> None:
-    with small_disk(200_000), pytest.raises(InputError, match="cannot write"):
+    with limited(resource.RLIMIT_FSIZE, 200_000), pytest.raises(InputError, match="cannot write"):
         fetch(source, tmp_path)
     assert_nothing_half_made(tmp_path)
     assert_whole(fetch(source, tmp_path), hub, source)

@@ -15,7 +15,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from conftest import tiny_parts
+from conftest import full_disk, limited, tiny_parts
 from training import token_run
 from vampcli.checkpoints.weights import load_parts, save_parts
 from vampcli.errors import InputError, UsageError
@@ -127,13 +127,8 @@ def test_a_full_disk_stops_with_a_message_and_the_last_state_whole(learning: tup
     whole = (home / "coarse" / STATE).read_bytes()
     run_file = home / "coarse/run.toml"
     run_file.write_text(run_file.read_text().replace("n_steps = 12", "n_steps = 16"))
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) // 2, before[1]))
-    try:
-        with pytest.raises(InputError, match="cannot write"):
-            script.learn(home, "coarse")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with limited(resource.RLIMIT_FSIZE, len(whole) // 2), pytest.raises(InputError, match="cannot write"):
+        script.learn(home, "coarse")
     assert (home / "coarse" / STATE).read_bytes() == whole
     assert not list((home / "coarse").glob(".*partial"))
 
@@ -142,11 +137,7 @@ def test_a_full_disk_under_the_log_is_a_message_too(
     learning: tuple[ModuleType, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script, home = learning
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Trainer, "_record", full)
+    monkeypatch.setattr(Trainer, "_record", full_disk)
     with pytest.raises(InputError, match="No space left"):
         script.learn(home, "coarse")
     assert state(home)

@@ -72,15 +72,6 @@ def jazz(tiny_folder: Path, facts: Facts, pairs: dict[str, Pairs], home: Path) -
     return home / "adapters/jazz"
 
 
-@pytest.fixture
-def home(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's own folder, in which `tiny` is a model."""
-    (tmp_path / "home/models").mkdir(parents=True)
-    (tmp_path / "home/models/tiny").symlink_to(tiny_folder)
-    monkeypatch.setenv("VAMP_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
 def test_only_pairs_are_trainable(coarse: VampNet) -> None:
     lora.add_pairs(coarse, 8, torch.Generator())
     trainable = {name for name, p in coarse.named_parameters() if p.requires_grad}

@@ -25,6 +25,7 @@ from vampcli.tasks.outpaint import Outpaint
 from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.take import TakeOptions
 from vampcli.tasks.vamp import Vamp
+from vampcli.tokens.mask_file import MaskFile
 
 
 def chained(n: int) -> Recipe:
@@ -145,6 +146,7 @@ REQUESTS = [
     Loop(SpanRequest(((0.0, 1.0),)), 4, 0.5, 0.2),
     Vamp(PromptConfig(beats=True, beat_width_ms=20.0, n_kept_codebooks=2), SpanRequest(), 0.5, 0.25),
     Vamp(amount=0.4),
+    Vamp(places=SpanRequest(((0.5, 0.9),)), own=MaskFile("own.npy", "0123")),
     Compress(3, 2),
 ]
 

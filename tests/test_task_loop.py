@@ -103,21 +103,6 @@ def test_loop_of_beats(tiny: Model) -> None:
     assert plan.spans[-1][1] == 2 * round(1.2 * 44100)  # 0 to the beat at 1.2 s
 
 
-@pytest.mark.parametrize("n_takes", [1, 3])
-def test_progress_never_decreases(tiny: Model, n_takes: int) -> None:
-    told: list[float] = []
-    tiny.loop(
-        clip(0.8),
-        repeats=2,
-        variation=0.5,
-        n_takes=n_takes,
-        config=QUICK,
-        progress=lambda step, total: told.append(step / total),
-    )
-    assert told == sorted(told)
-    assert told[-1] == 1
-
-
 def test_seam_proposed_by_the_error_fits() -> None:
     with pytest.raises(InputError) as caught:
         Loop(seam_s=1.7).plan(Recording(clip()), CODEC, 80)

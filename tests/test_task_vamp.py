@@ -1,6 +1,5 @@
 """Variations keep their prompt, and everything outside their spans."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -23,7 +22,6 @@ from vampcli.sampling.windows import window_starts
 from vampcli.tasks import regenerate, vamp
 from vampcli.tasks.recording import Recording
 from vampcli.tasks.regenerate import encode_context
-from vampcli.tasks.registry import task_from_table, to_table
 from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.take import Stereo, TakeOptions
 from vampcli.tasks.vamp import Vamp
@@ -169,11 +167,6 @@ def test_pitch_shifts_inside_spans_alone(tiny: Model) -> None:
     check_kept(take)
 
 
-def test_pitch_of_a_short_clip(tiny: Model) -> None:
-    take = made(tiny, clip(0.02), Vamp(PromptConfig(1, pitch=-3)))
-    assert take.audio.n_samples == 882
-
-
 def test_pitch_is_exact(tiny: Model) -> None:
     t = torch.arange(44100) / 44100
     tone = torch.sin(2 * torch.pi * 300 * t)[None]
@@ -181,6 +174,7 @@ def test_pitch_is_exact(tiny: Model) -> None:
         shifted = vamp.shift_pitch(tone, semitones)
         assert shifted.shape == tone.shape
         assert float(torch.fft.rfft(shifted[0]).abs().argmax()) == pytest.approx(hz, abs=2)
+    assert made(tiny, clip(0.02), Vamp(PromptConfig(1, pitch=-3))).audio.n_samples == 882  # shorter than a window
 
 
 # --- the dial
@@ -385,10 +379,3 @@ def test_mask_that_hides_nothing(tiny: Model, tmp_path: Path) -> None:
         Vamp(places=SpanRequest([(0.5, 0.9)]), own=mask_from(tmp_path, mask)).plan(Recording(source), tiny.codec, 80)
     with pytest.raises(InputError, match="58 frames"):
         Vamp(own=mask_from(tmp_path, mask[1:])).plan(Recording(source), tiny.codec, 80)
-
-
-def test_mask_file_in_a_recipe(tmp_path: Path) -> None:
-    asked = Vamp(places=SpanRequest([(0.5, 0.9)]), own=mask_from(tmp_path, np.ones(58, bool)))
-    back = task_from_table("vamp", json.loads(json.dumps(to_table(asked))), "recipe")
-    assert isinstance(back, Vamp)
-    assert back.own == asked.own

@@ -5,8 +5,8 @@ import math
 import os
 import resource
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from safetensors import safe_open
 from safetensors.numpy import save as to_bytes
 
 import oracles
+from conftest import limited
 from recipes import recipe
 from vampcli.errors import ExitCode, InputError, UsageError
 from vampcli.recipe import token_file
@@ -113,25 +114,16 @@ def test_kept_token_out_of_range(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "values"),
     [
-        ("n_kept_codebooks", 6),
-        ("period", -1),
-        ("codebook_size", 1),
-        ("codebook_size", 65537),
-        ("sample_rate", 0),
-        ("n_channels", 0),
-        ("n_channels", 3),
-        ("n_samples", 0),
-        ("gain", 0.0),
-        ("gain", math.nan),
-        ("gain", math.inf),
-        ("subtype", "MP3"),
+        *(("n_kept_codebooks", [6]), ("period", [-1]), ("codebook_size", [1, 65537]), ("sample_rate", [0])),
+        *(("n_channels", [0, 3]), ("n_samples", [0]), ("gain", [0.0, math.nan, math.inf]), ("subtype", ["MP3"])),
     ],
 )
-def test_numbers_out_of_range(name: str, value: object) -> None:
-    with pytest.raises(UsageError, match=name):
-        replace(made(), **{name: value})
+def test_numbers_out_of_range(name: str, values: list[object]) -> None:
+    for value in values:
+        with pytest.raises(UsageError, match=name):
+            replace(made(), **{name: value})
 
 
 @pytest.mark.parametrize(("n_kept", "period"), [(5, 1), (1, 1), (1, 13), (3, 0)])
@@ -316,16 +308,10 @@ def test_bad_payloads(path: Path, payload: np.ndarray, fact: str) -> None:
     refused(path, fact)
 
 
-@contextmanager
-def memory_of(n_bytes: int) -> Iterator[None]:
+def memory_of(n_bytes: int) -> AbstractContextManager[None]:
     """Limit further allocations to `n_bytes`."""
     n_pages = int(Path("/proc/self/statm").read_text().split()[0])
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (n_pages * resource.getpagesize() + n_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    return limited(resource.RLIMIT_AS, n_pages * resource.getpagesize() + n_bytes)
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux to bound the memory")

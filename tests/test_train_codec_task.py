@@ -13,11 +13,10 @@ from training import LOOP, codec_run
 from vampcli.checkpoints.weights import codec_hash, load_parts
 from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.errors import ModelError
-from vampcli.evaluate.metrics import mel_error, si_sdr, spectral_convergence
 from vampcli.train.codec_init import fill_codebooks
 from vampcli.train.codec_task import CodecTask, rotate_phases
 from vampcli.train.loop import Trainer
-from vampcli.train.losses import magnitude_error
+from vampcli.train.losses import complex_error, magnitude_error
 
 
 def test_a_codec_of_magnitudes_learns_while_its_codes_stay(prepared: Path, tmp_path: Path) -> None:
@@ -93,15 +92,11 @@ def test_latents_that_never_change_fill_codebooks_with_numbers() -> None:
             torch.testing.assert_close(quantizer.decode(quantizer.encode(latents)), latents, atol=1e-4, rtol=0)
 
 
-def test_losses_know_silence_identity_and_level() -> None:
+def test_complex_error_knows_silence_and_noise() -> None:
     x = torch.from_numpy(music(1, 44100, 2)).float()
     noisy = x + 0.001 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
-    assert mel_error(x, x, 44100) == 0
-    assert mel_error(x * 10, x, 44100) == pytest.approx(1.0, abs=0.01)  # 20 dB is 1
-    assert spectral_convergence(torch.zeros_like(x), x) == pytest.approx(1)
-    expected = float((10 * ((x**2).sum(-1) / ((noisy - x) ** 2).sum(-1)).log10()).mean())
-    assert float(si_sdr(noisy, x)) == pytest.approx(expected, abs=1.0)
-    assert float(si_sdr(noisy * 3, x)) == pytest.approx(float(si_sdr(noisy, x)), abs=1e-3)
+    assert complex_error(x, x) == 0
+    assert 0 < complex_error(noisy, x) < complex_error(torch.zeros_like(x), x)
 
 
 def test_magnitude_error_is_zero_for_the_same_and_grows_with_level_and_smearing() -> None:

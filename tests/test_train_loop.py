@@ -121,11 +121,6 @@ def test_a_signal_saves_before_it_stops(tmp_path: Path) -> None:
     assert (tmp_path / STATE).is_file()
 
 
-def test_nothing_to_resume_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nothing to resume"):
-        Trainer(Line(), LOOP, tmp_path).resume()
-
-
 def test_sounds_are_made_at_intervals_with_averaged_weights(tmp_path: Path) -> None:
     class Sounding(Line):
         def sample(self, folder: Path, name: str) -> dict[str, float]:
@@ -141,7 +136,9 @@ def test_sounds_are_made_at_intervals_with_averaged_weights(tmp_path: Path) -> N
     assert told[-1]["sample_step-000006"] == pytest.approx(float(trainer.average["weight"].sum()), rel=1e-4)
 
 
-def test_a_damaged_state_is_an_error(tmp_path: Path) -> None:
+def test_missing_or_damaged_state(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing to resume"):
+        Trainer(Line(), LOOP, tmp_path).resume()
     (tmp_path / STATE).write_bytes(b"no")
     with pytest.raises(InputError, match="damaged"):
         Trainer(Line(), LOOP, tmp_path).resume()

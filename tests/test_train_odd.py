@@ -1,6 +1,5 @@
 """Training on unusual data, and runs that change on the way: clear errors."""
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,14 +13,13 @@ from safetensors.torch import load_file, save_file
 from test_train_discriminators import run_with
 from training import LOOP, Line, codec_run, token_run
 from vampcli.checkpoints.folder import Provenance
-from vampcli.cli.plots.training import read_curves
 from vampcli.errors import InputError, UsageError
 from vampcli.train.codec_task import CodecTask
 from vampcli.train.config import CodecLossConfig, LoopConfig
 from vampcli.train.data import MANIFEST, Pool, read_manifest, write_manifest
 from vampcli.train.encode import pack, token_codec_hash
 from vampcli.train.export import export
-from vampcli.train.loop import LOG, STATE, Trainer
+from vampcli.train.loop import STATE, Trainer
 from vampcli.train.parallel import Processes
 from vampcli.train.schedule import learning_rate
 from vampcli.train.token_task import TokenTask
@@ -158,12 +156,6 @@ def test_damaged_run_is_not_exported(
     with pytest.raises(InputError, match=r"damaged|no training state"):
         export(tmp_path / "out", Provenance("x", "MIT", ""), tmp_path / "run")
     assert not (tmp_path / "out").exists()
-
-
-def test_incomplete_log_line_is_skipped(tmp_path: Path) -> None:
-    whole = [json.dumps({"step": step, "seconds": 1.0, "loss": 1.0}) for step in (1, 2)]
-    (tmp_path / LOG).write_text(f'{whole[0]}\n{{"step": 1, "lo{whole[1]}\n{whole[1]}\n')
-    assert read_curves(tmp_path)["loss"] == ([1, 2], [1.0, 1.0])
 
 
 class Recording(Processes):

@@ -1,5 +1,4 @@
 import csv
-import importlib.util
 import json
 import os
 import shutil
@@ -7,13 +6,13 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import soundfile as sf
 import torch
 from safetensors.torch import load_file
+from scripts import free_music as script
 
 from conftest import Song, Vamp, music
 from training import codec_run, token_run
@@ -236,8 +235,7 @@ def test_contradicting_options(vamp: Vamp, tmp_path: Path, options: list[str]) -
 def test_split_without_rows(vamp: Vamp, tmp_path: Path) -> None:
     (tmp_path / "t.tsv").write_text("package\tpath\tlicence\tsplit\tauthor\np\ta.wav\tMIT\ttest\tA\n")
     ran = vamp("prepare", "--table", tmp_path / "t.tsv", "--split", "val", "-j", 2, "-o", tmp_path / "out")
-    assert ran.code == 3
-    assert "no row of the split 'val'" in ran.err
+    ran.refuses(3, "no row of the split 'val'")
 
 
 def test_stems_are_summed(song: Song, tmp_path: Path) -> None:
@@ -291,10 +289,9 @@ def test_rows_of_other_splits_are_ignored(vamp: Vamp, song: Song, tmp_path: Path
 
 def test_invalid_table(tmp_path: Path) -> None:
     (tmp_path / "t.tsv").write_text("path\tsplit\n")
-    with pytest.raises(InputError, match="'package'"):
-        pieces_of_table(tmp_path / "t.tsv", tmp_path, "train")
-    with pytest.raises(InputError, match="missing"):
-        pieces_of_table(tmp_path / "missing.tsv", tmp_path, "train")
+    for name, says in (("t.tsv", "'package'"), ("missing.tsv", "missing")):
+        with pytest.raises(InputError, match=says):
+            pieces_of_table(tmp_path / name, tmp_path, "train")
 
 
 def test_old_manifests_are_read(prepared: Path, tmp_path: Path) -> None:
@@ -400,21 +397,10 @@ def test_licences_in_the_model_card(tmp_path: Path) -> None:
         write_credits(tmp_path, [{**ENTRY, "split": "ood"}], "toy", "CC-BY-4.0")
 
 
-def free_music() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("free_music", ROOT / "scripts/free_music.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["free_music"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs dpkg-deb")
 def test_free_music_from_local_packages(
     vamp: Vamp, song: Song, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = free_music()
     games = tmp_path / "build/usr/share/games"
     games.mkdir(parents=True)
     (tmp_path / "build/DEBIAN").mkdir()
@@ -463,7 +449,6 @@ def test_free_music_from_local_packages(
 def test_free_music_download_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    script = free_music()
     said = "Package: p\nVersion: 1-1\nSize: 5000000\nDescription: x\n"
     monkeypatch.setattr(
         script.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 0, stdout=said)
