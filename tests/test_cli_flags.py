@@ -12,7 +12,7 @@ import typer
 from vampcli import SamplingConfig
 from vampcli.cli import main
 from vampcli.cli.command import command
-from vampcli.cli.options import DERIVED, Common, parse_margin
+from vampcli.cli.options import DERIVED, Common
 from vampcli.config import MusicalSpan, PromptConfig, TempoConfig
 from vampcli.tasks.inpaint import Inpaint
 from vampcli.tasks.loop import Loop
@@ -167,10 +167,6 @@ def test_sample_formats() -> None:
     names = ("dry_run", "int16", "int24", "float32")
     found = [dataclasses.replace(Common(), **{name: True}).subtype for name in names]
     assert found == ["", "PCM_16", "PCM_24", "FLOAT"]
-
-
-def test_margin_words() -> None:
-    assert (parse_margin("auto"), parse_margin("0"), parse_margin("12")) == ("auto", 0, 12)
 
 
 # ---- all commands

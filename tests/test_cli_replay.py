@@ -123,7 +123,9 @@ def test_moved_input_is_found_or_named(vamp: Vamp, quick: Quick, song: Song, tmp
     result = quick("inpaint", source, "--span", "0.3-0.6", "-o", tmp_path / "made/a.wav")
     source.rename(tmp_path / "made/song.wav")
     assert vamp("replay", result, "--overwrite").code == 0
-    moved = (tmp_path / "made/song.wav").rename(tmp_path / "other.wav")
+    samples, rate = sf.read(tmp_path / "made/song.wav")
+    (tmp_path / "made/song.wav").unlink()
+    sf.write(moved := tmp_path / "other.flac", samples, rate)  # another container
     vamp("replay", result, "--overwrite").refuses(3, "song.wav", "--input")
     replayed(vamp("replay", result, "--overwrite", "--input", moved, "--json"))
 
@@ -133,14 +135,6 @@ def test_refused_inputs(vamp: Vamp, result: Path, song: Song) -> None:
     vamp("replay", result).refuses(3, "its sound is another")
     vamp("replay", song()).refuses(3, "does not say how it was made")
     vamp("replay", "-").refuses(2, "from its file")
-
-
-def test_container_of_the_input_may_change(vamp: Vamp, quick: Quick, song: Song, tmp_path: Path) -> None:
-    source = song(seconds=1, subtype="PCM_16")
-    result = quick("inpaint", source, "--span", "0.3-0.6")
-    samples, rate = sf.read(source)
-    sf.write(tmp_path / "song.flac", samples, rate)
-    replayed(vamp("replay", result, "--input", tmp_path / "song.flac", "--json"))
 
 
 def test_sidecar_replaces_lost_metadata(vamp: Vamp, result: Path) -> None:

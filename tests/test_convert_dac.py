@@ -25,6 +25,7 @@ CONFIGURATIONS = {
     "24 kHz": {"encoder_rates": [2, 4, 5, 8], "decoder_rates": [8, 5, 4, 2], "sample_rate": 24000, "n_codebooks": 6},
     "16 kHz": {"encoder_rates": [2, 4, 5, 8], "decoder_rates": [8, 5, 4, 2], "sample_rate": 16000},
     "other rates": {"encoder_rates": [2, 4], "decoder_rates": [2, 2, 2], "codebook_size": 7, "codebook_dim": 2},
+    "odd rates": {"encoder_rates": [3, 5], "decoder_rates": [5, 3]},
     "unequal rows": {"encoder_rates": [2, 4], "decoder_rates": [4, 2], "codebook_dim": [2, 8, 5]},
 }
 
@@ -78,9 +79,12 @@ def test_codes_and_audio_equal_the_package(dac: Dac, tmp_path: Path, name: str) 
     hop = int(model.hop_length)
     assert (ours.grid.sample_rate, ours.grid.hop_length) == (model.sample_rate, hop)
     samples = noise(30 * hop + hop // 3)
-    latents, codes = model.encode(model.preprocess(samples[None, None], model.sample_rate))[:2]
+    padded = model.preprocess(samples[None, None], model.sample_rate)
+    latents, codes = model.encode(padded)[:2]
     assert len(codes.unique()) > 5
+    torch.testing.assert_close(ours.analyze(padded[0]), model.encoder(padded), atol=1e-5, rtol=1e-5)
     assert torch.equal(ours.encode(samples), codes[0])
+    torch.testing.assert_close(ours.quantizer.decode(codes), latents, atol=1e-5, rtol=1e-5)
     audio, decoded = model.decode(latents)[0, 0], ours.decode(codes[0])
     assert decoded.shape == (31 * hop,)
     # Of odd rates the package makes slightly too few samples, and pads what follows from there.

@@ -126,6 +126,7 @@ def test_adapter_round_trip(facts: Facts, pairs: dict[str, Pairs], tmp_path: Pat
 def test_loading_merges_before_it_rounds(jazz: Path, pairs: dict[str, Pairs], dtype: str) -> None:
     adapted = load("tiny+jazz", device="cpu", dtype=dtype)
     plain = load("tiny", device="cpu", dtype="fp32")
+    assert adapted.provenance.name == "tiny+jazz"
     for part in ("coarse", "fine"):
         got, base = getattr(adapted, part).state_dict(), getattr(plain, part).state_dict()
         for name, tensor in base.items():
@@ -156,10 +157,6 @@ def test_ways_to_name_it(jazz: Path, tiny_folder: Path, way: str) -> None:
     assert found.adapter == jazz
     assert found.folder.resolve() == tiny_folder.resolve()
     assert registry.find(way.format(jazz=jazz, tiny=tiny_folder)) == found.folder
-
-
-def test_name_of_the_loaded_model(jazz: Path) -> None:
-    assert load("tiny+jazz", device="cpu").provenance.name == "tiny+jazz"
 
 
 def test_unknown_names_list_the_known(jazz: Path) -> None:
