@@ -252,14 +252,19 @@ def test_a_chain(line: Callable[..., list[str]], piped: Piped, tmp_path: Path) -
     assert np.array_equal(read(tmp_path / "chain.wav").samples, read(tmp_path / "2.wav").samples)
 
 
+def start(command: list[str]) -> subprocess.Popen[bytes]:
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
+
+
 @posix
 def test_a_closed_reader_ends_it_quietly(line: Callable[..., list[str]], song: Song) -> None:
     command = line("inpaint", song(seconds=2), *SPAN, "-o", PIPE, "--quiet")  # more than a pipe holds
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
+    with start(command) as process:
+        assert process.stdout
+        assert process.stderr
         assert process.stdout.read(4) == b"RIFF"
         process.stdout.close()
-        assert process.stderr is not None
         assert process.stderr.read() == b""
     assert process.returncode == 128 + signal.SIGPIPE
 
@@ -275,9 +280,8 @@ def test_a_full_stdout_is_an_error(line: Callable[..., list[str]], song: Song) -
 
 @posix
 def test_ctrl_c_while_stdin_is_read(line: Callable[..., list[str]], temporary: Path) -> None:
-    pipe = subprocess.PIPE
-    with subprocess.Popen(line("inpaint", PIPE, *SPAN), stdin=pipe, stdout=pipe, stderr=pipe) as process:
-        assert process.stdin is not None
+    with start(line("inpaint", PIPE, *SPAN)) as process:
+        assert process.stdin
         process.stdin.write(wav(5))
         process.stdin.flush()
         until = time.monotonic() + 60

@@ -51,10 +51,6 @@ def random_latents(n_batch: int = 4, n_frames: int = 30) -> Tensor:
     return torch.randn(n_batch, LATENT_DIM, n_frames, generator=torch.Generator().manual_seed(1))
 
 
-def test_codes_equal_dac(ours: ResidualVectorQuantizer, theirs: Any) -> None:
-    assert torch.equal(ours.encode(random_latents()), theirs(random_latents())[1])
-
-
 @pytest.mark.parametrize("n_levels", [1, 3, N_CODEBOOKS])
 def test_decoded_latents_equal_dac(ours: ResidualVectorQuantizer, theirs: Any, n_levels: int) -> None:
     codes = torch.randint(SIZE, (2, n_levels, 20), generator=torch.Generator().manual_seed(2))

@@ -94,9 +94,7 @@ def test_side_without_mid() -> None:
     assert np.abs(widen(noise(1, seed=9), [around], RATE)).max() < 5
 
 
-def test_images_fade_into_each_other(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_images_fade_into_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vampcli.audio.stereo._IMAGE_STEP", 2**15)
     mid, n = noise(1, 3 * 2**15, seed=11), 3 * 2**15
     left, right = [panned(1, 0.2)], [panned(0.2, 1)]

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from clips import QUICK, check_kept, clip, doubled, inside
-from conftest import tiny_parts
 from vampcli import Take, Waveform
 from vampcli.api import Model
 from vampcli.audio import beats, splice, stereo
@@ -28,7 +27,6 @@ from vampcli.tasks.vamp import Vamp
 from vampcli.tokens import mask_file
 from vampcli.tokens.mask_file import MaskFile
 
-CODEC = tiny_parts().codec
 HOP = 768
 
 

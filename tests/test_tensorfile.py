@@ -1,6 +1,5 @@
 """Files written tensor by tensor, against the safetensors library's reader."""
 
-import errno
 import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from conftest import random_codec
+from conftest import full_disk, random_codec
 from vampcli.checkpoints import adapter_file, tensorfile
 from vampcli.checkpoints.adapter_file import Facts
 from vampcli.checkpoints.folder import Provenance
@@ -98,12 +97,8 @@ def test_full_disk_changes_nothing(
 ) -> None:
     for name in before:
         (tmp_path / name).write_text("old")
-    monkeypatch.setattr("os.replace", full)
+    monkeypatch.setattr("os.replace", full_disk)
     with pytest.raises(InputError, match="No space left"):
         write(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(before)
     assert all((tmp_path / name).read_text() == "old" for name in before)
-
-
-def full(*_: object) -> None:
-    raise OSError(errno.ENOSPC, "No space left on device")

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from test_train_discriminators import run_with
 from training import LOOP, Line, codec_run, token_run
 from vampcli.errors import InputError, ModelError
 from vampcli.train.codec_task import CodecTask
@@ -18,7 +19,7 @@ from vampcli.train.loop import LOG, SAMPLES, STATE, Task, Trainer
 from vampcli.train.token_task import TokenTask
 
 
-@pytest.mark.parametrize("kind", ["line", "codec", "coarse", "fine"])
+@pytest.mark.parametrize("kind", ["line", "codec", "judged from 2", "judged from 4", "coarse", "fine"])
 def test_resumed_equals_uninterrupted(
     kind: str, prepared: Path, packed: Path, tiny_folder: Path, tmp_path: Path
 ) -> None:
@@ -27,6 +28,8 @@ def test_resumed_equals_uninterrupted(
         task: Task = Line()
         if kind == "codec":
             task = CodecTask(codec_run(prepared))
+        elif kind.startswith("judged"):  # by discriminators: one begins before the stop, one after
+            task = CodecTask(run_with(prepared, int(kind[-1])))
         elif kind != "line":
             task = TokenTask(token_run(packed, tiny_folder, 2 if kind == "fine" else 0))
         return Trainer(task, LOOP, tmp_path / folder)
