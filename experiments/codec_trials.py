@@ -114,7 +114,7 @@ class Phase(Trial):
         return torch.polar(torch.ones_like(angle), angle).repeat(spectrum.shape[1] // c.n_subframes, 1)
 
     def features(self, samples: Tensor) -> Tensor:
-        spectrum = self.codec[0].spectrum(samples)
+        spectrum = self.codec[0].stft.spectrum(samples)
         spectrum = spectrum * self._advance(spectrum).conj()
         magnitude = spectrum.abs()
         root = spectrum / (magnitude + 1e-4).sqrt()
@@ -124,7 +124,7 @@ class Phase(Trial):
         log_magnitude, real, imag = y.chunk(3, dim=-1)
         scale = 10 ** log_magnitude.clamp(max=3) * torch.rsqrt(real.square() + imag.square() + 1e-6)
         spectrum = scale * torch.complex(real, imag)
-        return self.codec[0].waveform(spectrum * self._advance(spectrum))
+        return self.codec[0].stft.waveform(spectrum * self._advance(spectrum))
 
 
 class SnakeBlock(ConvNeXtBlock):

@@ -18,6 +18,7 @@ LAYERS = [
     {"model"},
     {"audio", "tokens"},
     {"codec", "sampling", "recipe"},
+    {"memory"},
     {"tasks", "checkpoints"},
     {"api", "scoring"},
     {"evaluate"},

@@ -38,7 +38,7 @@ from vampcli.tasks.outpaint import Outpaint
 from vampcli.tasks.plan import Margin, Plan
 from vampcli.tasks.recording import Audio, Recording
 from vampcli.tasks.regenerate import Networks
-from vampcli.tasks.registry import to_table
+from vampcli.tasks.registry import to_table, with_sources
 from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.take import Take, TakeKeywords, TakeOptions
 from vampcli.tasks.vamp import Vamp
@@ -163,7 +163,9 @@ class Model(Networks):
             takes = task.takes(self, recording, plan, replace(options, config=self.suited(options.config)))
 
         def sign(take: Take) -> Take:
-            return replace(take, recipe=self._recipe(task, options, recording.source, plan, take.seed, earlier))
+            return replace(
+                take, recipe=self._recipe(with_sources(task, take), options, recording.source, plan, take.seed, earlier)
+            )
 
         yield from map(sign, _without_gradients(takes))
 

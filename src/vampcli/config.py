@@ -155,6 +155,63 @@ class TempoConfig(_Checked):
 
 
 @dataclass(frozen=True)
+class Place:
+    """A place of a recording that can stand for a stretch of the result: samples [start + lag, end + lag).
+
+    Attributes:
+        lag: in samples, from the stretch to the place.
+        score: correlation of the features around both, at most 1.
+        waveform_score: correlation of the waveforms around both.
+        gains: factors on the samples of the place at the start and at the end of the stretch.
+        trust: how far the place may stand for the stretch, from 0 to 1.
+        file: another recording that holds the place; empty = the recording itself.
+    """
+
+    lag: int
+    score: float
+    waveform_score: float = 0.0
+    gains: tuple[float, float] = (1.0, 1.0)
+    trust: float = 0.9
+    file: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A stretch of a result, samples [start, end), and the place that it is made from."""
+
+    start: int
+    end: int
+    place: Place
+
+
+@dataclass(frozen=True)
+class MemoryConfig(_Checked):
+    """Use of similar places of the recording.
+
+    Attributes:
+        trust: how much of a place is kept as a prompt: 0 = the models alone make everything, 1 = a third of the frames;
+            None = by the similarity of the place.
+        edit: share of the models' changes that a place gets: 0 = a copy, 1 = all changes.
+        place_s: beginning of the place, in seconds; None = searched.
+        files: other recordings to search.
+        sources: places of an earlier take, which are used again without a search.
+    """
+
+    trust: float | None = None
+    edit: float = 0.5
+    place_s: float | None = None
+    files: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._require("trust", self.trust is None or 0 <= self.trust <= 1, "from 0 to 1")
+        self._require("edit", 0 <= self.edit <= 1, "from 0 to 1")
+        self._require("place_s", self.place_s is None or 0 <= self.place_s < math.inf, "0 or more")
+        if self.trust == 0 and (self.place_s is not None or self.files):
+            raise UsageError("a place is named, but memory is off", "leave one of them out")
+
+
+@dataclass(frozen=True)
 class MusicalSpan:
     """A span in musical time, counted from the first downbeat.
 

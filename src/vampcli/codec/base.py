@@ -9,7 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vampcli.codec.rvq import ResidualVectorQuantizer
+from vampcli.codec.stft import Stft
 from vampcli.tokens.grid import TokenGrid
+
+_SMOOTHING = 3  # spectra, and bins
+_LEAST_POWER = 1e-8
 
 
 class Codec(nn.Module, ABC):
@@ -21,11 +25,13 @@ class Codec(nn.Module, ABC):
         config: sizes; a frozen dataclass.
         grid: the token grid that the codec fills.
         quantizer: between the two networks `analyze` and `synthesize`.
+        stft: spectra whose frames divide token frames evenly.
     """
 
     config: Any
     grid: TokenGrid
     quantizer: ResidualVectorQuantizer
+    stft: Stft
 
     @property
     @abstractmethod
@@ -65,3 +71,12 @@ class Codec(nn.Module, ABC):
     def decode(self, codes: Tensor) -> Tensor:
         """Codes -> mono audio: int64 (n_codebooks or fewer, n_frames) -> float32 (n_frames * hop_length,)."""
         return self.synthesize(self.quantizer.decode(codes[None]), codes[None])[0]
+
+    def decode_log_magnitude(self, codes: Tensor) -> Tensor:
+        """Codes -> log10 magnitudes of `stft`: int64 (n_codebooks or fewer, n_frames) -> float32 (n_spectra, n_bins).
+
+        By default those of the decoded audio, averaged over neighbours: single ones depend on phases.
+        """
+        power = self.stft.spectrum(self.decode(codes)[None]).abs().square()
+        smooth = F.avg_pool2d(power[None], _SMOOTHING, 1, _SMOOTHING // 2)
+        return smooth[0, 0].clamp(min=_LEAST_POWER).log10() / 2

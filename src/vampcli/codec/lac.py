@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from vampcli.codec.base import Codec
 from vampcli.codec.rvq import ResidualVectorQuantizer
+from vampcli.codec.stft import Stft
 from vampcli.tokens.grid import TokenGrid
 
 DILATIONS = (1, 3, 9)
@@ -125,6 +126,8 @@ class ConvolutionalCodec(Codec):
             raise ValueError(f"decoder rates {config.decoder_rates} do not undo {config.encoder_rates}")
         self.config = config
         self.grid = config.grid
+        step = config.hop_length // (1 if config.hop_length % 2 else 2)
+        self.stft = Stft(5 * step, step)
         self.encoder = convolutional_encoder(config.encoder_dim, config.encoder_rates, config.latent_dim)
         self.quantizer = ResidualVectorQuantizer(
             config.latent_dim, config.n_codebooks, config.codebook_size, config.codebook_dim

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vampcli.codec.base import Codec
 from vampcli.codec.rvq import ResidualVectorQuantizer
+from vampcli.codec.stft import Stft
 from vampcli.tokens.grid import TokenGrid
 from vampcli.tokens.noise import white_noise
 
@@ -174,6 +175,7 @@ class MagnitudeCodec(Codec):
         super().__init__()
         self.config = config
         self.grid = config.grid
+        self.stft = Stft(config.n_fft, config.stft_hop)
         self.encoder = MagnitudeEncoder(config)
         self.quantizer = ResidualVectorQuantizer(
             config.latent_dim, config.n_codebooks, config.codebook_size, config.codebook_dim, by_direction=False
@@ -183,53 +185,18 @@ class MagnitudeCodec(Codec):
     @property
     def encoder_reach(self) -> int:
         """Distance in frames beyond which audio does not change a frame's codes."""
-        return -(-self._overhang // self.config.hop_length)
+        return -(-self.stft.overhang // self.config.hop_length)
 
     @property
     def halo_frames(self) -> int:
         """Frames around a range that determine its codes and its audio."""
         c = self.config
-        n_overlapping = c.n_fft // c.stft_hop - 1
-        subframes = 3 * c.subframe_blocks + (c.n_phase_steps + 1) * n_overlapping
+        subframes = 3 * c.subframe_blocks + (c.n_phase_steps + 1) * self.stft.n_overlapping
         return max(self.encoder_reach, -(-subframes // c.n_subframes) + 3 * c.frame_blocks)
-
-    @property
-    def _overhang(self) -> int:
-        return (self.config.n_fft - self.config.stft_hop) // 2
-
-    def spectrum(self, samples: Tensor) -> Tensor:
-        """Short-time spectra, `n_subframes` per token frame.
-
-        Args:
-            samples: float32 (batch, n_frames * hop_length).
-
-        Returns:
-            complex64 (batch, n_subframes * n_frames, n_bins).
-        """
-        c = self.config
-        pieces = F.pad(samples, (self._overhang, self._overhang)).unfold(-1, c.n_fft, c.stft_hop)
-        result: Tensor = torch.fft.rfft(pieces * _window(c.n_fft, samples.device))
-        return result
-
-    def waveform(self, spectrum: Tensor) -> Tensor:
-        """Inverse of `spectrum`, by overlap-add.
-
-        Args:
-            spectrum: complex64 (batch, n_subframes * n_frames, n_bins).
-
-        Returns:
-            float32 (batch, n_frames * hop_length).
-        """
-        c = self.config
-        window = _window(c.n_fft, spectrum.device)
-        pieces = torch.fft.irfft(spectrum, n=c.n_fft) * window
-        inside = slice(self._overhang, -self._overhang)
-        weight = _weight(pieces.shape[1], c.n_fft, c.stft_hop, spectrum.device)
-        return _overlap_add(pieces, c.stft_hop)[:, inside] / weight[:, inside]
 
     def log_magnitude(self, samples: Tensor) -> Tensor:
         """log10 magnitudes, the target of training: (batch, n_samples) -> (batch, n_subframes * n_frames, n_bins)."""
-        return self.spectrum(samples).abs().clamp(min=_QUIETEST).log10()
+        return self.stft.spectrum(samples).abs().clamp(min=_QUIETEST).log10()
 
     def bands(self, log_magnitude: Tensor) -> Tensor:
         """log10 of the root mean square magnitude of each band: (batch, n, n_bins) -> (batch, n, n_bands)."""
@@ -251,13 +218,13 @@ class MagnitudeCodec(Codec):
         """
         magnitude = 10**log_magnitude
         with torch.no_grad():
-            direction = torch.sgn(self.spectrum(white_noise(codes, self.config.hop_length)))
+            direction = torch.sgn(self.stft.spectrum(white_noise(codes, self.config.hop_length)))
             previous = torch.zeros_like(direction)
             for _ in range(self.config.n_phase_steps):
-                consistent = self.spectrum(self.waveform(magnitude * direction))
+                consistent = self.stft.spectrum(self.stft.waveform(magnitude * direction))
                 direction = torch.sgn(torch.sub(consistent, previous, alpha=_MOMENTUM / (1 + _MOMENTUM)))
                 previous = consistent
-        return self.waveform(magnitude * direction)
+        return self.stft.waveform(magnitude * direction)
 
     def analyze(self, samples: Tensor) -> Tensor:
         """Audio -> latents: float32 (batch, n_frames * hop_length) -> (batch, latent_dim, n_frames)."""
@@ -269,25 +236,7 @@ class MagnitudeCodec(Codec):
         """Latents and the codes that they come from -> audio: float32 (batch, n_frames * hop_length)."""
         return self.sound(self.decoder(latents), codes)
 
-
-@lru_cache(maxsize=8)
-def _window(n: int, device: torch.device) -> Tensor:
-    with torch.inference_mode(False):  # the cached tensor must also work in training
-        return torch.hann_window(n, device=device)
-
-
-@lru_cache(maxsize=2)
-def _weight(n: int, n_fft: int, hop: int, device: torch.device) -> Tensor:
-    """Sum of the squares of `n` overlapping windows: float32 (1, (n - 1) * hop + n_fft)."""
-    with torch.inference_mode(False):  # as above
-        return _overlap_add(_window(n_fft, device).square().expand(1, n, -1), hop)
-
-
-def _overlap_add(pieces: Tensor, hop: int) -> Tensor:
-    """Overlap-add pieces with a hop of `hop` samples: (batch, n, k * hop) -> (batch, (n + k - 1) * hop)."""
-    n_batch, n, length = pieces.shape
-    blocks = pieces.view(n_batch, n, length // hop, hop)
-    total = pieces.new_zeros(n_batch, n + length // hop - 1, hop)
-    for i in range(length // hop):
-        total[:, i : i + n] += blocks[:, :, i]
-    return total.flatten(1)
+    def decode_log_magnitude(self, codes: Tensor) -> Tensor:
+        """See `Codec.decode_log_magnitude`: the output of the network, before phases are reconstructed."""
+        magnitude: Tensor = self.decoder(self.quantizer.decode(codes[None]))
+        return magnitude[0]

@@ -16,7 +16,7 @@ from vampcli.evaluate.measures import FIGURES
 from vampcli.schema import from_table, read_table
 from vampcli.tasks.base import Task
 from vampcli.tasks.inpaint import Inpaint
-from vampcli.tasks.registry import TASKS
+from vampcli.tasks.registry import TASKS, build_task
 
 CODEC = "codec"
 """Command of conditions that only encode and decode."""
@@ -82,8 +82,9 @@ class Condition:
     @property
     def task(self) -> Task | Decoded:
         """The request as a dataclass."""
-        kind: type[Task | Decoded] = Decoded if self.command == CODEC else TASKS[self.command]
-        return from_table(kind, self.request, f"{self.label} [request]")
+        if self.command == CODEC:
+            return from_table(Decoded, self.request, f"{self.label} [request]")
+        return build_task(self.command, self.request, self.label)
 
     @property
     def config(self) -> SamplingConfig:

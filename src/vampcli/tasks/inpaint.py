@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from vampcli.codec.base import Codec
+from vampcli.config import MemoryConfig
+from vampcli.tasks import sources
 from vampcli.tasks.base import Task
 from vampcli.tasks.plan import Margin, Plan, plan_spans
+from vampcli.tasks.recall import recall_spans
 from vampcli.tasks.recording import Recording
+from vampcli.tasks.regenerate import Networks, inpaint_spans
 from vampcli.tasks.spans import SpanRequest, context_frames
+from vampcli.tasks.take import Take, TakeOptions
 
 
 @dataclass(frozen=True)
@@ -20,14 +26,23 @@ class Inpaint(Task):
         places: the spans.
         margin: frames hidden on each side of a span, because their tokens depend on its samples.
         context_s: the most that the models see on each side; by default as much as their windows hold.
+        memory: use of similar places of the recording.
     """
 
     places: SpanRequest
     margin: Margin = 1
     context_s: float | None = None
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
     command: ClassVar[str] = "inpaint"
 
     def plan(self, recording: Recording, codec: Codec, context: int) -> Plan:
         """See `Task.plan`."""
         seen = context_frames(self.context_s, codec.grid, context)
-        return plan_spans(recording.clip, self.places.seconds(recording), codec, seen, self.margin)
+        plan = plan_spans(recording.clip, self.places.seconds(recording), codec, seen, self.margin)
+        return sources.for_spans(plan, recording, self.memory)
+
+    def takes(self, networks: Networks, recording: Recording, plan: Plan, options: TakeOptions) -> Iterator[Take]:
+        """See `Task.takes`."""
+        if plan.stretches:
+            return recall_spans(networks, recording.clip, plan, recording.clip, self.memory.edit, options)
+        return inpaint_spans(networks, recording.clip, plan, options)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 
 from vampcli.audio.waveform import Waveform
 from vampcli.codec.base import Codec
+from vampcli.config import MemoryConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.model.transformer import VampNetConfig
 from vampcli.recipe.recipe import Ranges
+from vampcli.tasks import sources
 from vampcli.tasks.base import Task
 from vampcli.tasks.plan import Margin, Pass, Plan, check_channels, plan_ranges, sample_range
+from vampcli.tasks.recall import recall_spans
 from vampcli.tasks.recording import Recording, silence_like
 from vampcli.tasks.regenerate import Networks, inpaint_spans
 from vampcli.tasks.spans import SpanRequest
@@ -34,6 +38,7 @@ class Loop(Task):
         variation: 0: all copies are the same; above: all but the first are varied, by that amount of `presets.dial`.
         seam_s: seconds that are regenerated around every junction.
         margin: frames hidden on each side of a seam.
+        memory: use of similar places of the recording, for varied copies.
     """
 
     places: SpanRequest = field(default_factory=SpanRequest)
@@ -41,6 +46,7 @@ class Loop(Task):
     variation: float = 0.0
     seam_s: float = 0.3
     margin: Margin = 1
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
     command: ClassVar[str] = "loop"
 
     def __post_init__(self) -> None:
@@ -105,17 +111,29 @@ class Loop(Task):
             return replace(take, audio=audio, spans=plan.spans, base=base)
 
         if self.variation:
-            return map(finish, self._vary_copies(networks, base, end - start, options))
+            return map(finish, self._vary_copies(networks, recording, base, start, end - start, options))
         return map(finish, self._close(networks, once, end - start, options))
 
-    def _vary_copies(self, networks: Networks, linear: Waveform, n: int, options: TakeOptions) -> Iterator[Take]:
+    def _vary_copies(
+        self, networks: Networks, recording: Recording, linear: Waveform, start: int, n: int, options: TakeOptions
+    ) -> Iterator[Take]:
         """Vary all copies of `n` samples but the first, then regenerate the junctions of each take."""
         plan = _plan_copies(linear, n, networks.codec, networks.context_frames)
+        plan = sources.for_copies(plan, recording, self.memory, start, n)
         for batch in options.batches(networks.batches.n_takes):
-            varied = self._vary.takes(networks, Recording(linear), plan, batch.part(0, 2))
+            if plan.stretches:
+                mask_of = self._vary.mask_of(Recording(linear), plan, networks)
+                clip = recording.clip
+                varied = recall_spans(networks, linear, plan, clip, self.memory.edit, batch.part(0, 2), mask_of)
+            else:
+                varied = self._vary.takes(networks, Recording(linear), plan, batch.part(0, 2))
             closing = batch.part(1, 2)
             for j, seed in enumerate(batch.seeds):
-                yield from self._close(networks, next(varied).audio, n, closing.part(j, len(batch.seeds), [seed]))
+                take = next(varied)
+                closed = self._close(networks, take.audio, n, closing.part(j, len(batch.seeds), [seed]))
+                with_sources = partial(replace, sources=take.sources)
+                del take  # before the next is made: it may be long
+                yield from map(with_sources, closed)
 
     def _close(self, networks: Networks, linear: Waveform, n: int, options: TakeOptions) -> Iterator[Take]:
         """Regenerate every junction of copies of `n` samples, and that of the end with the beginning.

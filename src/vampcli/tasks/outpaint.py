@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -11,12 +12,17 @@ import numpy as np
 from vampcli.audio.ranges import split_range
 from vampcli.audio.waveform import Waveform
 from vampcli.codec.base import Codec
+from vampcli.config import MemoryConfig
 from vampcli.errors import UsageError
 from vampcli.recipe.recipe import Ranges
+from vampcli.tasks import sources
 from vampcli.tasks.base import Task
 from vampcli.tasks.plan import Margin, Plan, SamplerCall, check_channels, plan_ranges
+from vampcli.tasks.recall import recall_spans
 from vampcli.tasks.recording import Recording
+from vampcli.tasks.regenerate import Networks, inpaint_spans
 from vampcli.tasks.spans import context_frames
+from vampcli.tasks.take import Take, TakeOptions
 
 
 @dataclass(frozen=True)
@@ -30,12 +36,14 @@ class Outpaint(Task):
         before_s: seconds to add at the beginning.
         margin: frames of the recording hidden beside the extension, because their tokens depend on its edge.
         context_s: the most that the models see; by default their context.
+        memory: use of similar places of the recording.
     """
 
     after_s: float = 0.0
     before_s: float = 0.0
     margin: Margin = 1
     context_s: float | None = None
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
     command: ClassVar[str] = "outpaint"
 
     def __post_init__(self) -> None:
@@ -59,12 +67,20 @@ class Outpaint(Task):
         canvas = self.canvas(clip)
         ranges = [(0, before), (canvas.n_samples - after, canvas.n_samples)]
         seen = max(2, context_frames(self.context_s, codec.grid, context))  # one frame to fill, and one to see
-        return _plan_outward(plan_ranges(canvas, [r for r in ranges if r[0] < r[1]], codec, seen, self.margin), seen)
+        plan = plan_ranges(canvas, [r for r in ranges if r[0] < r[1]], codec, seen, self.margin)
+        return sources.for_extension(_plan_outward(plan, seen), recording, self.memory, before)
 
     def map_ranges(self, ranges: Ranges, recording: Recording, codec: Codec) -> Ranges:
         """See `Task.map_ranges`."""
         before, _ = self._n_added(recording.clip)
         return tuple((start + before, end + before) for start, end in ranges)
+
+    def takes(self, networks: Networks, recording: Recording, plan: Plan, options: TakeOptions) -> Iterator[Take]:
+        """See `Task.takes`."""
+        canvas = self.canvas(recording.clip)
+        if plan.stretches:
+            return recall_spans(networks, canvas, plan, recording.clip, self.memory.edit, options)
+        return inpaint_spans(networks, canvas, plan, options)
 
     def canvas(self, clip: Waveform) -> Waveform:
         """See `Task.canvas`: the recording with silence before and after it."""

@@ -14,7 +14,9 @@ from vampcli.audio.ranges import merge_ranges
 from vampcli.audio.resample import resample_reach
 from vampcli.audio.waveform import Waveform
 from vampcli.codec.base import Codec
+from vampcli.config import Place, Source
 from vampcli.errors import InputError, UsageError
+from vampcli.memory.search import MOST_PLACES
 from vampcli.tokens import masks
 from vampcli.tokens.grid import TokenGrid
 
@@ -40,6 +42,27 @@ class SamplerCall:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """A part of a span that is made from a similar place of the recording.
+
+    Attributes:
+        start: first sample on the canvas.
+        end: one past the last.
+        hidden: frame range that the models fill.
+        places: candidates, best first, one or more.
+    """
+
+    start: int
+    end: int
+    hidden: tuple[int, int]
+    places: tuple[Place, ...]
+
+    def source(self, seed: int) -> Source:
+        """Return the place for a take of this seed: multiples of `MOST_PLACES` get the best, the next the second."""
+        return Source(self.start, self.end, self.places[seed % MOST_PLACES % len(self.places)])
+
+
+@dataclass(frozen=True)
 class Plan:
     """The parts of a canvas that a task generates. The canvas is a clip as long as the result.
 
@@ -50,6 +73,7 @@ class Plan:
         n_frames: number of frames that they see.
         calls: calls of the sampler in order; each sees the results of those before.
         n_canvas_samples: length of the canvas.
+        stretches: parts of spans that are made from places of the recording; others are made by the models alone.
     """
 
     spans: tuple[tuple[int, int], ...]
@@ -58,6 +82,7 @@ class Plan:
     n_frames: int
     calls: tuple[SamplerCall, ...]
     n_canvas_samples: int
+    stretches: tuple[Stretch, ...] = ()
 
     @property
     def n_hidden_frames(self) -> int:

@@ -15,6 +15,7 @@ from vampcli.audio.io import read
 from vampcli.audio.loudness import SHORTEST_MEASURED_S, loudness
 from vampcli.audio.waveform import Waveform
 from vampcli.config import TempoConfig
+from vampcli.memory.features import Features, compute_features
 from vampcli.recipe.embed import recipe_of
 from vampcli.recipe.recipe import InputSource, Ranges, audio_hash
 
@@ -58,6 +59,11 @@ class Recording:
     def onsets_s(self) -> tuple[float, ...]:
         """Onsets of notes and other sounds, in seconds."""
         return beats.onsets_s(self.clip.samples, self.clip.sample_rate)
+
+    @cached_property
+    def features(self) -> Features:
+        """Features by which similar places are found."""
+        return compute_features(self.clip.samples, self.clip.sample_rate)
 
     @cached_property
     def lufs(self) -> float | None:

@@ -18,7 +18,7 @@ from vampcli.audio.splice import FADE_S, Patch, Render, paste
 from vampcli.audio.stereo import REACH, Image, stereo_image, surroundings, widen_along
 from vampcli.audio.waveform import Samples, Waveform
 from vampcli.codec.base import Codec
-from vampcli.codec.chunked import decode_long, encode_ranges
+from vampcli.codec.chunked import Read, decode_long, encode_ranges
 from vampcli.config import SamplingConfig
 from vampcli.model.batching import Batches
 from vampcli.model.transformer import VampNet
@@ -106,15 +106,31 @@ def encode_context(
     gain = level_gain(canvas.samples, rate, unmeasured)
     log.info("level changed by %.1f dB for the models, which see %d frames", 20 * np.log10(gain), plan.n_frames)
 
-    def model_audio(start: int, stop: int) -> Tensor:
-        samples = resample_range(canvas.samples, rate, grid.sample_rate, start, stop)
-        if stereo == "mid":
-            samples = samples.mean(axis=0, keepdims=True)
-        return effect(torch.from_numpy(samples * np.float32(gain))).to(networks.device)
-
+    read = model_audio(networks, canvas, mid=stereo == "mid", gain=gain)
     frames = range(plan.first_frame, plan.first_frame + plan.n_frames)
-    tokens = encode_ranges(networks.codec, grid.n_samples(canvas.n_samples, rate), model_audio, frames)
+    n_samples = grid.n_samples(canvas.n_samples, rate)
+    tokens = encode_ranges(networks.codec, n_samples, lambda *samples: effect(read(*samples)), frames)
     return EncodedContext(canvas, plan, tokens, gain)
+
+
+def model_audio(networks: Networks, audio: Waveform, first: int = 0, *, mid: bool, gain: float) -> Read:
+    """Return a function that reads audio as the codec takes it: float32 (n_model_channels, stop - start).
+
+    Args:
+        networks: the codec and its device.
+        audio: the samples.
+        mid: mix the channels.
+        gain: factor on the samples.
+        first: time of the first sample, in samples of the audio; silence before it.
+    """
+
+    def read(start: int, stop: int) -> Tensor:
+        samples = resample_range(audio.samples, audio.sample_rate, networks.grid.sample_rate, start, stop, first)
+        if mid:
+            samples = samples.mean(axis=0, keepdims=True)
+        return torch.from_numpy(samples * np.float32(gain)).to(networks.device)
+
+    return read
 
 
 def refill(networks: Networks, plan: Plan, tokens: Tensor, mask: Tensor, options: TakeOptions) -> Tensor:

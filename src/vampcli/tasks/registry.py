@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from typing import Any
 
+from vampcli.config import MemoryConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.schema import from_table
 from vampcli.tasks.base import Task
@@ -13,6 +14,7 @@ from vampcli.tasks.compress import Compress
 from vampcli.tasks.inpaint import Inpaint
 from vampcli.tasks.loop import Loop
 from vampcli.tasks.outpaint import Outpaint
+from vampcli.tasks.take import Take
 from vampcli.tasks.vamp import Vamp
 
 TASKS: dict[str, type[Task]] = {task.command: task for task in (Inpaint, Outpaint, Loop, Vamp, Compress)}
@@ -34,6 +36,25 @@ def task_from_table(command: str, table: dict[str, Any], where: str) -> Task:
     if command not in TASKS:
         raise InputError(f"{where}: there is no command {command!r}", f"known: {', '.join(TASKS)}")
     try:
-        return from_table(TASKS[command], table, f"{where} [request]")
+        return build_task(command, table, where)
     except UsageError as error:
         raise InputError(error.message, error.hint) from error
+
+
+def build_task(command: str, table: dict[str, Any], where: str) -> Task:
+    """Make the task of a known command from a table of its options; memory is off unless the table names it.
+
+    Raises:
+        UsageError: an option is unknown or has a wrong value.
+    """
+    if command in (Inpaint.command, Outpaint.command, Loop.command):
+        table = {"memory": {"trust": 0.0}, **table}  # tables without it are older than the memory
+    return from_table(TASKS[command], table, f"{where} [request]")
+
+
+def with_sources(task: Task, take: Take) -> Task:
+    """Return a task that makes a take again from the places that it was made from."""
+    if not isinstance(task, Inpaint | Outpaint | Loop):
+        return task
+    memory = replace(task.memory, sources=take.sources) if take.sources else MemoryConfig(trust=0.0)
+    return replace(task, memory=memory)

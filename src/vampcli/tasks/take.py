@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vampcli.audio.io import max_comment, write
 from vampcli.audio.waveform import Waveform
-from vampcli.config import SamplingConfig, Stereo
+from vampcli.config import SamplingConfig, Source, Stereo
 from vampcli.errors import UsageError
 from vampcli.progress import Progress, part_of
 from vampcli.recipe.recipe import Recipe, to_text
@@ -94,6 +94,7 @@ class Take:
         spans: sample ranges of `audio` that were generated; all others are the input's.
         base: `audio` as it would be without any generated sample, of the same length.
         recipe: how to make the take again; `Model.takes` sets it.
+        sources: places of the recording that stretches of the take were made from.
     """
 
     audio: Waveform
@@ -103,6 +104,7 @@ class Take:
     spans: tuple[tuple[int, int], ...]
     base: Waveform
     recipe: Recipe | None = None
+    sources: tuple[Source, ...] = ()
 
     def write(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the audio, with the recipe in its metadata, as `vampcli.write` does."""

@@ -113,6 +113,11 @@ class Vamp(Task):
             for seed, tokens, mask in zip(batch.seeds, filled, masks, strict=True):
                 yield to_take(networks, context, tokens, mask, seed, lambda _span: image)
 
+    def mask_of(self, recording: Recording, plan: Plan, networks: Networks) -> Callable[[int], Tensor]:
+        """Return the function that gives the mask of the first pass of a take by its seed."""
+        mask_of = self._dialled(networks.grid, networks.coarse.config)._masks(recording, plan, networks.grid)
+        return lambda seed: mask_of(seed, 0)
+
     def canvas(self, clip: Waveform) -> Waveform:
         """See `Task.canvas`: the recording, or silence of its stretched length."""
         factor = self.prompt.stretch

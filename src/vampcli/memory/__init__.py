@@ -1,0 +1,1 @@
+"""The recording as its own model: find similar places and edit them."""

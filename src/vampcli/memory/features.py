@@ -1,0 +1,94 @@
+"""Features of a recording, by which similar places are found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vampcli.audio.waveform import Samples
+
+Floats = npt.NDArray[np.float32]
+
+FRAME_S = 768 / 44100
+_WINDOW_FRAMES = 2.5  # length of the Fourier window
+_BANDWIDTH = 0.06  # of a band, relative to its frequency; at least one bin
+_RANGE_DB = 90.0  # below the loudest band; quieter sound counts as silence
+_SILENT_DB = -100.0  # full scale; a recording below it has no features
+_BLOCK = 2048  # frames transformed at once
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of every frame of a recording.
+
+    Attributes:
+        values: float32 (n_features, n_frames), zero on average over time.
+        hop: samples between frames.
+    """
+
+    values: Floats
+    hop: int
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return int(self.values.shape[1])
+
+
+def compute_features(samples: Samples, sample_rate: int) -> Features:
+    """Compute half-whitened spectra in logarithmic bands.
+
+    Channels add their power, so that their phases do not matter. Half-whitening divides each principal component by
+    the square root of its deviation: it lies between plain spectra, in which loudness counts most, and whitened ones,
+    in which noise does.
+
+    Args:
+        samples: float (n_channels, n_samples).
+        sample_rate: in Hz.
+    """
+    hop = max(1, round(FRAME_S * sample_rate))
+    levels = _band_levels(samples, hop)
+    centred = levels - levels.mean(axis=1, keepdims=True)
+    covariance = (centred @ centred.T / max(1, centred.shape[1])).astype(np.float64)
+    variances, axes = np.linalg.eigh(covariance)
+    # Divide each principal component by variance ** 0.25; components of no variance stay 0.
+    kept = variances > 1e-4 * max(variances[-1], 1e-12)
+    scaled = (axes[:, kept] * variances[kept] ** -0.25).T.astype(np.float32)
+    return Features(np.ascontiguousarray(scaled @ centred), hop)
+
+
+def _band_levels(samples: Samples, hop: int) -> Floats:
+    """Levels of bands in dB: (n_bands, n_frames), at least `_RANGE_DB` below the loudest; constant in silence."""
+    n_fft = 2 * round(_WINDOW_FRAMES * hop / 2)
+    window = torch.hann_window(n_fft)
+    sums = torch.from_numpy(_band_matrix(n_fft // 2 + 1))
+    n_frames = -(-samples.shape[1] // hop)
+    before = (n_fft - hop) // 2
+    parts = []
+    for first in range(0, n_frames, _BLOCK):
+        last = min(first + _BLOCK, n_frames)
+        start, stop = first * hop - before, (last - 1) * hop - before + n_fft
+        inside = samples[:, max(0, start) : stop].astype(np.float32)
+        missing = stop - max(0, start) - inside.shape[1]
+        block = torch.from_numpy(np.pad(inside, ((0, 0), (max(0, -start), missing))))
+        power = sum(torch.fft.rfft(channel.unfold(0, n_fft, hop) * window).abs().square() for channel in block)
+        parts.append(power @ sums)
+    power = torch.cat(parts).T.numpy() / (len(samples) * n_fft**2 / 16)  # 1 = a sine at full scale
+    loudest = 10 * np.log10(max(float(power.max(initial=0)), 1e-20))
+    floor = max(loudest - _RANGE_DB, _SILENT_DB)
+    return np.asarray(10 * np.log10(np.maximum(power, 10 ** (floor / 10))), np.float32)
+
+
+def _band_matrix(n_bins: int) -> Floats:
+    """Sum of bins for each band: float32 (n_bins, n_bands) of 0 and 1; without the constant component."""
+    edges = [1]
+    while edges[-1] < n_bins:
+        edges.append(min(n_bins, edges[-1] + max(1, round(edges[-1] * _BANDWIDTH))))
+    matrix = np.zeros((n_bins, len(edges) - 1), np.float32)
+    for band, (low, high) in enumerate(pairwise(edges)):
+        matrix[low:high, band] = 1
+    return matrix

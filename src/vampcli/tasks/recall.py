@@ -1,0 +1,208 @@
+"""Fill stretches from similar places of the recording, which the models' tokens edit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vampcli.audio.resample import resample_range
+from vampcli.audio.splice import FADE_S, Patch, Render, paste
+from vampcli.audio.waveform import Samples, Waveform
+from vampcli.codec.chunked import encode_ranges
+from vampcli.config import Source
+from vampcli.memory.render import edit_audio
+from vampcli.memory.search import cut
+from vampcli.tasks.plan import Plan
+from vampcli.tasks.regenerate import (
+    EncodedContext,
+    Networks,
+    encode_context,
+    model_audio,
+    nearby_image,
+    refill,
+    render_spans,
+)
+from vampcli.tasks.take import Take, TakeOptions
+
+_CROSSFADE_S = 0.040  # half the length, between stretches
+_KEPT_EACH = 3  # of a fully trusted place, one frame in so many is kept as a prompt
+
+MaskOf = Callable[[int], Tensor]
+"""Returns the mask of the take with a seed: bool (n_codebooks, n_frames), True = generate."""
+
+
+def recall_spans(
+    networks: Networks,
+    canvas: Waveform,
+    plan: Plan,
+    recording: Waveform,
+    edit: float,
+    options: TakeOptions,
+    mask_of: MaskOf | None = None,
+) -> Iterator[Take]:
+    """Yield takes whose stretches are places of a recording, edited by the models.
+
+    Args:
+        networks: codec and transformers.
+        canvas: the clip that takes are spliced into.
+        plan: with stretches.
+        recording: holds the places.
+        edit: 0 = copies of the places, 1 = all of the models' changes.
+        options: seeds and sampling options.
+        mask_of: the tokens to generate; by default all of a span, but for the frames kept of trusted places.
+    """
+    unmeasured = plan.spans if mask_of is None else ()
+    context = encode_context(networks, canvas, plan, options.stereo, unmeasured)
+    memory = _Memory(networks, context, recording, options.stereo == "mid", edit)
+    for batch in options.batches(networks.batches.n_takes):
+        chosen = [tuple(stretch.source(seed) for stretch in plan.stretches) for seed in batch.seeds]
+        prompts = [memory.prompt(sources) for sources in chosen]
+        tokens = torch.stack([tokens for tokens, _ in prompts])
+        masks = torch.stack([mask_of(seed) for seed in batch.seeds] if mask_of else [mask for _, mask in prompts])
+        filled = refill(networks, plan, tokens, masks, batch)
+        for seed, sources, made, mask in zip(batch.seeds, chosen, filled, masks, strict=True):
+            audio = memory.render(made, sources)
+            yield Take(audio, made.cpu(), mask.cpu(), seed, plan.spans, canvas, sources=sources)
+            del audio  # before the next is made: it may be long
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """Tokens and audio of places, for the stretches of a plan.
+
+    Attributes:
+        networks: the codec.
+        context: the canvas and the plan.
+        recording: holds the places.
+        mid: the models see the mix of the channels.
+        edit: see `recall_spans`.
+    """
+
+    networks: Networks
+    context: EncodedContext
+    recording: Waveform
+    mid: bool
+    edit: float
+
+    @property
+    def fade(self) -> int:
+        """Samples by which the audio of a stretch exceeds it on both sides, for cross-fades."""
+        return round(max(_CROSSFADE_S, FADE_S) * self.context.canvas.sample_rate)
+
+    def prompt(self, sources: Sequence[Source]) -> tuple[Tensor, Tensor]:
+        """Write tokens of places into the hidden frames of their stretches, and keep some of them.
+
+        Returns:
+            Tokens int64 (n_model_channels, n_codebooks, n_frames), and the mask: bool (n_codebooks, n_frames).
+        """
+        plan, n_codebooks = self.context.plan, self.networks.grid.n_codebooks
+        tokens, mask = self.context.tokens.clone(), plan.mask(n_codebooks)
+        for stretch, source in zip(plan.stretches, sources, strict=True):
+            first, _ = self.frames(source)
+            a, b = stretch.hidden
+            tokens[..., a - plan.first_frame : b - plan.first_frame] = self.tokens(source)[..., a - first : b - first]
+            if source.place.trust > 0:
+                period = round(_KEPT_EACH / source.place.trust)
+                mask[:, a - plan.first_frame + period // 2 : b - plan.first_frame : period] = False
+        return tokens, mask
+
+    def frames(self, source: Source) -> tuple[int, int]:
+        """Frames that the audio of a stretch depends on, as far as the models see them."""
+        grid, rate, plan = self.networks.grid, self.context.canvas.sample_rate, self.context.plan
+        first, last = grid.frames_touched(max(0, source.start - self.fade), source.end + self.fade, rate)
+        halo = self.networks.codec.halo_frames
+        return max(plan.first_frame, first - halo), min(plan.first_frame + plan.n_frames, last + halo)
+
+    @cached_property
+    def tokens(self) -> Callable[[Source], Tensor]:
+        """Encode a place at its exact lag: int64 (n_model_channels, n_codebooks, n_frames) of `frames`."""
+
+        @lru_cache(maxsize=64)
+        def encode(source: Source) -> Tensor:
+            codec, (first, last) = self.networks.codec, self.frames(source)
+            gain = self.context.gain * float(np.sqrt(np.prod(source.place.gains)))
+            read = model_audio(self.networks, *_shift(self.recording, source.place.lag), mid=self.mid, gain=gain)
+            n_samples = (last + codec.halo_frames) * codec.grid.hop_length
+            return encode_ranges(codec, n_samples, read, range(first, last))
+
+        return encode
+
+    def render(self, made: Tensor, sources: Sequence[Source]) -> Waveform:
+        """Render all spans of a take: stretches from their places, other spans from tokens alone.
+
+        Args:
+            made: int64 (n_model_channels, n_codebooks, n_frames) of the plan.
+            sources: of the stretches.
+        """
+        canvas, plan = self.context.canvas, self.context.plan
+        recalled = [span for span in plan.spans if any(span[0] <= source.start < span[1] for source in sources)]
+        if others := tuple(span for span in plan.spans if span not in recalled):
+            rest = replace(self.context, plan=replace(plan, spans=others))
+            canvas = render_spans(self.networks, rest, made, nearby_image(self.context))
+        return paste(canvas, [Patch(*span, self._render_span(made, sources, span)) for span in recalled])
+
+    def _render_span(self, made: Tensor, sources: Sequence[Source], span: tuple[int, int]) -> Render:
+        """Return a function that renders a span from its stretches, cross-faded where they meet."""
+        inside = [source for source in sources if span[0] <= source.start < span[1]]
+        audio = lru_cache(maxsize=2)(lambda source: self._audio(source, made))
+
+        def render(start: int, stop: int) -> Samples:
+            total = np.zeros((self.context.canvas.n_channels, stop - start))
+            for source in inside:
+                begin, end = source.start - self.fade, source.end + self.fade
+                a, b = max(start, begin), min(stop, end)
+                if a < b:
+                    weights = _fade(source, span, a, b, self.fade)
+                    total[:, a - start : b - start] += audio(source)[:, a - begin : b - begin] * weights
+            return total
+
+        return render
+
+    def _audio(self, source: Source, made: Tensor) -> Samples:
+        """Render a stretch and `fade` samples around it: float (n_channels, n) at the canvas's rate."""
+        codec, file_rate, place = self.networks.codec, self.context.canvas.sample_rate, source.place
+        begin, stop = source.start - self.fade, source.end + self.fade
+        copied = cut(self.recording.samples, begin + place.lag, stop + place.lag) * _gain_curve(source, begin, stop)
+        first, last = self.frames(source)
+        tokens = self.tokens(source)
+        made = made[..., first - self.context.plan.first_frame : last - self.context.plan.first_frame]
+        if self.edit == 0 or torch.equal(made, tokens):
+            return copied
+        # The same place at the codec's rate, before and after the edit: their difference is added to the copy.
+        hop, rate = codec.grid.hop_length, codec.grid.sample_rate
+        there, offset = _shift(self.recording, place.lag)
+        wave = resample_range(there.samples, file_rate, rate, first * hop, last * hop, offset)
+        curve = _gain_curve(source, first * hop * file_rate / rate, last * hop * file_rate / rate, wave.shape[1])
+        before = torch.from_numpy(wave * curve).to(made.device)
+        change = (edit_audio(codec, before, made, tokens, self.edit) - before).cpu().numpy()
+        start = max(0, begin)  # times before the canvas cannot be resampled, and are not used
+        change = resample_range(change, rate, file_rate, start, stop, first * hop)
+        copied[:, start - begin :] += change
+        return copied
+
+
+def _shift(audio: Waveform, lag: int) -> tuple[Waveform, int]:
+    """Move audio by -lag samples: return it and the time of its first sample."""
+    return replace(audio, samples=audio.samples[:, max(0, lag) :]), max(0, -lag)
+
+
+def _gain_curve(source: Source, start: float, stop: float, n: int | None = None) -> npt.NDArray[np.float32]:
+    """Gain of a place from its first value at the start of the stretch to its last at the end, linear in decibels."""
+    times = np.linspace(start, stop, n or round(stop - start), endpoint=False)
+    return np.exp(np.interp(times, (source.start, source.end), np.log(source.place.gains))).astype(np.float32)
+
+
+def _fade(source: Source, span: tuple[int, int], start: int, stop: int, fade: int) -> npt.NDArray[np.float64]:
+    """Weights of a stretch at samples [start, stop): it fades over 2 * `fade` samples where another one meets it."""
+    times, weights = np.arange(start, stop), np.ones(stop - start)
+    if source.start > span[0]:
+        weights *= np.clip((times - source.start) / (2 * fade) + 0.5, 0, 1)
+    if source.end < span[1]:
+        weights *= np.clip((source.end - times) / (2 * fade) + 0.5, 0, 1)
+    return weights
