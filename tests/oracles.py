@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from vampcli.codec.lac import Snake
 from vampcli.config import PromptConfig, SamplingConfig
 from vampcli.model.transformer import VampNetConfig
 from vampcli.tokens.noise import Stage, Stream
@@ -311,19 +310,3 @@ def fake_model(n_codebooks: int, n_conditioning: int, n_classes: int, seed: int 
         return torch.einsum("bfd,pdk->bpfk", mixed[:, wanted], heads) / n_codebooks**0.5
 
     return forward
-
-
-def copy_from_dac(ours: nn.Module, theirs: Any) -> None:
-    """Copy weights layer by layer, in the order that both run them, weight norm folded."""
-    snakes = [m for m in theirs.modules() if type(m).__name__ == "Snake1d"]
-    for own, foreign in zip((m for m in ours.modules() if isinstance(m, Snake)), snakes, strict=True):
-        own.alpha.data = foreign.alpha.detach().clone().uniform_(0.5, 2)
-        foreign.alpha.data = own.alpha.data.clone()
-    kinds = (nn.Conv1d, nn.ConvTranspose1d)
-    own_convs, convs = ([m for m in module.modules() if isinstance(m, kinds)] for module in (ours, theirs))
-    for own_conv, conv in zip(own_convs, convs, strict=True):
-        direction = conv.weight_v.detach()
-        own_conv.weight.data = (
-            conv.weight_g.detach() * direction / direction.pow(2).sum(dim=(1, 2), keepdim=True).sqrt()
-        )
-        own_conv.bias.data = conv.bias.detach().clone()

@@ -1,17 +1,22 @@
 """Properties of every codec: whole frames, a bounded reach in time, and ranges that equal the whole."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from conftest import TINY_CODEC, random_codec
 from vampcli.checkpoints.convert.codecs import open_lac
 from vampcli.codec import chunked
 from vampcli.codec.base import Codec
 from vampcli.codec.dac import DacCodec, DacConfig
+from vampcli.codec.kinds import build_codec
+from vampcli.codec.lac import LacCodec, LacConfig
 from vampcli.codec.magnitude import MagnitudeCodec, MagnitudeConfig
+from vampcli.errors import ModelError
 
 OFFICIAL = Path(__file__).parent / "data/official"
 SIZES = {"encoder_dim": 4, "decoder_dim": 16, "n_codebooks": 3, "codebook_size": 16, "codebook_dim": 4}
@@ -131,3 +136,21 @@ def test_chunks_equal_the_whole(codec: Codec, monkeypatch: pytest.MonkeyPatch, p
     codes = codec.encode(samples)
     assert (chunked.encode_long(codec, samples) == codes).float().mean() > 0.999
     torch.testing.assert_close(chunked.decode_long(codec, codes), codec.decode(codes), atol=1e-4, rtol=0)
+
+
+LARGE = {"lac": (lambda: LacCodec(LacConfig()), 768, 150.18), "dac": (lambda: DacCodec(DacConfig()), 512, 76.65)}
+
+
+@pytest.mark.parametrize(("make", "hop", "millions"), LARGE.values(), ids=LARGE)
+def test_default_sizes_are_the_published_ones(make: Callable[[], Any], hop: int, millions: float) -> None:
+    with torch.device("meta"):
+        codec = make()
+    assert (codec.grid.hop_length, codec.config.latent_dim) == (hop, 1024)
+    # Weight norm is folded: every convolution has one number less for each output channel (input, if transposed).
+    gains = sum(len(m.weight) for m in codec.modules() if isinstance(m, nn.Conv1d | nn.ConvTranspose1d))
+    assert round((sum(p.numel() for p in codec.parameters()) + gains) / 1e6, 2) == millions
+
+
+def test_mismatched_rates() -> None:
+    with pytest.raises(ModelError, match=r"decoder rates \(2, 2\) do not undo \(2, 4\)"):
+        build_codec("dac", {"encoder_rates": [2, 4], "decoder_rates": [2, 2]})

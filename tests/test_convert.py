@@ -80,6 +80,7 @@ def test_bfloat16_agrees_with_official_float32(
 def test_codes_and_audio(model: Model, expected: dict[str, Tensor]) -> None:
     codes = model.codec.encode(expected["audio"][0, 0])
     assert torch.equal(codes, expected["codes"][0].long())
+    torch.testing.assert_close(model.codec.quantizer.decode(codes[None]), expected["encoder_z_q"], atol=1e-4, rtol=0)
     for made in ("decoded", "decoded_from_codes"):
         torch.testing.assert_close(model.codec.decode(codes), expected[made][0, 0], atol=1e-4, rtol=0)
 
