@@ -44,7 +44,7 @@ def test_ties_are_chance(attribute: str, key: str, value: object) -> None:
     assert agreements(some, spaces(some, NAMES)[attribute])["model"]["3"] == pytest.approx([0.5, 0.5])
 
 
-def test_table_has_a_row_for_each_way() -> None:
+def test_table_has_row_for_each_way() -> None:
     lines = table(records(0.004), NAMES).splitlines()
     assert len(lines) == 2 + 5
     assert "| model | 1.00 (1.00 to 1.00) |" in lines[4]

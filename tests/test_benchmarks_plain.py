@@ -109,7 +109,7 @@ def test_hard_windows_are_independent(tiny: Model, tiny_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("verb", ["inpaint", "vamp"])
-def test_takes_are_as_long_as_the_clip(verb: str, tiny: Model, tiny_folder: Path, tmp_path: Path, song: Song) -> None:
+def test_takes_are_as_long_as_clip(verb: str, tiny: Model, tiny_folder: Path, tmp_path: Path, song: Song) -> None:
     clip, out = song(seconds=1, n_channels=2), tmp_path / "out.wav"
     steps = ["--steps", "2", "--fine-steps", "1", "--takes", "2", "--seed", "4", "--model", str(tiny_folder)]
     plain.main([verb, str(clip), str(out), "--start", "0.4", "--end", "0.6", *steps])

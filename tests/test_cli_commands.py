@@ -202,7 +202,7 @@ CHEAP = [
 ]
 
 
-def test_usage_errors_import_neither_torch_nor_numpy() -> None:
+def test_usage_errors_import_no_numpy() -> None:
     """All in one process, which must not have imported them at its end."""
     code = (
         "import sys\nfrom vampcli.cli.main import main\n"

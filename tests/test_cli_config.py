@@ -231,7 +231,7 @@ def test_files_equal_options(sources: Sources, said: dict[str, str], typed: str,
     assert found == request_of(equals)
 
 
-def test_no_option_takes_the_variable_of_the_home() -> None:
+def test_no_option_takes_vamp_home() -> None:
     options: Any = typer.main.get_command(main.app)
     assert "--home" not in {flag for one in options.commands.values() for p in one.params for flag in p.opts}
 
@@ -284,7 +284,7 @@ def test_one_source_cannot_combine_them(
     assert cli(f"{name} a.wav").code == 2
 
 
-def test_switch_that_is_off_drops_its_details(cli: Vamp, sources: Sources) -> None:
+def test_switched_off_drops_its_details(cli: Vamp, sources: Sources) -> None:
     without = request_of("vamp --onsets --onset-width 20")
     sources.write("beats = true\nbeat-width = 20\ndownbeats-only = true\nonsets = true\nonset-width = 20")
     assert request_of("vamp --no-beats") == without

@@ -54,7 +54,7 @@ def test_more_codebooks_than_there_are(vamp: Vamp, song: Song, tiny_folder: Path
     vamp("eval", "codec", "-m", tiny_folder, "--codebooks", "1,6", song()).refuses(2, "1 to 5")
 
 
-def test_a_clip_is_mono_at_the_rate_and_level(song: Song) -> None:
+def test_clip_is_mono_and_levelled(song: Song) -> None:
     path = song(seconds=3, rate=22050, n_channels=2)
     clip = load_clip(path, 44100, limit_s=2)
     assert clip.samples.shape == (88200,)

@@ -89,7 +89,7 @@ def test_odd_file_names(quick: Vamp, song: Song) -> None:
     assert [Path(line).is_file() for line in ran.out.splitlines()] == [True] * 3
 
 
-def test_help_imports_no_torch_and_is_quick() -> None:
+def test_help_is_quick_without_torch() -> None:
     """Quick compared with the smallest command with help: a busy machine slows both."""
     end = "print(time.process_time(), [m for m in HEAVY if m in sys.modules], file=sys.stderr)\n"
     start = "import sys, time\nHEAVY = ('torch', 'numpy', 'soundfile', 'librosa', 'scipy')\n"
@@ -116,7 +116,7 @@ def test_help_imports_no_torch_and_is_quick() -> None:
     assert min(mine for (mine, *_), _ in runs) < 4 * min(yardstick for _, (yardstick, *_) in runs)
 
 
-def test_results_go_to_stdout_beside_a_bar(quick: Vamp, song: Song, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_on_stdout_beside_bars(quick: Vamp, song: Song, monkeypatch: pytest.MonkeyPatch) -> None:
     source = song()
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     monkeypatch.setenv("FORCE_COLOR", "1")
@@ -135,7 +135,7 @@ def test_work_goes_on_without_a_reader(song: Song, tiny_folder: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are UTF-16 there")
-def test_file_names_need_not_be_utf_8(song: Song, tiny_folder: Path) -> None:
+def test_file_names_without_utf_8(song: Song, tiny_folder: Path) -> None:
     """The name is printed byte by byte."""
     source = Path(os.fsdecode(os.fsencode(song(seconds=1).parent) + b"/caf\xe9.wav"))
     song(seconds=1).rename(source)

@@ -62,7 +62,7 @@ def test_shows_the_prompt_of_every_command(shown: Vamp, song: Song, command: str
     assert facts["seconds"] > 0
 
 
-def test_the_bit_rate_is_that_of_the_token_file(shown: Vamp, vamp: Vamp, song: Song, tiny_folder: Path) -> None:
+def test_bit_rate_equals_the_token_files(shown: Vamp, vamp: Vamp, song: Song, tiny_folder: Path) -> None:
     source = song(seconds=1, n_channels=2)
     options = (source, *REQUESTS["compress"], "--stereo", "channels", "--json")
     shown_rate = shown("compress", *options).facts[0]["passes"][0]["bits_per_second"]
@@ -83,7 +83,7 @@ def test_work_grows_with_takes_and_channels(shown: Vamp, song: Song) -> None:
     assert forwards("--steps", 1, "--fine-steps", 1) < forwards()
 
 
-def test_only_a_cpu_has_an_estimate_of_time() -> None:
+def test_time_is_estimated_on_cpus_only() -> None:
     facts: dict[str, Any] = dict.fromkeys(("n_frames", "duration_s", "frame_rate", "n_coarse"), 1)
     facts |= {"passes": [], "n_takes": 1, "n_channels": 1, "n_forwards": 3, "seconds": None}
     assert "no estimate" in prompt_table.table(facts, [], "utf-8")
@@ -92,7 +92,7 @@ def test_only_a_cpu_has_an_estimate_of_time() -> None:
 # --- the picture
 
 
-def test_picture_is_high_where_much_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_picture_shows_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "9")
     kept = np.repeat([0, 0.001, 0.25, 0.5, 0.75, 0.999, 1, 0], 10)
     assert prompt_table.picture(kept, "utf-8") == " ▁▂▄▆▇█ "
@@ -100,7 +100,7 @@ def test_picture_is_high_where_much_is_kept(monkeypatch: pytest.MonkeyPatch) -> 
     assert prompt_table.picture(kept[[0, 61]], "latin-1") == " @"
 
 
-def test_no_line_is_wider_than_the_terminal(shown: Vamp, song: Song, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_line_is_wider_than_terminal(shown: Vamp, song: Song, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "50")
     lines = shown("vamp", song(seconds=1)).out.splitlines()
     assert 49 in [len(line) for line in lines if set(line) <= set(" ▁▂▃▄▅▆▇█")]
@@ -109,7 +109,7 @@ def test_no_line_is_wider_than_the_terminal(shown: Vamp, song: Song, monkeypatch
 # --- files
 
 
-def test_a_written_mask_gives_the_same_tokens(
+def test_written_mask_gives_the_same_tokens(
     shown: Vamp, vamp: Vamp, song: Song, tmp_path: Path, tiny_folder: Path, tiny: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, path = song(seconds=3), tmp_path / "mask.npy"
@@ -219,7 +219,7 @@ def test_refuses_a_mask_of_another_length(
     ran.refuses(3, "(57,)", "58 frames", "vamp mask")
 
 
-def test_spans_and_pitch_go_with_a_mask(vamp: Vamp, song: Song, tmp_path: Path, tiny_folder: Path) -> None:
+def test_spans_and_pitch_go_with_mask(vamp: Vamp, song: Song, tmp_path: Path, tiny_folder: Path) -> None:
     source = song(seconds=1)
     np.save(tmp_path / "m.npy", np.arange(58) < 40)
     ran = vamp(

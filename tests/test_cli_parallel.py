@@ -52,7 +52,7 @@ def inpaint(vamp: Vamp, folder: Path, tiny_folder: Path) -> Vamp:
     return lambda *args: vamp("inpaint", "-m", tiny_folder, *HOW, folder, *args)
 
 
-def test_parallel_is_the_same_as_one_by_one(
+def test_parallel_equals_one_by_one(
     inpaint: Vamp, tmp_path: Path, parallel_s: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vampcli.cli.jobs.run.LONGEST_S", 1.9)
@@ -82,9 +82,7 @@ def test_fail_fast_names_what_is_written(inpaint: Vamp, tmp_path: Path) -> None:
     assert sorted(map(Path, ran.out.splitlines())) == sorted((tmp_path / "made").iterdir())
 
 
-def test_an_error_while_making_comes_in_its_turn(
-    inpaint: Vamp, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_error_comes_in_its_turn(inpaint: Vamp, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "c.wav").unlink()
     write = audio.write
 

@@ -173,7 +173,7 @@ def test_no_room_for_temporary_files(piped: Piped, tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize(("command", "out"), [("inpaint", ("-o", PIPE)), ("loop", ()), ("compress", ())])
-def test_stdout_is_the_file_that_would_be_written(piped: Piped, tmp_path: Path, command: str, out: tuple[str]) -> None:
+def test_stdout_equals_the_written_file(piped: Piped, tmp_path: Path, command: str, out: tuple[str]) -> None:
     request = (command, PIPE, *REQUESTS[command])
     assert piped(wav(), *request, "-o", tmp_path / "x.wav")[0].code == 0
     ran, sound = piped(wav(), *request, *out)

@@ -75,7 +75,7 @@ def test_results_are_known_by_their_inputs(quick: Vamp, songs: Path, no_model: N
     assert (ran.code, ran.out) == (0, "")
 
 
-def test_outputs_below_the_inputs_are_no_inputs(songs: Path) -> None:
+def test_outputs_below_inputs_are_no_inputs(songs: Path) -> None:
     (songs / "made").mkdir()
     for name in ("a.wav", "b.wav", "deep.wav"):
         (songs / "made" / name).write_bytes(b"made before")
@@ -109,7 +109,7 @@ def test_patterns_find_sound_only(songs: Path) -> None:
 # --- failures
 
 
-def test_a_broken_file_does_not_stop_the_others(quick: Vamp, songs: Path, tmp_path: Path) -> None:
+def test_broken_file_stops_no_other(quick: Vamp, songs: Path, tmp_path: Path) -> None:
     (songs / "aa.wav").write_bytes(b"RIFF, or so it says")
     made = tmp_path / "made"
     ran = quick(songs, "-r", "-o", made)
@@ -138,7 +138,7 @@ def test_failures_are_json_too(quick: Vamp, song: Song, songs: Path, no_model: N
     quick(songs / "aa.wav", songs, "--fail-fast").refuses(3, "aa.wav")
 
 
-def test_the_first_failure_gives_the_exit_code(vamp: Vamp, songs: Path, tiny_folder: Path) -> None:
+def test_first_failure_gives_the_exit_code(vamp: Vamp, songs: Path, tiny_folder: Path) -> None:
     """A token file of another model (4) before a broken one (3), and a whole one after both."""
     from vampcli.recipe import token_file
 
@@ -187,9 +187,7 @@ def test_conflicts_are_found_before_any_work(
 # --- names
 
 
-def test_dry_runs_name_outputs_and_write_nothing(
-    quick: Vamp, song: Song, songs: Path, tmp_path: Path, no_model: None
-) -> None:
+def test_dry_runs_only_name_outputs(quick: Vamp, song: Song, songs: Path, tmp_path: Path, no_model: None) -> None:
     (tmp_path / "list.txt").write_text(f"{songs}/a.wav\n{songs}/b.flac\n")
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()
@@ -229,13 +227,13 @@ def test_bars_show_names_unchanged(
     assert [Text.from_markup(title).plain for title in titles] == [source.name]
 
 
-def test_work_goes_on_if_stdout_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_stdout_stops_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", None)
     Console().result("a.wav")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no such device here")
-def test_work_goes_on_if_stdout_is_full(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_full_stdout_stops_no_work(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with open("/dev/full", "w") as full:
         monkeypatch.setattr("sys.stdout", full)
         console = Console()

@@ -25,7 +25,7 @@ def ranked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("ranked")
-def test_the_best_are_written_the_best_first(quick: Vamp, song: Song, tmp_path: Path) -> None:
+def test_best_are_written_the_best_first(quick: Vamp, song: Song, tmp_path: Path) -> None:
     source = song(seconds=1)
     ran = quick("inpaint", source, *SPAN, "-n", 4, "--keep", 2, "-o", f"{tmp_path}/best/", "--json")
     assert "kept 2 of 5 takes; hopeless were: 1 silent" in ran.err

@@ -49,7 +49,7 @@ def test_line_counts_are_those_of_today() -> None:
         assert n == pytest.approx(line_counts.n_lines(ROOT / path), rel=0.2), f"{path}: run scripts/line_counts.py"
 
 
-def test_import_order_is_that_of_the_layers() -> None:
+def test_import_order_is_that_of_layers() -> None:
     order = re.search(r"^errors, .+$", ARCHITECTURE, re.MULTILINE)
     assert order is not None
     stated = [set(layer.split(", ")) for layer in order[0].split(" < ")]

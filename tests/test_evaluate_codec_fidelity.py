@@ -35,7 +35,7 @@ def test_figures_of_a_codec(tiny_folder: Path) -> None:
     assert figures["click_share_before"] == 0
 
 
-def test_untrained_codec_has_the_sizes_and_other_weights(tiny_folder: Path) -> None:
+def test_untrained_codec_has_other_weights(tiny_folder: Path) -> None:
     codec, first, again, other = load_codec(tiny_folder), *(untrained_codec(tiny_folder, seed) for seed in (0, 0, 1))
     assert first.codebooks.shape == codec.codebooks.shape
     assert float(first.codebooks.std()) == pytest.approx(1, abs=0.1)

@@ -82,7 +82,7 @@ def test_log_mel_equals_librosa() -> None:
     assert np.array(found) == pytest.approx(np.array([values for _, _, *values in LOUDEST]), abs=2e-3)
 
 
-def test_samples_after_the_first_patch_are_ignored() -> None:
+def test_samples_after_first_patch_ignored() -> None:
     weights = small_weights(96)
     clip = torch.randn(musicnn.PATCH + 4000, generator=torch.Generator().manual_seed(0))
     changed = clip.clone()
@@ -111,7 +111,7 @@ def test_frechet_distance_equals_the_formula() -> None:
     assert distance(b, a) == pytest.approx(expected)
 
 
-def test_frechet_distance_of_fewer_items_than_dimensions() -> None:
+def test_frechet_distance_of_few_items() -> None:
     a = np.random.default_rng(0).standard_normal((5, 30))
     assert distance(a, a) == pytest.approx(0, abs=1e-5)
     assert distance(a, a + 2) == pytest.approx(4 * 30)

@@ -73,7 +73,7 @@ def test_each_swept_value_makes_a_condition(toml: Path) -> None:
     assert found.seeds(3) == range(3000, 3002)
 
 
-def test_sampling_of_a_condition_overrides_the_experiments(toml: Path) -> None:
+def test_sampling_of_condition_overrides_experiments(toml: Path) -> None:
     toml.write_text("sampling = { n_steps = 7, temperature = 0.5 }" + TOML)
     swept, _, codec = read_experiment(toml).conditions
     assert swept.sampling == {"n_steps": 1, "n_fine_steps": 1, "temperature": 0.5}
@@ -110,7 +110,7 @@ def test_invalid_experiments_are_refused(toml: Path, change: tuple[str, str], fa
     assert fact in f"{error.value.message} {error.value.hint}"
 
 
-def test_excerpts_are_spread_and_do_not_overlap(songs: Path) -> None:
+def test_excerpts_are_spread_without_overlap(songs: Path) -> None:
     files = sorted(songs.iterdir())
     excerpts = choose_excerpts(files, 1.0, 99)
     assert [excerpt.path.name for excerpt in excerpts] == ["0.wav", "0.wav", "2.wav", "2.wav", "2.wav"]
@@ -258,9 +258,7 @@ def test_reference_records_resume(songs: Path) -> None:
     assert [(record["condition"], record["excerpt"]) for record in found] == [(REFERENCE, 1)]
 
 
-def test_run_writes_tables_and_plots_and_resumes(
-    vamp: Vamp, tiny_folder: Path, toml: Path, songs: Path, tmp_path: Path
-) -> None:
+def test_run_writes_plots_and_resumes(vamp: Vamp, tiny_folder: Path, toml: Path, songs: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     how = ("eval", "run", toml, songs / "0.wav", songs / "2.wav", "-m", tiny_folder, "-o", out, "-d", "cpu")
     ran = vamp(*how, "--reference", songs / "1.wav", "--reference", songs / "2.wav")

@@ -30,7 +30,7 @@ def ill(model: Model, clips: list[Clip], card: dict[str, float] | None = None) -
     return {check.name for check in self_check(model, clips, card or {}) if not check.is_well}
 
 
-def test_mini_passes_but_for_a_wrong_card(mini: Model, clips: list[Clip]) -> None:
+def test_mini_passes_but_for_wrong_card(mini: Model, clips: list[Clip]) -> None:
     assert ill(mini, clips, {"coarse": 0.1, "fine": 9.9}) == {"loss of coarse, nats, against its card"}
 
 

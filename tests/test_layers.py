@@ -112,7 +112,7 @@ def test_every_module_has_a_layer(module: str) -> None:
     assert top(module) in RANK
 
 
-def test_imports_inside_the_package_name_modules_that_exist() -> None:
+def test_imports_name_existing_modules() -> None:
     assert [i for i in OURS if i.name not in MODULES] == []  # not `from vampcli import load`: that is for users
 
 
@@ -145,7 +145,7 @@ def test_command_line_starts_without_torch(home: str) -> None:
     assert {pair for pair in heavy if top(pair[1]) in ("torch", "torchaudio", "scipy", "soundfile")} == set()
 
 
-def test_no_command_module_imports_torch_at_its_start() -> None:
+def test_no_command_module_imports_torch() -> None:
     assert [i for i in IMPORTS if top(i.importer) == "cli" and i.at_start and top(i.name) == "torch"] == []
 
 

@@ -55,7 +55,7 @@ def state(home: Path) -> dict[str, torch.Tensor]:
     return load_file(home / "coarse" / STATE)
 
 
-def test_it_starts_from_the_promoted_weights_with_a_seed_of_their_own(learning: tuple[ModuleType, Path]) -> None:
+def test_start_and_seed_follow_promoted_weights(learning: tuple[ModuleType, Path]) -> None:
     script, home = learning
     run = script.fresh_run(home, "coarse")
     other = load_parts(script.MINI, torch.device("cpu"), torch.float32)
@@ -70,7 +70,7 @@ def test_it_starts_from_the_promoted_weights_with_a_seed_of_their_own(learning: 
     assert script.fresh_run(home, "coarse").start == ""
 
 
-def test_a_killed_run_resumes_without_a_trace(learning: tuple[ModuleType, Path], tmp_path: Path) -> None:
+def test_killed_run_resumes_without_a_trace(learning: tuple[ModuleType, Path], tmp_path: Path) -> None:
     """Killed after a save and some steps more; resumed, it equals one that never stopped, to the bit."""
     script, home = learning
     script.learn(home, "coarse")
@@ -89,7 +89,7 @@ def test_a_killed_run_resumes_without_a_trace(learning: tuple[ModuleType, Path],
     assert all(torch.equal(straight[name], resumed[name]) for name in straight)
 
 
-def test_a_state_of_another_optimizer_is_refused(learning: tuple[ModuleType, Path]) -> None:
+def test_state_of_another_optimizer_is_refused(learning: tuple[ModuleType, Path]) -> None:
     script, home = learning
     script.learn(home, "coarse")
     run = load_run(home / "coarse/run.toml", TokenRun)
@@ -98,14 +98,14 @@ def test_a_state_of_another_optimizer_is_refused(learning: tuple[ModuleType, Pat
         Trainer(TokenTask(replace(run, loop=loop)), loop, home / "coarse").resume()
 
 
-def test_a_torch_without_muon_is_an_error(learning: tuple[ModuleType, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torch_without_muon_is_an_error(learning: tuple[ModuleType, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     script, home = learning
     monkeypatch.delattr(torch.optim, "Muon")
     with pytest.raises(UsageError, match="no Muon"):
         script.learn(home, "coarse")
 
 
-def test_core_hours_and_losses_are_counted_on(learning: tuple[ModuleType, Path]) -> None:
+def test_core_hours_and_losses_add_up(learning: tuple[ModuleType, Path]) -> None:
     script, home = learning
     script.learn(home, "coarse")
     with safe_open(str(home / "coarse" / STATE), "pt") as file:
@@ -121,7 +121,7 @@ def test_core_hours_and_losses_are_counted_on(learning: tuple[ModuleType, Path])
     assert lines[-1] in script.status(home, "coarse")
 
 
-def test_a_full_disk_stops_with_a_message_and_the_last_state_whole(learning: tuple[ModuleType, Path]) -> None:
+def test_full_disk_keeps_the_last_state(learning: tuple[ModuleType, Path]) -> None:
     script, home = learning
     script.learn(home, "coarse")
     whole = (home / "coarse" / STATE).read_bytes()
@@ -133,9 +133,7 @@ def test_a_full_disk_stops_with_a_message_and_the_last_state_whole(learning: tup
     assert not list((home / "coarse").glob(".*partial"))
 
 
-def test_a_full_disk_under_the_log_is_a_message_too(
-    learning: tuple[ModuleType, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_full_disk_under_the_log(learning: tuple[ModuleType, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     script, home = learning
     monkeypatch.setattr(Trainer, "_record", full_disk)
     with pytest.raises(InputError, match="No space left"):
@@ -160,7 +158,7 @@ def test_stop_exports_the_averages_and_compares(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a process that outlives its Popen
-def test_a_process_of_its_own_starts_once_and_stops(learning: tuple[ModuleType, Path]) -> None:
+def test_process_starts_once_and_stops(learning: tuple[ModuleType, Path]) -> None:
     """The whole way, with a stand-in for the clone whose script sleeps."""
     script, home = learning
     clone = home / "clone"

@@ -15,7 +15,7 @@ def works_of(split: str) -> set[tuple[str, str]]:
     return works(credits_text([{**vars(piece), "split": "train"} for piece in pieces], "mini", "x"))
 
 
-def test_every_credited_work_is_a_row_marked_train() -> None:
+def test_credited_works_are_training_rows() -> None:
     credited = works((ROOT / "checkpoints/mini/CREDITS.md").read_text(encoding="utf-8"))
     assert len(credited) > 300
     assert credited - works_of("train") == set()

@@ -24,7 +24,7 @@ def test_touched_frames_and_margin_are_hidden() -> None:
         assert hidden == (30 - margin, 34 + margin)
 
 
-def test_margin_auto_is_encoder_and_resampler_reach() -> None:
+def test_margin_auto_is_the_reach() -> None:
     (exact,) = plan_spans(silence(100 * HOP), [(30 * HOP / 44100, 34 * HOP / 44100)], CODEC, 80, "auto").hidden
     assert exact == (30 - CODEC.encoder_reach, 34 + CODEC.encoder_reach)
     (wider,) = plan_spans(
@@ -33,7 +33,7 @@ def test_margin_auto_is_encoder_and_resampler_reach() -> None:
     assert wider == (exact[0] - 1, exact[1] + 1)
 
 
-def test_models_see_a_context_on_both_sides() -> None:
+def test_models_see_context_on_both_sides() -> None:
     plan = plan_spans(silence(1000 * HOP), [(500 * HOP / 44100, 510 * HOP / 44100)], CODEC, 80, 0)
     assert (plan.first_frame, plan.n_frames) == (420, 170)
     edge = plan_spans(silence(1000 * HOP), [(0, 10 * HOP / 44100)], CODEC, 80, 3)

@@ -128,7 +128,7 @@ def test_the_shortest_sounds_are_drawn(n_samples: int, tmp_path: Path) -> None:
     assert panels(figure)["after"][1].images[0].get_array().shape[1] == n_samples
 
 
-def test_many_spans_do_not_hide_the_sound() -> None:
+def test_many_spans_hide_no_sound() -> None:
     spans = [(i * 100, i * 100 + 50) for i in range(150)]
     for axes in draw(after=sound(), spans=spans).axes[:2]:
         np.testing.assert_allclose(bars(axes), np.array(spans) / RATE)
@@ -175,7 +175,7 @@ def test_an_unknown_suffix_is_refused(name: str, tmp_path: Path) -> None:
     check_suffix(tmp_path / "PLOT.PNG")
 
 
-def test_saving_is_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_saving_is_whole_or_none(tmp_path: Path) -> None:
     figure = draw(mask=MASK, frame_s=FRAME_S)
     with pytest.raises(InputError, match="cannot write"):
         save(figure, tmp_path / "nowhere" / "a.png")

@@ -86,7 +86,7 @@ def test_loudness_is_measured_where_it_can_be(source: Waveform, lufs: bool) -> N
     assert (Recording(source).lufs is not None) == lufs
 
 
-def test_audio_is_a_waveform_a_path_or_a_recording(tmp_path: Path) -> None:
+def test_recording_of_any_audio(tmp_path: Path) -> None:
     source, path = clip(0.1), tmp_path / "a.wav"
     write(path, source)
     read = Recording.of(path)
@@ -97,7 +97,7 @@ def test_audio_is_a_waveform_a_path_or_a_recording(tmp_path: Path) -> None:
     assert Recording(source, path, "-").source.name == "-"
 
 
-def test_synthetic_ranges_are_those_of_the_stored_recipe(tmp_path: Path) -> None:
+def test_synthetic_ranges_of_stored_recipe(tmp_path: Path) -> None:
     source, path = clip(0.1), tmp_path / "a.wav"
     made = recipe(n_samples=source.n_samples, synthetic=((7, 11),))
     write(path, source, comment=to_text(made))

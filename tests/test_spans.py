@@ -29,9 +29,7 @@ def test_seconds_stay() -> None:
         (MusicalSpan("bars", 4, 4), TempoConfig(bpm=120), (6.0, 7.0)),  # cut by the clip's end
     ],
 )
-def test_bars_and_beats_at_a_given_tempo(
-    counted: MusicalSpan, tempo: TempoConfig, expected: tuple[float, float]
-) -> None:
+def test_bars_and_beats_at_given_tempo(counted: MusicalSpan, tempo: TempoConfig, expected: tuple[float, float]) -> None:
     (span,) = SpanRequest([counted], tempo).seconds(Recording(clip(7.0, 8000)))
     assert span == pytest.approx(expected)
 

@@ -65,7 +65,7 @@ def test_samples_outside_spans_stay(tiny: Model, task: Task, stereo: Stereo) -> 
 
 
 @every_task
-def test_passes_give_the_mask_of_the_take(tiny: Model, task: Task) -> None:
+def test_passes_give_mask_of_the_take(tiny: Model, task: Task) -> None:
     source = clip(0.9)
     plan = task.plan(Recording(source), tiny.codec, 80)
     (take,) = takes(tiny, source, task, [3])
@@ -214,7 +214,7 @@ def test_bad_options(kind: type[Task], options: dict[str, Any], message: str) ->
         (Vamp(places=SpanRequest([(0, 0.5), (1, 1.5)]), suffix_s=0.5), InputError, "less than a frame"),
     ],
 )
-def test_options_that_do_not_fit_the_clip(tiny: Model, task: Task, error: type[VampError], message: str) -> None:
+def test_options_that_misfit_the_clip(tiny: Model, task: Task, error: type[VampError], message: str) -> None:
     with pytest.raises(error, match=message) as caught:
         task.plan(Recording(clip()), tiny.codec, 80)
     assert caught.value.hint

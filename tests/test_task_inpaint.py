@@ -41,7 +41,7 @@ def test_distant_spans_are_independent(tiny: Model) -> None:
 
 @pytest.mark.usefixtures("level")
 @pytest.mark.parametrize("spans", [[(1.0, 1.2)], [(0.6, 0.7), (1.5, 1.6)]])
-def test_samples_beyond_the_context_do_not_matter(tiny: Model, spans: list[tuple[float, float]]) -> None:
+def test_samples_beyond_context_do_not_matter(tiny: Model, spans: list[tuple[float, float]]) -> None:
     source = clip(2.5)
     reach = round((0.1 + (tiny.codec.halo_frames + 3) * 768 / 44100) * 44100)
     far = np.ones(source.n_samples, dtype=bool)

@@ -327,7 +327,7 @@ def drawn(tiny: Model, source: Waveform, request: Vamp, seed: int = 0) -> np.nda
 @pytest.mark.parametrize("spans", [(), [(1.3, 1.9), (4.0, 4.2)]])
 @pytest.mark.parametrize("prompt", [PromptConfig(), PromptConfig(5, 2, 3, intensity=0.9), PromptConfig(intensity=0.01)])
 @pytest.mark.parametrize("pitch", [0, 3])
-def test_mask_of_a_prompt_gives_equal_tokens(
+def test_mask_of_prompt_gives_equal_tokens(
     tiny: Model, tmp_path: Path, spans: list[tuple[float, float]], prompt: PromptConfig, pitch: int
 ) -> None:
     source, asked = clip(5.0), Vamp(replace(prompt, pitch=pitch), SpanRequest(spans))

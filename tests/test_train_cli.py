@@ -64,9 +64,7 @@ def test_train_and_export_end_to_end(
     assert torch.equal(model.coarse.codebooks, model.codec.codebooks[:2])
 
 
-def test_a_stopped_run_exits_as_interrupted_and_a_file_is_no_folder(
-    vamp: Vamp, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_exit_codes_of_training(vamp: Vamp, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tmp_path / "codec.toml"
     sizes = "".join(f"{f} = {getattr(TINY_CODEC, f)}\n" for f in TINY_CODEC.__dataclass_fields__)
     config.write_text(f'[data]\ntrain = "{prepared}"\nvalidation = "{prepared}"\n[codec]\n{sizes}')
@@ -109,9 +107,7 @@ def test_nothing_to_plot_is_an_error(tmp_path: Path) -> None:
         read_curves(tmp_path)
 
 
-def test_the_meter_shows_only_on_a_terminal(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_meter_shows_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with meter(0, 10, 2.0) as each_step:
         assert each_step is None
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)

@@ -19,7 +19,7 @@ from vampcli.train.loop import Trainer
 from vampcli.train.losses import complex_error, magnitude_error
 
 
-def test_a_codec_of_magnitudes_learns_while_its_codes_stay(prepared: Path, tmp_path: Path) -> None:
+def test_codec_learns_while_codes_stay(prepared: Path, tmp_path: Path) -> None:
     task = CodecTask(codec_run(prepared, n_frames=10))
     trainer = Trainer(task, replace(LOOP, learning_rate=5e-3), tmp_path)
     figures = [trainer.advance()]
@@ -31,14 +31,14 @@ def test_a_codec_of_magnitudes_learns_while_its_codes_stay(prepared: Path, tmp_p
     assert not any(name.startswith(("codec.encoder", "codec.quantizer")) for name in trainer.parameters)
 
 
-def test_a_codec_that_starts_from_a_model_keeps_its_codes(prepared: Path, tiny_folder: Path, tmp_path: Path) -> None:
+def test_started_codec_keeps_its_codes(prepared: Path, tiny_folder: Path, tmp_path: Path) -> None:
     task = CodecTask(replace(codec_run(prepared), start=str(tiny_folder)))
     Trainer(task, LOOP, tmp_path).advance()
     started = load_parts(tiny_folder, torch.device("cpu"), torch.float32).codec
     assert codec_hash(task.codec.state_dict()) == codec_hash(started.state_dict())
 
 
-def test_a_codec_starts_from_no_other_size(prepared: Path, tiny_folder: Path) -> None:
+def test_codec_starts_from_no_other_size(prepared: Path, tiny_folder: Path) -> None:
     run = codec_run(prepared)
     other = replace(run, codec=replace(run.codec, codebook_size=16), start=str(tiny_folder))
     with pytest.raises(ModelError, match="another kind or size"):
@@ -61,7 +61,7 @@ def test_validation_measures_reconstructions(prepared: Path, monkeypatch: pytest
     assert 1 <= figures["perplexity_least"] <= figures["perplexity_first"] <= 32
 
 
-def test_the_mel_error_of_validation_does_not_hear_the_level(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validation_mel_error_ignores_level(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = CodecTask(codec_run(prepared)).eval()
     encoded = iter(task.validation_clips.float() / 32768)
     monkeypatch.setattr(task.codec, "encode", lambda clip: torch.ones(5, 4, dtype=torch.int64))
@@ -71,7 +71,7 @@ def test_the_mel_error_of_validation_does_not_hear_the_level(prepared: Path, mon
     assert figures["level_db"] == pytest.approx(-12, abs=0.1)
 
 
-def test_filled_codebooks_code_most_of_the_latents() -> None:
+def test_filled_codebooks_code_most_of_latents() -> None:
     torch.manual_seed(0)
     quantizer = ResidualVectorQuantizer(24, 5, 256, 8)
     latents = torch.einsum(
@@ -83,7 +83,7 @@ def test_filled_codebooks_code_most_of_the_latents() -> None:
     assert left.var() < 0.3 * latents.var()
 
 
-def test_latents_that_never_change_fill_codebooks_with_numbers() -> None:
+def test_constant_latents_fill_codebooks() -> None:
     for by_direction in (False, True):
         quantizer = ResidualVectorQuantizer(24, 2, 16, 8, by_direction)
         latents = torch.ones(2, 24, 30)
@@ -99,7 +99,7 @@ def test_complex_error_knows_silence_and_noise() -> None:
     assert 0 < complex_error(noisy, x) < complex_error(torch.zeros_like(x), x)
 
 
-def test_magnitude_error_is_zero_for_the_same_and_grows_with_level_and_smearing() -> None:
+def test_magnitude_error_of_level_and_smearing() -> None:
     codec = random_codec()
     target = codec.log_magnitude(torch.from_numpy(music(1, 44100, 2)).float())
     assert magnitude_error(target, target, 44100) == 0
@@ -109,7 +109,7 @@ def test_magnitude_error_is_zero_for_the_same_and_grows_with_level_and_smearing(
     assert 0 < magnitude_error(0.5 * (smeared + target), target, 44100) < magnitude_error(smeared, target, 44100)
 
 
-def test_turning_all_phases_keeps_magnitudes_and_pi_changes_the_polarity() -> None:
+def test_rotated_phases_keep_magnitudes() -> None:
     clips = torch.from_numpy(music(1, 44100, 3)).float()
     angles = torch.tensor([0.0, math.pi, 1.0])
     result = rotate_phases(clips, angles)

@@ -66,7 +66,7 @@ def test_constant_rate_never_falls() -> None:
 
 
 @pytest.mark.parametrize("values", [{"decay_from": 10, "n_steps": 10}, {"decay_from": 200_000}])
-def test_a_loop_that_makes_no_sense_is_an_error(values: dict[str, object]) -> None:
+def test_contradicting_loops(values: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         LoopConfig(**values)  # type: ignore[arg-type]
 

@@ -49,7 +49,7 @@ def test_resumed_equals_uninterrupted(
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_a_state_that_names_no_optimizer_is_adamws(tmp_path: Path) -> None:
+def test_state_without_optimizer_is_adamws(tmp_path: Path) -> None:
     """States of earlier versions hold steps and seconds alone."""
     first = Trainer(Line(), LOOP, tmp_path)
     for _ in range(3):
@@ -62,7 +62,7 @@ def test_a_state_that_names_no_optimizer_is_adamws(tmp_path: Path) -> None:
     assert later.advance() == first.advance()
 
 
-def test_nan_stops_and_keeps_the_last_good_weights(tmp_path: Path) -> None:
+def test_nan_keeps_last_good_weights(tmp_path: Path) -> None:
     task = Line()
     trainer = Trainer(task, LOOP, tmp_path)
     trainer.advance()
@@ -112,7 +112,7 @@ def test_a_signal_saves_before_it_stops(tmp_path: Path) -> None:
     assert (tmp_path / STATE).is_file()
 
 
-def test_sounds_are_made_at_intervals_with_averaged_weights(tmp_path: Path) -> None:
+def test_sounds_have_averaged_weights(tmp_path: Path) -> None:
     class Sounding(Line):
         def sample(self, folder: Path, name: str) -> dict[str, float]:
             return {name: float(self.weight.sum()), str(folder): 0.0}

@@ -320,7 +320,7 @@ def test_shares_of_random_authors(cap: float) -> None:
     assert max(totals) <= max(cap, 1 / 6) + 1e-9
 
 
-def test_shares_within_an_author_go_by_length() -> None:
+def test_shares_within_author_go_by_length() -> None:
     shares = cap_shares([100, 900, 50, 30, 20], ["a", "a", "b", "c", "d"], 0.4)
     assert shares == pytest.approx([0.04, 0.36, 0.3, 0.18, 0.12])
 

@@ -63,7 +63,7 @@ def test_changed_parts_by_their_bytes(old: Path, tmp_path: Path) -> None:
         changed_parts(old, tmp_path / "new", ["decoder"])
 
 
-def test_a_new_encoder_takes_all_three_parts(old: Path, tmp_path: Path) -> None:
+def test_new_encoder_takes_all_three_parts(old: Path, tmp_path: Path) -> None:
     new = version(tmp_path / "new", other_everything)
     assert changed_parts(old, new) == ["codec", "coarse", "fine"]
     with pytest.raises(ModelError, match="another encoder"):

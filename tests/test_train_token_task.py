@@ -34,7 +34,7 @@ def test_a_transformer_learns_its_pieces(packed: Path, tiny_folder: Path, tmp_pa
 
 
 @pytest.mark.parametrize("n_conditioning", [0, 2])
-def test_the_loss_is_that_of_hidden_predicted_tokens(packed: Path, tiny_folder: Path, n_conditioning: int) -> None:
+def test_loss_of_hidden_predicted_tokens(packed: Path, tiny_folder: Path, n_conditioning: int) -> None:
     run = token_run(packed, tiny_folder, n_conditioning)
     task = TokenTask(replace(run, loop=replace(LOOP, dtype="fp32"))).eval()
     loss, figures = task.loss(3, np.random.default_rng(5))
@@ -88,20 +88,18 @@ def discrepancy(points: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize(("first", "n"), [(0, 8), (1000, 8), (12, 100), (10**9, 1000)])
-def test_shares_are_spread_more_evenly_than_by_chance(first: int, n: int) -> None:
+def test_shares_are_evenly_spread(first: int, n: int) -> None:
     rng = np.random.default_rng(first)
     chance = np.median([discrepancy(rng.random(n)) for _ in range(50)])
     assert max(discrepancy(even_points(seed, first, n)) for seed in range(5)) < 0.8 * chance
 
 
-def test_a_stretch_of_shares_depends_on_seed_and_place_alone() -> None:
+def test_shares_depend_on_seed_and_place() -> None:
     assert np.array_equal(even_points(3, 0, 12)[4:8], even_points(3, 4, 4))
     assert not np.array_equal(even_points(3, 0, 4), even_points(4, 0, 4))
 
 
-def test_processes_take_turns_in_the_sequence_of_shares(
-    packed: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_processes_take_turns_in_shares(packed: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def spy(seed: int, first: int, n: int) -> np.ndarray:
@@ -117,7 +115,7 @@ def test_processes_take_turns_in_the_sequence_of_shares(
     assert asked == [(0, 4), (4, 4), (8, 4), (12, 4)]
 
 
-def test_validation_figures_stand_beside_those_of_counting(packed: Path, tiny_folder: Path) -> None:
+def test_validation_beside_unigram_figures(packed: Path, tiny_folder: Path) -> None:
     task = TokenTask(token_run(packed, tiny_folder)).eval()
     with torch.no_grad():
         figures = task.validate()
@@ -164,7 +162,7 @@ def test_a_run_starts_from_a_model(packed: Path, tiny_folder: Path, part: str) -
     assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
 
 
-def test_a_run_starts_from_no_other_model(packed: Path, tiny_folder: Path, tmp_path: Path) -> None:
+def test_run_starts_from_no_other_model(packed: Path, tiny_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="other sizes"):
         TokenTask(replace(token_run(packed, tiny_folder), start=str(tiny_folder)))
     parts = tiny_parts()
@@ -175,15 +173,13 @@ def test_a_run_starts_from_no_other_model(packed: Path, tiny_folder: Path, tmp_p
         TokenTask(replace(token_run(packed, tiny_folder), start=str(tmp_path)))
 
 
-def test_a_folder_is_measured_with_its_own_sizes(packed: Path, tiny_folder: Path) -> None:
+def test_validation_has_the_folders_sizes(packed: Path, tiny_folder: Path) -> None:
     for n_conditioning in (0, 2):
         figures = validate(token_run(packed, tiny_folder, n_conditioning), tiny_folder)
         assert math.isfinite(figures["loss"])
 
 
-def test_what_is_compiled_learns_the_same_and_is_for_training_alone(
-    packed: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_compiled_training_learns_the_same(packed: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
 
     def compiled(function: Callable[..., Any], dynamic: bool) -> Callable[..., Any]:
@@ -206,7 +202,7 @@ def test_what_is_compiled_learns_the_same_and_is_for_training_alone(
     assert len(calls) == 3
 
 
-def test_validation_excerpts_may_have_a_length_of_their_own(packed: Path, tiny_folder: Path) -> None:
+def test_length_of_validation_excerpts(packed: Path, tiny_folder: Path) -> None:
     task = TokenTask(replace(token_run(packed, tiny_folder), n_validation_frames=40))
     assert task.validation_clips.shape[-1] == 40
     assert task.pool.draw(np.random.default_rng(0), 1, task.run.n_frames).shape[-1] == 30
