@@ -229,8 +229,5 @@ def test_names_of_published_models(name: str) -> None:
     source = find_published(name)
     assert source is not None
     assert source.name == name
-
-
-@pytest.mark.parametrize("name", ["mini", "vampnet/", "vampnet/../x", "vampnet/a/b", "vampnet/a--b", "/vampnet", "dac"])
-def test_names_of_no_published_model(name: str) -> None:
-    assert find_published(name) is None
+    for other in ("mini", "vampnet/", "vampnet/../x", "vampnet/a/b", "vampnet/a--b", "/vampnet", "dac"):
+        assert find_published(other) is None
