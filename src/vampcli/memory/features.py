@@ -1,4 +1,4 @@
-"""Features of a recording, by which similar places are found."""
+"""Features of recordings, by which similar places are found."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ _WINDOW_FRAMES = 2.5  # length of the Fourier window
 _BANDWIDTH = 0.06  # of a band, relative to its frequency; at least one bin
 _RANGE_DB = 90.0  # below the loudest band; quieter sound counts as silence
 _SILENT_DB = -100.0  # full scale; a recording below it has no features
+_LEAST_VARIANCE = 1e-4  # of a principal component, relative to the largest
 _BLOCK = 2048  # frames transformed at once
 
 
@@ -26,17 +27,41 @@ class Features:
     """Features of every frame of a recording.
 
     Attributes:
-        values: float32 (n_features, n_frames), zero on average over time.
+        values: float32 (n_features, n_frames), zero on average over the recording that the basis was made from.
         hop: samples between frames.
+        mean: float32 (n_bands, 1), of the levels in dB.
+        basis: float32 (n_features, n_bands): levels to features.
+        floor_db: level that counts as silence.
     """
 
     values: Floats
     hop: int
+    mean: Floats
+    basis: Floats
+    floor_db: float
 
     @property
     def n_frames(self) -> int:
         """Number of frames."""
         return int(self.values.shape[1])
+
+    def of(self, samples: Samples) -> Features:
+        """Compute the features of another recording of the same rate, by the same basis.
+
+        Args:
+            samples: float (n_channels, n_samples).
+        """
+        levels = _in_db(_band_powers(samples, self.hop), self.floor_db)
+        return replace_values(self, self.basis @ (levels - self.mean))
+
+    def backward(self) -> Features:
+        """Return the features in reverse order."""
+        return replace_values(self, np.ascontiguousarray(self.values[:, ::-1]))
+
+
+def replace_values(features: Features, values: Floats) -> Features:
+    """Return features with other values."""
+    return Features(values, features.hop, features.mean, features.basis, features.floor_db)
 
 
 def compute_features(samples: Samples, sample_rate: int) -> Features:
@@ -51,23 +76,30 @@ def compute_features(samples: Samples, sample_rate: int) -> Features:
         sample_rate: in Hz.
     """
     hop = max(1, round(FRAME_S * sample_rate))
-    levels = _band_levels(samples, hop)
-    centred = levels - levels.mean(axis=1, keepdims=True)
+    powers = _band_powers(samples, hop)
+    loudest_db = float(10 * np.log10(max(powers.max(initial=0), 1e-20)))
+    floor_db = max(loudest_db - _RANGE_DB, _SILENT_DB)
+    levels = _in_db(powers, floor_db)
+    mean = levels.mean(axis=1, keepdims=True)
+    centred = levels - mean
     covariance = (centred @ centred.T / max(1, centred.shape[1])).astype(np.float64)
     variances, axes = np.linalg.eigh(covariance)
-    # Divide each principal component by variance ** 0.25; components of no variance stay 0.
-    kept = variances > 1e-4 * max(variances[-1], 1e-12)
-    scaled = (axes[:, kept] * variances[kept] ** -0.25).T.astype(np.float32)
-    return Features(np.ascontiguousarray(scaled @ centred), hop)
+    # Divide each principal component by variance ** 0.25; leave those out that hardly vary.
+    kept = variances > _LEAST_VARIANCE * max(variances[-1], 1e-12)
+    basis = (axes[:, kept] * variances[kept] ** -0.25).T.astype(np.float32)
+    return Features(basis @ centred, hop, mean, basis, floor_db)
 
 
-def _band_levels(samples: Samples, hop: int) -> Floats:
-    """Levels of bands in dB: (n_bands, n_frames), at least `_RANGE_DB` below the loudest; constant in silence."""
+def _in_db(powers: Floats, floor_db: float) -> Floats:
+    return np.asarray(10 * np.log10(np.maximum(powers, 10 ** (floor_db / 10))), np.float32)
+
+
+def _band_powers(samples: Samples, hop: int) -> Floats:
+    """Power of each band, 1 for a sine at full scale: float32 (n_bands, n_frames)."""
     n_fft = 2 * round(_WINDOW_FRAMES * hop / 2)
     window = torch.hann_window(n_fft)
     sums = torch.from_numpy(_band_matrix(n_fft // 2 + 1))
-    n_frames = -(-samples.shape[1] // hop)
-    before = (n_fft - hop) // 2
+    n_frames, before = -(-samples.shape[1] // hop), (n_fft - hop) // 2
     parts = []
     for first in range(0, n_frames, _BLOCK):
         last = min(first + _BLOCK, n_frames)
@@ -75,12 +107,11 @@ def _band_levels(samples: Samples, hop: int) -> Floats:
         inside = samples[:, max(0, start) : stop].astype(np.float32)
         missing = stop - max(0, start) - inside.shape[1]
         block = torch.from_numpy(np.pad(inside, ((0, 0), (max(0, -start), missing))))
-        power = sum(torch.fft.rfft(channel.unfold(0, n_fft, hop) * window).abs().square() for channel in block)
+        power = torch.zeros(last - first, n_fft // 2 + 1)
+        for channel in block:
+            power += torch.view_as_real(torch.fft.rfft(channel.unfold(0, n_fft, hop) * window)).square().sum(-1)
         parts.append(power @ sums)
-    power = torch.cat(parts).T.numpy() / (len(samples) * n_fft**2 / 16)  # 1 = a sine at full scale
-    loudest = 10 * np.log10(max(float(power.max(initial=0)), 1e-20))
-    floor = max(loudest - _RANGE_DB, _SILENT_DB)
-    return np.asarray(10 * np.log10(np.maximum(power, 10 ** (floor / 10))), np.float32)
+    return np.asarray(torch.cat(parts).T.numpy() / (len(samples) * n_fft**2 / 16), np.float32)
 
 
 def _band_matrix(n_bins: int) -> Floats:

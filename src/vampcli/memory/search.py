@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from vampcli.audio.waveform import Samples
 from vampcli.config import Place
-from vampcli.memory.features import Features
+from vampcli.memory.features import Features, Floats
 
 Doubles = npt.NDArray[np.float64]
 Range = tuple[int, int]
@@ -36,36 +37,55 @@ def trust_of(score: float) -> float:
     return min(_MOST_TRUST, max(0.0, (score - _LEAST_SCORE) / (_TRUSTED_SCORE - _LEAST_SCORE)))
 
 
-def find_places(
-    samples: Samples, sample_rate: int, features: Features, span: Range, unknown: Sequence[Range]
-) -> list[Place]:
+@dataclass(frozen=True)
+class Library:
+    """A recording that is searched.
+
+    Attributes:
+        samples: float (n_channels, n_samples), at the rate and with the channels of the recording that has the span.
+        features: by the basis of that recording.
+        unknown: sample ranges that are generated: no place overlaps them.
+        file: empty = the recording itself.
+    """
+
+    samples: Samples
+    features: Features
+    unknown: Sequence[Range] = ()
+    file: str = ""
+
+
+def find_places(own: Library, sample_rate: int, span: Range, library: Library | None = None) -> list[Place]:
     """Find places whose surroundings match those of a span, best first.
 
     Args:
-        samples: float (n_channels, n_samples) of the recording.
+        own: the recording that has the span, which is one of its unknown ranges.
         sample_rate: in Hz.
-        features: of the recording.
         span: sample range [start, end).
-        unknown: sample ranges that are generated, the span among them: no place overlaps them.
+        library: to search; the recording itself by default.
 
     Returns:
         At most `MOST_PLACES`, none if too little is known around the span.
 
     Source: prior art in Perraudin et al., "Inpainting of long audio segments with similarity graphs" (2018).
     """
-    hop, n = features.hop, features.n_frames
-    frames = (span[0] // hop, -(-span[1] // hop))
-    hidden = [(start // hop, -(-end // hop)) for start, end in unknown]
-    weights = surrounding_weights(n, frames, hidden)
-    lags, scores = score_lags(features.values, weights, frames, hidden)
-    sides = _sides(span, unknown, samples.shape[1], round(_SIDE_S * sample_rate))
+    library = library or own
+    hop, (start, end) = own.features.hop, span
+    frames = _frames(span, hop)
+    weights = surrounding_weights(own.features.n_frames, frames, [_frames(one, hop) for one in own.unknown])
+    hidden = [_frames(one, hop) for one in library.unknown]
+    lags, scores = score_lags(own.features.values, weights, frames, library.features.values, hidden)
+    sides = _sides(span, own.unknown, own.samples.shape[1], round(_SIDE_S * sample_rate))
     found = []
     for lag, score in peaks(lags, scores):
-        exact, correlation = exact_lag(samples, sides, lag * hop, hop)
-        if _is_known((span[0] + exact, span[1] + exact), unknown, samples.shape[1]):
-            gains = tuple(level_ratio(samples, side, exact) for side in sides)
-            found.append(Place(exact, score, correlation, (gains[0], gains[-1]), trust_of(score)))
+        exact, correlation = exact_lag(own.samples, sides, lag * hop, hop, library.samples)
+        if _is_known((start + exact, end + exact), library.unknown, library.samples.shape[1]):
+            gains = [level_ratio(own.samples, side, exact, library.samples) for side in sides]
+            found.append(Place(exact, score, correlation, (gains[0], gains[-1]), trust_of(score), library.file))
     return sorted(found, key=rank, reverse=True)
+
+
+def _frames(samples: Range, hop: int) -> Range:
+    return samples[0] // hop, -(-samples[1] // hop)
 
 
 def surrounding_weights(n_frames: int, span: Range, hidden: Sequence[Range] = (), after: bool = True) -> Doubles:
@@ -87,23 +107,25 @@ def surrounding_weights(n_frames: int, span: Range, hidden: Sequence[Range] = ()
 
 
 def score_lags(
-    values: npt.NDArray[np.float32], weights: Doubles, span: Range, hidden: Sequence[Range] = ()
+    values: Floats, weights: Doubles, span: Range, there: Floats | None = None, hidden: Sequence[Range] = ()
 ) -> tuple[npt.NDArray[np.int64], Doubles]:
-    """Correlate the frames that have weights with those at every lag.
+    """Correlate the frames that have weights with those of a recording at every lag.
 
-    With q the features, w their weights and F the features at a lag L:
+    With q the features, w their weights and F the features of the recording at a lag L:
     S(L) = sum w q F / sqrt(sum w q^2 * sum w F^2).
 
     Args:
         values: float32 (n_features, n_frames).
         weights: float64 (n_frames,).
-        span: frame range [start, end), which may lie beyond the recording; at a lag, it must lie in the recording.
-        hidden: frame ranges whose features are unknown; at a lag, the span must not overlap them.
+        span: frame range [start, end), which may lie beyond the values; at a lag, it must lie in the recording.
+        there: of the recording, float32 (n_features, n_frames there); `values` by default.
+        hidden: frame ranges of the recording that are unknown; at a lag, the span must not overlap them.
 
     Returns:
         Lags in frames, ascending, and their scores: -inf where a place is not allowed, or the weights are too few.
     """
-    n = values.shape[1]
+    there = values if there is None else there
+    n = there.shape[1]
     lags = np.arange(-span[0], n - span[1] + 1)
     used = np.flatnonzero(weights)
     if len(used) < _LEAST_QUERY or not len(lags):
@@ -111,18 +133,18 @@ def score_lags(
     known = np.ones(n, bool)
     for start, end in hidden:
         known[max(0, start) : end] = False
-    values = values * known
+    there = there * known
     first, last = int(used[0]), int(used[-1]) + 1
     inside = weights[first:last]
 
     # Correlate by FFT: index k of a result belongs to the lag k - first, cyclically.
-    size = 1 << int(n + last - first).bit_length()
+    size = 1 << int(n + 2 * (last - first)).bit_length()
     query = values[:, first:last] * inside.astype(np.float32)
     cross = np.zeros(size // 2 + 1, np.complex128)
-    for i in range(0, len(values), _AXES_AT_ONCE):
-        block, part = values[i : i + _AXES_AT_ONCE], query[i : i + _AXES_AT_ONCE]
+    for i in range(0, len(there), _AXES_AT_ONCE):
+        block, part = there[i : i + _AXES_AT_ONCE], query[i : i + _AXES_AT_ONCE]
         cross += (np.fft.rfft(block, size) * np.fft.rfft(part, size).conj()).sum(0)
-    energy = np.fft.rfft(np.square(values).sum(0, dtype=np.float64), size) * np.fft.rfft(inside, size).conj()
+    energy = np.fft.rfft(np.square(there).sum(0, dtype=np.float64), size) * np.fft.rfft(inside, size).conj()
     products, energies = (np.fft.irfft(spectrum, size)[lags + first] for spectrum in (cross, energy))
     own = float((query * values[:, first:last]).sum())
     scores = products / np.sqrt(np.maximum(energies * own, 1e-12 + 1e-6 * own**2))
@@ -146,7 +168,9 @@ def peaks(lags: npt.NDArray[np.int64], scores: Doubles, most: int = MOST_PLACES)
     return found
 
 
-def exact_lag(samples: Samples, sides: Sequence[Range], lag: int, reach: int) -> tuple[int, float]:
+def exact_lag(
+    samples: Samples, sides: Sequence[Range], lag: int, reach: int, there: Samples | None = None
+) -> tuple[int, float]:
     """Return the lag within `reach` samples at which the waveforms agree best, and their correlation there.
 
     Args:
@@ -154,16 +178,17 @@ def exact_lag(samples: Samples, sides: Sequence[Range], lag: int, reach: int) ->
         sides: sample ranges to compare with those at the lag.
         lag: in samples.
         reach: largest change of the lag.
+        there: samples of the recording to compare with; `samples` by default.
     """
     n_lags = 2 * reach + 1
     total, own, energies = np.zeros(n_lags), 0.0, np.zeros(n_lags)
     for start, end in sides:
         query = samples[:, start:end].astype(np.float64)
-        there = cut(samples, start + lag - reach, end + lag + reach).astype(np.float64)
-        size = 1 << int(there.shape[1] - 1).bit_length()
-        cross = np.fft.rfft(there, size) * np.fft.rfft(query, size).conj()
+        other = cut(samples if there is None else there, start + lag - reach, end + lag + reach).astype(np.float64)
+        size = 1 << int(other.shape[1] - 1).bit_length()
+        cross = np.fft.rfft(other, size) * np.fft.rfft(query, size).conj()
         total += np.fft.irfft(cross.sum(0), size)[:n_lags]
-        running = np.concatenate([[0], np.cumsum(np.square(there).sum(0))])
+        running = np.concatenate([[0], np.cumsum(np.square(other).sum(0))])
         energies += running[end - start :][:n_lags] - running[:n_lags]
         own += float(np.square(query).sum())
     correlation = total / np.sqrt(np.maximum(own * energies, 1e-20))
@@ -171,12 +196,11 @@ def exact_lag(samples: Samples, sides: Sequence[Range], lag: int, reach: int) ->
     return lag - reach + best, float(correlation[best])
 
 
-def level_ratio(samples: Samples, side: Range, lag: int) -> float:
-    """Return the RMS level of a sample range over that at a lag, from 0.5 to 2."""
-    here, there = (
-        float(np.square(cut(samples, side[0] + at, side[1] + at), dtype=np.float64).sum()) for at in (0, lag)
-    )
-    return float(np.clip(np.sqrt((here + 1e-12) / (there + 1e-12)), 1 / _MOST_GAIN, _MOST_GAIN))
+def level_ratio(samples: Samples, side: Range, lag: int, there: Samples | None = None) -> float:
+    """Return the RMS level of a sample range over that at a lag, of `there` if it is given, from 0.5 to 2."""
+    here = np.square(cut(samples, *side), dtype=np.float64).sum()
+    other = np.square(cut(samples if there is None else there, side[0] + lag, side[1] + lag), dtype=np.float64).sum()
+    return float(np.clip(np.sqrt((here + 1e-12) / (other + 1e-12)), 1 / _MOST_GAIN, _MOST_GAIN))
 
 
 def cut(samples: Samples, start: int, stop: int) -> Samples:

@@ -44,5 +44,5 @@ class Inpaint(Task):
     def takes(self, networks: Networks, recording: Recording, plan: Plan, options: TakeOptions) -> Iterator[Take]:
         """See `Task.takes`."""
         if plan.stretches:
-            return recall_spans(networks, recording.clip, plan, recording.clip, self.memory.edit, options)
+            return recall_spans(networks, recording.clip, plan, recording, self.memory.edit, options)
         return inpaint_spans(networks, recording.clip, plan, options)

@@ -123,8 +123,8 @@ class Loop(Task):
         for batch in options.batches(networks.batches.n_takes):
             if plan.stretches:
                 mask_of = self._vary.mask_of(Recording(linear), plan, networks)
-                clip = recording.clip
-                varied = recall_spans(networks, linear, plan, clip, self.memory.edit, batch.part(0, 2), mask_of)
+                half = batch.part(0, 2)
+                varied = recall_spans(networks, linear, plan, recording, self.memory.edit, half, mask_of)
             else:
                 varied = self._vary.takes(networks, Recording(linear), plan, batch.part(0, 2))
             closing = batch.part(1, 2)

@@ -79,7 +79,7 @@ class Outpaint(Task):
         """See `Task.takes`."""
         canvas = self.canvas(recording.clip)
         if plan.stretches:
-            return recall_spans(networks, canvas, plan, recording.clip, self.memory.edit, options)
+            return recall_spans(networks, canvas, plan, recording, self.memory.edit, options)
         return inpaint_spans(networks, canvas, plan, options)
 
     def canvas(self, clip: Waveform) -> Waveform:

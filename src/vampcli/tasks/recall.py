@@ -19,6 +19,7 @@ from vampcli.config import Source
 from vampcli.memory.render import edit_audio
 from vampcli.memory.search import cut
 from vampcli.tasks.plan import Plan
+from vampcli.tasks.recording import Recording
 from vampcli.tasks.regenerate import (
     EncodedContext,
     Networks,
@@ -41,7 +42,7 @@ def recall_spans(
     networks: Networks,
     canvas: Waveform,
     plan: Plan,
-    recording: Waveform,
+    recording: Recording,
     edit: float,
     options: TakeOptions,
     mask_of: MaskOf | None = None,
@@ -52,7 +53,7 @@ def recall_spans(
         networks: codec and transformers.
         canvas: the clip that takes are spliced into.
         plan: with stretches.
-        recording: holds the places.
+        recording: has the places, or names the files that have them.
         edit: 0 = copies of the places, 1 = all of the models' changes.
         options: seeds and sampling options.
         mask_of: the tokens to generate; by default all of a span, but for the frames kept of trusted places.
@@ -86,7 +87,7 @@ class _Memory:
 
     networks: Networks
     context: EncodedContext
-    recording: Waveform
+    recording: Recording
     mid: bool
     edit: float
 
@@ -127,11 +128,14 @@ class _Memory:
         def encode(source: Source) -> Tensor:
             codec, (first, last) = self.networks.codec, self.frames(source)
             gain = self.context.gain * float(np.sqrt(np.prod(source.place.gains)))
-            read = model_audio(self.networks, *_shift(self.recording, source.place.lag), mid=self.mid, gain=gain)
+            read = model_audio(self.networks, *_shift(self._clip(source), source.place.lag), mid=self.mid, gain=gain)
             n_samples = (last + codec.halo_frames) * codec.grid.hop_length
             return encode_ranges(codec, n_samples, read, range(first, last))
 
         return encode
+
+    def _clip(self, source: Source) -> Waveform:
+        return self.recording.other(source.place.file).clip
 
     def render(self, made: Tensor, sources: Sequence[Source]) -> Waveform:
         """Render all spans of a take: stretches from their places, other spans from tokens alone.
@@ -168,7 +172,7 @@ class _Memory:
         """Render a stretch and `fade` samples around it: float (n_channels, n) at the canvas's rate."""
         codec, file_rate, place = self.networks.codec, self.context.canvas.sample_rate, source.place
         begin, stop = source.start - self.fade, source.end + self.fade
-        copied = cut(self.recording.samples, begin + place.lag, stop + place.lag) * _gain_curve(source, begin, stop)
+        copied = cut(self._clip(source).samples, begin + place.lag, stop + place.lag) * _gain_curve(source, begin, stop)
         first, last = self.frames(source)
         tokens = self.tokens(source)
         made = made[..., first - self.context.plan.first_frame : last - self.context.plan.first_frame]
@@ -176,7 +180,7 @@ class _Memory:
             return copied
         # The same place at the codec's rate, before and after the edit: their difference is added to the copy.
         hop, rate = codec.grid.hop_length, codec.grid.sample_rate
-        there, offset = _shift(self.recording, place.lag)
+        there, offset = _shift(self._clip(source), place.lag)
         wave = resample_range(there.samples, file_rate, rate, first * hop, last * hop, offset)
         curve = _gain_curve(source, first * hop * file_rate / rate, last * hop * file_rate / rate, wave.shape[1])
         before = torch.from_numpy(wave * curve).to(made.device)

@@ -13,6 +13,7 @@ import numpy as np
 from vampcli.audio import beats
 from vampcli.audio.io import read
 from vampcli.audio.loudness import SHORTEST_MEASURED_S, loudness
+from vampcli.audio.resample import resample
 from vampcli.audio.waveform import Waveform
 from vampcli.config import TempoConfig
 from vampcli.memory.features import Features, compute_features
@@ -65,6 +66,22 @@ class Recording:
         """Features by which similar places are found."""
         return compute_features(self.clip.samples, self.clip.sample_rate)
 
+    def other(self, path: str) -> Recording:
+        """Return another recording, at the rate and with the channels of this one; an empty path returns this one.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        if not path:
+            return self
+        if path not in self._others:
+            self._others[path] = Recording(_adapted(read(path), self.clip), Path(path))
+        return self._others[path]
+
+    @cached_property
+    def _others(self) -> dict[str, Recording]:
+        return {}
+
     @cached_property
     def lufs(self) -> float | None:
         """Loudness in LUFS; None = silence, under 0.4 s, or more than 5 channels."""
@@ -104,6 +121,14 @@ class Recording:
 
 Audio = Recording | Waveform | str | Path
 """A clip, or the path of one."""
+
+
+def _adapted(clip: Waveform, like: Waveform) -> Waveform:
+    """Resample a clip and mix its channels, or repeat the mix, as another clip has them."""
+    samples = clip.samples
+    if clip.n_channels != like.n_channels:
+        samples = np.repeat(samples.mean(axis=0, keepdims=True), like.n_channels, axis=0)
+    return replace(like, samples=resample(samples, clip.sample_rate, like.sample_rate))
 
 
 def silence_like(clip: Waveform, n_samples: int) -> Waveform:

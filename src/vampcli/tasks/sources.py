@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -11,11 +12,11 @@ import numpy as np
 from vampcli.audio.waveform import Waveform
 from vampcli.config import MemoryConfig, Place
 from vampcli.errors import InputError
-from vampcli.memory.features import Features
 from vampcli.memory.path import PathFinder
 from vampcli.memory.search import (
     APART,
     MOST_PLACES,
+    Library,
     exact_lag,
     find_places,
     level_ratio,
@@ -27,10 +28,12 @@ from vampcli.memory.search import (
 from vampcli.tasks.plan import Plan, Stretch
 from vampcli.tasks.recording import Recording
 
+log = logging.getLogger(__name__)
+
 LEAST_RECORDING_S = 10.0  # a shorter one holds hardly any place that could match
 _SIMILAR = 0.15  # places whose rank is so far below the best are left out
 _MOST_FRAMES = 1024  # of a stretch: it is decoded at once
-_EXTENSION_S = 4.0  # of a stretch of an extension, at most
+_EXTENSION_S = 2.0  # of a stretch of an extension, at most
 _LEAST_COPY = 0.35  # score of a place that may stand for a copy of a loop
 _N_PATHS = 4  # of an extension: take i uses path i
 _LEAST_TRUST = 0.2  # in an extension, of which the models alone would make texture after some seconds
@@ -58,12 +61,29 @@ def for_spans(plan: Plan, recording: Recording, memory: MemoryConfig) -> Plan:
     stretches: list[Stretch] = []
     for span, hidden in zip(plan.spans, plan.hidden, strict=True):
         if memory.place_s is None:
-            found = find_places(clip.samples, clip.sample_rate, recording.features, span, plan.spans)
+            found = _search(recording, span, plan.spans, memory.files)
         else:
             found = [_named_place(clip, span, plan.spans, memory.place_s)]
         if places := _trusted(found, memory):
             stretches += _split(span, hidden, places)
     return replace(plan, stretches=tuple(stretches))
+
+
+def _search(
+    recording: Recording, span: tuple[int, int], unknown: Sequence[tuple[int, int]], files: Sequence[str]
+) -> list[Place]:
+    """Find places in the recording and in files; one that cannot be read is left out."""
+    rate, features = recording.clip.sample_rate, recording.features
+    own = Library(recording.clip.samples, features, unknown)
+    found = find_places(own, rate, span)
+    for file in files:
+        try:
+            samples = recording.other(file).clip.samples
+        except InputError as error:
+            log.warning("%s: no place is taken from it", error.message)
+        else:
+            found += find_places(own, rate, span, Library(samples, features.of(samples), file=file))
+    return sorted(found, key=rank, reverse=True)
 
 
 def for_extension(plan: Plan, recording: Recording, memory: MemoryConfig, before: int) -> Plan:
@@ -92,8 +112,7 @@ def _extension(recording: Recording, pieces: list[Piece], backward: bool, memory
     clip, features = recording.clip, recording.features
     samples, lengths = clip.samples, [end - start for start, end, _ in pieces]
     if backward:
-        samples, lengths = samples[:, ::-1], lengths[::-1]
-        features = Features(np.ascontiguousarray(features.values[:, ::-1]), features.hop)
+        samples, lengths, features = samples[:, ::-1], lengths[::-1], features.backward()
     finder = PathFinder(samples, clip.sample_rate, features)
     paths = [path for variant in range(_N_PATHS) if (path := finder.find(lengths, variant))]
     stretches = []
@@ -146,7 +165,9 @@ def for_copies(plan: Plan, recording: Recording, memory: MemoryConfig, start: in
 
 
 def _is_searched(clip: Waveform, memory: MemoryConfig) -> bool:
-    return memory.trust != 0 and (clip.duration_s >= LEAST_RECORDING_S or memory.place_s is not None)
+    return memory.trust != 0 and (
+        clip.duration_s >= LEAST_RECORDING_S or memory.place_s is not None or bool(memory.files)
+    )
 
 
 def _as_before(plan: Plan, memory: MemoryConfig) -> Plan:
