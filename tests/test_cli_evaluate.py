@@ -25,7 +25,10 @@ def test_codec_of_a_folder(vamp: Vamp, song: Song, tiny_folder: Path) -> None:
 def test_tokens_of_a_table(vamp: Vamp, song: Song, tiny_folder: Path, tmp_path: Path) -> None:
     song("a.wav", seconds=2)
     table = tmp_path / "music.tsv"
-    rows = [f"p\t{name}\tCC0-1.0\t{split}\tme" for name, split in (("a.wav", "test"), ("missing.wav", "train"))]
+    rows = [
+        f"p\t{name}\tCC0-1.0\t{split}\tme"
+        for name, split in (("a.wav", "test"), ("missing.wav", "train"), ("tune.xm", "ood"))
+    ]
     table.write_text("\n".join(["package\tpath\tlicence\tsplit\tauthor", *rows]))
     ran = vamp("eval", "tokens", "-m", tiny_folder, "--table", table, "-d", "cpu")
     assert ran.code == 0, ran.err
@@ -35,6 +38,7 @@ def test_tokens_of_a_table(vamp: Vamp, song: Song, tiny_folder: Path, tmp_path: 
     how = ("eval", "tokens", "-m", tiny_folder, "--table", table)
     vamp(*how, "--split", "train").refuses(3, "1 of 1 files are missing")
     assert vamp("eval", "tokens", "--table", table, "--split", "val").code == 3
+    vamp(*how, "--split", "ood").refuses(3, "no sound file of the split 'ood'")
 
 
 @pytest.mark.parametrize(
