@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from vampcli.audio.resample import resample_range
+from vampcli.audio.seam import match_edges
 from vampcli.audio.splice import FADE_S, Patch, Render, paste
 from vampcli.audio.waveform import Samples, Waveform
 from vampcli.codec.chunked import encode_ranges
@@ -149,7 +150,8 @@ class _Memory:
         if others := tuple(span for span in plan.spans if span not in recalled):
             rest = replace(self.context, plan=replace(plan, spans=others))
             canvas = render_spans(self.networks, rest, made, nearby_image(self.context))
-        return paste(canvas, [Patch(*span, self._render_span(made, sources, span)) for span in recalled])
+        renders = {span: match_edges(self._render_span(made, sources, span), canvas, span) for span in recalled}
+        return paste(canvas, [Patch(*span, render) for span, render in renders.items()])
 
     def _render_span(self, made: Tensor, sources: Sequence[Source], span: tuple[int, int]) -> Render:
         """Return a function that renders a span from its stretches, cross-faded where they meet."""

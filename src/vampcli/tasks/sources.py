@@ -31,7 +31,8 @@ from vampcli.tasks.recording import Recording
 log = logging.getLogger(__name__)
 
 LEAST_RECORDING_S = 10.0  # a shorter one holds hardly any place that could match
-_SIMILAR = 0.15  # places whose rank is so far below the best are left out
+_SIMILAR = 0.15  # places whose rank is so far below the best are left out,
+_LEAST_PLACES, _USABLE = 3, 0.35  # but takes differ more if there are some, even if worse
 _MOST_FRAMES = 1024  # of a stretch: it is decoded at once
 _EXTENSION_S = 2.0  # of a stretch of an extension, at most
 _LEAST_COPY = 0.35  # score of a place that may stand for a copy of a loop
@@ -204,7 +205,9 @@ def _trusted(places: list[Place], memory: MemoryConfig) -> tuple[Place, ...]:
     if memory.trust is not None:
         places = [replace(place, trust=memory.trust) for place in places]
     good = [place for place in places if place.trust > 0]
-    return tuple(place for place in good if rank(place) >= rank(good[0]) - _SIMILAR)[:MOST_PLACES]
+    nearest = [place for place in good if rank(place) >= rank(good[0]) - _SIMILAR]
+    usable = [place for place in good[:_LEAST_PLACES] if rank(place) >= rank(good[0]) - _USABLE]
+    return tuple(max(nearest, usable, key=len))[:MOST_PLACES]
 
 
 def _split(span: tuple[int, int], hidden: tuple[int, int], places: tuple[Place, ...]) -> list[Stretch]:
