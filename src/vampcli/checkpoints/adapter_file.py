@@ -58,8 +58,8 @@ def save(folder: Path, facts: Facts, pairs: Mapping[str, Pairs]) -> None:
     """
     tensors = {
         f"{part}.{name}.{half}": tensor
-        for part, own in pairs.items()
-        for name, pair in own.items()
+        for part, named in pairs.items()
+        for name, pair in named.items()
         for half, tensor in zip("ab", pair, strict=True)
     }
     tensorfile.save(folder / FILE, tensors, {_FACTS: json.dumps(asdict(facts))})

@@ -118,10 +118,11 @@ class Configuration:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Add to usage errors the sources of the values that they mention and that are not on the command line."""
+        """Name options in usage errors as the user did, and the sources of values that are not on the command line."""
         try:
             yield
         except UsageError as error:
+            error.message = self._with_option(error.message)
             remote = {key: setting for key, setting in self.settings.items() if setting.remote}
             text = f"{error.message} {error.hint}"
             mentioned = [key for key in remote if _mentions(text, key, self.options[key].parameter.name)]
@@ -129,9 +130,18 @@ class Configuration:
             for key in mentioned or remote:
                 keys.setdefault(remote[key].source, []).append(key)
             if not keys:
-                raise
+                raise type(error)(error.message, error.hint) from error
             parts = [f"{', '.join(k)} {'is' if len(k) == 1 else 'are'} from {source}" for source, k in keys.items()]
             raise type(error)(error.message, f"{error.hint} ({'; '.join(parts)})".lstrip()) from error
+
+    def _with_option(self, message: str) -> str:
+        """`n_steps is 0` -> `--steps is 0`, or `VAMP_STEPS is 0` if the environment set it."""
+        name, verb, rest = message.partition(" is ")
+        for key, option in self.options.items():
+            if name == option.parameter.name and key in self.settings:
+                source, _, variable = self.settings[key].source.partition(" ")
+                return f"{variable if source == 'environment' else f'--{key}'}{verb}{rest}"
+        return message
 
 
 def resolve(ctx: typer.Context, parsed: dict[str, Any], only_typed: Collection[str] = ()) -> Configuration:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Table = Annotated[Path | None, o.value("Music table (TSV) instead of AUDIO.", metavar="FILE")]
 Root = Annotated[Path | None, o.value("Folder of the table's paths.", metavar="FOLDER", show_default="the table's")]
-Split = Annotated[str, o.value("Rows of the table: train, val, test or ood.")]
+Split = Annotated[str, o.value("Rows of the table: train, val, test or ood.", metavar="NAME")]
 Limit = Annotated[float | None, o.value("Seconds to read of each recording.", "--limit-s", min=1.0, show_default="all")]
 
 

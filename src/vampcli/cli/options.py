@@ -28,9 +28,9 @@ def flag(help: str, *names: str, panel: str | None = None) -> Any:
     return typer.Option(*names, help=help, show_default=False, rich_help_panel=panel)
 
 
-def value(help: str, *names: str, panel: str | None = None, **more: Any) -> Any:
-    """An option with a value."""
-    return typer.Option(*names, help=help, rich_help_panel=panel, **more)
+def value(help: str, *names: str, panel: str | None = None, metavar: str | None = "N", **more: Any) -> Any:
+    """An option with a value, by default a number; without a metavar, the help shows its choices."""
+    return typer.Option(*names, help=help, rich_help_panel=panel, metavar=metavar, **more)
 
 
 Inputs = Annotated[list[str] | None, typer.Argument(metavar="INPUT", hidden=True)]  # in the help as INPUTS_HELP
@@ -135,9 +135,9 @@ class SpanOptions:
     spans_from: Annotated[
         str | None, value("Audacity labels, REAPER regions (CSV) or WAV cues.", panel=SPANS, metavar="FILE")
     ] = None
-    snap: Annotated[Literal["beat", "onset"] | None, value("Move edges to the nearest beat or onset.", panel=SPANS)] = (
-        None
-    )
+    snap: Annotated[
+        Literal["beat", "onset"] | None, value("Move edges to the nearest beat or onset.", panel=SPANS, metavar=None)
+    ] = None
     bpm: Annotated[float | None, value("Beats per minute.", panel=SPANS, show_default="tracked")] = None
     downbeat: Annotated[
         str | None,

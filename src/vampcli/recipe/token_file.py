@@ -48,7 +48,7 @@ class TokenFile:
         gain: factor on the samples before encoding.
         sample_rate: of the recording, in Hz; not the codec's.
         n_channels: of the recording.
-        n_samples: exact length of the recording, in samples of its own rate.
+        n_samples: exact length of the recording, in samples at `sample_rate`.
         subtype: sample format of the recording, by libsndfile's name.
         recipe: of the take that `Model.expand` makes of the file.
 

@@ -55,7 +55,7 @@ class Music:
         return float(np.abs(differs - differs.mean()).mean())
 
     def silence(self, made: Frames) -> float:
-        """Return the share of silent frames beyond the music's own share."""
+        """Return the share of silent frames beyond that of the music."""
         silent = float((made.power < self.quiet).mean())
         return max(0.0, (silent - self.silent) / (1 - self.silent)) if self.silent < 1 else 0.0
 

@@ -29,7 +29,7 @@ class Scores:
     Attributes:
         click: largest click figure at an edge of a span over the figure allowed there: `clicks.LIMIT`, or that of an
             attack at the same position before re-making. Audible above 1.
-        plateau: share, 0 to 1, of samples at the peak or above full scale, beyond the music's own share.
+        plateau: share, 0 to 1, of samples at the peak or above full scale, beyond that of the music.
         jump: largest change of the spectrum at an edge over the 95th percentile of changes in the music kept, or over
             the change at the same position before re-making. Inconspicuous up to 1.
         level_db: level of what is re-made above that of the music around it; from -60 to 60.

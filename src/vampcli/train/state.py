@@ -25,7 +25,7 @@ def write_state(
 ) -> None:
     """Write the state, whole or not at all.
 
-    Random numbers need no place in it: those of a step come from the seed and the step's number.
+    It holds no random numbers: those of a step come from the seed and the step's number.
 
     Raises:
         InputError: the folder cannot be written.

@@ -42,16 +42,16 @@ class TokenTask(Task):
         super().__init__()
         self.run = run
         config = run.model
-        own_hash = stored_hash(Path(run.data.codec) / "codec.safetensors")
+        trained_hash = stored_hash(Path(run.data.codec) / "codec.safetensors")
         for folder in (run.data.train, run.data.validation):
-            if token_codec_hash(folder) != own_hash:
+            if token_codec_hash(folder) != trained_hash:
                 raise ModelError(
                     f"the tokens in {folder} are of another codec than {run.data.codec}", "pack them again"
                 )
         # In a tuple: a module's modules are its state, and the codec is not.
         self.frozen = (load_parts(Path(run.data.codec), torch.device("cpu"), torch.float32).codec,)
         # In the state, so that an export can tell whether a codec belongs to what was learned.
-        self.register_buffer("codec_hash", torch.tensor(list(bytes.fromhex(own_hash)), dtype=torch.uint8))
+        self.register_buffer("codec_hash", torch.tensor(list(bytes.fromhex(trained_hash)), dtype=torch.uint8))
         self.model = VampNet(config)
         self.model.codebooks.copy_(self.frozen[0].codebooks[: config.n_codebooks])
         self.model.mask_rows.data.copy_(self.model.codebooks.mean(1))
@@ -63,7 +63,7 @@ class TokenTask(Task):
         counts = self._counts()
         self.unigram = self._unigram(counts)
         if run.start:
-            start_from(self.model, Path(run.start), own_hash)
+            start_from(self.model, Path(run.start), trained_hash)
         else:
             init_from_counts(self.model, counts, run.loop.seed)
         if run.loop.compile:
@@ -104,9 +104,9 @@ class TokenTask(Task):
             read = self.compiled if self.compiled and self.training else self.model.features
             features = read(clips.masked_fill(hidden, config.codebook_size)).flatten(0, 1)
             for level, (weight, bias) in enumerate(zip(weights, biases, strict=True), config.n_conditioning):
-                places = torch.nonzero(hidden[:, level].flatten())[:, 0]
-                guess = F.linear(features.index_select(0, places), weight, bias)
-                yield clips[:, level].flatten()[places], guess.float()
+                at = torch.nonzero(hidden[:, level].flatten())[:, 0]
+                guess = F.linear(features.index_select(0, at), weight, bias)
+                yield clips[:, level].flatten()[at], guess.float()
 
     def validate(self) -> dict[str, float]:
         """Return cross entropy, top-1 and top-25 accuracy for several shares of hidden tokens.

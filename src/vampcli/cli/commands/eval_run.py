@@ -31,7 +31,7 @@ def run(
     reference: Annotated[
         list[Path] | None, o.value("Other real music to measure distances to; repeat for more.", metavar="PATH")
     ] = None,
-    reference_split: Annotated[str, o.value("Rows of the table to measure distances to.")] = "",
+    reference_split: Annotated[str, o.value("Rows of the table to measure distances to.", metavar="NAME")] = "",
     n_excerpts: Annotated[
         int | None,
         o.value("Number of excerpts of all recordings.", "-n", "--excerpts", min=1, show_default="the file's"),

@@ -23,8 +23,10 @@ def prepare(
         list[str] | None,
         typer.Argument(metavar="[AUDIO]...", help="Sound files, tracker modules, folders, patterns, @list.txt."),
     ] = None,
-    author: Annotated[str, o.value("Author of the recordings.")] = "",
-    licence: Annotated[str, o.value("SPDX licence; a FILE.license beside FILE overrides it and --author.")] = "",
+    author: Annotated[str, o.value("Author of the recordings.", metavar="TEXT")] = "",
+    licence: Annotated[
+        str, o.value("SPDX licence; a FILE.license beside FILE overrides it and --author.", metavar="NAME")
+    ] = "",
     table: Table = None,
     root: Root = None,
     split: Split = "train",
@@ -42,7 +44,7 @@ def prepare(
     """
     console = Console(quiet, verbose)
     if table is not None and (author or licence):
-        raise UsageError("--author or --licence beside --table", "the table says who made what under which licence")
+        raise UsageError("--author or --licence beside --table", "the table names author and licence of each recording")
     from vampcli.train.pieces import SPLITS
     from vampcli.train.prepare import prepare as prepared
 

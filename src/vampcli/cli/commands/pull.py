@@ -14,7 +14,7 @@ from vampcli.cli.console import Console, guarded
 from vampcli.errors import ExitCode, ModelError, UsageError
 
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Agree without a question.")]
-Dtype = Annotated[Literal["fp32", "bf16", "fp16"], o.value("Precision to store.")]
+Dtype = Annotated[Literal["fp32", "bf16", "fp16"], o.value("Precision to store.", metavar=None)]
 
 
 @guarded
@@ -28,7 +28,7 @@ def pull(
 ) -> None:
     """Fetch a published model once, and keep it under its name for -m.
 
-    Files from Hugging Face go through its own cache: HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE hold.
+    Files from Hugging Face go through its cache: HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE hold.
     """
     from vampcli.checkpoints import install, registry
     from vampcli.checkpoints.origin import read_origin

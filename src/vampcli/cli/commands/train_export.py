@@ -13,9 +13,9 @@ def export(
     out: Annotated[Path, o.value("Folder of the model.", "-o", "--out", metavar="FOLDER")],
     codec: Annotated[Path, o.value("Folder of a codec run, or of a model with the codec.", metavar="FOLDER")],
     name: Annotated[str, o.value("Name of the model.", metavar="NAME")],
-    licence: Annotated[str, o.value("Licence of the weights.")],
-    source: Annotated[str, o.value("Author and training data.")] = "",
-    training: Annotated[str, o.value("Length and method of the training.")] = "",
+    licence: Annotated[str, o.value("Licence of the weights.", metavar="NAME")],
+    source: Annotated[str, o.value("Author and training data.", metavar="TEXT")] = "",
+    training: Annotated[str, o.value("Length and method of the training.", metavar="TEXT")] = "",
     coarse: Annotated[Path | None, o.value("Folder of a coarse run.", metavar="FOLDER")] = None,
     fine: Annotated[Path | None, o.value("Folder of a fine run.", metavar="FOLDER")] = None,
     audio: Annotated[

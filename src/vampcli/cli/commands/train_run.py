@@ -76,13 +76,13 @@ def _train(make: Callable[[], Task], loop: LoopConfig, options: RunOptions) -> N
     from vampcli.train.parallel import join_processes
 
     console, out = Console(), options.out
-    processes, own_device = join_processes(pick_device(options.device))
+    processes, device = join_processes(pick_device(options.device))
     if not options.resume and (out / STATE).exists():
         raise InputError(f"{out} holds a run", "--resume goes on with it; or name another folder")
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is no folder", "name another one with --out")
     torch.manual_seed(loop.seed)
-    trainer = Trainer(make(), loop, out, own_device, processes)
+    trainer = Trainer(make(), loop, out, device, processes)
     if options.resume:
         trainer.resume()
     if processes.rank > 0:

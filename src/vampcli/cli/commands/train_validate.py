@@ -13,7 +13,7 @@ from vampcli.cli.console import Console
 def validate(
     config: Config,
     model: Annotated[Path, o.value("Folder of the model.", "-m", "--model", metavar="FOLDER")],
-    part: Annotated[Literal["codec", "coarse", "fine"], o.value("The part that the TOML trains.")],
+    part: Annotated[Literal["codec", "coarse", "fine"], o.value("The part that the TOML trains.", metavar=None)],
     device: o.Device = "auto",
 ) -> None:
     """Measure a model folder on a run's validation pieces; JSON on stdout."""
