@@ -19,7 +19,7 @@ _BANDWIDTH = 0.06  # of a band, relative to its frequency; at least one bin
 _RANGE_DB = 90.0  # below the loudest band; quieter sound counts as silence
 _SILENT_DB = -100.0  # full scale; a recording below it has no features
 _LEAST_VARIANCE = 1e-4  # of a principal component, relative to the largest
-_BLOCK = 2048  # frames transformed at once
+_BLOCK = 256  # frames transformed at once
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,9 @@ def compute_features(samples: Samples, sample_rate: int) -> Features:
     powers = _band_powers(samples, hop)
     loudest_db = float(10 * np.log10(max(powers.max(initial=0), 1e-20)))
     floor_db = max(loudest_db - _RANGE_DB, _SILENT_DB)
-    levels = _in_db(powers, floor_db)
-    mean = levels.mean(axis=1, keepdims=True)
-    centred = levels - mean
+    centred = _in_db(powers, floor_db)
+    mean = centred.mean(axis=1, keepdims=True)
+    centred -= mean
     covariance = (centred @ centred.T / max(1, centred.shape[1])).astype(np.float64)
     variances, axes = np.linalg.eigh(covariance)
     # Divide each principal component by variance ** 0.25; leave those out that hardly vary.
@@ -91,7 +91,11 @@ def compute_features(samples: Samples, sample_rate: int) -> Features:
 
 
 def _in_db(powers: Floats, floor_db: float) -> Floats:
-    return np.asarray(10 * np.log10(np.maximum(powers, 10 ** (floor_db / 10))), np.float32)
+    """Convert powers to dB in place."""
+    np.maximum(powers, 10 ** (floor_db / 10), out=powers)
+    np.log10(powers, out=powers)
+    powers *= 10
+    return powers
 
 
 def _band_powers(samples: Samples, hop: int) -> Floats:
@@ -100,7 +104,7 @@ def _band_powers(samples: Samples, hop: int) -> Floats:
     window = torch.hann_window(n_fft)
     sums = torch.from_numpy(_band_matrix(n_fft // 2 + 1))
     n_frames, before = -(-samples.shape[1] // hop), (n_fft - hop) // 2
-    parts = []
+    powers = np.empty((sums.shape[1], n_frames), np.float32)
     for first in range(0, n_frames, _BLOCK):
         last = min(first + _BLOCK, n_frames)
         start, stop = first * hop - before, (last - 1) * hop - before + n_fft
@@ -110,8 +114,8 @@ def _band_powers(samples: Samples, hop: int) -> Floats:
         power = torch.zeros(last - first, n_fft // 2 + 1)
         for channel in block:
             power += torch.view_as_real(torch.fft.rfft(channel.unfold(0, n_fft, hop) * window)).square().sum(-1)
-        parts.append(power @ sums)
-    return np.asarray(torch.cat(parts).T.numpy() / (len(samples) * n_fft**2 / 16), np.float32)
+        powers[:, first:last] = (power @ sums).T.numpy() / (len(samples) * n_fft**2 / 16)
+    return powers
 
 
 def _band_matrix(n_bins: int) -> Floats:

@@ -24,7 +24,7 @@ _SIDE_S = 1.0  # of the waveform on each side, for the exact lag and the gain
 _WAVEFORM_WEIGHT = 0.1  # of the waveforms' correlation beside the features'
 _LEAST_SCORE, _TRUSTED_SCORE, _MOST_TRUST = 0.1, 0.55, 0.9
 _MOST_GAIN = 2.0
-_AXES_AT_ONCE = 16
+_AXES_AT_ONCE = 8
 
 
 def rank(place: Place) -> float:
@@ -133,7 +133,6 @@ def score_lags(
     known = np.ones(n, bool)
     for start, end in hidden:
         known[max(0, start) : end] = False
-    there = there * known
     first, last = int(used[0]), int(used[-1]) + 1
     inside = weights[first:last]
 
@@ -142,9 +141,9 @@ def score_lags(
     query = values[:, first:last] * inside.astype(np.float32)
     cross = np.zeros(size // 2 + 1, np.complex128)
     for i in range(0, len(there), _AXES_AT_ONCE):
-        block, part = there[i : i + _AXES_AT_ONCE], query[i : i + _AXES_AT_ONCE]
+        block, part = there[i : i + _AXES_AT_ONCE] * known, query[i : i + _AXES_AT_ONCE]
         cross += (np.fft.rfft(block, size) * np.fft.rfft(part, size).conj()).sum(0)
-    energy = np.fft.rfft(np.square(there).sum(0, dtype=np.float64), size) * np.fft.rfft(inside, size).conj()
+    energy = np.fft.rfft(np.einsum("ij,ij->j", there, there) * known, size) * np.fft.rfft(inside, size).conj()
     products, energies = (np.fft.irfft(spectrum, size)[lags + first] for spectrum in (cross, energy))
     own = float((query * values[:, first:last]).sum())
     scores = products / np.sqrt(np.maximum(energies * own, 1e-12 + 1e-6 * own**2))
