@@ -95,10 +95,14 @@ def before(case: Case) -> list[Take]:
 
 
 def codec(case: Case) -> list[Take]:
-    """The codec's version of the truth."""
-    decoded = case.model.decode(case.model.encode(case.recording.clip)).samples[:, : case.recording.clip.n_samples]
-    own = case.recording.clip.samples
-    return case.as_take(decoded * np.float32(np.sqrt(np.square(own).mean() / np.square(decoded).mean())))
+    """The codec's version of the truth, at its level."""
+    clip = case.recording.clip
+    first = max(0, case.start - round(AROUND_S * clip.sample_rate))
+    own = clip.samples[:, first : case.end + round(AROUND_S * clip.sample_rate)]
+    decoded = case.model.decode(case.model.encode(replace(clip, samples=own))).samples[:, : own.shape[1]]
+    samples = clip.samples.copy()
+    samples[:, first : first + own.shape[1]] = decoded * np.sqrt(np.square(own).mean() / np.square(decoded).mean())
+    return case.as_take(samples)
 
 
 CONDITIONS: dict[str, Make] = {
