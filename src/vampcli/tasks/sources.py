@@ -37,7 +37,7 @@ _MOST_FRAMES = 1024  # of a stretch: it is decoded at once
 _EXTENSION_S = 2.0  # of a stretch of an extension, at most
 _LEAST_COPY = 0.35  # score of a place that may stand for a copy of a loop
 _N_PATHS = 4  # of an extension: take i uses path i
-_LEAST_TRUST = 0.2  # in an extension, of which the models alone would make texture after some seconds
+_EXTENSION_TRUST = 0.9  # the models alone would make texture after some seconds
 
 Piece = tuple[int, int, tuple[int, int]]
 """First sample of a stretch, one past its last, and its hidden frames."""
@@ -123,7 +123,7 @@ def _extension(recording: Recording, pieces: list[Piece], backward: bool, memory
             step = path[-1 - i] if backward else path[i]
             first = clip.n_samples - step.start - (end - start) if backward else step.start
             gains = (1.0, step.gain) if backward else (step.gain, 1.0)
-            trust = max(_LEAST_TRUST, trust_of(step.score)) if memory.trust is None else memory.trust
+            trust = _EXTENSION_TRUST if memory.trust is None else memory.trust
             places.append(Place(first - start, step.score, step.waveform_score, gains, trust))
         stretches.append(Stretch(start, end, hidden, tuple(places)))
     return stretches
