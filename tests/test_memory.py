@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 from conftest import music, random_codec
 from vampcli.codec.base import Codec
 from vampcli.codec.dac import DacCodec, DacConfig
+from vampcli.codec.lac import LacCodec, LacConfig
 from vampcli.memory.features import compute_features
 from vampcli.memory.path import PathFinder
 from vampcli.memory.render import edit_audio
@@ -125,6 +127,15 @@ def test_nothing_matches_with_confidence(kind: str) -> None:
     assert all(place.trust == 0 for place in find_places(library(samples, span), RATE, span))
 
 
+def test_drifting_tempo_lowers_the_score() -> None:
+    steady = repeating(24)
+    times = np.cumsum(np.linspace(1, 1.15, steady.shape[1]))
+    drifting = np.interp(times[times < steady.shape[1]], np.arange(steady.shape[1]), steady[0])[None]
+    span = (9 * RATE, 10 * RATE)
+    best, worse = (find_places(library(x, span), RATE, span)[0] for x in (steady, drifting))
+    assert worse.score < 0.7 * best.score
+
+
 def test_trust_grows_with_the_score() -> None:
     assert [trust_of(score) for score in (-1, 0.1, 0.325, 0.55, 1)] == pytest.approx([0, 0, 0.5, 0.9, 0.9])
 
@@ -184,15 +195,32 @@ class TestPath:
         assert (first.start - samples.shape[1]) % round(BAR_S * RATE) == 0
 
 
+SMALL: dict[str, Any] = {
+    "encoder_dim": 8,
+    "decoder_dim": 32,
+    "encoder_rates": (2, 4),
+    "decoder_rates": (4, 2),
+    "n_codebooks": 3,
+}
+AnyCodec = TypeVar("AnyCodec", bound=Codec)
+
+
 def small_dac() -> DacCodec:
+    return small(DacCodec(DacConfig(**SMALL)))
+
+
+def small_lac() -> LacCodec:
+    return small(LacCodec(LacConfig(**SMALL)))
+
+
+def small(codec: AnyCodec) -> AnyCodec:
     torch.manual_seed(0)
-    config = DacConfig(encoder_dim=8, decoder_dim=32, encoder_rates=(2, 4), decoder_rates=(4, 2), n_codebooks=3)
-    codec = DacCodec(config).eval()
+    codec.eval()
     codec.quantizer.codebooks.data.normal_()
     return codec
 
 
-@pytest.mark.parametrize("make", [random_codec, small_dac])
+@pytest.mark.parametrize("make", [random_codec, small_dac, small_lac])
 @torch.inference_mode()
 def test_edit_of_equal_tokens_is_the_source(make: Callable[[], Codec]) -> None:
     codec = make()

@@ -207,7 +207,7 @@ def _trusted(places: list[Place], memory: MemoryConfig) -> tuple[Place, ...]:
     good = [place for place in places if place.trust > 0]
     nearest = [place for place in good if rank(place) >= rank(good[0]) - _SIMILAR]
     usable = [place for place in good[:_LEAST_PLACES] if rank(place) >= rank(good[0]) - _USABLE]
-    return tuple(max(nearest, usable, key=len))[:MOST_PLACES]
+    return tuple(usable if len(usable) > len(nearest) else nearest)[:MOST_PLACES]
 
 
 def _split(span: tuple[int, int], hidden: tuple[int, int], places: tuple[Place, ...]) -> list[Stretch]:
