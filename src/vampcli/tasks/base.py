@@ -11,6 +11,7 @@ from vampcli.codec.base import Codec
 from vampcli.model.transformer import VampNetConfig
 from vampcli.recipe.recipe import Ranges
 from vampcli.tasks.plan import Pass, Plan
+from vampcli.tasks.recall import recall_spans
 from vampcli.tasks.recording import Recording
 from vampcli.tasks.regenerate import Networks, inpaint_spans
 from vampcli.tasks.take import Take, TakeOptions
@@ -55,7 +56,7 @@ class Task(ABC):
         Returns:
             One pass or more; the mask of the last is that of the take.
         """
-        return [Pass(plan, plan.mask(codec.grid.n_codebooks))]
+        return [Pass(plan, plan.recall_mask(codec.grid.n_codebooks, seed))]
 
     def takes(self, networks: Networks, recording: Recording, plan: Plan, options: TakeOptions) -> Iterator[Take]:
         """Yield the takes one by one, each as soon as it is made.
@@ -66,7 +67,10 @@ class Task(ABC):
             plan: the result of `plan`.
             options: seeds and sampling options.
         """
-        return inpaint_spans(networks, self.canvas(recording.clip), plan, options)
+        canvas = self.canvas(recording.clip)
+        if plan.stretches:
+            return recall_spans(networks, canvas, plan, recording, options)
+        return inpaint_spans(networks, canvas, plan, options)
 
     def canvas(self, clip: Waveform) -> Waveform:
         """Return the clip that takes are spliced into; it is as long as the result."""

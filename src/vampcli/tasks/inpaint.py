@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -11,11 +10,8 @@ from vampcli.config import MemoryConfig
 from vampcli.tasks import sources
 from vampcli.tasks.base import Task
 from vampcli.tasks.plan import Margin, Plan, plan_spans
-from vampcli.tasks.recall import recall_spans
 from vampcli.tasks.recording import Recording
-from vampcli.tasks.regenerate import Networks, inpaint_spans
 from vampcli.tasks.spans import SpanRequest, context_frames
-from vampcli.tasks.take import Take, TakeOptions
 
 
 @dataclass(frozen=True)
@@ -40,9 +36,3 @@ class Inpaint(Task):
         seen = context_frames(self.context_s, codec.grid, context)
         plan = plan_spans(recording.clip, self.places.seconds(recording), codec, seen, self.margin)
         return sources.for_spans(plan, recording, self.memory)
-
-    def takes(self, networks: Networks, recording: Recording, plan: Plan, options: TakeOptions) -> Iterator[Take]:
-        """See `Task.takes`."""
-        if plan.stretches:
-            return recall_spans(networks, recording.clip, plan, recording, self.memory.edit, options)
-        return inpaint_spans(networks, recording.clip, plan, options)

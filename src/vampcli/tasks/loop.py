@@ -124,7 +124,7 @@ class Loop(Task):
             if plan.stretches:
                 mask_of = self._vary.mask_of(Recording(linear), plan, networks)
                 half = batch.part(0, 2)
-                varied = recall_spans(networks, linear, plan, recording, self.memory.edit, half, mask_of)
+                varied = recall_spans(networks, linear, plan, recording, half, mask_of)
             else:
                 varied = self._vary.takes(networks, Recording(linear), plan, batch.part(0, 2))
             closing = batch.part(1, 2)

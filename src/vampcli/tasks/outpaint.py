@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -18,11 +17,8 @@ from vampcli.recipe.recipe import Ranges
 from vampcli.tasks import sources
 from vampcli.tasks.base import Task
 from vampcli.tasks.plan import Margin, Plan, SamplerCall, check_channels, plan_ranges
-from vampcli.tasks.recall import recall_spans
 from vampcli.tasks.recording import Recording
-from vampcli.tasks.regenerate import Networks, inpaint_spans
 from vampcli.tasks.spans import context_frames
-from vampcli.tasks.take import Take, TakeOptions
 
 
 @dataclass(frozen=True)
@@ -74,13 +70,6 @@ class Outpaint(Task):
         """See `Task.map_ranges`."""
         before, _ = self._n_added(recording.clip)
         return tuple((start + before, end + before) for start, end in ranges)
-
-    def takes(self, networks: Networks, recording: Recording, plan: Plan, options: TakeOptions) -> Iterator[Take]:
-        """See `Task.takes`."""
-        canvas = self.canvas(recording.clip)
-        if plan.stretches:
-            return recall_spans(networks, canvas, plan, recording, self.memory.edit, options)
-        return inpaint_spans(networks, canvas, plan, options)
 
     def canvas(self, clip: Waveform) -> Waveform:
         """See `Task.canvas`: the recording with silence before and after it."""

@@ -25,6 +25,8 @@ Margin = int | Literal["auto"]
 
 _ROUNDING_S = 0.0055  # displays round times to 10 ms: an end at most this far past the clip's is the clip's
 
+_KEPT_EACH = 3  # of a fully trusted place, one frame in so many is kept as a prompt
+
 
 @dataclass(frozen=True)
 class SamplerCall:
@@ -74,6 +76,7 @@ class Plan:
         calls: calls of the sampler in order; each sees the results of those before.
         n_canvas_samples: length of the canvas.
         stretches: parts of spans that are made from places of the recording; others are made by the models alone.
+        edit: share of the models' changes that places get.
     """
 
     spans: tuple[tuple[int, int], ...]
@@ -83,6 +86,7 @@ class Plan:
     calls: tuple[SamplerCall, ...]
     n_canvas_samples: int
     stretches: tuple[Stretch, ...] = ()
+    edit: float = 1.0
 
     @property
     def n_hidden_frames(self) -> int:
@@ -93,6 +97,15 @@ class Plan:
         """Mask of all tokens of the hidden frames: bool (n_codebooks, n_frames)."""
         ranges = [(start - self.first_frame, end - self.first_frame) for start, end in self.hidden]
         return masks.spans(n_codebooks, self.n_frames, ranges)
+
+    def recall_mask(self, n_codebooks: int, seed: int) -> Tensor:
+        """Mask of a take: some frames of trusted places are kept. bool (n_codebooks, n_frames)."""
+        mask = self.mask(n_codebooks)
+        for stretch in self.stretches:
+            if trust := stretch.source(seed).place.trust:
+                period, (first, end) = round(_KEPT_EACH / trust), stretch.hidden
+                mask[:, first - self.first_frame + period // 2 : end - self.first_frame : period] = False
+        return mask
 
     def split_mask(self, mask: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """For each call yield the frames of `mask` that the models see, and the mask of the tokens it fills.

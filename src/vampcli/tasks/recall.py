@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,6 @@ from vampcli.tasks.regenerate import (
 from vampcli.tasks.take import Take, TakeOptions
 
 _CROSSFADE_S = 0.040  # half the length, between stretches
-_KEPT_EACH = 3  # of a fully trusted place, one frame in so many is kept as a prompt
 
 MaskOf = Callable[[int], Tensor]
 """Returns the mask of the take with a seed: bool (n_codebooks, n_frames), True = generate."""
@@ -44,7 +43,6 @@ def recall_spans(
     canvas: Waveform,
     plan: Plan,
     recording: Recording,
-    edit: float,
     options: TakeOptions,
     mask_of: MaskOf | None = None,
 ) -> Iterator[Take]:
@@ -55,18 +53,17 @@ def recall_spans(
         canvas: the clip that takes are spliced into.
         plan: with stretches.
         recording: has the places, or names the files that have them.
-        edit: 0 = copies of the places, 1 = all of the models' changes.
         options: seeds and sampling options.
         mask_of: the tokens to generate; by default all of a span, but for the frames kept of trusted places.
     """
     unmeasured = plan.spans if mask_of is None else ()
+    mask_of = mask_of or partial(plan.recall_mask, networks.grid.n_codebooks)
     context = encode_context(networks, canvas, plan, options.stereo, unmeasured)
-    memory = _Memory(networks, context, recording, options.stereo == "mid", edit)
+    memory = _Memory(networks, context, recording, options.stereo == "mid")
     for batch in options.batches(networks.batches.n_takes):
         chosen = [tuple(stretch.source(seed) for stretch in plan.stretches) for seed in batch.seeds]
-        prompts = [memory.prompt(sources) for sources in chosen]
-        tokens = torch.stack([tokens for tokens, _ in prompts])
-        masks = torch.stack([mask_of(seed) for seed in batch.seeds] if mask_of else [mask for _, mask in prompts])
+        tokens = torch.stack([memory.prompt(sources) for sources in chosen])
+        masks = torch.stack([mask_of(seed) for seed in batch.seeds])
         filled = refill(networks, plan, tokens, masks, batch)
         for seed, sources, made, mask in zip(batch.seeds, chosen, filled, masks, strict=True):
             audio = memory.render(made, sources)
@@ -83,36 +80,30 @@ class _Memory:
         context: the canvas and the plan.
         recording: holds the places.
         mid: the models see the mix of the channels.
-        edit: see `recall_spans`.
     """
 
     networks: Networks
     context: EncodedContext
     recording: Recording
     mid: bool
-    edit: float
 
     @property
     def fade(self) -> int:
         """Samples by which the audio of a stretch exceeds it on both sides, for cross-fades."""
         return round(max(_CROSSFADE_S, FADE_S) * self.context.canvas.sample_rate)
 
-    def prompt(self, sources: Sequence[Source]) -> tuple[Tensor, Tensor]:
-        """Write tokens of places into the hidden frames of their stretches, and keep some of them.
+    def prompt(self, sources: Sequence[Source]) -> Tensor:
+        """Write tokens of places into the hidden frames of their stretches.
 
         Returns:
-            Tokens int64 (n_model_channels, n_codebooks, n_frames), and the mask: bool (n_codebooks, n_frames).
+            int64 (n_model_channels, n_codebooks, n_frames).
         """
-        plan, n_codebooks = self.context.plan, self.networks.grid.n_codebooks
-        tokens, mask = self.context.tokens.clone(), plan.mask(n_codebooks)
+        plan, tokens = self.context.plan, self.context.tokens.clone()
         for stretch, source in zip(plan.stretches, sources, strict=True):
             first, _ = self.frames(source)
             a, b = stretch.hidden
             tokens[..., a - plan.first_frame : b - plan.first_frame] = self.tokens(source)[..., a - first : b - first]
-            if source.place.trust > 0:
-                period = round(_KEPT_EACH / source.place.trust)
-                mask[:, a - plan.first_frame + period // 2 : b - plan.first_frame : period] = False
-        return tokens, mask
+        return tokens
 
     def frames(self, source: Source) -> tuple[int, int]:
         """Frames that the audio of a stretch depends on, as far as the models see them."""
@@ -178,7 +169,7 @@ class _Memory:
         first, last = self.frames(source)
         tokens = self.tokens(source)
         made = made[..., first - self.context.plan.first_frame : last - self.context.plan.first_frame]
-        if self.edit == 0 or torch.equal(made, tokens):
+        if self.context.plan.edit == 0 or torch.equal(made, tokens):
             return copied
         # The same place at the codec's rate, before and after the edit: their difference is added to the copy.
         hop, rate = codec.grid.hop_length, codec.grid.sample_rate
@@ -186,7 +177,7 @@ class _Memory:
         wave = resample_range(there.samples, file_rate, rate, first * hop, last * hop, offset)
         curve = _gain_curve(source, first * hop * file_rate / rate, last * hop * file_rate / rate, wave.shape[1])
         before = torch.from_numpy(wave * curve).to(made.device)
-        change = (edit_audio(codec, before, made, tokens, self.edit) - before).cpu().numpy()
+        change = (edit_audio(codec, before, made, tokens, self.context.plan.edit) - before).cpu().numpy()
         start = max(0, begin)  # times before the canvas cannot be resampled, and are not used
         change = resample_range(change, rate, file_rate, start, stop, first * hop)
         copied[:, start - begin :] += change

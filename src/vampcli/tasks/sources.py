@@ -67,7 +67,7 @@ def for_spans(plan: Plan, recording: Recording, memory: MemoryConfig) -> Plan:
             found = [_named_place(clip, span, plan.spans, memory.place_s)]
         if places := _trusted(found, memory):
             stretches += _split(span, hidden, places)
-    return replace(plan, stretches=tuple(stretches))
+    return replace(plan, stretches=tuple(stretches), edit=memory.edit)
 
 
 def _search(
@@ -105,7 +105,7 @@ def for_extension(plan: Plan, recording: Recording, memory: MemoryConfig, before
     for span, hidden in zip(plan.spans, plan.hidden, strict=True):
         n = -(-(span[1] - span[0]) // round(_EXTENSION_S * clip.sample_rate))
         stretches += _extension(recording, _cut_span(span, hidden, n), span[0] < before, memory)
-    return replace(plan, stretches=tuple(stretches))
+    return replace(plan, stretches=tuple(stretches), edit=memory.edit)
 
 
 def _extension(recording: Recording, pieces: list[Piece], backward: bool, memory: MemoryConfig) -> list[Stretch]:
@@ -162,7 +162,7 @@ def for_copies(plan: Plan, recording: Recording, memory: MemoryConfig, start: in
         turned = [places[(i + k) % len(places)] for k in range(len(places))]
         moved = tuple(replace(place, lag=place.lag + start - first) for place in turned)
         stretches += _split((first, end), hidden, moved)
-    return replace(plan, stretches=tuple(stretches))
+    return replace(plan, stretches=tuple(stretches), edit=memory.edit)
 
 
 def _is_searched(clip: Waveform, memory: MemoryConfig) -> bool:
@@ -178,7 +178,7 @@ def _as_before(plan: Plan, memory: MemoryConfig) -> Plan:
         parts = [source for source in memory.sources if span[0] <= source.start < span[1]]
         for source, frames in zip(parts, _divide(hidden, len(parts)), strict=True):
             stretches.append(Stretch(source.start, source.end, frames, (source.place,)))
-    return replace(plan, stretches=tuple(stretches))
+    return replace(plan, stretches=tuple(stretches), edit=memory.edit)
 
 
 def _named_place(clip: Waveform, span: tuple[int, int], spans: Sequence[tuple[int, int]], place_s: float) -> Place:
