@@ -137,7 +137,7 @@ def test_drifting_tempo_lowers_the_score() -> None:
 
 
 def test_trust_grows_with_the_score() -> None:
-    assert [trust_of(score) for score in (-1, 0.1, 0.325, 0.55, 1)] == pytest.approx([0, 0, 0.5, 0.9, 0.9])
+    assert [trust_of(score) for score in (-1, 0.1, 0.25, 0.4, 1)] == pytest.approx([0, 0, 0.5, 0.9, 0.9])
 
 
 def test_place_in_another_recording() -> None:

@@ -22,7 +22,7 @@ _LEAST_QUERY = 29  # frames in all: less says nothing
 _FALLOFF = 38  # frames from the edge over which weights fall to 1/e
 _SIDE_S = 1.0  # of the waveform on each side, for the exact lag and the gain
 _WAVEFORM_WEIGHT = 0.1  # of the waveforms' correlation beside the features'
-_LEAST_SCORE, _TRUSTED_SCORE, _MOST_TRUST = 0.1, 0.55, 0.9
+_LEAST_SCORE, _TRUSTED_SCORE, _MOST_TRUST = 0.1, 0.4, 0.9
 _MOST_GAIN = 2.0
 _AXES_AT_ONCE = 8
 
