@@ -14,11 +14,11 @@ from conftest import music, random_codec
 from vampcli.codec.base import Codec
 from vampcli.codec.dac import DacCodec, DacConfig
 from vampcli.codec.lac import LacCodec, LacConfig
+from vampcli.config import MOST_PLACES
 from vampcli.memory.features import compute_features
 from vampcli.memory.path import PathFinder
 from vampcli.memory.render import edit_audio
 from vampcli.memory.search import (
-    MOST_PLACES,
     Library,
     exact_lag,
     find_places,

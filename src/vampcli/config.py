@@ -154,6 +154,10 @@ class TempoConfig(_Checked):
         self._require("beats_per_bar", self.beats_per_bar >= 1, "1 or more")
 
 
+MOST_PLACES = 12
+"""Places that are kept for a stretch; a take of the seed s uses number s mod 12 of them."""
+
+
 @dataclass(frozen=True)
 class Place:
     """A place of a recording that can stand for a stretch of the result: samples [start + lag, end + lag).

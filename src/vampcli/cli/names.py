@@ -18,6 +18,9 @@ FIELDS = {
     "suffix": "suffix_s",
     "downbeat": "downbeat_s",
     "mask": "path",
+    "memory": "trust",
+    "place": "place_s",
+    "memory_from": "files",
 }
 """Option with underscores -> field."""
 

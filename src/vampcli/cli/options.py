@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from vampcli.audio.find import find
 from vampcli.audio.markers import read_spans
 from vampcli.cli.config import Rule
 from vampcli.cli.parse import collect_spans, parse_time
-from vampcli.config import PromptConfig, SamplingConfig, Stereo, TempoConfig
+from vampcli.config import MemoryConfig, PromptConfig, SamplingConfig, Stereo, TempoConfig
 from vampcli.errors import UsageError
 from vampcli.recipe.recipe import Subtype
 from vampcli.tasks.spans import SpanRequest
@@ -18,7 +19,7 @@ from vampcli.tasks.spans import SpanRequest
 if TYPE_CHECKING:
     from vampcli.tasks.plan import Margin
 
-SPANS, PROMPT, OUTPUT, ADVANCED = "Spans", "Prompt", "Output", "Advanced"  # panels of the help
+SPANS, MEMORY, PROMPT, OUTPUT, ADVANCED = "Spans", "Memory", "Prompt", "Output", "Advanced"  # panels of the help
 
 INPUTS_HELP = "INPUT: sound files, folders, patterns such as 'takes/*.wav', @list.txt, or - for stdin."
 
@@ -159,6 +160,37 @@ class SpanOptions:
         return SpanRequest(tuple(spans), TempoConfig(self.bpm, downbeat_s, self.beats_per_bar), self.snap)
 
 
+@dataclass(frozen=True)
+class MemoryOptions:
+    """Options of similar places, as typed."""
+
+    memory: Annotated[str, value("Trust in similar places: auto, off, or 0 to 1.", panel=MEMORY, metavar="TRUST")] = (
+        "auto"
+    )
+    edit: Annotated[float, value("Share of the model's changes: 0 copies a place.", panel=MEMORY)] = 0.5
+    memory_from: Annotated[
+        list[str] | None, value("Also search these recordings; repeat for more.", panel=MEMORY, metavar="PATH")
+    ] = None
+    places: Annotated[bool, flag("Print similar places, make nothing.", panel=MEMORY)] = False
+
+    def config(self, place: str | None = None) -> MemoryConfig:
+        """The memory, parsed.
+
+        Args:
+            place: beginning of the place, as typed.
+
+        Raises:
+            UsageError: a value is malformed, or options contradict each other.
+            InputError: a recording to search does not exist.
+        """
+        trust = parse_trust(self.memory)
+        if trust == 0 and (self.edit != MemoryOptions.edit or self.places):
+            raise UsageError("memory is off, but --edit or --places is given", "leave one of them out")
+        place_s = None if place is None else parse_time(place)
+        files = tuple(str(found.path) for found in find(self.memory_from, True)) if self.memory_from else ()
+        return MemoryConfig(trust, self.edit, place_s, files)
+
+
 DERIVED: dict[Any, dict[str, tuple[Any, ...]]] = {
     SamplingConfig: {
         "n_steps": (value("Sampling steps of the coarse model.", "--steps"),),
@@ -203,6 +235,20 @@ def parse_margin(text: str) -> Margin:
     if not text.isdecimal():
         raise UsageError(f"--margin is {text!r}", "give a number of frames, or auto")
     return int(text)
+
+
+def parse_trust(text: str) -> float | None:
+    """A trust from 0 to 1; None for `auto`, 0 for `off`.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    if text in ("auto", "off"):
+        return None if text == "auto" else 0.0
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"--memory is {text!r}", "give auto, off, or a number from 0 to 1") from None
 
 
 def parse_context(text: str | None) -> float | None:

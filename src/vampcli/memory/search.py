@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vampcli.audio.waveform import Samples
-from vampcli.config import Place
+from vampcli.config import MOST_PLACES, Place
 from vampcli.memory.features import Features, Floats
 
 Doubles = npt.NDArray[np.float64]
 Range = tuple[int, int]
 
-MOST_PLACES = 12
 QUERY = 115  # frames on each side, 2 s
 APART = 8  # frames between two places
 _LEAST_QUERY = 29  # frames in all: less says nothing

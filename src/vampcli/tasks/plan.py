@@ -14,9 +14,8 @@ from vampcli.audio.ranges import merge_ranges
 from vampcli.audio.resample import resample_reach
 from vampcli.audio.waveform import Waveform
 from vampcli.codec.base import Codec
-from vampcli.config import Place, Source
+from vampcli.config import MOST_PLACES, Place, Source
 from vampcli.errors import InputError, UsageError
-from vampcli.memory.search import MOST_PLACES
 from vampcli.tokens import masks
 from vampcli.tokens.grid import TokenGrid
 

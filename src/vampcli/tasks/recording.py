@@ -52,6 +52,10 @@ class Recording:
             self._pulses[tempo] = beats.track(self.clip.samples, self.clip.sample_rate, tempo)
         return self._pulses[tempo]
 
+    def known_pulse(self, tempo: TempoConfig) -> beats.Pulse | None:
+        """Return the beats and bars if that needs no tracking: the tempo is given, or was tracked before."""
+        return self.pulse(tempo) if tempo.bpm is not None or tempo in self._pulses else None
+
     @cached_property
     def _pulses(self) -> dict[TempoConfig, beats.Pulse]:
         return {}

@@ -10,12 +10,11 @@ from itertools import pairwise
 import numpy as np
 
 from vampcli.audio.waveform import Waveform
-from vampcli.config import MemoryConfig, Place
+from vampcli.config import MOST_PLACES, MemoryConfig, Place
 from vampcli.errors import InputError
 from vampcli.memory.path import PathFinder
 from vampcli.memory.search import (
     APART,
-    MOST_PLACES,
     Library,
     exact_lag,
     find_places,
@@ -54,9 +53,9 @@ def for_spans(plan: Plan, recording: Recording, memory: MemoryConfig) -> Plan:
     Raises:
         InputError: a place that was named does not fit.
     """
-    if memory.sources:
-        return _as_before(plan, memory)
     clip = recording.clip
+    if memory.sources and memory.trust != 0:
+        return _as_before(plan, memory)
     if not _is_searched(clip, memory):
         return plan
     stretches: list[Stretch] = []
@@ -96,9 +95,9 @@ def for_extension(plan: Plan, recording: Recording, memory: MemoryConfig, before
         memory: how far places are trusted.
         before: samples.
     """
-    if memory.sources:
-        return _as_before(plan, memory)
     clip = recording.clip
+    if memory.sources and memory.trust != 0:
+        return _as_before(plan, memory)
     if not _is_searched(clip, memory):
         return plan
     stretches: list[Stretch] = []
@@ -139,10 +138,10 @@ def for_copies(plan: Plan, recording: Recording, memory: MemoryConfig, start: in
         start: first sample of the loop in the recording.
         n: samples of the loop.
     """
-    if memory.sources:
-        return _as_before(plan, memory)
     if memory.trust == 0:
         return plan
+    if memory.sources:
+        return _as_before(plan, memory)
     clip, features = recording.clip, recording.features
     hop = features.hop
     frames = (start // hop, min(features.n_frames, max(start // hop + 1, (start + n) // hop)))
@@ -188,7 +187,7 @@ def _named_place(clip: Waveform, span: tuple[int, int], spans: Sequence[tuple[in
     latest_s = (clip.n_samples - (span[1] - span[0])) / clip.sample_rate
     if end > clip.n_samples:
         raise InputError(
-            f"the place {place_s:g}-{end / clip.sample_rate:.2f} s lies outside the clip of {clip.duration_s:.2f} s",
+            f"the place {place_s:.2f}-{end / clip.sample_rate:.2f} s lies outside the clip of {clip.duration_s:.2f} s",
             f"name one from 0 to {latest_s:.2f} s",
         )
     for a, b in spans:

@@ -15,7 +15,8 @@ from vampcli.cli import options as o
 from vampcli.cli.commands.presets import settings
 from vampcli.cli.console import Console, guarded, report
 from vampcli.cli.jobs.job import Facts
-from vampcli.config import PromptConfig, SamplingConfig
+from vampcli.cli.jobs.places import source_words
+from vampcli.config import MemoryConfig, PromptConfig, SamplingConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.recipe.embed import SIDECAR, recipe_of
 from vampcli.recipe.recipe import Recipe, to_table
@@ -150,6 +151,7 @@ def _recipe_rows(recipe: Recipe, sample_rate: int | None) -> list[tuple[str, str
         ("sampling", ", ".join(sampling) or "as usual"),
         ("written", {"all": "", "generated": "what was made, alone", "difference": "what was added"}[recipe.part]),
         ("synthetic", _spans(recipe, sample_rate)),
+        ("from", _sources(recipe, sample_rate)),
         ("model", f"{made_by.model} ({made_by.model_sha256[:12]})"),
         ("licence", ", ".join(recipe.licences)),
         ("with", f"vamp {made_by.version}, torch {made_by.torch}, {made_by.device}, {made_by.dtype}"),
@@ -168,12 +170,23 @@ def _spans(recipe: Recipe, sample_rate: int | None) -> str:
     return f"{', '.join(spans[:_MOST_SPANS])} {unit}{more}, {100 * share:.1f} %"
 
 
+def _sources(recipe: Recipe, sample_rate: int | None) -> str:
+    """Places of the recording that synthetic spans were copied from and edited."""
+    try:
+        memory = from_table(MemoryConfig, recipe.request.get("memory", {}), "memory")
+    except UsageError:  # of a later version
+        return ""
+    if not memory.sources or not sample_rate:
+        return ""
+    return f"edited copies (edit {memory.edit:g}): {source_words(memory.sources, sample_rate)}"
+
+
 def _request_words(request: dict[str, Any]) -> str:
     words = []
     for name, value in request.items():
         if isinstance(value, dict):
             words.append(_prompt(value) if name == "prompt" else _request_words(value))
-        elif value not in (None, "", [], ()):
+        elif name != "sources" and value not in (None, "", [], ()):
             words.append(f"{name} {json.dumps(value)}")
     return ", ".join(word for word in words if word)
 

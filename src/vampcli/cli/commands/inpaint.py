@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from vampcli.cli import options as o
 from vampcli.cli.jobs.audio_job import AudioWorkflow
 from vampcli.cli.jobs.job import Workflow
+from vampcli.cli.jobs.places import PlacesWorkflow, describe_sources
 from vampcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ def inpaint(
     at: o.SpanOptions,
     margin: o.MarginFrames = "1",
     context: o.Context = None,
+    memory: o.MemoryOptions,
+    place: Annotated[
+        str | None, o.value("Start of the place to use.", panel=o.MEMORY, metavar="TIME", show_default="searched")
+    ] = None,
     common: o.Common,
 ) -> Workflow:
     """Re-make spans of recordings; every sample outside them stays as it is.
@@ -28,11 +33,12 @@ def inpaint(
     spans = at.request
     if not spans.spans:
         raise UsageError("no span is named", "give --start and --end, --span 4-6, or --spans-from")
-    hidden, context_s = o.parse_margin(margin), o.parse_context(context)
+    hidden, context_s, recalled = o.parse_margin(margin), o.parse_context(context), memory.config(place)
 
     def request() -> Task:
         from vampcli.tasks.inpaint import Inpaint
 
-        return Inpaint(spans, hidden, context_s)
+        return Inpaint(spans, hidden, context_s, recalled)
 
-    return AudioWorkflow("inpaint", common, request)
+    workflow = AudioWorkflow("inpaint", common, request, describe_sources)
+    return PlacesWorkflow("inpaint", common, workflow) if memory.places else workflow

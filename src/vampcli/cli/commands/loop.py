@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from vampcli.cli import options as o
 from vampcli.cli.jobs.audio_job import AudioWorkflow
 from vampcli.cli.jobs.job import Workflow
+from vampcli.cli.jobs.places import PlacesWorkflow, describe_sources, source_words
 from vampcli.cli.parse import parse_time
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def loop(
     variation: Annotated[float, o.value("Change of each copy after the first, 0 to 1.", panel=o.SPANS)] = 0.0,
     seam: Annotated[str, o.value("Length to re-make around each junction.", panel=o.SPANS, metavar="TIME")] = "0.3",
     margin: o.MarginFrames = "1",
+    memory: o.MemoryOptions,
     common: o.Common,
 ) -> Workflow:
     """Make a span, or all of a recording, a loop without a seam.
@@ -32,14 +34,15 @@ def loop(
     Example: vamp loop song.wav --span bars:1-4 --repeats 4 --variation 0.4
     """
     spans = at.request
-    seam_s, hidden = parse_time(seam), o.parse_margin(margin)
+    seam_s, hidden, recalled = parse_time(seam), o.parse_margin(margin), memory.config()
 
     def request() -> Task:
         from vampcli.tasks.loop import Loop
 
-        return Loop(spans, repeats, variation, seam_s, hidden)
+        return Loop(spans, repeats, variation, seam_s, hidden, recalled)
 
-    return loop_workflow(common, request, repeats)
+    workflow = loop_workflow(common, request, repeats)
+    return PlacesWorkflow("loop", common, workflow) if memory.places else workflow
 
 
 def loop_workflow(common: o.Common, request: Callable[[], Task], repeats: int) -> AudioWorkflow:
@@ -58,4 +61,6 @@ def _clicks(take: Take, repeats: int) -> tuple[dict[str, Any], str]:
         return {"clicks": None}, ""
     worst = max(figures)
     verdict = "no click" if worst <= LIMIT else "may click: try another --seed, or a longer --seam"
-    return {"clicks": figures}, f"junctions at most {worst:.1f}, {verdict}"
+    facts, _ = describe_sources(take)
+    origin = f"; {source_words(take.sources, rate)}" if take.sources else ""
+    return {"clicks": figures, **facts}, f"junctions at most {worst:.1f}, {verdict}{origin}"

@@ -11,6 +11,7 @@ import typer
 
 from vampcli.cli.jobs.job import Job, Load, NamingHints, Opened, Results, Workflow, Written
 from vampcli.cli.jobs.outputs import Naming, check_outputs, make_folder
+from vampcli.cli.jobs.places import plan_words
 from vampcli.cli.jobs.plots import draw_mask, plot_path
 from vampcli.cli.jobs.prompt_table import forecast, n_canvas_frames, picture, table
 from vampcli.cli.jobs.run import run
@@ -123,7 +124,8 @@ class MaskWorkflow(Workflow):
             encoding = getattr(sys.stderr if path else sys.stdout, "encoding", None) or "ascii"
             pictures = [picture(1 - mask.float().mean(0).numpy(), encoding) for mask in opened.masks]
             title = f"{job.name}: {self.command}, seed {job.seeds[0]}, {common.model}"
-            text = f"{title}\n{table(opened.facts, pictures, encoding)}"
+            places = f"\n{words}" if (words := plan_words(opened)) else ""
+            text = f"{title}{places}\n{table(opened.facts, pictures, encoding)}"
         if common.plot and not common.dry_run:
             draw_mask(self._pictured(job), opened, opened.masks[-1], common)
         if path and text:

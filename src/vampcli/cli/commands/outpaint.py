@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from vampcli.cli import options as o
 from vampcli.cli.jobs.audio_job import AudioWorkflow
 from vampcli.cli.jobs.job import Workflow
+from vampcli.cli.jobs.places import PlacesWorkflow, describe_sources
 from vampcli.cli.parse import parse_time
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def outpaint(
     before: Annotated[str, o.value("Length to add at the beginning.", panel=o.SPANS, metavar="TIME")] = "0",
     margin: o.MarginFrames = "1",
     context: o.Context = None,
+    memory: o.MemoryOptions,
     common: o.Common,
 ) -> Workflow:
     """Extend recordings at the end, at the beginning or at both; the recording itself stays as it is.
@@ -28,11 +30,12 @@ def outpaint(
     Example: vamp outpaint song.wav --after 10
     """
     after_s, before_s, hidden = parse_time(after), parse_time(before), o.parse_margin(margin)
-    context_s = o.parse_context(context)
+    context_s, recalled = o.parse_context(context), memory.config()
 
     def request() -> Task:
         from vampcli.tasks.outpaint import Outpaint
 
-        return Outpaint(after_s, before_s, hidden, context_s)
+        return Outpaint(after_s, before_s, hidden, context_s, recalled)
 
-    return AudioWorkflow("outpaint", common, request)
+    workflow = AudioWorkflow("outpaint", common, request, describe_sources)
+    return PlacesWorkflow("outpaint", common, workflow) if memory.places else workflow

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from vampcli.cli.names import FIELDS
+from vampcli.cli.options import parse_trust
 from vampcli.cli.parse import parse_span, parse_time
 from vampcli.config import MusicalSpan
 from vampcli.errors import InputError, UsageError
@@ -46,6 +47,9 @@ def apply_settings(recipe: Recipe, settings: Sequence[str], where: str) -> Recip
             raise UsageError(f"{where} has no setting {key!r}", f"there are: {', '.join(near)}")
         key = FIELDS.get(key, key)
         owner[key] = _parse(key, value.strip())
+        memory = table["request"].get("memory")
+        if memory and (key == "seed" or (owner is not table and owner is not table["sampling"])) and key != "edit":
+            memory["sources"] = []  # another request: places are searched anew
     from vampcli.tasks import registry
 
     try:
@@ -69,6 +73,8 @@ def _list_settings(table: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
 
 
 def _parse(key: str, text: str) -> Any:
+    if key == "trust":
+        return parse_trust(text)
     if text == "none":
         return [] if key == "spans" else None
     if key == "spans":

@@ -16,6 +16,7 @@ from vampcli.cli.jobs.outputs import Naming
 from vampcli.cli.jobs.pipes import PIPE, Pipes
 from vampcli.cli.jobs.plots import plot_path
 from vampcli.cli.options import Common
+from vampcli.config import MOST_PLACES
 from vampcli.errors import InputError, UsageError
 from vampcli.recipe import embed
 
@@ -80,7 +81,7 @@ def find_jobs(workflow: Workflow, inputs: Sequence[str], piped: Pipes) -> list[J
     found, several = find_sources(
         piped.inputs(inputs), common.recursive, workflow.suffixes, common.out, workflow.of_results
     )
-    default_seed = 0 if common.skip_existing or several else secrets.randbelow(10_000)
+    default_seed = 0 if common.skip_existing or several else MOST_PLACES * secrets.randbelow(1000)
     files = [file for file in found if not file.searched or workflow.accepts(file.path)]
     if not files:
         raise InputError(f"nothing among {len(found)} files is for vamp {workflow.command}", "name a file")

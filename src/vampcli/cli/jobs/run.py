@@ -19,6 +19,7 @@ from vampcli.cli.jobs.inputs import find_jobs, list_companions, skip_existing
 from vampcli.cli.jobs.job import Job, ModelRequest, Opened, Results, Workflow, Written
 from vampcli.cli.jobs.outputs import check_outputs
 from vampcli.cli.jobs.pipes import Pipes, pipes
+from vampcli.cli.jobs.places import plan_words
 from vampcli.errors import InputError, ModelError, VampError
 
 if TYPE_CHECKING:
@@ -178,6 +179,8 @@ class _Runner:
         n, best = len(job.seeds), f", the best {keep} kept" if keep else ""
         takes = f"{n} take{'s' * (n != 1)}{best}"
         self.console.note(self._label(job, f"would make {opened.summary} with {job.model.name}: {takes}"))
+        if places := plan_words(opened):
+            self.console.note(self._label(job, places))
 
     def _label(self, job: Job, text: str) -> str:
         return f"{job.title}: {text}" if self.several else text
