@@ -12,8 +12,9 @@ import typer
 from vampcli import SamplingConfig
 from vampcli.cli import main
 from vampcli.cli.command import command
+from vampcli.cli.jobs.places import PlacesWorkflow
 from vampcli.cli.options import DERIVED, Common
-from vampcli.config import MusicalSpan, PromptConfig, TempoConfig
+from vampcli.config import MemoryConfig, MusicalSpan, PromptConfig, TempoConfig
 from vampcli.tasks.inpaint import Inpaint
 from vampcli.tasks.loop import Loop
 from vampcli.tasks.outpaint import Outpaint
@@ -84,6 +85,7 @@ SAMPLING: list[tuple[str, str, object]] = [
     ("--sampler halton", "sampler", "halton"),
 ]
 LABELS = Path(__file__).parent / "data/labels/one_span.txt"
+SHORT = str(Path(__file__).parents[1] / "examples/short.wav")
 SPAN = SpanRequest(((1, 2),))
 
 # A command line -> its request.
@@ -98,6 +100,12 @@ REQUESTS: list[tuple[str, object]] = [
     ("inpaint --span 1-2 --margin auto", Inpaint(SPAN, "auto")),
     ("inpaint --span 1-2 --margin 3", Inpaint(SPAN, 3)),
     ("inpaint --span 1-2 --context 0:04", Inpaint(SPAN, context_s=4)),
+    ("inpaint --span 1-2 --memory off", Inpaint(SPAN, memory=MemoryConfig(0.0))),
+    ("inpaint --span 1-2 --memory 0.5 --edit 0.2", Inpaint(SPAN, memory=MemoryConfig(0.5, 0.2))),
+    ("inpaint --span 1-2 --place 0:03.5", Inpaint(SPAN, memory=MemoryConfig(place_s=3.5))),
+    (f"inpaint --span 1-2 --memory-from {SHORT}", Inpaint(SPAN, memory=MemoryConfig(files=(SHORT,)))),
+    ("outpaint --after 1 --memory off", Outpaint(1, memory=MemoryConfig(0.0))),
+    ("loop --memory 1", Loop(memory=MemoryConfig(1.0))),
     ("outpaint --after 1:00", Outpaint(60)),
     ("outpaint --before 3", Outpaint(0, 3)),
     ("outpaint --after 1 --margin auto", Outpaint(1, margin="auto")),
@@ -169,6 +177,13 @@ def test_sample_formats() -> None:
     assert found == ["", "PCM_16", "PCM_24", "FLOAT"]
 
 
+@pytest.mark.parametrize("line", ["inpaint --span 1-2", "outpaint --after 1", "loop"])
+def test_places_make_nothing(line: str) -> None:
+    workflow = workflow_of(f"{line} --places")
+    assert isinstance(workflow, PlacesWorkflow)
+    assert workflow.other.request() == workflow_of(line).request()
+
+
 # ---- all commands
 
 ROOT: Any = typer.main.get_command(main.app)
@@ -185,7 +200,9 @@ def commands(command: Any = ROOT, path: str = "vamp") -> Iterator[tuple[str, Any
 
 def test_every_task_option_is_tested() -> None:
     lines = [line for line, *_ in (*REQUESTS, *KEPT)]
-    typed = {word for line in (*lines, *(typed for typed, *_ in (*SHARED, *SAMPLING))) for word in line.split()}
+    typed = {"--places"} | {
+        word for line in (*lines, *(typed for typed, *_ in (*SHARED, *SAMPLING))) for word in line.split()
+    }
     for name in ("inpaint", "outpaint", "loop", "vamp", "compress"):
         options = [p for p in ROOT.commands[name].params if p.param_type_name == "option" and p.name != "print_config"]
         assert {flag for option in options for flag in option.opts} <= typed

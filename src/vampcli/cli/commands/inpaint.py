@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from vampcli.cli import options as o
@@ -40,5 +41,6 @@ def inpaint(
 
         return Inpaint(spans, hidden, context_s, recalled)
 
-    workflow = AudioWorkflow("inpaint", common, request, describe_sources)
+    describe = partial(describe_sources, searched=recalled.trust != 0)
+    workflow = AudioWorkflow("inpaint", common, request, describe)
     return PlacesWorkflow("inpaint", common, workflow) if memory.places else workflow

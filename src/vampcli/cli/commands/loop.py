@@ -61,6 +61,6 @@ def _clicks(take: Take, repeats: int) -> tuple[dict[str, Any], str]:
         return {"clicks": None}, ""
     worst = max(figures)
     verdict = "no click" if worst <= LIMIT else "may click: try another --seed, or a longer --seam"
-    facts, _ = describe_sources(take)
+    facts, _ = describe_sources(take, searched=False)
     origin = f"; {source_words(take.sources, rate)}" if take.sources else ""
     return {"clicks": figures, **facts}, f"junctions at most {worst:.1f}, {verdict}{origin}"

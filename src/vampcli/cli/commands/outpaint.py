@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from vampcli.cli import options as o
@@ -37,5 +38,6 @@ def outpaint(
 
         return Outpaint(after_s, before_s, hidden, context_s, recalled)
 
-    workflow = AudioWorkflow("outpaint", common, request, describe_sources)
+    describe = partial(describe_sources, searched=recalled.trust != 0)
+    workflow = AudioWorkflow("outpaint", common, request, describe)
     return PlacesWorkflow("outpaint", common, workflow) if memory.places else workflow

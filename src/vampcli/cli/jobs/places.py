@@ -56,14 +56,18 @@ def source_words(sources: Sequence[Source], rate: int) -> str:
     return ", ".join(words) + more
 
 
-def describe_sources(take: Take) -> tuple[Facts, str]:
-    """Return facts and a note about the places that a take was made from."""
-    rate, recipe = take.audio.sample_rate, take.recipe
+def describe_sources(take: Take, searched: bool) -> tuple[Facts, str]:
+    """Return facts and a note about the places that a take was made from.
+
+    Args:
+        take: the take.
+        searched: the recording was searched for places.
+    """
+    rate = take.audio.sample_rate
     facts = {"sources": [source_facts(source, rate) for source in take.sources]}
     if take.sources:
         return facts, source_words(take.sources, rate)
-    is_on = recipe is not None and "memory" in recipe.request
-    return facts, "no similar place found: made by the model alone" if is_on else ""
+    return facts, "no similar place found: made by the model alone" if searched else ""
 
 
 def plan_words(opened: Opened) -> str:
