@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from conftest import Ran, Song, Vamp
-from test_cli_flags import APP, KEPT, LABELS, REQUESTS, SAMPLING, SHARED, workflow_of
+from test_cli_flags import APP, KEPT, LABELS, REQUESTS, SAMPLING, SHARED, SHORT, workflow_of
 from vampcli.cli import main
 from vampcli.cli.config import to_toml
 from vampcli.tokens.presets import PRESETS
@@ -161,7 +161,8 @@ LINES = [
     "loop --float32",
     "inpaint --start 1 --end 2 --span bars:1-2 --snap onset --bpm 90 --downbeat 0:01 --beats-per-bar 3 --context 0:04",
     f"inpaint --spans-from {LABELS} --margin auto",
-    "outpaint --after 1:00 --before 3",
+    f"inpaint --span 1-2 --memory 0.5 --edit 0.2 --place 0:03.5 --memory-from {SHORT}",
+    "outpaint --after 1:00 --before 3 --memory off",
     "vamp --period 3 --width 2 --keep-codebooks 2 --intensity 0.4 --dropout 0.4 --feedback 2 --stretch 2 --pitch -2",
     "vamp --beats --beat-width 20 --downbeats-only --onsets --onset-width 20 --prefix 0:02 --suffix 3",
     "vamp --preset large-variation --dropout 0 --pitch 1",

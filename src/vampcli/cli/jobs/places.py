@@ -61,12 +61,15 @@ def describe_sources(take: Take, searched: bool) -> tuple[Facts, str]:
 
     Args:
         take: the take.
-        searched: the recording was searched for places.
+        searched: a recording that is long enough was searched.
     """
     rate = take.audio.sample_rate
     facts = {"sources": [source_facts(source, rate) for source in take.sources]}
     if take.sources:
         return facts, source_words(take.sources, rate)
+    from vampcli.tasks.sources import LEAST_RECORDING_S
+
+    searched = searched and take.audio.duration_s >= LEAST_RECORDING_S
     return facts, "no similar place found: made by the model alone" if searched else ""
 
 
