@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 from conftest import Ran
 from test_recall import song
 from vampcli import Waveform, read, write
-from vampcli.config import MOST_PLACES
+from vampcli.cli.jobs.places import clock, source_words
+from vampcli.config import MOST_PLACES, Place, Source
 from vampcli.recipe.embed import recipe_of
 
 SPAN = ("--span", "6.2-7.1")
@@ -36,7 +38,7 @@ def test_note_and_facts_name_the_place(quick: Vamp, clip: Path) -> None:
 
 
 def test_note_says_that_nothing_was_found(quick: Vamp, tmp_path: Path) -> None:
-    path, note = tmp_path / "noise.wav", "noise.inpaint.3.wav: no similar place found: made by the model alone"
+    path, note = tmp_path / "noise.wav", "noise.inpaint.3.wav: 2.00-3.00 s: no similar place, made by the model alone"
     write(path, Waveform(0.1 * np.random.default_rng(0).standard_normal((1, 11 * 44100)).astype(np.float32), 44100))
     assert note in quick("inpaint", path, "--span", "2-3").err
     assert note not in quick("inpaint", path, "--span", "2-3", "--memory", "off", "--overwrite").err
@@ -67,8 +69,10 @@ def test_previews_name_the_place(vamp: Vamp, clip: Path, command: tuple[str, ...
 )
 def test_replay_gives_the_same_samples(quick: Vamp, vamp: Vamp, clip: Path, options: tuple[str, ...]) -> None:
     made = quick(*options[:1], clip, *options[1:]).path
-    again = vamp("replay", made)
-    assert "the same samples" in again.err
+    (again,) = vamp("replay", made, "--json").facts
+    assert again["identical"]
+    assert again["sources"]
+    assert "edited copies (edit 0.5): " in vamp("info", made, "--quick").out
     other = vamp("replay", made, "--set", "edit=0", "-o", clip.parent / "other.wav").path
     assert (read(other).samples != read(made).samples).any()
 
@@ -121,3 +125,70 @@ def test_unreadable_recordings_are_named(quick: Vamp, clip: Path, tmp_path: Path
     ran = quick("inpaint", clip, *SPAN, "--memory-from", tmp_path / "album")
     assert ran.code == 0
     assert "broken.wav" in ran.err
+
+
+@pytest.fixture
+def dry(vamp: Vamp, tiny_folder: Path, no_model: None) -> Vamp:
+    """A command with the tiny model, whose weights must not be loaded, and seed 0."""
+    return lambda command, *args: vamp(command, "-m", tiny_folder, "--seed", 0, *args)
+
+
+@pytest.mark.parametrize(
+    "options", [("outpaint", "--after", 0.5), ("loop", "--span", "3-6", "--repeats", 3, "--variation", 0.5)]
+)
+def test_extensions_and_loops_list_places(dry: Vamp, clip: Path, options: tuple[str, ...]) -> None:
+    command, *more = options
+    (facts,) = dry(command, clip, *more, "--places", "--json").facts
+    assert all(stretch["candidates"] for stretch in facts["places"])
+    (planned,) = dry(command, clip, *more, "--dry-run", "--json").facts
+    best = [stretch["candidates"][0]["place_s"] for stretch in facts["places"]]
+    assert best == [source["place_s"] for source in planned["sources"]]
+    assert best
+
+
+def test_takes_use_one_place_after_the_other(dry: Vamp, clip: Path) -> None:
+    (listed,) = dry("inpaint", clip, *SPAN, "--json", "--places").facts
+    first, second = dry("inpaint", clip, *SPAN, "--json", "--dry-run", "-n", 2).facts
+    candidates = [one["place_s"] for one in listed["places"][0]["candidates"]]
+    assert [first["sources"][0]["place_s"], second["sources"][0]["place_s"]] == candidates[:2]
+
+
+def test_named_place(dry: Vamp, clip: Path) -> None:
+    (facts,) = dry("inpaint", clip, *SPAN, "--place", "0:08.5", "--dry-run", "--json").facts
+    assert facts["sources"][0]["place_s"] == 8.5
+
+
+def test_other_recordings_are_searched(dry: Vamp, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "others").mkdir()
+    write(tmp_path / "others/same.wav", song())
+    (tmp_path / "others/broken.wav").write_bytes(b"no sound")
+    write(tmp_path / "short.wav", song(6))
+    options = ("--memory-from", tmp_path / "others", "--dry-run", "--json")
+    ran = dry("inpaint", tmp_path / "short.wav", "--span", "3-4", *options)
+    assert "broken.wav" in ran.err
+    assert ran.facts[0]["sources"][0]["file"] == str(tmp_path / "others/same.wav")
+
+
+@pytest.mark.parametrize("source", ["environment", "file"])
+def test_configured_values(vamp: Vamp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    values = {"memory": "0.3", "place": "8", "edit": "1"}
+    if source == "file":
+        Path("vamp.toml").write_text("".join(f"{key} = {value}\n" for key, value in values.items()))
+    for key, value in values.items() if source == "environment" else ():
+        monkeypatch.setenv(f"VAMP_{key.upper()}", value)
+    printed = json.loads(vamp("inpaint", "--print-config", "--json").out)
+    assert {key: printed[key]["value"] for key in values} == {**values, "edit": 1}
+
+
+def test_words_name_three_sources_and_count_the_others() -> None:
+    places = [Place(8340, 0.812), Place(0, 1.0, 1.0), *(Place(0, 0.5) for _ in range(3))]
+    sources = [Source(100 * i, 100 * i + 100, place) for i, place in enumerate(places)]
+    assert source_words(sources, 100) == (
+        "0.00-1.00 s from 1:23.40 (score 0.81), 1.00-2.00 s from the loop itself, "
+        "2.00-3.00 s from 0:02.00 (score 0.50) and 2 more"
+    )
+
+
+def test_clock() -> None:
+    assert [clock(seconds) for seconds in (0, 59.996, 83.4)] == ["0:00.00", "1:00.00", "1:23.40"]

@@ -78,7 +78,12 @@ class Loop(Task):
         seams = [(n * i - half, n * i + half) for i in range(1, self.repeats)]
         varied = [(n, total)] if self.variation else []
         ranges = [(0, half), *seams, *varied, (total - half, total)]
-        return plan_ranges(silence_like(clip, total), ranges, codec, context, self.margin)
+        canvas = silence_like(clip, total)
+        plan = plan_ranges(canvas, ranges, codec, context, self.margin)
+        if not self.variation:
+            return plan
+        copies = sources.for_copies(_plan_copies(canvas, n, codec, context), recording, self.memory, start, n)
+        return replace(plan, stretches=copies.stretches, edit=copies.edit)
 
     def map_ranges(self, ranges: Ranges, recording: Recording, codec: Codec) -> Ranges:
         """See `Task.map_ranges`."""
@@ -111,15 +116,15 @@ class Loop(Task):
             return replace(take, audio=audio, spans=plan.spans, base=base)
 
         if self.variation:
-            return map(finish, self._vary_copies(networks, recording, base, start, end - start, options))
+            return map(finish, self._vary_copies(networks, recording, base, plan, end - start, options))
         return map(finish, self._close(networks, once, end - start, options))
 
     def _vary_copies(
-        self, networks: Networks, recording: Recording, linear: Waveform, start: int, n: int, options: TakeOptions
+        self, networks: Networks, recording: Recording, linear: Waveform, whole: Plan, n: int, options: TakeOptions
     ) -> Iterator[Take]:
         """Vary all copies of `n` samples but the first, then regenerate the junctions of each take."""
         plan = _plan_copies(linear, n, networks.codec, networks.context_frames)
-        plan = sources.for_copies(plan, recording, self.memory, start, n)
+        plan = replace(plan, stretches=whole.stretches, edit=whole.edit)
         for batch in options.batches(networks.batches.n_takes):
             if plan.stretches:
                 mask_of = self._vary.mask_of(Recording(linear), plan, networks)

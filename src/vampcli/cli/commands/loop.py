@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from vampcli.cli import options as o
 from vampcli.cli.jobs.audio_job import AudioWorkflow
 from vampcli.cli.jobs.job import Workflow
-from vampcli.cli.jobs.places import PlacesWorkflow, describe_sources, source_words
+from vampcli.cli.jobs.places import PlacesWorkflow, describe_sources
 from vampcli.cli.parse import parse_time
 
 if TYPE_CHECKING:
@@ -55,12 +55,12 @@ def _clicks(take: Take, repeats: int) -> tuple[dict[str, Any], str]:
     from vampcli.audio.clicks import LIMIT, junction_figure
 
     samples, rate = take.audio.samples, take.audio.sample_rate
+    facts, origin = describe_sources(take, searched=bool(take.sources))
     try:
         figures = [junction_figure(samples, rate, samples.shape[1] // repeats * i) for i in range(repeats)]
     except ValueError:  # a loop of a few samples
-        return {"clicks": None}, ""
+        return {"clicks": None, **facts}, origin
     worst = max(figures)
     verdict = "no click" if worst <= LIMIT else "may click: try another --seed, or a longer --seam"
-    facts, _ = describe_sources(take, searched=False)
-    origin = f"; {source_words(take.sources, rate)}" if take.sources else ""
-    return {"clicks": figures, **facts}, f"junctions at most {worst:.1f}, {verdict}{origin}"
+    note = f"junctions at most {worst:.1f}, {verdict}"
+    return {"clicks": figures, **facts}, "; ".join(filter(None, (note, origin)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -19,6 +20,7 @@ from vampcli.cli.jobs.changes import apply_settings
 from vampcli.cli.jobs.job import Job, Load, ModelRequest, NamingHints, Opened, Results, Workflow, Written
 from vampcli.cli.jobs.outputs import check_outputs, names_folder
 from vampcli.cli.jobs.pipes import PIPE
+from vampcli.cli.jobs.places import describe_sources
 from vampcli.cli.jobs.run import run
 from vampcli.cli.options import Common
 from vampcli.errors import DeviceError, InputError, UsageError
@@ -214,14 +216,19 @@ def _made_by(recipe: Recipe, common: Common, name: str) -> Workflow:
     """The workflow of a recipe whose input was sound."""
     from vampcli.tasks import registry
     from vampcli.tasks.compress import Compress
+    from vampcli.tasks.inpaint import Inpaint
     from vampcli.tasks.loop import Loop
+    from vampcli.tasks.outpaint import Outpaint
 
     task = registry.task_from_table(recipe.command, recipe.request, f"the recipe in {name}")
     if isinstance(task, Compress):
         return CompressWorkflow("compress", common, (task.n_kept_codebooks, task.period, None))
     if isinstance(task, Loop):
         return loop_workflow(common, lambda: task, task.repeats)
-    return AudioWorkflow(recipe.command, common, lambda: task)
+    if not isinstance(task, Inpaint | Outpaint):
+        return AudioWorkflow(recipe.command, common, lambda: task)
+    describe = partial(describe_sources, searched=task.memory.trust != 0)
+    return AudioWorkflow(recipe.command, common, lambda: task, describe)
 
 
 def _common(recipe: Recipe, common: Common, model: str) -> Common:

@@ -52,31 +52,41 @@ def source_words(sources: Sequence[Source], rate: int) -> str:
         if place.score == LOOP_ITSELF and place.waveform_score == LOOP_ITSELF:
             where = "from the loop itself"
         words.append(f"{source.start / rate:.2f}-{source.end / rate:.2f} s {where}")
-    more = f" and {len(sources) - _N_LISTED} more" if len(sources) > _N_LISTED else ""
-    return ", ".join(words) + more
+    return ", ".join(words) + _more(len(sources))
 
 
 def describe_sources(take: Take, searched: bool) -> tuple[Facts, str]:
     """Return facts and a note about the places that a take was made from.
 
     Args:
-        take: the take.
-        searched: a recording that is long enough was searched.
+        take: of a task with a memory.
+        searched: the memory is on.
     """
-    rate = take.audio.sample_rate
-    facts = {"sources": [source_facts(source, rate) for source in take.sources]}
-    if take.sources:
-        return facts, source_words(take.sources, rate)
     from vampcli.tasks.sources import LEAST_RECORDING_S
 
-    searched = searched and take.audio.duration_s >= LEAST_RECORDING_S
-    return facts, "no similar place found: made by the model alone" if searched else ""
+    rate = take.audio.sample_rate
+    facts = {"sources": [source_facts(source, rate) for source in take.sources]}
+    notes = [source_words(take.sources, rate)] if take.sources else []
+    made_from = [source.start for source in take.sources]
+    alone = [(a, b) for a, b in take.spans if not any(a <= start < b for start in made_from)]
+    if alone and searched and take.audio.duration_s >= LEAST_RECORDING_S:
+        spans = ", ".join(f"{a / rate:.2f}-{b / rate:.2f} s" for a, b in alone[:_N_LISTED])
+        notes.append(f"{spans}{_more(len(alone))}: no similar place, made by the model alone")
+    return facts, "; ".join(notes)
+
+
+def planned_sources(opened: Opened, seed: int) -> list[Source]:
+    """Return the places that a take of this seed will be made from."""
+    return [stretch.source(seed) for stretch in opened.plan.stretches]
 
 
 def plan_words(opened: Opened) -> str:
     """Return the places of a plan for the first take in words; empty if there are none."""
-    sources = [stretch.source(opened.job.seeds[0]) for stretch in opened.plan.stretches]
-    return source_words(sources, opened.clip.sample_rate)
+    return source_words(planned_sources(opened, opened.job.seeds[0]), opened.clip.sample_rate)
+
+
+def _more(n: int) -> str:
+    return f" and {n - _N_LISTED} more" if n > _N_LISTED else ""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from vampcli.cli.jobs.inputs import find_jobs, list_companions, skip_existing
 from vampcli.cli.jobs.job import Job, ModelRequest, Opened, Results, Workflow, Written
 from vampcli.cli.jobs.outputs import check_outputs
 from vampcli.cli.jobs.pipes import Pipes, pipes
-from vampcli.cli.jobs.places import plan_words
+from vampcli.cli.jobs.places import plan_words, planned_sources, source_facts
 from vampcli.errors import InputError, ModelError, VampError
 
 if TYPE_CHECKING:
@@ -175,7 +175,9 @@ class _Runner:
         job, keep = opened.job, self.workflow.common.keep
         if keep is None:
             for path, seed in zip(job.paths, job.seeds, strict=True):
-                self._show(_Attempt(job, opened), Written(path, seed, {"dry_run": True}))
+                sources = [source_facts(one, opened.clip.sample_rate) for one in planned_sources(opened, seed)]
+                facts = {"dry_run": True, **({"sources": sources} if sources else {})}
+                self._show(_Attempt(job, opened), Written(path, seed, facts))
         n, best = len(job.seeds), f", the best {keep} kept" if keep else ""
         takes = f"{n} take{'s' * (n != 1)}{best}"
         self.console.note(self._label(job, f"would make {opened.summary} with {job.model.name}: {takes}"))
