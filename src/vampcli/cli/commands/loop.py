@@ -55,7 +55,7 @@ def _clicks(take: Take, repeats: int) -> tuple[dict[str, Any], str]:
     from vampcli.audio.clicks import LIMIT, junction_figure
 
     samples, rate = take.audio.samples, take.audio.sample_rate
-    facts, origin = describe_sources(take, searched=bool(take.sources))
+    facts, origin = describe_sources(take, searched=False)  # seams have no places
     try:
         figures = [junction_figure(samples, rate, samples.shape[1] // repeats * i) for i in range(repeats)]
     except ValueError:  # a loop of a few samples
