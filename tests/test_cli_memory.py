@@ -108,7 +108,7 @@ def test_varied_loop_says_where_copies_are_from(quick: Vamp, clip: Path) -> None
     [
         (("--memory", "much"), 2, "auto, off, or a number"),
         (("--memory", "2"), 2, "from 0 to 1"),
-        (("--memory", "off", "--edit", "0.2"), 2, "leave one of them out"),
+        (("--memory", "off", "--places"), 2, "leave one of them out"),
         (("--memory", "off", "--place", "2"), 2, "leave one of them out"),
         (("--place", "11.5"), 3, "name one from 0 to 11.10 s"),
         (("--place", "6.5"), 3, "--places lists some"),

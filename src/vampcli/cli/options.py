@@ -184,8 +184,8 @@ class MemoryOptions:
             InputError: a recording to search does not exist.
         """
         trust = parse_trust(self.memory)
-        if trust == 0 and (self.edit != MemoryOptions.edit or self.places):
-            raise UsageError("memory is off, but --edit or --places is given", "leave one of them out")
+        if trust == 0 and self.places:
+            raise UsageError("memory is off, but --places is given", "leave one of them out")
         place_s = None if place is None else parse_time(place)
         files = tuple(str(found.path) for found in find(self.memory_from, True)) if self.memory_from else ()
         return MemoryConfig(trust, self.edit, place_s, files)
