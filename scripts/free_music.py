@@ -21,6 +21,7 @@ from pathlib import Path
 
 from vampcli.cli.console import guarded
 from vampcli.errors import InputError
+from vampcli.files import child
 
 TABLE = Path(__file__).parents[1] / "configs/free-music.tsv"
 IN_ZIP = ".x/"  # `music.zip.x/song.ogg` is song.ogg inside music.zip
@@ -153,6 +154,8 @@ def provide(package: Package, downloads: Path, root: Path) -> bool:
 
 def take(unpacked: Path, root: Path, path: str) -> None:
     """Bring one path of the table, from an unpacked package or a zip in it, to its place below `root`."""
+    for part in Path(path).parts:
+        child(root, part, "the table")
     place = root / path
     place.parent.mkdir(parents=True, exist_ok=True)
     archive, inside, member = path.partition(IN_ZIP)

@@ -32,6 +32,7 @@ from vampcli.checkpoints.folder import CONFIG, read_config
 from vampcli.checkpoints.weights import stored_hash
 from vampcli.cli.console import guarded
 from vampcli.errors import InputError
+from vampcli.files import child
 from vampcli.train.data import MANIFEST, Pool, read_manifest, refuse_held_out, save_tensors, write_manifest
 
 OPUS_RATE = 48000
@@ -226,7 +227,7 @@ def unpack(packs: Sequence[Path], out: Path) -> None:
                 (out / folder).mkdir(parents=True, exist_ok=True)
                 own = json.loads(archive.read(name))
                 entries.setdefault(folder, []).extend(own)
-                jobs += [(path, entry, out / folder / Path(entry["file"]).name) for entry in own]
+                jobs += [(path, entry, child(out / folder, entry["file"], path)) for entry in own]
     with ThreadPoolExecutor() as workers:
         list(workers.map(lambda job: _unpack_one(*job), jobs))
     for folder, own in entries.items():

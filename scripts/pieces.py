@@ -17,6 +17,7 @@ from pathlib import Path
 
 from vampcli.cli.console import guarded
 from vampcli.errors import InputError
+from vampcli.files import child
 
 INDEX = "pieces.json"
 
@@ -62,7 +63,7 @@ def join(pieces: Path, out: Path) -> None:
     """
     try:
         index = json.loads((pieces / INDEX).read_text(encoding="utf-8"))
-        data = b"".join((pieces / name).read_bytes() for name in index["pieces"])
+        data = b"".join(child(pieces, name, INDEX).read_bytes() for name in index["pieces"])
         whole = hashlib.sha256(data).hexdigest() == index["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"cannot read the pieces in {pieces}: {error}", "carry them again") from error

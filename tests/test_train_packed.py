@@ -80,6 +80,20 @@ def test_paths_outside_are_refused(scripts: dict[str, ModuleType], tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["bad.zip"]
 
 
+def test_manifest_of_an_archive_names_bare_files(scripts: dict[str, ModuleType], tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
+        archive.writestr("train/manifest.json", json.dumps([{"file": "../x.safetensors", "packed": "train/x.opus"}]))
+    with pytest.raises(InputError, match="does not lie in its folder"):
+        scripts["pack"].main(["unpack", str(tmp_path / "bad.zip"), "-o", str(tmp_path / "work")])
+    assert not [path for path in tmp_path.rglob("*.safetensors")]
+
+
+def test_index_names_bare_pieces(scripts: dict[str, ModuleType], tmp_path: Path) -> None:
+    (tmp_path / "pieces.json").write_text(json.dumps({"pieces": ["../x"], "sha256": ""}))
+    with pytest.raises(InputError, match="does not lie in its folder"):
+        scripts["pieces"].main(["join", str(tmp_path), "-o", str(tmp_path / "out")])
+
+
 @pytest.mark.parametrize("n_bits", [1, 5, 10])
 def test_bits_are_exact(scripts: dict[str, ModuleType], n_bits: int) -> None:
     codes = np.random.default_rng(0).integers(0, 2**n_bits, (3, 7)).astype(np.int16)

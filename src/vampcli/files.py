@@ -1,4 +1,4 @@
-"""Atomic writes."""
+"""Atomic writes, and names of files that were read from files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from vampcli.errors import InputError
 
@@ -39,6 +40,24 @@ def replacing(path: Path, overwrite: bool = False, parents: bool = False) -> Ite
     finally:
         if temp is not None and temp.exists():
             temp.unlink()
+
+
+def child(folder: Path, name: Any, where: object) -> Path:
+    """Return the path of a file in a folder whose name was read from a file, which may be damaged or forged.
+
+    Args:
+        folder: of the file.
+        name: the name as it was read.
+        where: the file that holds the name, for the error.
+
+    Raises:
+        InputError: it is no bare name: it is empty, has a separator, or leads elsewhere.
+    """
+    if not isinstance(name, str) or name in ("", ".", "..") or any(c in name for c in "/\\:\0"):
+        raise InputError(
+            f"{where} names the file {name!r}, which does not lie in its folder", "a name without folders is allowed"
+        )
+    return folder / name
 
 
 def write_text(path: Path, text: str) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from vampcli.errors import ModelError
+from vampcli.files import child
 
 ORIGIN = "origin.json"
 FORMAT = 1
@@ -48,6 +49,7 @@ def read_origin(folder: Path) -> Origin | None:
 
     Raises:
         ModelError: it is damaged, or of a newer format.
+        InputError: it names a file outside the folder.
     """
     path = folder / ORIGIN
     try:
@@ -61,4 +63,6 @@ def read_origin(folder: Path) -> Origin | None:
         raise ModelError(f"{path} has format {found.format}, not {FORMAT}", "update vamp")
     if not all(isinstance(table, dict) for table in tables):
         raise ModelError(f"{path} is damaged: it lacks a table", _CURE)
+    for name in found.files:
+        child(folder, name, path)
     return found

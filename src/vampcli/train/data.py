@@ -14,16 +14,17 @@ from safetensors import SafetensorError, safe_open
 
 from vampcli.checkpoints import tensorfile
 from vampcli.errors import InputError, UsageError
-from vampcli.files import write_text
+from vampcli.files import child, write_text
 
 MANIFEST = "manifest.json"
+SUFFIX = ".safetensors"
 
 
 def read_manifest(folder: str | Path) -> list[dict[str, Any]]:
     """Read the manifest of a folder of prepared audio or tokens: a dictionary for each piece.
 
     Raises:
-        InputError: the folder has no manifest, or a damaged one.
+        InputError: the folder has no manifest, or a damaged one, or one that names a file outside the folder.
     """
     path = Path(folder) / MANIFEST
     if not path.is_file():
@@ -36,6 +37,9 @@ def read_manifest(folder: str | Path) -> list[dict[str, Any]]:
         isinstance(e, dict) and {"file", "author"} <= e.keys() for e in entries
     ):
         raise InputError(f"{path} is damaged: it is no list of pieces", "prepare the folder again")
+    for entry in entries:
+        if child(path.parent, entry["file"], path).suffix != SUFFIX:
+            raise InputError(f"{path} names the file {entry['file']!r}", f"pieces end in {SUFFIX}; prepare them again")
     return entries
 
 
