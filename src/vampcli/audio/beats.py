@@ -21,7 +21,7 @@ RATE = 22050  # Hz: librosa's default, to which its parameters are tuned
 N_FFT, HOP = 1024, 256
 _FLOOR_DB = 40  # level below the loudest that still counts as an attack: hiss and the clip's cut edge hardly do
 _BEAT_TILT, _BAR_TILT = 0.5, 2.0  # extra weight of low bands: beats are marked in the bass, bars still more
-_SILENCE = round(4 * RATE / HOP)  # frames of padding, more than two slow beats: the tracker errs at edges
+SILENCE = round(4 * RATE / HOP)  # frames of padding, more than two slow beats: the tracker errs at edges
 _START_BPM, _STD_BPM = 124, 0.7  # prior: tempi are ambiguous by a factor of two, those from 88 to 175 are preferred
 _TEMPO_S = 120  # of the middle, from which the tempo is estimated: its memory grows fast
 _FAINTEST = 0.2  # share of the average attack; before the first and after the last such beat there is silence
@@ -106,15 +106,15 @@ def track(samples: Floats, sample_rate: int, config: TempoConfig) -> Pulse:
         )
     if config.bpm is not None:
         return _grid(duration_s, config.bpm, config.downbeat_s or 0.0, config.beats_per_bar)
-    spectrum = _log_mel(samples, sample_rate)
-    frames = _track_frames(_attack_strength(spectrum, _BEAT_TILT))
+    spectrum = log_mel(samples, sample_rate)
+    frames = _track_frames(attack_strength(spectrum, _BEAT_TILT))
     if len(frames) < 2:
         raise InputError(
             f"no beat was found in {duration_s:.2f} s of sound", "give the tempo: --bpm 120, and --downbeat 0.5"
         )
     beats_s = _seconds(frames)
     if config.downbeat_s is None:
-        first = _find_downbeat(_attack_strength(spectrum, _BAR_TILT), frames, config.beats_per_bar)
+        first = _find_downbeat(attack_strength(spectrum, _BAR_TILT), frames, config.beats_per_bar)
     else:
         first = int(np.abs(np.array(beats_s) - config.downbeat_s).argmin())
     bpm = 60 * (len(beats_s) - 1) / (beats_s[-1] - beats_s[0])
@@ -131,7 +131,7 @@ def onsets_s(samples: Floats, sample_rate: int) -> tuple[float, ...]:
     Source: librosa; each peak of the onset strength is traced back to the start of its rise.
     """
     librosa = load_librosa()
-    attack = _attack_strength(_log_mel(samples, sample_rate))
+    attack = attack_strength(log_mel(samples, sample_rate))
     frames = librosa.onset.onset_detect(onset_envelope=attack, sr=RATE, hop_length=HOP, backtrack=True)
     return _seconds(frames)
 
@@ -165,19 +165,19 @@ def _grid(duration_s: float, bpm: float, downbeat_s: float, beats_per_bar: int) 
     return Pulse(beats_s, n_before, beats_per_bar, bpm)
 
 
-def _log_mel(samples: Floats, sample_rate: int) -> Floats:
-    """Mel spectrum in dB below the loudest (n_bands, n_frames), after `_SILENCE` frames of silence."""
+def log_mel(samples: Floats, sample_rate: int) -> Floats:
+    """Mel spectrum in dB below the loudest (n_bands, n_frames), after `SILENCE` frames of silence."""
     librosa = load_librosa()
     mono = samples.mean(axis=0, dtype=np.float32)
     peak = np.abs(mono).max()
     mono = librosa.resample(mono / peak if peak > 0 else mono, orig_sr=sample_rate, target_sr=RATE)
-    mono = np.pad(mono, (_SILENCE * HOP, 0))
+    mono = np.pad(mono, (SILENCE * HOP, 0))
     mel = librosa.feature.melspectrogram(y=mono, sr=RATE, n_fft=N_FFT, hop_length=HOP, n_mels=80)
     spectrum: Floats = librosa.power_to_db(mel, ref=np.max, top_db=_FLOOR_DB)
     return spectrum
 
 
-def _attack_strength(spectrum: Floats, tilt: float = 0.0) -> Floats:
+def attack_strength(spectrum: Floats, tilt: float = 0.0) -> Floats:
     """Mean rise of the bands in each frame, weighted by frequency to the power of -tilt: (n_frames,)."""
     librosa = load_librosa()
     hz = librosa.mel_frequencies(len(spectrum) + 2, fmax=RATE / 2)[1:-1]
@@ -191,7 +191,7 @@ def _attack_strength(spectrum: Floats, tilt: float = 0.0) -> Floats:
 def _track_frames(attack: Floats) -> npt.NDArray[np.int64]:
     """Track the beats of an attack strength: frames, int64 (n_beats,)."""
     librosa = load_librosa()
-    inside = attack[_SILENCE:]
+    inside = attack[SILENCE:]
     if not inside.any():
         return np.zeros(0, np.int64)
     margin = max(0, len(inside) - _TEMPO_S * RATE // HOP) // 2
@@ -200,9 +200,9 @@ def _track_frames(attack: Floats) -> npt.NDArray[np.int64]:
         onset_envelope=middle, sr=RATE, hop_length=HOP, start_bpm=_START_BPM, std_bpm=_STD_BPM
     )
     _, frames = librosa.beat.beat_track(
-        onset_envelope=np.pad(attack, (0, _SILENCE)), sr=RATE, hop_length=HOP, bpm=tempo, trim=False
+        onset_envelope=np.pad(attack, (0, SILENCE)), sr=RATE, hop_length=HOP, bpm=tempo, trim=False
     )
-    frames = frames[(frames > _SILENCE - N_FFT // HOP) & (frames < len(attack))]
+    frames = frames[(frames > SILENCE - N_FFT // HOP) & (frames < len(attack))]
     # trim silence at both ends; librosa's trimming would also remove beats weaker than the average
     near = np.array([attack[frame - 2 : frame + 3].max() for frame in frames])
     loud = np.flatnonzero(near > _FAINTEST * near.mean()) if len(near) else near
@@ -217,4 +217,4 @@ def _find_downbeat(attack: Floats, frames: npt.NDArray[np.int64], beats_per_bar:
 
 
 def _seconds(frames: npt.NDArray[Any]) -> tuple[float, ...]:
-    return tuple(max(0.0, (int(frame) - _SILENCE) * HOP / RATE) for frame in frames)
+    return tuple(max(0.0, (int(frame) - SILENCE) * HOP / RATE) for frame in frames)
