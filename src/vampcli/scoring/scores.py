@@ -17,6 +17,7 @@ from vampcli.tasks.take import Take
 _PLATEAU = 0.999  # of the peak: few samples of an unclipped wave are above
 _LEAST_PEAK = 0.01  # quieter sound may be flat because it is rounded to few bits
 _BLOCK = 2**18  # samples
+_ATTACKS = 0.3  # of correlation: chosen on takes of other pieces than those in the documentation
 _CLICK_S = 0.05  # reach of `click_figure`
 
 
@@ -35,6 +36,7 @@ class Scores:
         level_db: level of what is re-made above that of the music around it; from -60 to 60.
         colour_db: mean imbalance of the bands of the spectrum; noise has 10 or more.
         silence: share, 0 to 1, of silence where there should be sound.
+        attacks: correlation of the attacks with those of similar places, see `ExpectedAttacks`; 1 is best.
         hopeless: reason to draw the take again with another seed: `silent`, `saturated`, `clicks`; or empty.
         total: all scores in one number: 0 is flawless, negative is worse.
     """
@@ -45,6 +47,7 @@ class Scores:
     level_db: float | None = None
     colour_db: float | None = None
     silence: float = 0.0
+    attacks: float | None = None
     hopeless: str = ""
     total: float = 0.0
 
@@ -80,12 +83,18 @@ class Reference:
             allowed = np.where(inside, np.maximum(allowed, click_figures(base, spans)), allowed)
         return cls(spans, allowed, _plateau(base, measured_ranges(base, spans)), music)
 
-    def score(self, take: Take) -> Scores:
-        """Score a take, independently of other takes."""
+    def score(self, take: Take, attacks: float | None = None) -> Scores:
+        """Score a take, independently of other takes.
+
+        Args:
+            take: the take.
+            attacks: agreement of its attacks with those of similar places, if there are any.
+        """
         audio, music = take.audio, self.music
         scores = Scores(
             click=float((click_figures(audio, self.spans) / self.clicks).max(initial=0)),
             plateau=max(0.0, _plateau(audio, self.spans) - self.plateau),
+            attacks=attacks,
         )
         if music is not None:
             made = frames_in(audio, self.spans)
@@ -124,6 +133,7 @@ def _total(scores: Scores) -> float:
         (scores.colour_db or 0) / 4,  # and within 4 dB here
         scores.silence / 0.1,  # a fifth of it missing is as bad as 8 dB too loud
         scores.plateau / 0.03,  # 6 dB too much for a wave with few peaks
+        (1 - scores.attacks) / _ATTACKS if scores.attacks is not None else 0,
     ]
     return 0.0 - sum(fault**2 for fault in faults)
 

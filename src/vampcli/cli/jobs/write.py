@@ -18,6 +18,7 @@ from vampcli.recipe.recipe import Recipe, to_text
 if TYPE_CHECKING:
     from vampcli.api import Model, Take
     from vampcli.audio.waveform import Waveform
+    from vampcli.scoring.attacks import ExpectedAttacks
     from vampcli.scoring.scores import Reference, Scores
     from vampcli.scoring.select import Choice
 
@@ -62,7 +63,7 @@ def write_takes(
         describe: facts and a note about each take.
         loops: the takes are loops: WAV files say so, and scores count the wrap as a junction.
     """
-    score = _scorer(loops)
+    score = _scorer(opened, loops)
     if common.keep is None:
         scored = _in_turn(opened.job, draw, score if common.plot else None)
     else:
@@ -129,19 +130,24 @@ def _recipe_of_part(take: Take, part: Waveform, common: Common) -> Recipe:
     return replace(recipe, part="difference") if common.difference else recipe
 
 
-def _scorer(loops: bool) -> Callable[[Take], Scores]:
+def _scorer(opened: Opened, loops: bool) -> Callable[[Take], Scores]:
     """Return a function that scores takes of a recording; the recording is analyzed once, at the first take."""
     reference: Reference | None = None
+    expected: ExpectedAttacks | None = None
 
     def score(take: Take) -> Scores:
-        nonlocal reference
+        nonlocal reference, expected
+        from vampcli.scoring.attacks import ExpectedAttacks
         from vampcli.scoring.scores import Reference
         from vampcli.scoring.select import rotate_loop
 
+        if expected is None:
+            expected = ExpectedAttacks.of(opened.clip, opened.plan.stretches)
+        attacks = expected.agreement(take.audio)
         if loops:
             take = rotate_loop(take)
         if reference is None:
             reference = Reference.of(take.base, take.spans)
-        return reference.score(take)
+        return reference.score(take, attacks)
 
     return score
