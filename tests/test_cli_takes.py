@@ -20,7 +20,7 @@ def ranked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         Reference,
         "score",
-        lambda _, take: Scores(0.0, 0.0, hopeless="silent" if take.seed == 5 else "", total=float(take.seed)),
+        lambda _, take, _attacks: Scores(0.0, 0.0, hopeless="silent" if take.seed == 5 else "", total=float(take.seed)),
     )
 
 
