@@ -42,9 +42,11 @@ docs: .venv/docs.stamp  ## build the documentation into site/
 screenshots: .venv/run.stamp  ## record the terminal pictures of the documentation again
 	$(BIN)/python scripts/screenshots.py
 
-picture: .venv/dev.stamp  ## make the picture and the sound of the README again
+picture: .venv/dev.stamp  ## make the pictures and the sounds of the README again
 	$(BIN)/vamp inpaint examples/island-dreams.wav --start 4 --end 6 --seed 7 --overwrite \
 	  -o examples/island-dreams.made.flac --plot docs/images/inpaint.png
+	$(BIN)/vamp inpaint examples/island-dreams.wav --start 4 --end 6 --seed 7 --memory off --overwrite \
+	  -o examples/island-dreams.alone.flac --plot docs/images/inpaint-alone.png
 
 free-music: .venv/run.stamp  ## fetch free music (Debian packages, gigabytes) and prepare it in data/; ARGS=--dry-run
 	$(BIN)/python scripts/free_music.py $(ARGS)
