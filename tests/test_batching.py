@@ -17,9 +17,8 @@ from vampcli.model.batching import Batches, Forward, Input, _threads, one_core_t
 from vampcli.tasks.regenerate import generate
 from vampcli.tasks.take import Stereo
 
-TABLE = torch.randn(11, 10, generator=torch.Generator().manual_seed(0))  # rows do not depend on threads, products may
-    11, 10, generator=torch.Generator().manual_seed(0)
-)  # a product may depend on threads, a row does not
+# rows of a table do not depend on the number of threads; products may
+TABLE = torch.randn(11, 10, generator=torch.Generator().manual_seed(0))
 
 
 class Spy:
