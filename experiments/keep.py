@@ -8,7 +8,6 @@ the results.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
-from experiments.memory import AROUND_S, LONGEST_S, Case, choose
+from experiments.memory import AROUND_S, LONGEST_S, Case, choose, parser_of
 
 import vampcli
 from vampcli.cli.eval_inputs import files_of
@@ -129,15 +128,9 @@ def _best(values: Sequence[float | None], name: str) -> float | None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make and measure the takes, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--pieces", type=int, default=8)
-    parser.add_argument("-m", "--model", default="mini")
-    parser.add_argument("--table", type=Path, default=Path("configs/free-music.tsv"))
-    parser.add_argument("--root", type=Path, default=Path("data/root"), help="where the paths of the table begin")
-    parser.add_argument("--split", default="test")
-    parser.add_argument("--seed", type=int, default=20)
-    parser.add_argument("-o", "--out", type=Path, required=True)
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     model = vampcli.load(given.model, "cpu")

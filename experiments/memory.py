@@ -202,19 +202,25 @@ def tables(found: Sequence[Record], names: Sequence[str], out: Path, about: dict
         sys.stdout.write(f"\n{title}: {len(excerpts)} spans\n\n{markdown(rows)}\n")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Make and measure what is not done yet, and write tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["spans", "continuations"])
-    parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--excerpts", type=int, default=64)
-    parser.add_argument("--conditions", nargs="+", default=list(CONDITIONS), choices=list(CONDITIONS))
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with the options of experiments on held-out pieces."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-m", "--model", default="mini")
     parser.add_argument("--table", type=Path, default=Path("configs/free-music.tsv"))
     parser.add_argument("--root", type=Path, default=Path("data/root"), help="where the paths of the table begin")
     parser.add_argument("--split", default="test")
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("-o", "--out", type=Path, required=True)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make and measure what is not done yet, and write tables."""
+    parser = parser_of(__doc__)
+    parser.add_argument("what", choices=["spans", "continuations"])
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--excerpts", type=int, default=64)
+    parser.add_argument("--conditions", nargs="+", default=list(CONDITIONS), choices=list(CONDITIONS))
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     model, continues = vampcli.load(given.model, "cpu"), given.what == "continuations"

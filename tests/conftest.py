@@ -111,7 +111,7 @@ def home(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture(scope="session")
 def expected() -> dict[str, torch.Tensor]:
-    """What the official code makes of the files in `data/official`."""
+    """Results of the official code for the files in `data/official`."""
     return load_file(Path(__file__).parent / "data/official/expected.safetensors")
 
 

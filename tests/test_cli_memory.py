@@ -88,6 +88,18 @@ def test_setting_of_the_seed_searches_again(quick: Vamp, vamp: Vamp, clip: Path)
     assert not recipe.request["memory"]["sources"]
 
 
+def test_note_on_a_named_place(quick: Vamp, clip: Path) -> None:
+    assert "6.20-7.10 s from 0:03.20 (score 0.7" in quick("inpaint", clip, *SPAN, "--place", "3.2").err
+
+
+def test_settings_search_again(quick: Vamp, vamp: Vamp, clip: Path) -> None:
+    made = quick("inpaint", clip, "--span", "0-11.9").path  # no place is so long
+    assert "made by the model alone" in vamp("replay", made).err
+    other = vamp("replay", made, "--set", "spans=6.2-7.1", "-o", clip.parent / "other.wav")
+    assert "6.20-7.10 s from" in other.err
+    assert vamp("replay", made, "--set", "memory=none", "-o", clip.parent / "none.wav").code == 0
+
+
 def test_info_names_the_place(quick: Vamp, vamp: Vamp, clip: Path) -> None:
     made = quick("inpaint", clip, *SPAN, "--seed", 0, "--edit", 0.25).path
     assert "edited copies (edit 0.25): 6.20-7.10 s from 0:0" in vamp("info", made, "--quick").out
@@ -182,7 +194,7 @@ def test_configured_values(vamp: Vamp, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_words_name_three_sources_and_count_the_others() -> None:
-    places = [Place(8340, 0.812), Place(0, 1.0, 1.0), *(Place(0, 0.5) for _ in range(3))]
+    places = [Place(8340, 0.812), Place(0, 1.0, 1.0, is_loop=True), *(Place(0, 0.5) for _ in range(3))]
     sources = [Source(100 * i, 100 * i + 100, place) for i, place in enumerate(places)]
     assert source_words(sources, 100) == (
         "0.00-1.00 s from 1:23.40 (score 0.81), 1.00-2.00 s from the loop itself, "

@@ -163,6 +163,18 @@ def test_exact_lag_is_that_of_the_waveform() -> None:
     assert exact_lag(x, [(5_000, 7_000)], 15_100, 300) == (15_000, pytest.approx(1))
 
 
+def test_silent_sides_leave_the_lag() -> None:
+    assert exact_lag(np.zeros((1, 9000)), [(4000, 5000)], 1000, 300) == (1000, 0.0)
+
+
+@pytest.mark.parametrize("n", [127, 128, 250, 256])
+def test_known_frames_far_from_the_span(n: int) -> None:
+    values = np.random.default_rng(0).standard_normal((3, n)).astype(np.float32)
+    for first in range(70, n - 30):
+        weights = np.where((np.arange(n) >= first) & (np.arange(n) < first + 30), 1.0, 0.0)
+        assert len(score_lags(values, weights, (0, 1))[1]) == n
+
+
 class TestPath:
     def test_uses_much_of_the_recording(self) -> None:
         samples = music(20, RATE)

@@ -19,6 +19,7 @@ from vampcli.tasks.base import Task
 from vampcli.tasks.inpaint import Inpaint
 from vampcli.tasks.loop import Loop
 from vampcli.tasks.outpaint import Outpaint
+from vampcli.tasks.plan import Margin
 from vampcli.tasks.recording import Recording
 from vampcli.tasks.registry import task_from_table
 from vampcli.tasks.spans import SpanRequest
@@ -105,7 +106,9 @@ def test_take_of_the_models_alone_says_so(tiny: Model) -> None:
     (take,) = takes(tiny, song(8), inpaint())
     assert not take.sources
     assert take.recipe is not None
-    assert take.recipe.request["memory"]["trust"] == 0
+    assert take.recipe.request["memory"]["sources"] == []
+    again = task_from_table("inpaint", take.recipe.request, "recipe")
+    np.testing.assert_array_equal(takes(tiny, song(8), again)[0].audio.samples, take.audio.samples)
 
 
 @pytest.mark.parametrize("kind", ["short", "noise", "silence", "off"])
@@ -188,6 +191,90 @@ def test_place_from_another_file(tiny: Model, tmp_path: Path, caplog: pytest.Log
     (take,) = takes(tiny, clip, inpaint(MemoryConfig(files=(str(broken), str(other)))))
     assert "broken.wav" in caplog.text
     assert [(source.place.file, source.place.lag) for source in take.sources] == [(str(other), -2 * RATE)]
+
+
+@pytest.mark.parametrize("kind", ["itself", "renamed copy", "take of it", "what it was made from"])
+def test_versions_of_the_recording_are_left_out(
+    tiny: Model, tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    path, other = tmp_path / "song.wav", tmp_path / "other.wav"
+    write(path, song())
+    take = takes(tiny, Recording.of(path), inpaint(None, (1.0, 1.5)))[0]
+    if kind == "itself":
+        other = path
+    elif kind == "renamed copy":
+        other.write_bytes(path.read_bytes())
+    elif kind == "take of it":
+        take.write(other)
+    else:
+        take.write(other)
+        path, other = other, path
+    plan = inpaint(MemoryConfig(files=(str(other),))).plan(Recording.of(path), tiny.codec, 80)
+    assert plan.stretches
+    assert {place.file for stretch in plan.stretches for place in stretch.places} == {""}
+    assert "is a version of the recording" in caplog.text
+
+
+@pytest.mark.parametrize("margin", [0, 25, 40, 70, "auto"])
+def test_wide_margins(tiny: Model, margin: Margin) -> None:
+    clip, task = song(), inpaint(MemoryConfig(edit=1.0))
+    (take,) = takes(tiny, clip, replace(task, margin=margin))
+    assert take.sources
+    start, end = take.spans[0]
+    np.testing.assert_array_equal(take.audio.samples[:, :start], clip.samples[:, :start])
+    np.testing.assert_array_equal(take.audio.samples[:, end:], clip.samples[:, end:])
+
+
+@pytest.mark.parametrize("kind", ["noise", "silence"])
+def test_extension_without_match_is_left_to_the_models(tiny: Model, kind: str) -> None:
+    samples = (
+        0.1 * np.random.default_rng(0).standard_normal((1, 15 * RATE)) if kind == "noise" else np.zeros((1, 15 * RATE))
+    )
+    clip = Waveform(samples.astype(np.float32), RATE)
+    assert Outpaint(after_s=4, before_s=2).plan(Recording(clip), tiny.codec, 80).stretches == ()
+
+
+def test_short_loop_stands_for_its_own_copies(tiny: Model) -> None:
+    plan = Loop(SpanRequest([(1, 3)]), 2, variation=0.5).plan(Recording(song(9)), tiny.codec, 80)
+    assert [place.is_loop for stretch in plan.stretches for place in stretch.places] == [True]
+
+
+@pytest.mark.parametrize("longest", [50, 100, 171])
+def test_recipe_of_long_copies(tiny: Model, longest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "_MOST_FRAMES", longest)
+    task = Loop(SpanRequest([(3, 6.01)]), 4, variation=0.5)
+    (take,) = takes(tiny, song(), task)
+    assert take.recipe is not None
+    again = task_from_table("loop", take.recipe.request, "recipe")
+    plans = [one.plan(Recording(song()), tiny.codec, 80) for one in (task, again)]
+    assert len(plans[0].stretches) > 3
+    assert [s.hidden for s in plans[0].stretches] == [s.hidden for s in plans[1].stretches]
+    np.testing.assert_array_equal(takes(tiny, song(), again)[0].audio.samples, take.audio.samples)
+
+
+def test_removed_sound_of_a_near_span_does_not_leak(tiny: Model) -> None:
+    clip, spans = song(), ((6.0, 6.5), (6.505, 7.0))
+    loud = replace(clip, samples=clip.samples.copy())
+    first, second = (slice(round(a * RATE), round(b * RATE)) for a, b in spans)
+    loud.samples[:, second] += 0.3 * np.random.default_rng(0).standard_normal((1, second.stop - second.start))
+    edited = [takes(tiny, x, inpaint(MemoryConfig(edit=0.0), *spans))[0] for x in (clip, loud)]
+    assert edited[0].sources[0].place.lag == edited[1].sources[0].place.lag
+    np.testing.assert_array_equal(*(take.audio.samples[:, first] for take in edited))
+
+
+def test_named_place_has_its_own_score(tiny: Model) -> None:
+    scores = []
+    for place_s in (3.2, 4.4):  # a bar before the span, and the middle of a bar
+        plan = inpaint(MemoryConfig(place_s=place_s)).plan(Recording(song()), tiny.codec, 80)
+        scores.append(plan.stretches[0].places[0].score)
+    assert scores[0] > 0.7 > 0.4 > scores[1]
+
+
+@pytest.mark.parametrize("memory", [MemoryConfig(files=("a.wav",)), MemoryConfig(place_s=1.0)])
+def test_other_recordings_are_for_spans_alone(memory: MemoryConfig) -> None:
+    for make in (lambda: Outpaint(after_s=1, memory=memory), lambda: Loop(memory=memory)):
+        with pytest.raises(UsageError, match="is named"):
+            make()
 
 
 def test_contradictions_are_refused() -> None:

@@ -155,7 +155,7 @@ class TempoConfig(_Checked):
 
 
 MOST_PLACES = 12
-"""Places that are kept for a stretch; a take of the seed s uses number s mod 12 of them."""
+"""Places that are kept for a stretch, at most; a take of the seed s uses number s mod 12, counted in a circle."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +169,7 @@ class Place:
         gains: factors on the samples of the place at the start and at the end of the stretch.
         trust: how far the place may stand for the stretch, from 0 to 1.
         file: another recording that holds the place; empty = the recording itself.
+        is_loop: the place is the loop of which the stretch is a copy.
     """
 
     lag: int
@@ -177,6 +178,7 @@ class Place:
     gains: tuple[float, float] = (1.0, 1.0)
     trust: float = 0.9
     file: str = ""
+    is_loop: bool = False
 
 
 @dataclass(frozen=True)
@@ -198,14 +200,14 @@ class MemoryConfig(_Checked):
         edit: share of the models' changes that a place gets: 0 = a copy, 1 = all changes.
         place_s: beginning of the place, in seconds; None = searched.
         files: other recordings to search.
-        sources: places of an earlier take, which are used again without a search.
+        sources: places of an earlier take, which are used again; none if the models alone made it; None = searched.
     """
 
     trust: float | None = None
     edit: float = 0.5
     place_s: float | None = None
     files: tuple[str, ...] = ()
-    sources: tuple[Source, ...] = ()
+    sources: tuple[Source, ...] | None = None
 
     def __post_init__(self) -> None:
         self._require("trust", self.trust is None or 0 <= self.trust <= 1, "from 0 to 1")
@@ -213,6 +215,11 @@ class MemoryConfig(_Checked):
         self._require("place_s", self.place_s is None or 0 <= self.place_s < math.inf, "0 or more")
         if self.trust == 0 and (self.place_s is not None or self.files):
             raise UsageError("a place is named, but memory is off", "leave one of them out")
+
+    def refuse_named_places(self) -> None:
+        """Raise UsageError if a place or other recordings are named: only spans of inpaint can be made from these."""
+        if self.place_s is not None or self.files:
+            raise UsageError("a place or another recording is named", "only inpaint takes these: leave them out")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -35,7 +37,7 @@ def extrapolate(samples: npt.NDArray[np.float64], n: int) -> npt.NDArray[np.floa
     return np.asarray(continued)
 
 
-def match_edges(render: Render, original: Waveform, span: tuple[int, int]) -> Render:
+def match_edges(render: Render, original: Waveform, span: tuple[int, int], spans: Sequence[tuple[int, int]]) -> Render:
     """Return a renderer that equals the original outside a span, and continues it inside.
 
     With b the border, x the original, g the rendered audio and e the continuation of x - g beyond b:
@@ -45,11 +47,13 @@ def match_edges(render: Render, original: Waveform, span: tuple[int, int]) -> Re
         render: renders the span and up to 20 ms around it.
         original: the recording.
         span: sample range [start, end).
+        spans: all ranges that are replaced, the span among them: nothing is predicted from their samples.
     """
     (start, end), samples = span, original.samples
     n_known, n = round(PREDICTED_FROM_S * original.sample_rate), min(round(FADE_S * original.sample_rate), end - start)
     fade = np.cos(np.pi * np.arange(n) / (2 * n)) ** 2
-    before, after = max(0, start - n_known), min(original.n_samples, end + n_known)
+    before = max([0, start - n_known, *(b for _, b in spans if b <= start)])
+    after = min([original.n_samples, end + n_known, *(a for a, _ in spans if a >= end)])
     head = _continue(samples[:, before:start] - render(before, start), fade)
     tail = _continue((samples[:, end:after] - render(end, after))[:, ::-1], fade)[:, ::-1]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -168,16 +169,14 @@ class MemoryOptions:
         "auto"
     )
     edit: Annotated[float, value("Share of the model's changes: 0 copies a place.", panel=MEMORY)] = 0.5
-    memory_from: Annotated[
-        list[str] | None, value("Also search these recordings; repeat for more.", panel=MEMORY, metavar="PATH")
-    ] = None
     places: Annotated[bool, flag("Print similar places, make nothing.", panel=MEMORY)] = False
 
-    def config(self, place: str | None = None) -> MemoryConfig:
+    def config(self, place: str | None = None, files: Sequence[str] | None = None) -> MemoryConfig:
         """The memory, parsed.
 
         Args:
             place: beginning of the place, as typed.
+            files: other recordings to search, as typed.
 
         Raises:
             UsageError: a value is malformed, or options contradict each other.
@@ -186,9 +185,9 @@ class MemoryOptions:
         trust = parse_trust(self.memory)
         if trust == 0 and self.places:
             raise UsageError("memory is off, but --places is given", "leave one of them out")
+        found = find(files, recursive=True) if files else []
         place_s = None if place is None else parse_time(place)
-        files = tuple(str(found.path) for found in find(self.memory_from, True)) if self.memory_from else ()
-        return MemoryConfig(trust, self.edit, place_s, files)
+        return MemoryConfig(trust, self.edit, place_s, tuple(str(file.path) for file in found))
 
 
 DERIVED: dict[Any, dict[str, tuple[Any, ...]]] = {

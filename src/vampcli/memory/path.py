@@ -10,11 +10,20 @@ import numpy as np
 
 from vampcli.audio.waveform import Samples
 from vampcli.memory.features import Features
-from vampcli.memory.search import APART, QUERY, exact_lag, level_ratio, peaks, score_lags, surrounding_weights
+from vampcli.memory.search import (
+    APART,
+    QUERY,
+    SIDE_S,
+    Doubles,
+    exact_lag,
+    level_ratio,
+    peaks,
+    score_lags,
+    surrounding_weights,
+)
 
 _USED = 0.15  # taken off the score for every time that a place was used before
 _RUN_S, _SHORT_RUN = 15.0, 0.15  # a place nearer to the end of the recording loses up to so much of its score
-_SIDE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,7 @@ class PathFinder:
             used[last.start // hop : at // hop] += 1
         return path
 
-    def _values(self, at: int, n: int, used: np.ndarray, before: int) -> np.ndarray:
+    def _values(self, at: int, n: int, used: Doubles, before: int) -> Doubles:
         """Scores of all places for a stretch of `n` frames after sample `at`: float64 (n_frames - n + 1,)."""
         hop, n_frames = self.features.hop, self.features.n_frames
         frame = at // hop
@@ -90,7 +99,7 @@ class PathFinder:
             scores[same] = -np.inf
         return scores
 
-    def _compute_scores(self, frame: int) -> np.ndarray:
+    def _compute_scores(self, frame: int) -> Doubles:
         """Correlation of what precedes each frame with what precedes a frame, by frame: float64 (n_frames,)."""
         values = self.features.values
         weights = surrounding_weights(self.features.n_frames, (frame, frame), after=False)
@@ -103,7 +112,7 @@ class PathFinder:
     def _jump(self, at: int, frame: int, n: int) -> Step:
         """Return the step from sample `at` to a frame, with its exact lag and its gain."""
         hop, n_samples = self.features.hop, self.samples.shape[1]
-        side = [(max(0, at - round(_SIDE_S * self.sample_rate)), at)]
+        side = [(max(0, at - round(SIDE_S * self.sample_rate)), at)]
         lag, correlation = exact_lag(self.samples, side, frame * hop - at, hop)
         start = int(np.clip(at + lag, 0, max(0, n_samples - n * hop)))
         score = float(self._scores(at // hop)[frame])

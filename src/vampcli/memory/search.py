@@ -19,7 +19,7 @@ QUERY = 115  # frames on each side, 2 s
 APART = 8  # frames between two places
 _LEAST_QUERY = 29  # frames in all: less says nothing
 _FALLOFF = 38  # frames from the edge over which weights fall to 1/e
-_SIDE_S = 1.0  # of the waveform on each side, for the exact lag and the gain
+SIDE_S = 1.0  # of the waveform on each side, for the exact lag and the gain
 _WAVEFORM_WEIGHT = 0.1  # of the waveforms' correlation beside the features'
 _LEAST_SCORE, _TRUSTED_SCORE, _MOST_TRUST = 0.1, 0.4, 0.9
 _MOST_GAIN = 2.0
@@ -69,18 +69,43 @@ def find_places(own: Library, sample_rate: int, span: Range, library: Library | 
     """
     library = library or own
     hop, (start, end) = own.features.hop, span
-    frames = _frames(span, hop)
-    weights = surrounding_weights(own.features.n_frames, frames, [_frames(one, hop) for one in own.unknown])
-    hidden = [_frames(one, hop) for one in library.unknown]
-    lags, scores = score_lags(own.features.values, weights, frames, library.features.values, hidden)
-    sides = _sides(span, own.unknown, own.samples.shape[1], round(_SIDE_S * sample_rate))
+    sides = _sides(span, own.unknown, own.samples.shape[1], round(SIDE_S * sample_rate))
     found = []
-    for lag, score in peaks(lags, scores):
+    for lag, score in peaks(*_score_span(own, span, library)):
         exact, correlation = exact_lag(own.samples, sides, lag * hop, hop, library.samples)
         if _is_known((start + exact, end + exact), library.unknown, library.samples.shape[1]):
-            gains = [level_ratio(own.samples, side, exact, library.samples) for side in sides]
-            found.append(Place(exact, score, correlation, (gains[0], gains[-1]), trust_of(score), library.file))
+            found.append(_place(own, library, sides, exact, score, correlation))
     return sorted(found, key=rank, reverse=True)
+
+
+def place_at(own: Library, sample_rate: int, span: Range, lag: int) -> Place:
+    """Return the place of a recording at a lag, which must lie in it and outside its unknown ranges.
+
+    Args:
+        own: the recording that has the span.
+        sample_rate: in Hz.
+        span: sample range [start, end).
+        lag: in samples.
+    """
+    lags, scores = _score_span(own, span, own)
+    near = np.where(np.isfinite(scores), np.abs(lags - lag / own.features.hop), np.inf)
+    score = float(scores[near.argmin()]) if np.isfinite(near).any() else 0.0
+    sides = _sides(span, own.unknown, own.samples.shape[1], round(SIDE_S * sample_rate))
+    _, correlation = exact_lag(own.samples, sides, lag, 0)
+    return _place(own, own, sides, lag, score, correlation)
+
+
+def _score_span(own: Library, span: Range, library: Library) -> tuple[npt.NDArray[np.int64], Doubles]:
+    """Score all lags in a library for what surrounds a span; see `score_lags`."""
+    hop = own.features.hop
+    frames, hidden = _frames(span, hop), [_frames(one, hop) for one in library.unknown]
+    weights = surrounding_weights(own.features.n_frames, frames, [_frames(one, hop) for one in own.unknown])
+    return score_lags(own.features.values, weights, frames, library.features.values, hidden)
+
+
+def _place(own: Library, library: Library, sides: Sequence[Range], lag: int, score: float, correlation: float) -> Place:
+    gains = [level_ratio(own.samples, side, lag, library.samples) for side in sides] or [1.0]
+    return Place(lag, score, correlation, (gains[0], gains[-1]), trust_of(score), library.file)
 
 
 def _frames(samples: Range, hop: int) -> Range:
@@ -136,7 +161,7 @@ def score_lags(
     inside = weights[first:last]
 
     # Correlate by FFT: index k of a result belongs to the lag k - first, cyclically.
-    size = 1 << int(n + 2 * (last - first)).bit_length()
+    size = 1 << int(max(n, lags[-1] + first + 1) + 2 * (last - first)).bit_length()
     query = values[:, first:last] * inside.astype(np.float32)
     cross = np.zeros(size // 2 + 1, np.complex128)
     for i in range(0, len(there), _AXES_AT_ONCE):
@@ -190,7 +215,7 @@ def exact_lag(
         energies += running[end - start :][:n_lags] - running[:n_lags]
         own += float(np.square(query).sum())
     correlation = total / np.sqrt(np.maximum(own * energies, 1e-20))
-    best = int(correlation.argmax())
+    best = int(correlation.argmax()) if correlation.any() else reach
     return lag - reach + best, float(correlation[best])
 
 

@@ -50,6 +50,7 @@ class Loop(Task):
     command: ClassVar[str] = "loop"
 
     def __post_init__(self) -> None:
+        self.memory.refuse_named_places()
         if len(self.places.spans) > 1:
             raise UsageError(f"{len(self.places.spans)} spans are named", "a loop is one: leave the others out")
         if self.repeats < 1:

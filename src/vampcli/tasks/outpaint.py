@@ -43,6 +43,7 @@ class Outpaint(Task):
     command: ClassVar[str] = "outpaint"
 
     def __post_init__(self) -> None:
+        self.memory.refuse_named_places()
         for name, seconds in (("after", self.after_s), ("before", self.before_s)):
             if not 0 <= seconds < math.inf:
                 raise UsageError(f"{name} is {seconds:g} s", "it must be 0 or more")

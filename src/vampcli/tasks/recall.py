@@ -99,18 +99,24 @@ class _Memory:
             int64 (n_model_channels, n_codebooks, n_frames).
         """
         plan, tokens = self.context.plan, self.context.tokens.clone()
-        for stretch, source in zip(plan.stretches, sources, strict=True):
+        for source in sources:
             first, _ = self.frames(source)
-            a, b = stretch.hidden
+            a, b = self._hidden[source.start]
             tokens[..., a - plan.first_frame : b - plan.first_frame] = self.tokens(source)[..., a - first : b - first]
         return tokens
 
     def frames(self, source: Source) -> tuple[int, int]:
-        """Frames that the audio of a stretch depends on, as far as the models see them."""
+        """Frames that the audio of a stretch depends on, and its hidden ones, as far as the models see them."""
         grid, rate, plan = self.networks.grid, self.context.canvas.sample_rate, self.context.plan
         first, last = grid.frames_touched(max(0, source.start - self.fade), source.end + self.fade, rate)
-        halo = self.networks.codec.halo_frames
-        return max(plan.first_frame, first - halo), min(plan.first_frame + plan.n_frames, last + halo)
+        halo, hidden = self.networks.codec.halo_frames, self._hidden[source.start]
+        first, last = min(first - halo, hidden[0]), max(last + halo, hidden[1])
+        return max(plan.first_frame, first), min(plan.first_frame + plan.n_frames, last)
+
+    @cached_property
+    def _hidden(self) -> dict[int, tuple[int, int]]:
+        """Hidden frames of each stretch by its first sample."""
+        return {stretch.start: stretch.hidden for stretch in self.context.plan.stretches}
 
     @cached_property
     def tokens(self) -> Callable[[Source], Tensor]:
@@ -141,7 +147,9 @@ class _Memory:
         if others := tuple(span for span in plan.spans if span not in recalled):
             rest = replace(self.context, plan=replace(plan, spans=others))
             canvas = render_spans(self.networks, rest, made, nearby_image(self.context))
-        renders = {span: match_edges(self._render_span(made, sources, span), canvas, span) for span in recalled}
+        renders = {
+            span: match_edges(self._render_span(made, sources, span), canvas, span, plan.spans) for span in recalled
+        }
         return paste(canvas, [Patch(*span, render) for span, render in renders.items()])
 
     def _render_span(self, made: Tensor, sources: Sequence[Source], span: tuple[int, int]) -> Render:

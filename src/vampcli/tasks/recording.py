@@ -105,6 +105,13 @@ class Recording:
         recipe = recipe_of(self.path, self.name) if self.path else None
         return InputSource(self.name or str(self.path or ""), audio_hash(self.clip), recipe)
 
+    @property
+    def versions(self) -> set[str]:
+        """Content hashes of the recording and of the inputs that earlier edits made it from."""
+        recipe = self.source.recipe
+        earlier = [recipe, *recipe.earlier] if recipe else []
+        return {self.source.sha256, *(one.source.sha256 for one in earlier)}
+
     def with_source(self, source: InputSource) -> Recording:
         """Return the same recording, its analysis included, with another source."""
         other = copy(self)

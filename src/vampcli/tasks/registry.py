@@ -6,7 +6,6 @@ import json
 from dataclasses import asdict, is_dataclass, replace
 from typing import Any
 
-from vampcli.config import MemoryConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.schema import from_table
 from vampcli.tasks.base import Task
@@ -56,5 +55,4 @@ def with_sources(task: Task, take: Take) -> Task:
     """Return a task that makes a take again from the places that it was made from."""
     if not isinstance(task, Inpaint | Outpaint | Loop):
         return task
-    memory = replace(task.memory, sources=take.sources) if take.sources else MemoryConfig(trust=0.0)
-    return replace(task, memory=memory)
+    return replace(task, memory=replace(task.memory, sources=take.sources))

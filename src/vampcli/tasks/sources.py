@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
-from vampcli.audio.waveform import Waveform
-from vampcli.config import MOST_PLACES, MemoryConfig, Place
+from vampcli.config import MOST_PLACES, MemoryConfig, Place, Source
 from vampcli.errors import InputError
 from vampcli.memory.path import PathFinder
 from vampcli.memory.search import (
@@ -20,6 +20,7 @@ from vampcli.memory.search import (
     find_places,
     level_ratio,
     peaks,
+    place_at,
     rank,
     score_lags,
     trust_of,
@@ -36,10 +37,8 @@ _MOST_FRAMES = 1024  # of a stretch: it is decoded at once
 _EXTENSION_S = 2.0  # of a stretch of an extension, at most
 _LEAST_COPY = 0.35  # score of a place that may stand for a copy of a loop
 _N_PATHS = 4  # of an extension: take i uses path i
+_NAMED_TRUST = 0.9
 _EXTENSION_TRUST = 0.9  # the models alone would make texture after some seconds
-
-Piece = tuple[int, int, tuple[int, int]]
-"""First sample of a stretch, one past its last, and its hidden frames."""
 
 
 def for_spans(plan: Plan, recording: Recording, memory: MemoryConfig) -> Plan:
@@ -53,41 +52,24 @@ def for_spans(plan: Plan, recording: Recording, memory: MemoryConfig) -> Plan:
     Raises:
         InputError: a place that was named does not fit.
     """
-    clip = recording.clip
-    if memory.sources and memory.trust != 0:
-        return _as_before(plan, memory)
-    if not _is_searched(clip, memory):
-        return plan
-    stretches: list[Stretch] = []
-    for span, hidden in zip(plan.spans, plan.hidden, strict=True):
-        if memory.place_s is None:
-            found = _search(recording, span, plan.spans, memory.files)
-        else:
-            found = [_named_place(clip, span, plan.spans, memory.place_s)]
-        if places := _trusted(found, memory):
-            stretches += _split(span, hidden, places)
-    return replace(plan, stretches=tuple(stretches), edit=memory.edit)
 
+    def search() -> Iterator[Stretch]:
+        clip = recording.clip
+        if clip.duration_s < LEAST_RECORDING_S and memory.place_s is None and not memory.files:
+            return
+        for span, hidden in zip(plan.spans, plan.hidden, strict=True):
+            if memory.place_s is None:
+                found = _search(recording, span, plan.spans, memory.files)
+            else:
+                found = [_named_place(recording, span, plan.spans, memory.place_s)]
+            if places := _trusted(found, memory):
+                yield from _cut_span(plan, span, span, -(-(hidden[1] - hidden[0]) // _MOST_FRAMES), places)
 
-def _search(
-    recording: Recording, span: tuple[int, int], unknown: Sequence[tuple[int, int]], files: Sequence[str]
-) -> list[Place]:
-    """Find places in the recording and in files; one that cannot be read is left out."""
-    rate, features = recording.clip.sample_rate, recording.features
-    own = Library(recording.clip.samples, features, unknown)
-    found = find_places(own, rate, span)
-    for file in files:
-        try:
-            samples = recording.other(file).clip.samples
-        except InputError as error:
-            log.warning("%s: no place is taken from it", error.message)
-        else:
-            found += find_places(own, rate, span, Library(samples, features.of(samples), file=file))
-    return sorted(found, key=rank, reverse=True)
+    return _with_stretches(plan, memory, search)
 
 
 def for_extension(plan: Plan, recording: Recording, memory: MemoryConfig, before: int) -> Plan:
-    """Return the plan of an extension with places for every piece of it, if the recording is long enough.
+    """Return the plan of an extension with places for every piece of it, if the recording has similar ones.
 
     Args:
         plan: its canvas has `before` samples before the recording.
@@ -95,37 +77,14 @@ def for_extension(plan: Plan, recording: Recording, memory: MemoryConfig, before
         memory: how far places are trusted.
         before: samples.
     """
-    clip = recording.clip
-    if memory.sources and memory.trust != 0:
-        return _as_before(plan, memory)
-    if not _is_searched(clip, memory):
-        return plan
-    stretches: list[Stretch] = []
-    for span, hidden in zip(plan.spans, plan.hidden, strict=True):
-        n = -(-(span[1] - span[0]) // round(_EXTENSION_S * clip.sample_rate))
-        stretches += _extension(recording, _cut_span(span, hidden, n), span[0] < before, memory)
-    return replace(plan, stretches=tuple(stretches), edit=memory.edit)
 
+    def search() -> Iterator[Stretch]:
+        if recording.clip.duration_s >= LEAST_RECORDING_S:
+            for span in plan.spans:
+                n = -(-(span[1] - span[0]) // round(_EXTENSION_S * recording.clip.sample_rate))
+                yield from _extension(recording, _cut_span(plan, span, span, n), span[0] < before, memory)
 
-def _extension(recording: Recording, pieces: list[Piece], backward: bool, memory: MemoryConfig) -> list[Stretch]:
-    """Stretches of an extension along paths through the recording, backward in time before its beginning."""
-    clip, features = recording.clip, recording.features
-    samples, lengths = clip.samples, [end - start for start, end, _ in pieces]
-    if backward:
-        samples, lengths, features = samples[:, ::-1], lengths[::-1], features.backward()
-    finder = PathFinder(samples, clip.sample_rate, features)
-    paths = [path for variant in range(_N_PATHS) if (path := finder.find(lengths, variant))]
-    stretches = []
-    for i, (start, end, hidden) in enumerate(pieces if paths else ()):
-        places = []
-        for path in paths:
-            step = path[-1 - i] if backward else path[i]
-            first = clip.n_samples - step.start - (end - start) if backward else step.start
-            gains = (1.0, step.gain) if backward else (step.gain, 1.0)
-            trust = _EXTENSION_TRUST if memory.trust is None else memory.trust
-            places.append(Place(first - start, step.score, step.waveform_score, gains, trust))
-        stretches.append(Stretch(start, end, hidden, tuple(places)))
-    return stretches
+    return _with_stretches(plan, memory, search)
 
 
 def for_copies(plan: Plan, recording: Recording, memory: MemoryConfig, start: int, n: int) -> Plan:
@@ -138,54 +97,64 @@ def for_copies(plan: Plan, recording: Recording, memory: MemoryConfig, start: in
         start: first sample of the loop in the recording.
         n: samples of the loop.
     """
+
+    def search() -> Iterator[Stretch]:
+        places = _similar_to(recording, start, n) or [Place(0, 1.0, 1.0, is_loop=True)]
+        span, n_copies = plan.spans[0], plan.n_canvas_samples // n - 1
+        n_pieces = -(-plan.n_hidden_frames // (n_copies * _MOST_FRAMES))
+        for i, first in enumerate(range(n, plan.n_canvas_samples, n)):
+            turned = places[i % len(places) :] + places[: i % len(places)]
+            moved = tuple(replace(place, lag=place.lag + start - first) for place in turned)
+            yield from _cut_span(plan, span, (first, first + n), n_pieces, moved)
+
+    return _with_stretches(plan, memory, search)
+
+
+def _with_stretches(plan: Plan, memory: MemoryConfig, search: Callable[[], Iterable[Stretch]]) -> Plan:
+    """Return a plan with the stretches of an earlier take, or else with those that a search yields."""
     if memory.trust == 0:
         return plan
-    if memory.sources:
-        return _as_before(plan, memory)
-    clip, features = recording.clip, recording.features
-    hop = features.hop
-    frames = (start // hop, min(features.n_frames, max(start // hop + 1, (start + n) // hop)))
-    weights = np.zeros(features.n_frames)
-    weights[slice(*frames)] = 1
-    found = [Place(0, 1.0, 1.0, (1.0, 1.0), 1.0)]
-    lags, scores = score_lags(features.values, weights, frames)
-    for lag, score in peaks(lags, scores):
-        exact, correlation = exact_lag(clip.samples, [(start, start + n)], lag * hop, hop)
-        if exact and abs(lag) >= APART and score >= _LEAST_COPY and 0 <= start + exact <= clip.n_samples - n:
-            gain = level_ratio(clip.samples, (start, start + n), exact)
-            found.append(Place(exact, score, correlation, (gain, gain), trust_of(score)))
-    places = sorted(found[1:], key=rank, reverse=True) or found
-    stretches: list[Stretch] = []
-    n_copies = plan.n_canvas_samples // n - 1
-    for i, (first, end, hidden) in enumerate(_cut_span(plan.spans[0], plan.hidden[0], n_copies)):
-        turned = [places[(i + k) % len(places)] for k in range(len(places))]
-        moved = tuple(replace(place, lag=place.lag + start - first) for place in turned)
-        stretches += _split((first, end), hidden, moved)
+    stretches = search() if memory.sources is None else _of_earlier(plan, memory.sources)
     return replace(plan, stretches=tuple(stretches), edit=memory.edit)
 
 
-def _is_searched(clip: Waveform, memory: MemoryConfig) -> bool:
-    return memory.trust != 0 and (
-        clip.duration_s >= LEAST_RECORDING_S or memory.place_s is not None or bool(memory.files)
-    )
+def _of_earlier(plan: Plan, sources: Sequence[Source]) -> Iterator[Stretch]:
+    for source in sources:
+        span = next(span for span in plan.spans if span[0] <= source.start < span[1])
+        yield from _cut_span(plan, span, (source.start, source.end), 1, (source.place,))
 
 
-def _as_before(plan: Plan, memory: MemoryConfig) -> Plan:
-    """Return the plan with the places of an earlier take."""
-    stretches: list[Stretch] = []
-    for span, hidden in zip(plan.spans, plan.hidden, strict=True):
-        parts = [source for source in memory.sources if span[0] <= source.start < span[1]]
-        for source, frames in zip(parts, _divide(hidden, len(parts)), strict=True):
-            stretches.append(Stretch(source.start, source.end, frames, (source.place,)))
-    return replace(plan, stretches=tuple(stretches), edit=memory.edit)
+def _search(
+    recording: Recording, span: tuple[int, int], unknown: Sequence[tuple[int, int]], files: Sequence[str]
+) -> list[Place]:
+    """Find places in the recording and in files, without unreadable ones and versions of the recording."""
+    rate, features = recording.clip.sample_rate, recording.features
+    own = Library(recording.clip.samples, features, unknown)
+    found = find_places(own, rate, span)
+    for file in files:
+        try:
+            other = recording.other(file)
+            related = bool(recording.versions & other.versions)
+        except InputError as error:
+            log.warning("%s: no place is taken from it", error.message)
+            continue
+        if related:  # it may hold the sound that is to be replaced
+            log.warning("%s is a version of the recording: no place is taken from it", file)
+        else:
+            samples = other.clip.samples
+            found += find_places(own, rate, span, Library(samples, features.of(samples), file=file))
+    return sorted(found, key=rank, reverse=True)
 
 
-def _named_place(clip: Waveform, span: tuple[int, int], spans: Sequence[tuple[int, int]], place_s: float) -> Place:
-    """Return the place that begins at a time."""
-    lag = round(place_s * clip.sample_rate) - span[0]
-    start, end = span[0] + lag, span[1] + lag
-    latest_s = (clip.n_samples - (span[1] - span[0])) / clip.sample_rate
+def _named_place(
+    recording: Recording, span: tuple[int, int], spans: Sequence[tuple[int, int]], place_s: float
+) -> Place:
+    """Return the place that begins at a time; it has the largest trust."""
+    clip = recording.clip
+    start = round(place_s * clip.sample_rate)
+    end = start + span[1] - span[0]
     if end > clip.n_samples:
+        latest_s = math.floor(100 * (clip.n_samples - (span[1] - span[0])) / clip.sample_rate) / 100
         raise InputError(
             f"the place {place_s:.2f}-{end / clip.sample_rate:.2f} s lies outside the clip of {clip.duration_s:.2f} s",
             f"name one from 0 to {latest_s:.2f} s",
@@ -196,7 +165,8 @@ def _named_place(clip: Waveform, span: tuple[int, int], spans: Sequence[tuple[in
                 f"the place at {place_s:g} s overlaps the span {a / clip.sample_rate:g}-{b / clip.sample_rate:g} s",
                 "name one outside all spans; --places lists some",
             )
-    return Place(lag, 1.0, 1.0, (1.0, 1.0), 0.9)
+    own = Library(clip.samples, recording.features, spans)
+    return replace(place_at(own, clip.sample_rate, span, start - span[0]), trust=_NAMED_TRUST)
 
 
 def _trusted(places: list[Place], memory: MemoryConfig) -> tuple[Place, ...]:
@@ -209,17 +179,52 @@ def _trusted(places: list[Place], memory: MemoryConfig) -> tuple[Place, ...]:
     return tuple(usable if len(usable) > len(nearest) else nearest)[:MOST_PLACES]
 
 
-def _split(span: tuple[int, int], hidden: tuple[int, int], places: tuple[Place, ...]) -> list[Stretch]:
-    """Split a span into stretches of at most `_MOST_FRAMES` from the same places."""
-    n = -(-(hidden[1] - hidden[0]) // _MOST_FRAMES)
-    return [Stretch(*piece, places) for piece in _cut_span(span, hidden, n)]
+def _extension(recording: Recording, pieces: list[Stretch], backward: bool, memory: MemoryConfig) -> Iterator[Stretch]:
+    """Stretches of an extension along paths through the recording, backward in time before its beginning."""
+    clip, features = recording.clip, recording.features
+    samples, lengths = clip.samples, [piece.end - piece.start for piece in pieces]
+    if backward:
+        samples, lengths, features = samples[:, ::-1], lengths[::-1], features.backward()
+    finder = PathFinder(samples, clip.sample_rate, features)
+    paths = [path for variant in range(_N_PATHS) if (path := finder.find(lengths, variant))]
+    if memory.trust is None:
+        paths = [path for path in paths if trust_of(path[0].score) > 0]
+    for i, piece in enumerate(pieces if paths else ()):
+        places = []
+        for path in paths:
+            step = path[-1 - i] if backward else path[i]
+            first = clip.n_samples - step.start - (piece.end - piece.start) if backward else step.start
+            gains = (1.0, step.gain) if backward else (step.gain, 1.0)
+            trust = _EXTENSION_TRUST if memory.trust is None else memory.trust
+            places.append(Place(first - piece.start, step.score, step.waveform_score, gains, trust))
+        yield replace(piece, places=tuple(places))
 
 
-def _cut_span(span: tuple[int, int], hidden: tuple[int, int], n: int) -> list[Piece]:
-    """Cut a span into n equal pieces: first sample, one past the last, and the hidden frames."""
-    return [(*samples, frames) for samples, frames in zip(_divide(span, n), _divide(hidden, n), strict=True)]
+def _similar_to(recording: Recording, start: int, n: int) -> list[Place]:
+    """Places that sound like `n` samples of a recording from `start` on, best first."""
+    clip, features = recording.clip, recording.features
+    if clip.duration_s < LEAST_RECORDING_S:
+        return []
+    hop, found = features.hop, []
+    frames = (start // hop, min(features.n_frames, max(start // hop + 1, (start + n) // hop)))
+    weights = np.zeros(features.n_frames)
+    weights[slice(*frames)] = 1
+    for lag, score in peaks(*score_lags(features.values, weights, frames)):
+        exact, correlation = exact_lag(clip.samples, [(start, start + n)], lag * hop, hop)
+        if exact and abs(lag) >= APART and score >= _LEAST_COPY and 0 <= start + exact <= clip.n_samples - n:
+            gain = level_ratio(clip.samples, (start, start + n), exact)
+            found.append(Place(exact, score, correlation, (gain, gain), trust_of(score)))
+    return sorted(found, key=rank, reverse=True)
 
 
-def _divide(whole: tuple[int, int], n: int) -> list[tuple[int, int]]:
-    """Cut a range into n pieces of equal length, up to rounding."""
-    return list(pairwise(whole[0] + (whole[1] - whole[0]) * i // n for i in range(n + 1))) if n else []
+def _cut_span(
+    plan: Plan, span: tuple[int, int], part: tuple[int, int], n: int, places: tuple[Place, ...] = ()
+) -> list[Stretch]:
+    """Cut a part of a span into n stretches of equal length, each with its share of the hidden frames."""
+    hidden = plan.hidden[plan.spans.index(span)]
+
+    def frame(sample: int) -> int:
+        return hidden[0] + (sample - span[0]) * (hidden[1] - hidden[0]) // (span[1] - span[0])
+
+    edges = pairwise(part[0] + (part[1] - part[0]) * i // n for i in range(n + 1))
+    return [Stretch(a, b, (frame(a), frame(b)), places) for a, b in edges]

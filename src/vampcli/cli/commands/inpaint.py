@@ -24,6 +24,9 @@ def inpaint(
     place: Annotated[
         str | None, o.value("Start of the place to use.", panel=o.MEMORY, metavar="TIME", show_default="searched")
     ] = None,
+    memory_from: Annotated[
+        list[str] | None, o.value("Also search these recordings; repeat for more.", panel=o.MEMORY, metavar="PATH")
+    ] = None,
     common: o.Common,
 ) -> Workflow:
     """Re-make spans of recordings; every sample outside them stays as it is.
@@ -34,7 +37,7 @@ def inpaint(
     spans = at.request
     if not spans.spans:
         raise UsageError("no span is named", "give --start and --end, --span 4-6, or --spans-from")
-    hidden, context_s, recalled = o.parse_margin(margin), o.parse_context(context), memory.config(place)
+    hidden, context_s, recalled = o.parse_margin(margin), o.parse_context(context), memory.config(place, memory_from)
 
     def request() -> Task:
         from vampcli.tasks.inpaint import Inpaint

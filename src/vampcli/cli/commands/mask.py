@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import typer
 
-from vampcli.cli.jobs.job import Job, Load, NamingHints, Opened, Results, Workflow, Written
+from vampcli.cli.jobs.job import Job, Load, NamingHints, Opened, Preview, Results, Workflow, Written
 from vampcli.cli.jobs.outputs import Naming, check_outputs, make_folder
 from vampcli.cli.jobs.places import plan_words
 from vampcli.cli.jobs.plots import draw_mask, plot_path
@@ -65,25 +65,14 @@ class Shown(Opened):
 
 
 @dataclass(frozen=True)
-class MaskWorkflow(Workflow):
-    """From a recording to the prompt of another workflow.
+class MaskWorkflow(Preview):
+    """From a recording to the prompt of another workflow."""
 
-    Attributes:
-        other: the workflow of the command.
-    """
-
-    other: Workflow
-    sounds: ClassVar[bool] = False
     ext: ClassVar[str] = "npy"
-
-    @property
-    def suffixes(self) -> tuple[str, ...]:
-        """See `Workflow.suffixes`."""
-        return self.other.suffixes
 
     def name_results(self, source: Path) -> NamingHints:
         """See `Workflow.name_results`."""
-        return replace(self.other.name_results(source), template=self.common.name)
+        return replace(super().name_results(source), template=self.common.name)
 
     def list_paths(self, naming: Naming, seeds: list[int]) -> list[Path]:
         """See `Workflow.list_paths`; none without -o and --name."""

@@ -49,7 +49,7 @@ def apply_settings(recipe: Recipe, settings: Sequence[str], where: str) -> Recip
         owner[key] = _parse(key, value.strip())
         memory = table["request"].get("memory")
         if memory and (key == "seed" or (owner is not table and owner is not table["sampling"])) and key != "edit":
-            memory["sources"] = []  # another request: places are searched anew
+            memory["sources"] = None  # another request: places are searched anew
     from vampcli.tasks import registry
 
     try:
@@ -73,10 +73,10 @@ def _list_settings(table: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
 
 
 def _parse(key: str, text: str) -> Any:
+    if text == "none":
+        return [] if key in ("spans", "files") else None
     if key == "trust":
         return parse_trust(text)
-    if text == "none":
-        return [] if key == "spans" else None
     if key == "spans":
         spans = map(parse_span, text.split(","))
         return [asdict(span) if isinstance(span, MusicalSpan) else span for span in spans]

@@ -193,3 +193,24 @@ class Workflow:
     def make(self, load: Load, opened: Opened, progress: Progress) -> Results:
         """Make and write the takes."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Preview(Workflow):
+    """The base of workflows that describe the result of another one, and make no sound.
+
+    Attributes:
+        other: the workflow of the command.
+    """
+
+    other: Workflow
+    sounds: ClassVar[bool] = False
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """See `Workflow.suffixes`."""
+        return self.other.suffixes
+
+    def name_results(self, source: Path) -> NamingHints:
+        """See `Workflow.name_results`."""
+        return self.other.name_results(source)

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from vampcli.cli.jobs.job import Facts, Job, Load, NamingHints, Opened, Results, Workflow, Written
+from vampcli.cli.jobs.job import Facts, Job, Load, Opened, Preview, Results, Written
 from vampcli.cli.jobs.outputs import Naming
 from vampcli.config import Source
 from vampcli.errors import InputError
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from vampcli.checkpoints.folder import ModelMetadata
 
 _N_LISTED = 3
-LOOP_ITSELF = 1.0  # score of a loop that stands for its own copies
 
 
 def clock(seconds: float) -> str:
@@ -49,7 +48,7 @@ def source_words(sources: Sequence[Source], rate: int) -> str:
         place = source.place
         origin = f"{Path(place.file).name} at " if place.file else ""
         where = f"from {origin}{clock((source.start + place.lag) / rate)} (score {place.score:.2f})"
-        if place.score == LOOP_ITSELF and place.waveform_score == LOOP_ITSELF:
+        if place.is_loop:
             where = "from the loop itself"
         words.append(f"{source.start / rate:.2f}-{source.end / rate:.2f} s {where}")
     return ", ".join(words) + _more(len(sources))
@@ -69,7 +68,8 @@ def describe_sources(take: Take, searched: bool) -> tuple[Facts, str]:
     notes = [source_words(take.sources, rate)] if take.sources else []
     made_from = [source.start for source in take.sources]
     alone = [(a, b) for a, b in take.spans if not any(a <= start < b for start in made_from)]
-    if alone and searched and take.audio.duration_s >= LEAST_RECORDING_S:
+    added = sum(b - a for a, b in take.spans) if take.recipe and take.recipe.command == "outpaint" else 0
+    if alone and searched and take.audio.n_samples - added >= LEAST_RECORDING_S * rate:
         spans = ", ".join(f"{a / rate:.2f}-{b / rate:.2f} s" for a, b in alone[:_N_LISTED])
         notes.append(f"{spans}{_more(len(alone))}: no similar place, made by the model alone")
     return facts, "; ".join(notes)
@@ -90,24 +90,8 @@ def _more(n: int) -> str:
 
 
 @dataclass(frozen=True)
-class PlacesWorkflow(Workflow):
-    """From a recording to a table of the places for its spans; no model is loaded.
-
-    Attributes:
-        other: the workflow of the command.
-    """
-
-    other: Workflow
-    sounds: ClassVar[bool] = False
-
-    @property
-    def suffixes(self) -> tuple[str, ...]:
-        """See `Workflow.suffixes`."""
-        return self.other.suffixes
-
-    def name_results(self, source: Path) -> NamingHints:
-        """See `Workflow.name_results`."""
-        return self.other.name_results(source)
+class PlacesWorkflow(Preview):
+    """From a recording to a table of the places for its spans; no model is loaded."""
 
     def list_paths(self, naming: Naming, seeds: list[int]) -> list[Path]:
         """See `Workflow.list_paths`: there are no files."""
