@@ -12,7 +12,7 @@ from vampcli.api import Model
 from vampcli.audio.clicks import LIMIT, junction_figure
 from vampcli.codec.base import Codec
 from vampcli.config import MusicalSpan, TempoConfig
-from vampcli.tasks import regenerate
+from vampcli.tasks import regenerate, render
 from vampcli.tasks.inpaint import Inpaint
 from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.take import TakeOptions
@@ -79,19 +79,19 @@ def test_close_spans_are_decoded_together(
     source = clip(3.0, rate, n_channels)
     request = Inpaint(SpanRequest([(0.2, 0.25), (0.4, 0.5), (0.6, 0.7), (0.8, 0.9), (2.5, 2.6)]))
     decoded: list[int] = []
-    own = regenerate.decode_long
+    own = render.decode_long
 
     def watched(codec: Codec, codes: torch.Tensor) -> torch.Tensor:
         decoded.append(codes.shape[1])
         return own(codec, codes)
 
     def samples(at_once: int) -> np.ndarray:
-        monkeypatch.setattr(regenerate, "_MOST_DECODED", at_once)
+        monkeypatch.setattr(render, "_MOST_DECODED", at_once)
         decoded.clear()
         (take,) = tiny.takes(source, request, TakeOptions([3], QUICK))
         return take.audio.samples
 
-    monkeypatch.setattr(regenerate, "decode_long", watched)
+    monkeypatch.setattr(render, "decode_long", watched)
     each = samples(0)
     assert len(decoded) == 5
     np.testing.assert_allclose(samples(at_once), each, rtol=0, atol=1e-4)

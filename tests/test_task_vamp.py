@@ -18,7 +18,7 @@ from vampcli.audio.clicks import LIMIT, junction_figure
 from vampcli.config import PromptConfig, TempoConfig
 from vampcli.errors import InputError
 from vampcli.sampling.windows import window_starts
-from vampcli.tasks import regenerate, vamp
+from vampcli.tasks import render, vamp
 from vampcli.tasks.recording import Recording
 from vampcli.tasks.regenerate import encode_context
 from vampcli.tasks.spans import SpanRequest
@@ -300,7 +300,7 @@ def test_moving_stereo_image_does_not_click(tiny: Model, monkeypatch: pytest.Mon
     """A tone replaces the generated audio, so that a jump of its image would click."""
     source = turning()
     mid = source.samples.mean(axis=0, keepdims=True)
-    monkeypatch.setattr(regenerate, "_decoder", lambda *_: lambda start, stop: mid[:, start:stop])
+    monkeypatch.setattr(render, "_decoder", lambda *_: lambda start, stop: mid[:, start:stop])
     monkeypatch.setattr(stereo, "_IMAGE_STEP", 2**14)
     monkeypatch.setattr(splice, "_BLOCK", 2**15)
     samples = made(tiny, source, Vamp(amount=0)).audio.samples

@@ -34,10 +34,10 @@ from vampcli.tasks.base import Task
 from vampcli.tasks.compress import Compress, expand, squeeze
 from vampcli.tasks.inpaint import Inpaint
 from vampcli.tasks.loop import Loop
+from vampcli.tasks.networks import Networks
 from vampcli.tasks.outpaint import Outpaint
 from vampcli.tasks.plan import Margin, Plan
 from vampcli.tasks.recording import Audio, Recording
-from vampcli.tasks.regenerate import Networks
 from vampcli.tasks.registry import to_table, with_sources
 from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.take import Take, TakeKeywords, TakeOptions

@@ -10,10 +10,11 @@ from vampcli.audio.waveform import Waveform
 from vampcli.codec.base import Codec
 from vampcli.model.transformer import VampNetConfig
 from vampcli.recipe.recipe import Ranges
+from vampcli.tasks.networks import Networks
 from vampcli.tasks.plan import Pass, Plan
 from vampcli.tasks.recall import recall_spans
 from vampcli.tasks.recording import Recording
-from vampcli.tasks.regenerate import Networks, inpaint_spans
+from vampcli.tasks.regenerate import inpaint_spans
 from vampcli.tasks.take import Take, TakeOptions
 
 

@@ -16,9 +16,10 @@ from vampcli.model.transformer import VampNetConfig
 from vampcli.recipe.recipe import Recipe
 from vampcli.recipe.token_file import TokenFile
 from vampcli.tasks.base import Task
+from vampcli.tasks.networks import EncodedContext, Networks
 from vampcli.tasks.plan import Pass, Plan, check_channels, plan_ranges
 from vampcli.tasks.recording import Recording, silence_like
-from vampcli.tasks.regenerate import EncodedContext, Networks, encode_context, regenerate
+from vampcli.tasks.regenerate import encode_context, regenerate
 from vampcli.tasks.take import Take, TakeOptions
 from vampcli.tokens import bitrate, masks
 from vampcli.tokens.grid import TokenGrid

@@ -18,10 +18,11 @@ from vampcli.model.transformer import VampNetConfig
 from vampcli.recipe.recipe import Ranges
 from vampcli.tasks import sources
 from vampcli.tasks.base import Task
+from vampcli.tasks.networks import Networks
 from vampcli.tasks.plan import Margin, Pass, Plan, check_channels, plan_ranges, sample_range
 from vampcli.tasks.recall import recall_spans
 from vampcli.tasks.recording import Recording, silence_like
-from vampcli.tasks.regenerate import Networks, inpaint_spans
+from vampcli.tasks.regenerate import inpaint_spans
 from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.take import Take, TakeOptions
 from vampcli.tasks.vamp import Vamp

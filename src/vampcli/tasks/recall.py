@@ -19,17 +19,11 @@ from vampcli.codec.chunked import encode_ranges
 from vampcli.config import Source
 from vampcli.memory.render import edit_audio
 from vampcli.memory.search import cut
+from vampcli.tasks.networks import EncodedContext, Networks
 from vampcli.tasks.plan import Plan
 from vampcli.tasks.recording import Recording
-from vampcli.tasks.regenerate import (
-    EncodedContext,
-    Networks,
-    encode_context,
-    model_audio,
-    nearby_image,
-    refill,
-    render_spans,
-)
+from vampcli.tasks.regenerate import encode_context, model_audio, refill
+from vampcli.tasks.render import nearby_image, render_spans
 from vampcli.tasks.take import Take, TakeOptions
 
 _CROSSFADE_S = 0.040  # half the length, between stretches

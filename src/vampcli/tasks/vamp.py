@@ -21,9 +21,10 @@ from vampcli.config import PromptConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.model.transformer import VampNetConfig
 from vampcli.tasks.base import Task
+from vampcli.tasks.networks import EncodedContext, Networks
 from vampcli.tasks.plan import Pass, Plan, check_channels, plan_ranges, sample_range
 from vampcli.tasks.recording import Recording, silence_like
-from vampcli.tasks.regenerate import EncodedContext, Networks, encode_context, refill, to_take
+from vampcli.tasks.regenerate import encode_context, refill, to_take
 from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.take import Stereo, Take, TakeOptions
 from vampcli.tokens import presets
