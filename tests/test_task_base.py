@@ -4,6 +4,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from math import inf, nan
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from vampcli import Take, Waveform
 from vampcli.api import Model
 from vampcli.config import PromptConfig
 from vampcli.errors import InputError, UsageError, VampError
-from vampcli.tasks import regenerate
+from vampcli.tasks import regenerate, render
 from vampcli.tasks.base import Task
 from vampcli.tasks.compress import Compress
 from vampcli.tasks.inpaint import Inpaint
@@ -129,14 +130,14 @@ def test_gradients_are_off(tiny: Model, task: Task, monkeypatch: pytest.MonkeyPa
     """They are off while a take is made, and on for the code between two takes."""
     grads: list[bool] = []
 
-    def watched(name: str) -> None:
-        own = getattr(regenerate, name)
+    def watched(module: ModuleType, name: str) -> None:
+        own = getattr(module, name)
         monkeypatch.setattr(
-            regenerate, name, lambda *args, **named: (grads.append(torch.is_grad_enabled()), own(*args, **named))[1]
+            module, name, lambda *args, **named: (grads.append(torch.is_grad_enabled()), own(*args, **named))[1]
         )
 
-    for name in ("encode_ranges", "generate", "decode_long"):
-        watched(name)
+    for module, name in ((regenerate, "encode_ranges"), (regenerate, "generate"), (render, "decode_long")):
+        watched(module, name)
     for _ in tiny.takes(clip(0.9), task, TakeOptions([5], QUICK)):
         assert torch.is_grad_enabled()
     assert len(grads) >= 3
