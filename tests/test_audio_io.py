@@ -12,9 +12,10 @@ import soundfile as sf
 
 from conftest import limited, music, quiet
 from vampcli.audio.formats import BITS, FORMATS, holds
-from vampcli.audio.io import output_format, read, write
+from vampcli.audio.read import read
 from vampcli.audio.riff import loop_points
 from vampcli.audio.waveform import Waveform
+from vampcli.audio.write import output_format, write
 from vampcli.errors import InputError, UsageError
 
 INTEGERS = ["PCM_U8", "PCM_16", "PCM_24", "PCM_32"]
@@ -49,7 +50,8 @@ def extreme(subtype: str) -> np.ndarray:
 def test_round_trips_are_exact(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, target: str, subtype: str, stored: str
 ) -> None:
-    monkeypatch.setattr("vampcli.audio.io._BLOCK", 64)
+    monkeypatch.setattr("vampcli.audio.write._BLOCK", 64)
+    monkeypatch.setattr("vampcli.audio.read._BLOCK", 64)
     numbers, path = extreme(subtype), tmp_path / f"b.{target}"
     sf.write(tmp_path / f"a.{source}", numbers, 22050, subtype)
     write(path, read(tmp_path / f"a.{source}"))
@@ -98,7 +100,7 @@ def test_minutes_of_ogg(tmp_path: Path) -> None:
 
 
 def test_large_files_become_rf64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vampcli.audio.io._WAV_LIMIT", 100)
+    monkeypatch.setattr("vampcli.audio.write._WAV_LIMIT", 100)
     clip = quiet()
     write(tmp_path / "a.wav", clip)
     assert sf.info(tmp_path / "a.wav").format == "RF64"
@@ -288,7 +290,7 @@ def test_inexact_formats_are_warned_of(tmp_path: Path, caplog: pytest.LogCapture
 def test_samples_are_rounded_and_clamped(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, subtype: str
 ) -> None:
-    monkeypatch.setattr("vampcli.audio.io._BLOCK", 2)
+    monkeypatch.setattr("vampcli.audio.write._BLOCK", 2)
     step = 2.0 ** (1 - BITS[subtype])
     samples = np.array([[1.0, 5.0, -1.0, -1.0 - step, 1 - step, 0.4 * step, 0.6 * step, -0.4 * step, -0.6 * step]])
     write(tmp_path / "a.wav", Waveform(samples, 44100, subtype))

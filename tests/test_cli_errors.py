@@ -190,7 +190,7 @@ def test_full_disk_leaves_nothing(
     source = song()
     before = listing(tmp_path)
 
-    monkeypatch.setattr("vampcli.audio.io.sf.SoundFile.write", full_disk)
+    monkeypatch.setattr("vampcli.audio.write.sf.SoundFile.write", full_disk)
     ran = vamp("inpaint", source, "--span", "1-2", "-m", tiny_folder, "--steps", 1)
     expect(ran, ExitCode.INPUT, "No space left on device")
     assert listing(tmp_path) == before
@@ -217,7 +217,7 @@ def test_ctrl_c_keeps_finished_takes(
 
 
 def test_bugs_keep_their_traceback(vamp: Vamp, song: Song, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vampcli.audio.io.read", lambda _: 1 / 0)
+    monkeypatch.setattr("vampcli.audio.read.read", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):  # uncaught: the interpreter prints it and exits with 1
         vamp("inpaint", song(), "--span", "1-2")
     assert sys.exc_info() == (None, None, None)

@@ -9,7 +9,7 @@ import pytest
 import soundfile as sf
 
 from conftest import Song, Vamp
-from vampcli.audio import io as audio
+from vampcli.audio import write as audio
 from vampcli.errors import InputError
 from vampcli.model import threads
 

@@ -12,7 +12,8 @@ import soundfile as sf
 from conftest import REQUESTS, Ran, Song, Vamp
 from recipes import MADE_BY
 from vampcli import read
-from vampcli.audio.io import read_comment, write
+from vampcli.audio.read import read_comment
+from vampcli.audio.write import write
 from vampcli.cli.commands.replay import ReplayWorkflow, differences
 from vampcli.cli.jobs.job import ModelRequest
 from vampcli.cli.options import Common

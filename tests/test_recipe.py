@@ -13,7 +13,8 @@ from conftest import Song, music, quiet
 from recipes import recipe
 from vampcli import Waveform, write
 from vampcli.api import Model
-from vampcli.audio.io import max_comment, read, read_comment
+from vampcli.audio.read import read, read_comment
+from vampcli.audio.write import max_comment
 from vampcli.config import MusicalSpan, PromptConfig, SamplingConfig, TempoConfig
 from vampcli.errors import InputError
 from vampcli.recipe.recipe import MOST_EARLIER, Recipe, audio_hash, from_text, to_text

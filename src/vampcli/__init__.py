@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vampcli.api import Model, Take, load
-    from vampcli.audio.io import read, write
+    from vampcli.audio.read import read
     from vampcli.audio.waveform import Waveform
+    from vampcli.audio.write import write
     from vampcli.config import MusicalSpan, PromptConfig, SamplingConfig
 
 __version__ = "0.1.0"
@@ -26,8 +27,8 @@ _HOMES = {
     "Take": "api",
     "Waveform": "audio.waveform",
     "load": "api",
-    "read": "audio.io",
-    "write": "audio.io",
+    "read": "audio.read",
+    "write": "audio.write",
 }
 
 

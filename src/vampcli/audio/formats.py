@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from vampcli.errors import UsageError
@@ -34,3 +35,9 @@ def holds(stored: str, original: str) -> bool:
         return stored in ("DOUBLE", original)
     bits = BITS[original]
     return BITS.get(stored, {"FLOAT": 24, "DOUBLE": 53}.get(stored, 0)) >= bits
+
+
+def native_path(path: Path) -> str | bytes:
+    """Return a path as libsndfile takes it: names need not be UTF-8, and a bare `-` would be stdin."""
+    path = Path(os.path.abspath(path))
+    return str(path) if os.name == "nt" else os.fsencode(path)

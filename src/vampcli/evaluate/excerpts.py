@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vampcli.audio.io import inspect, read
 from vampcli.audio.loudness import level_gain
+from vampcli.audio.read import inspect, read
 from vampcli.audio.resample import resample
 from vampcli.audio.waveform import Waveform
 from vampcli.errors import InputError

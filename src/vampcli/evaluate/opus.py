@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vampcli.audio.io import read, write
+from vampcli.audio.read import read
 from vampcli.audio.waveform import Waveform
+from vampcli.audio.write import write
 from vampcli.errors import InputError
 
 _PROGRAMS = ("opusenc", "opusdec")

@@ -49,7 +49,7 @@ def recipe_of(path: Path, name: str = "") -> Recipe | None:
 
         return token_file.load(path).recipe
 
-    from vampcli.audio.io import read_comment  # imports soundfile, too much for --help
+    from vampcli.audio.read import read_comment  # imports soundfile, too much for --help
 
     embedded = from_text(read_comment(path), shown)
     return _from_json(beside(path), shown) if embedded is None and os.path.isfile(beside(path)) else embedded

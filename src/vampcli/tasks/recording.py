@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from vampcli.audio import beats
-from vampcli.audio.io import read
 from vampcli.audio.loudness import SHORTEST_MEASURED_S, loudness
+from vampcli.audio.read import read
 from vampcli.audio.resample import resample
 from vampcli.audio.waveform import Waveform
 from vampcli.config import TempoConfig

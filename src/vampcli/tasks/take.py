@@ -9,8 +9,8 @@ from typing import TypedDict, get_args
 
 from torch import Tensor
 
-from vampcli.audio.io import max_comment, write
 from vampcli.audio.waveform import Waveform
+from vampcli.audio.write import max_comment, write
 from vampcli.config import SamplingConfig, Source, Stereo
 from vampcli.errors import UsageError
 from vampcli.progress import Progress, part_of

@@ -21,8 +21,8 @@ import numpy.typing as npt
 import torch
 
 from vampcli.audio.find import MODULES, sounds_below
-from vampcli.audio.io import read
 from vampcli.audio.loudness import level_gain
+from vampcli.audio.read import read
 from vampcli.audio.resample import resample
 from vampcli.errors import InputError, VampError
 from vampcli.train.data import MANIFEST, read_manifest, save_tensors, write_manifest

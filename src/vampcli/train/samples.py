@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vampcli.audio.io import write
 from vampcli.audio.waveform import Waveform
+from vampcli.audio.write import write
 from vampcli.codec.base import Codec
 from vampcli.codec.chunked import decode_long
 from vampcli.config import SamplingConfig

@@ -127,7 +127,8 @@ class CompressWorkflow(Workflow):
         """See `Workflow.open`."""
         if job.source.suffix.lower() == TOKENS:
             return self._open_tokens(job, metadata)
-        from vampcli.audio.io import check_output, read
+        from vampcli.audio.read import read
+        from vampcli.audio.write import check_output
         from vampcli.tasks.recording import Recording
 
         clip, n_model_channels = read(job.source), 1
@@ -152,7 +153,7 @@ class CompressWorkflow(Workflow):
         return Compress(**{name: value for name, value in named.items() if value is not None})
 
     def _open_tokens(self, job: Job, metadata: ModelMetadata) -> Opened:
-        from vampcli.audio.io import check_output
+        from vampcli.audio.write import check_output
         from vampcli.recipe import token_file
         from vampcli.tasks.compress import Compress, silence_of
         from vampcli.tasks.recording import Recording

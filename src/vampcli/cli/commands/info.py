@@ -66,7 +66,7 @@ def _facts(path: Path, quick: bool) -> Facts:
         return {}
     if suffix == TOKENS:
         return _of_tokens(path)
-    from vampcli.audio.io import inspect
+    from vampcli.audio.read import inspect
     from vampcli.audio.riff import loop_points
 
     form = inspect(path)

@@ -265,7 +265,7 @@ def compare_results(result: Path, again: Path) -> tuple[bool, str]:
         one, two = (token_file.load(path).kept for path in (result, again))
         same = one.shape == two.shape and bool((one == two).all())
         return same, f"{'the same' if same else 'other'} tokens as in {result.name}"
-    from vampcli.audio.io import read
+    from vampcli.audio.read import read
 
     one_s, two_s = (read(path).samples for path in (result, again))
     if one_s.shape != two_s.shape:

@@ -33,7 +33,8 @@ class AudioWorkflow(Workflow):
 
     def open(self, job: Job, metadata: ModelMetadata) -> Opened:
         """See `Workflow.open`."""
-        from vampcli.audio.io import check_output, read
+        from vampcli.audio.read import read
+        from vampcli.audio.write import check_output
         from vampcli.tasks.recording import Recording
 
         request = self.request()

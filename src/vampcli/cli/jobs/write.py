@@ -107,7 +107,7 @@ def _best(job: Job, choice: Choice, skip_existing: bool) -> Iterator[Scored]:
 def _write(path: Path, take: Take, common: Common, loops: bool) -> None:
     """Write a take, or the part of it that is wanted, and its recipe."""
     from vampcli.audio import splice
-    from vampcli.audio.io import max_comment, write
+    from vampcli.audio.write import max_comment, write
 
     part, loop = take.audio, (0, take.audio.n_samples) if loops else None
     if common.only_generated:
