@@ -221,3 +221,41 @@ def test_bugs_keep_their_traceback(vamp: Vamp, song: Song, monkeypatch: pytest.M
     with pytest.raises(ZeroDivisionError):  # uncaught: the interpreter prints it and exits with 1
         vamp("inpaint", song(), "--span", "1-2")
     assert sys.exc_info() == (None, None, None)
+
+
+def test_control_characters_of_files_reach_no_terminal(vamp: Vamp, tmp_path: Path) -> None:
+    ran = vamp("info", tmp_path / "\x1b[2Jgone\u202e\x9b.wav")
+    assert ran.code == ExitCode.INPUT
+    assert r"\x1b[2Jgone\u202e\x9b.wav" in ran.err
+    assert "\x1b" not in ran.err
+
+
+def test_notes_and_results_are_escaped(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console()
+    logging.getLogger("vampcli").warning("a\x1b")
+    console.note("b\x1b")
+    console.table(["head"], [["c\x1b"]])
+    console.result("d\x1b")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    console.result("e\x1b\ttab\nline")
+    shown = capsys.readouterr()
+    assert shown.out == "d\x1b\ne\\x1b\ttab\nline\n"
+    assert [line for line in "abc" if f"{line}\\x1b" not in shown.err] == []
+
+
+@pytest.mark.parametrize("where", ["vampcli.audio.read.read", "vampcli.cli.jobs.run.find_jobs"])
+def test_error_of_the_system_is_an_input_error(
+    quick: Vamp, song: Song, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.setattr(where, full_disk)
+    quick("inpaint", song(seconds=1), *SPAN).refuses(3, "No space left on device")
+
+
+def test_user_without_a_home(vamp: Vamp, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for variable in ("VAMP_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    vamp("models", "list").refuses(3, "no home directory", "HOME")

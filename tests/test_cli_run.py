@@ -40,6 +40,9 @@ def names(ran: Ran, folder: Path) -> list[str]:
     return [Path(line).relative_to(folder).as_posix() for line in ran.out.splitlines()]
 
 
+CAPTURED: Any = {"capture_output": True, "text": True, "check": False, "timeout": 60}
+
+
 def listing(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
@@ -155,7 +158,7 @@ def test_first_failure_gives_the_exit_code(vamp: Vamp, songs: Path, tiny_folder:
 @pytest.mark.parametrize(
     ("inputs", "options", "code", "says"),
     [
-        (["a.wav", "a.flac"], [], 2, "would both become"),
+        (["a.wav", "a.flac"], ["--name", "{parent}.wav"], 2, "would both become"),
         (["a.wav", "b.wav"], ["--name", "same.wav"], 2, "would both become"),
         (["a.wav", "b.wav"], ["-o", "out.wav"], 2, "several inputs"),
         (["."], ["-o", "out.wav"], 2, "several inputs"),
@@ -242,8 +245,18 @@ def test_full_stdout_stops_no_work(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert capsys.readouterr().err == "vamp: nothing more is printed: No space left on device\n"
 
 
-@pytest.mark.skipif(os.name == "nt", reason="no such signal there")
-def test_ctrl_c_keeps_finished_recordings(song: Song, tiny_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.skipif(os.name == "nt", reason="no such signals there")
+@pytest.mark.parametrize(
+    ("sent", "code", "says"),
+    [
+        (signal.SIGINT, 130, b"vamp: interrupted\n"),
+        (signal.SIGTERM, 143, b"vamp: ended by SIGTERM\n"),
+        (signal.SIGHUP, 129, b"vamp: ended by SIGHUP\n"),
+    ],
+)
+def test_interruption_keeps_finished_recordings(
+    song: Song, tiny_folder: Path, tmp_path: Path, sent: signal.Signals, code: int, says: bytes
+) -> None:
     (tmp_path / "many").mkdir()
     for i in range(30):
         song(f"many/{i:02d}.wav", seconds=1)
@@ -254,16 +267,39 @@ def test_ctrl_c_keeps_finished_recordings(song: Song, tiny_folder: Path, tmp_pat
         assert process.stdout is not None
         first = process.stdout.readline()  # without a buffer, which would swallow a second line
         time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         rest, err = process.communicate(timeout=60)
     written = [Path(os.fsdecode(line)) for line in (first + rest).splitlines()]
-    assert process.returncode == 130
-    assert err.endswith(b"vamp: interrupted\n")
+    assert process.returncode == code
+    assert err.endswith(says)
     assert b"Traceback" not in err
     assert 1 <= len(written) < 30
     assert sorted(written) == sorted((tmp_path / "many").glob("*.inpaint.0.wav"))
     assert not list((tmp_path / "many").glob(".*"))
     assert all(read(path).n_samples == 44100 for path in written)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such signal there")
+def test_ctrl_c_while_modules_are_imported(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    found = os.pathsep.join([str(tmp_path), *sys.path])
+    ran = subprocess.run([sys.executable, "-m", "vampcli"], env={**os.environ, "PYTHONPATH": found}, **CAPTURED)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "\nvamp: interrupted\n")
+
+
+def test_names_that_differ_in_suffix_alone(quick: Vamp, songs: Path, no_model: None) -> None:
+    (songs / "a.flac").write_bytes((songs / "b.flac").read_bytes())
+    ran = quick(songs, "--dry-run")
+    assert names(ran, songs) == ["a.flac.inpaint.0.wav", "a.wav.inpaint.0.wav", "b.inpaint.0.wav"]
+
+
+def test_lists_hold_remarks_and_names_beside_them(songs: Path) -> None:
+    (songs / "list.txt").write_text("\ufeff# takes of today\na.wav\n  # and\ndeep/er/c.wav\nmissing.wav\n")
+    assert [one.path for one in find([f"@{songs}/list.txt"], False)] == [
+        songs / "a.wav",
+        songs / "deep/er/c.wav",
+        Path("missing.wav"),
+    ]
 
 
 @pytest.mark.parametrize(("before", "then"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])

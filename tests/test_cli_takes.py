@@ -107,7 +107,7 @@ def test_plots_are_named_like_results(quick: Vamp, song: Song, tmp_path: Path, n
     quick("inpaint", tmp_path / "a/x.wav", tmp_path / "b/x.wav", *options).refuses(2, "would both become")
     existing = tmp_path / "plots/4/x.png"
     existing.parent.mkdir(parents=True)
-    existing.touch()
+    existing.write_bytes(b"PNG")
     by_seed = "-n", 2, "--name", "{seed}/{stem}.wav", "-o", f"{tmp_path}/made/", "--dry-run"
     assert f"{existing} exists" in quick("inpaint", tmp_path / "a/x.wav", *options, *by_seed).err
 

@@ -45,6 +45,12 @@ class InputError(VampError):
     exit_code = ExitCode.INPUT
 
 
+def from_os_error(error: OSError) -> InputError:
+    """Return an error of the operating system as one with a message, a cure and an exit code."""
+    where = f"{error.filename}: " if error.filename else ""
+    return InputError(f"{where}{error.strerror or error}", "check the name, the permissions and the room on the disk")
+
+
 class ModelError(VampError):
     """A model that is missing or damaged, or does not fit its codec."""
 

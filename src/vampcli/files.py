@@ -1,45 +1,156 @@
-"""Atomic writes, and names of files that were read from files."""
+"""Atomic writes, claims on outputs, and names of files that were read from files."""
 
 from __future__ import annotations
 
+import glob
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from vampcli.errors import InputError
 
+LOCK = ".vamp.lock"
+"""A file in folders whose list of files several processes may change; it stays there."""
+
+_CLAIM = ".claim"
+
+
+def exists(path: Path) -> bool:
+    """Return whether a path is taken: by a file that is not empty, or by something else than a file."""
+    return path.exists() and not (path.is_file() and path.stat().st_size == 0)
+
 
 @contextmanager
 def replacing(path: Path, overwrite: bool = False, parents: bool = False) -> Iterator[Path]:
-    """Yield a temporary file beside `path`, which is renamed to `path` on success and removed on any error.
+    """Yield a temporary file beside `path`, which becomes `path` on success and is removed on any error.
 
     Args:
-        path: the output.
-        overwrite: replace a file that exists.
+        path: the output. The target of a symbolic link is written, and the link stays. An empty file counts as missing.
+        overwrite: replace a file that exists. Otherwise a file that appears meanwhile is not replaced either.
         parents: make missing folders.
 
     Raises:
         InputError: the file exists, or the folder is missing, not writable or full.
     """
-    if path.exists() and not overwrite:
-        raise InputError(f"{path} exists", "replace it with overwrite, or name another file")
     temp = None
     try:
+        if not overwrite and exists(path):
+            raise _existing(path)
         if parents:
             path.parent.mkdir(parents=True, exist_ok=True)
-        temp = _new_file(path)
+        target = Path(os.path.realpath(path)) if path.is_symlink() else path
+        temp = _new_file(target)
         yield temp
-        os.replace(temp, path)
+        if overwrite:
+            os.replace(temp, target)
+        else:
+            _publish(temp, target)
+    except FileExistsError as error:
+        raise _existing(path) from error
     except OSError as error:
         raise InputError(
             f"cannot write {path}: {error}", "is the disk full, the folder missing or not writable?"
         ) from error
     finally:
-        if temp is not None and temp.exists():
-            temp.unlink()
+        if temp is not None:
+            temp.unlink(missing_ok=True)
+
+
+def _existing(path: Path) -> InputError:
+    return InputError(f"{path} exists", "replace it with overwrite, or name another file")
+
+
+def _publish(temp: Path, target: Path) -> None:
+    """Give a file its name; FileExistsError if another one has it."""
+    if target.exists() and not exists(target):
+        target.unlink()
+    try:
+        os.link(temp, target)
+    except FileExistsError:
+        raise
+    except OSError:  # the file system has no hard links
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        os.replace(temp, target)
+
+
+def _new_file(path: Path) -> Path:
+    """Create an empty file beside a path, with the permissions of any new file (those of `tempfile` are stricter)."""
+    temp = path.with_name(f"{_prefix(path)}{secrets.token_hex(8)}{path.suffix}")
+    os.close(os.open(temp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    return temp
+
+
+def _prefix(path: Path) -> str:
+    """Return the beginning of the names of a path's temporary files."""
+    return f".vamp-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}-"
+
+
+@contextmanager
+def claim(path: Path) -> Iterator[bool]:
+    """Hold the right to make an output, so that processes which would make the same one share the work.
+
+    The claim is a lock on a hidden file beside the output. The system releases it when its process ends, however that
+    happens; temporary files of a killed process are removed by the next claim.
+
+    Args:
+        path: the output; its folder is made if it is missing, and removed again if nothing is written.
+
+    Yields:
+        False if another process holds the claim, or another claim of this process.
+
+    Raises:
+        InputError: the folder cannot be made or written.
+    """
+    from filelock import FileLock, Timeout
+
+    path = Path(os.path.realpath(path))
+    made = [folder for folder in path.parents if not folder.exists()]
+    lock = FileLock(path.with_name(f"{_prefix(path)[:-1]}{_CLAIM}"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        was_left = os.path.exists(lock.lock_file)
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}", "name another folder with -o") from error
+    try:
+        if was_left:
+            for temp in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
+                temp.unlink(missing_ok=True)
+        yield True
+    finally:
+        with suppress(OSError):  # Windows removes no open file
+            os.unlink(lock.lock_file)
+        lock.release()
+        with suppress(OSError):  # something is in it
+            for folder in made:
+                folder.rmdir()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the right to change the list of a folder's files; other processes wait.
+
+    Raises:
+        InputError: the folder is not writable.
+    """
+    from filelock import FileLock
+
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror or error}", "is it writable?") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def child(folder: Path, name: Any, where: object) -> Path:
@@ -60,18 +171,11 @@ def child(folder: Path, name: Any, where: object) -> Path:
     return folder / name
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, overwrite: bool = True) -> None:
     """Write or replace a text file in UTF-8, whole or not at all.
 
     Raises:
         InputError: the file cannot be written.
     """
-    with replacing(path, overwrite=True) as temp:
+    with replacing(path, overwrite) as temp:
         temp.write_text(text, encoding="utf-8")
-
-
-def _new_file(path: Path) -> Path:
-    """Create an empty file beside a path, with the permissions of any new file (those of `tempfile` are stricter)."""
-    temp = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(8)}{path.suffix}")
-    os.close(os.open(temp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    return temp

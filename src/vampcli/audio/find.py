@@ -39,7 +39,8 @@ def find(inputs: Sequence[str], recursive: bool, suffixes: Sequence[str] = SOUND
 
     Args:
         inputs: files, folders, patterns that the shell has not expanded, and `@list.txt`: a file of inputs,
-            one a line, which may name other lists. Missing files are returned as they are.
+            one a line, which may name other lists; lines that begin with # are left out, and names that are not
+            found from the current folder are looked up beside the list. Missing files are returned as they are.
         recursive: search folders in folders.
         suffixes: of files in folders and of matches of patterns.
 
@@ -63,7 +64,9 @@ def _resolve(text: str, recursive: bool, suffixes: Sequence[str], lists: tuple[P
         if listing in lists:
             raise InputError(f"the list {listing} names itself", "take that line out")
         for line in _read_lines(listing):
-            yield from _resolve(line, recursive, suffixes, (*lists, listing))
+            beside = listing.parent / line
+            is_here = os.path.exists(os.path.expanduser(line)) or not os.path.exists(beside)
+            yield from _resolve(line if is_here else str(beside), recursive, suffixes, (*lists, listing))
     elif os.path.isdir(path):
         paths = sounds_below(path, recursive, suffixes)
         hint = "" if recursive else "; folders in it are searched with --recursive"
@@ -79,7 +82,8 @@ def _resolve(text: str, recursive: bool, suffixes: Sequence[str], lists: tuple[P
 
 def _read_lines(path: Path) -> list[str]:
     try:
-        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        return [line for line in lines if line and not line.startswith("#")]
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise InputError(f"cannot read the list {path}: {why}", "@NAME names a text file of inputs") from error

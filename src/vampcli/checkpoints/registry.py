@@ -12,7 +12,7 @@ from vampcli.checkpoints import adapter_file
 from vampcli.checkpoints.folder import CONFIG, PARTS, read_metadata
 from vampcli.checkpoints.published import find_published
 from vampcli.checkpoints.weights import stored_hash, weights_hash
-from vampcli.errors import ModelError
+from vampcli.errors import InputError, ModelError
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +28,15 @@ class ModelPaths:
 
 
 def homes() -> list[Path]:
-    """Folders of model folders: the user's, then those of the embedded models."""
-    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
+    """Return the folders of model folders: the user's, then those of the embedded models.
+
+    Raises:
+        InputError: the user has no home directory.
+    """
+    try:
+        data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
+    except RuntimeError as error:
+        raise InputError("this user has no home directory", "let HOME or XDG_DATA_HOME name a folder") from error
     user = Path(os.environ["VAMP_HOME"]) if os.environ.get("VAMP_HOME") else data / "vamp"
     package = Path(__file__).parents[1]
     return [user / "models", package / "models", package.parents[1] / "checkpoints"]

@@ -6,13 +6,15 @@ import functools
 import json
 import logging
 import os
+import re
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ParamSpec, TypeVar
 
-from vampcli.errors import DeviceError, ExitCode, VampError
+from vampcli.errors import DeviceError, ExitCode, VampError, from_os_error
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -20,6 +22,40 @@ Progress = Callable[[int, int], None]
 """Called with steps done and steps in all."""
 Bar = Callable[[str], AbstractContextManager[Progress | None]]
 """Opens a progress bar with a title."""
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # all but tab and line feed
+_SIGNALLED = 128  # added to the number of a signal, as shells do
+
+
+def printable(text: str) -> str:
+    """Return a text with its control characters escaped: those in names and files must not steer a terminal."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+class _Escaping(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
+class Terminated(KeyboardInterrupt):
+    """A signal other than that of Ctrl-C that ends the command."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__()
+        self.signal_number = signal_number
+
+
+def end_orderly() -> None:
+    """Let SIGTERM and SIGHUP end the command like Ctrl-C, which removes temporary files."""
+
+    def end(signal_number: int, _frame: object) -> None:
+        raise Terminated(signal_number)
+
+    for name in ("SIGTERM", "SIGHUP"):  # Windows lacks SIGHUP
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # `nohup` ignores it
+            signal.signal(number, end)
 
 
 class Console:
@@ -30,7 +66,9 @@ class Console:
     def __init__(self, quiet: bool = False, verbose: bool = False) -> None:
         self.quiet = quiet
         level = logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING
-        logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr, force=True)
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_Escaping("%(message)s"))
+        logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
         logging.getLogger("vampcli").setLevel(level)
         if not verbose:  # library warnings do not help users
             warnings.simplefilter("ignore")
@@ -38,7 +76,7 @@ class Console:
     def note(self, text: str) -> None:
         """Print a line on stderr, unless quiet."""
         if not self.quiet:
-            sys.stderr.write(text + "\n")
+            sys.stderr.write(printable(text) + "\n")
 
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table on stderr, unless quiet."""
@@ -49,7 +87,7 @@ class Console:
 
         shown = Table(*heads, box=None)
         for row in rows:
-            shown.add_row(*row)
+            shown.add_row(*map(printable, row))
         width = None if sys.stderr.isatty() else 10_000  # a file has no edge to wrap at
         RichConsole(stderr=True, markup=False, width=width).print(shown)
 
@@ -61,6 +99,8 @@ class Console:
         if sys.stdout is None:  # closed by the parent process
             return
         line = (value if isinstance(value, str) else json.dumps(value)) + "\n"
+        if sys.stdout.isatty():  # programs get names as they are
+            line = printable(line)
         try:
             content = line.encode(sys.stdout.encoding, "surrogateescape")  # names of files may be any bytes
         except UnicodeEncodeError:
@@ -109,7 +149,7 @@ class Console:
 
             @contextmanager
             def bar(title: str) -> Iterator[Progress | None]:
-                task = drawn.add_task(escape(title))
+                task = drawn.add_task(escape(printable(title)))
                 try:
                     yield lambda step, total: drawn.update(task, completed=step, total=total)
                 finally:
@@ -134,9 +174,9 @@ def drop_stdout() -> None:
 
 def report(error: VampError) -> None:
     """Print the message and the hint of an error on stderr, a line each."""
-    sys.stderr.write(f"vamp: {error.message}\n")
+    sys.stderr.write(printable(f"vamp: {error.message}\n"))
     if error.hint:
-        sys.stderr.write(f"      {error.hint}\n")
+        sys.stderr.write(printable(f"      {error.hint}\n"))
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
@@ -149,9 +189,14 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         except VampError as error:
             report(error)
             raise SystemExit(int(error.exit_code)) from error
-        except KeyboardInterrupt:
-            sys.stderr.write("\nvamp: interrupted\n")
-            raise SystemExit(int(ExitCode.INTERRUPTED)) from None
+        except KeyboardInterrupt as stop:
+            raise _interrupted(stop) from None
+        except BrokenPipeError:  # nobody reads stderr
+            raise SystemExit(_SIGNALLED + signal.SIGPIPE) from None
+        except OSError as error:
+            failure = from_os_error(error)
+            report(failure)
+            raise SystemExit(int(failure.exit_code)) from error
         except (MemoryError, RuntimeError) as error:
             if not _out_of_memory(error):
                 raise
@@ -159,6 +204,15 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             raise SystemExit(int(ExitCode.DEVICE)) from error
 
     return run
+
+
+def _interrupted(stop: KeyboardInterrupt) -> SystemExit:
+    """Report an interruption, and return the exit that ends the command."""
+    if isinstance(stop, Terminated):
+        sys.stderr.write(f"\nvamp: ended by {signal.Signals(stop.signal_number).name}\n")
+        return SystemExit(_SIGNALLED + stop.signal_number)
+    sys.stderr.write("\nvamp: interrupted\n")
+    return SystemExit(int(ExitCode.INTERRUPTED))
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -22,6 +22,7 @@ from vampcli.cli.commands.presets import presets
 from vampcli.cli.commands.replay import replay
 from vampcli.cli.commands.vamp import vamp
 from vampcli.cli.config import plain
+from vampcli.cli.console import end_orderly
 from vampcli.cli.jobs.run import run
 
 
@@ -81,4 +82,5 @@ def main() -> None:
     """Run the command line."""
     # OpenMP's threads sleep while they wait: where other programs are busy, spinning ones take several times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    end_orderly()
     app()

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -25,6 +25,7 @@ from vampcli.audio.loudness import level_gain
 from vampcli.audio.read import read
 from vampcli.audio.resample import resample
 from vampcli.errors import InputError, VampError
+from vampcli.files import locked
 from vampcli.train.data import MANIFEST, read_manifest, save_tensors, write_manifest
 from vampcli.train.pieces import Piece
 
@@ -45,6 +46,8 @@ _SAVE_EVERY_S = 5.0
 
 Mono = npt.NDArray[np.float32]
 Entry = dict[str, Any]
+Groups = dict[tuple[str, str], list[Entry]]
+"""Entries of the manifest by package and path of their piece."""
 
 
 @dataclass(frozen=True)
@@ -77,61 +80,67 @@ def prepare(
     Raises:
         InputError: the folder holds pieces of another split, or cannot be written.
     """
-    entries = _open_folder(out, pieces)
-    known = {key: list(group) for key, group in _group(entries).items()}
-    written, saved = list(known.values()), time.monotonic()
+    known, unsaved = _open_folder(out, pieces), {}
+    saved = time.monotonic()
     try:
-        for i, outcome in enumerate(_outcomes(pieces, out, dict(known), jobs)):
-            if outcome.entries:
-                known[_key(outcome.piece)] = outcome.entries
+        for i, outcome in enumerate(_outcomes(pieces, out, known, jobs)):
+            key = _key(outcome.piece)
+            if outcome.entries and outcome.entries != known.get(key):
+                unsaved[key] = outcome.entries
             if time.monotonic() - saved > _SAVE_EVERY_S:
-                written, saved = _save(out, written, list(known.values())), time.monotonic()
+                _merge(out, unsaved)
+                unsaved, saved = {}, time.monotonic()
             if progress is not None:
                 progress(i + 1, len(pieces))
             yield outcome
     finally:
-        _save(out, written, list(known.values()))
+        _merge(out, unsaved)
 
 
-def _save(out: Path, before: list[list[Entry]], now: list[list[Entry]]) -> list[list[Entry]]:
-    """Write the manifest if it has changed, then remove files that are no longer in it."""
-    if now == before:
-        return before
-    write_manifest(out, list(chain(*now)))
-    for name in {e["file"] for e in chain(*before)} - {e["file"] for e in chain(*now)}:
-        (out / name).unlink(missing_ok=True)
-    return now
-
-
-def _open_folder(out: Path, pieces: Iterable[Piece]) -> list[Entry]:
-    """Read the folder's entries, and write the manifest to check that the folder is writable."""
-    entries = read_manifest(out) if (out / MANIFEST).is_file() else []
-    here, new = {e["split"] for e in entries}, {p.split for p in pieces}
-    if len(here | new) > 1:
-        both = f"of the splits {', '.join(sorted(here | new))}"
-        raise InputError(f"{out} would hold pieces {both}", "use a separate folder for each split")
+def _open_folder(out: Path, pieces: Iterable[Piece]) -> Groups:
+    """Return the folder's entries by piece, and write the manifest to check that the folder is writable."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {out}: {error.strerror}", "name another one") from error
-    write_manifest(out, entries)
-    return entries
+    return _merge(out, {}, {p.split for p in pieces})
+
+
+def _merge(out: Path, changed: Groups, splits: Collection[str] = ()) -> Groups:
+    """Put the entries of some pieces into the manifest, where other processes may have put theirs; return all.
+
+    Files that the manifest no longer names are removed.
+
+    Raises:
+        InputError: the folder would hold pieces of several splits, or cannot be written.
+    """
+    with locked(out):
+        entries = read_manifest(out) if (out / MANIFEST).is_file() else []
+        before = _group(entries)
+        now = {**before, **changed}
+        splits = {*splits, *(e["split"] for e in chain(*now.values()))}
+        if len(splits) > 1:
+            both = f"of the splits {', '.join(sorted(splits))}"
+            raise InputError(f"{out} would hold pieces {both}", "use a separate folder for each split")
+        if changed or not entries:
+            write_manifest(out, list(chain(*now.values())))
+        for name in {e["file"] for e in chain(*before.values())} - {e["file"] for e in chain(*now.values())}:
+            (out / name).unlink(missing_ok=True)
+    return now
 
 
 def _key(piece: Piece) -> tuple[str, str]:
     return piece.package, piece.name
 
 
-def _group(entries: Iterable[Entry]) -> dict[tuple[str, str], list[Entry]]:
-    groups: dict[tuple[str, str], list[Entry]] = {}
+def _group(entries: Iterable[Entry]) -> Groups:
+    groups: Groups = {}
     for entry in entries:
         groups.setdefault((entry["package"], entry["path"]), []).append(entry)
     return groups
 
 
-def _outcomes(
-    pieces: Sequence[Piece], out: Path, known: dict[tuple[str, str], list[Entry]], jobs: int
-) -> Iterator[Outcome]:
+def _outcomes(pieces: Sequence[Piece], out: Path, known: Groups, jobs: int) -> Iterator[Outcome]:
     tasks = ((piece, known.get(_key(piece), [])) for piece in pieces)
     work = partial(_outcome, out)
     if jobs == 1:

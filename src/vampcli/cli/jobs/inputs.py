@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets
@@ -18,7 +19,10 @@ from vampcli.cli.jobs.plots import plot_path
 from vampcli.cli.options import Common
 from vampcli.config import MOST_PLACES
 from vampcli.errors import InputError, UsageError
+from vampcli.files import exists
 from vampcli.recipe import embed
+
+log = logging.getLogger(__name__)
 
 COMMANDS = ("inpaint", "outpaint", "loop", "vamp", "compress")
 _RESULT = re.compile(rf".+\.({'|'.join(COMMANDS)})\.-?\d+(\.replay)*")
@@ -86,12 +90,28 @@ def find_jobs(workflow: Workflow, inputs: Sequence[str], piped: Pipes) -> list[J
     if not files:
         raise InputError(f"nothing among {len(found)} files is for vamp {workflow.command}", "name a file")
     jobs = [_name_outputs(workflow, file, several, default_seed, piped) for file in files]
+    alike = _differing_in_suffix(jobs)
+    jobs = [
+        _name_outputs(workflow, file, several, default_seed, piped, full_stem=True) if job.source in alike else job
+        for file, job in zip(files, jobs, strict=True)
+    ]
     jobs = _without_results(jobs, common.overwrite)
     _check_distinct(jobs, common)
     return jobs
 
 
-def _name_outputs(workflow: Workflow, file: FoundFile, several: bool, default_seed: int, piped: Pipes) -> Job:
+def _differing_in_suffix(jobs: list[Job]) -> set[Path]:
+    """Return the sources whose results have the name of another source's results, and differ in their suffix alone."""
+    makers: dict[str, set[Path]] = {}
+    for job in jobs:
+        for path in job.paths:
+            makers.setdefault(os.path.abspath(path), set()).add(job.source)
+    return {source for group in makers.values() if len({one.name for one in group}) > 1 for source in group}
+
+
+def _name_outputs(
+    workflow: Workflow, file: FoundFile, several: bool, default_seed: int, piped: Pipes, full_stem: bool = False
+) -> Job:
     common, hints = workflow.common, workflow.name_results(file.path)
     seed = next(seed for seed in (common.seed, hints.seed, default_seed) if seed is not None)
     seeds = [seed + i for i in range(common.takes)]
@@ -105,6 +125,7 @@ def _name_outputs(workflow: Workflow, file: FoundFile, several: bool, default_se
         several=several,
         piped=piped.target,
         ext=workflow.ext,
+        full_stem=full_stem,
     )
     paths = workflow.list_paths(naming, seeds)
     for path in paths:
@@ -156,12 +177,30 @@ def list_companions(job: Job, common: Common) -> list[Path]:
     return sidecars + [plot_path(path, job, common) for path in job.paths if common.plot]
 
 
-def skip_existing(job: Job, common: Common) -> Job | None:
-    """Leave out the takes that exist, if `--skip-existing` says so; None if no take is left."""
-    if not job.paths:
+def skip_existing(job: Job, common: Common, taken: Sequence[Path] = ()) -> Job | None:
+    """Leave out the takes that exist, if `--skip-existing` says so; None if no take is left.
+
+    Args:
+        job: of a recording.
+        common: options of the outputs. With `--sidecar`, a recipe that is missing beside a take is written again.
+        taken: outputs that another process makes.
+    """
+    if not (job.paths and common.skip_existing):
         return job
-    left = [i for i, path in enumerate(job.paths) if not (common.skip_existing and path.exists())]
+    left = [i for i, path in enumerate(job.paths) if path not in taken and not exists(path)]
+    if common.sidecar and not common.dry_run:
+        for path in job.paths:
+            if exists(path) and not exists(embed.beside(path)):
+                _restore_sidecar(path)
     paths, seeds = tuple(job.paths[i] for i in left), job.seeds
     if common.keep is None:  # the best are found among all
         seeds = tuple(seeds[i] for i in left)
     return replace(job, paths=paths, seeds=seeds) if left else None
+
+
+def _restore_sidecar(path: Path) -> None:
+    recipe = embed.recipe_of(path)
+    if recipe is None:
+        log.warning("%s holds no recipe: none is written beside it", path)
+    else:
+        embed.write_beside(path, recipe)

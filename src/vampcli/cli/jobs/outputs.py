@@ -11,6 +11,7 @@ from pathlib import Path
 from vampcli.audio.formats import FORMATS, TOKENS
 from vampcli.cli.jobs.pipes import PIPE
 from vampcli.errors import InputError, UsageError
+from vampcli.files import exists
 
 DEFAULT_NAME = "{stem}.{cmd}.{seed}.{ext}"
 _FIELDS = ("stem", "parent", "cmd", "seed", "n", "model", "ext")
@@ -30,6 +31,7 @@ class Naming:
         several: there may be other inputs, so `out` must be a folder.
         piped: the file that stands for stdout, if `out` is `-`.
         ext: {ext}.
+        full_stem: {stem} holds the suffix of the input, since another input differs in nothing else.
     """
 
     source: Path
@@ -41,6 +43,7 @@ class Naming:
     several: bool = False
     piped: Path | None = None
     ext: str = "wav"
+    full_stem: bool = False
 
     @property
     def by_rank(self) -> bool:
@@ -95,7 +98,7 @@ class Naming:
     def _fill_template(self, seed: int, index: int) -> str:
         template = self.template or DEFAULT_NAME
         values = {
-            "stem": self.source.stem,
+            "stem": self.source.name if self.full_stem else self.source.stem,
             "parent": self.source.absolute().parent.name,
             "cmd": self.command,
             "seed": seed,
@@ -133,7 +136,7 @@ def check_outputs(paths: list[Path], source: Path, overwrite: bool) -> None:
     """
     for path in paths:
         try:
-            exists, is_input = path.exists(), path.exists() and path.samefile(source)
+            is_taken, is_input = exists(path), path.exists() and path.samefile(source)
             folder = next(parent for parent in Path(os.path.abspath(path)).parents if parent.exists())
         except OSError as error:
             raise InputError(f"cannot write {path}: {error.strerror}", "give another name") from error
@@ -141,7 +144,7 @@ def check_outputs(paths: list[Path], source: Path, overwrite: bool) -> None:
             raise InputError(f"{path} is the input", "vamp never writes onto an input; name another file")
         if path.is_dir():
             raise InputError(f"{path} is a folder", "name a file, or end the folder's name with /")
-        if exists and not overwrite:
+        if is_taken and not overwrite:
             raise InputError(f"{path} exists", "--overwrite replaces it, --seed or --name gives another")
         if not folder.is_dir() or not os.access(folder, os.W_OK):
             raise InputError(f"the folder {folder} is not writable", "name another one with -o")

@@ -6,8 +6,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
@@ -20,7 +20,8 @@ from vampcli.cli.jobs.job import Job, ModelRequest, Opened, Results, Workflow, W
 from vampcli.cli.jobs.outputs import check_outputs
 from vampcli.cli.jobs.pipes import Pipes, pipes
 from vampcli.cli.jobs.places import plan_words, planned_sources, source_facts
-from vampcli.errors import InputError, ModelError, VampError
+from vampcli.errors import InputError, ModelError, VampError, from_os_error
+from vampcli.files import claim
 
 if TYPE_CHECKING:
     from vampcli.api import Model
@@ -47,9 +48,9 @@ def run(workflow: Workflow, inputs: list[str]) -> None:
         runner = _Runner(workflow, console, piped, several=jobs[0].naming.several)
         if len(models := {job.model for job in jobs}) == 1:
             runner.metadata(models.pop())  # a missing model is reported before anything is read
-        todo = [left for job in jobs if (left := skip_existing(job, common))]
-        runner.run(todo)
-        runner.finish(len(jobs), len(jobs) - len(todo))
+        with runner.held:
+            runner.run(jobs)
+        runner.finish(len(jobs))
 
 
 @dataclass
@@ -60,17 +61,23 @@ class _Attempt:
         job: the recording and its outputs.
         opened: None if it could not be opened.
         error: why it failed.
+        claims: on its outputs.
         results: that are not reported yet.
     """
 
     job: Job
     opened: Opened | None = None
     error: VampError | None = None
+    claims: ExitStack = field(default_factory=ExitStack)
     results: deque[Written | str] = field(default_factory=deque)
 
     @property
     def duration_s(self) -> float:
         return self.opened.duration_s if self.opened else 0.0
+
+
+def _curable(error: VampError | OSError) -> VampError:
+    return from_os_error(error) if isinstance(error, OSError) else error
 
 
 class _Runner:
@@ -80,7 +87,8 @@ class _Runner:
         self.workflow, self.console, self.piped, self.several = workflow, console, piped, several
         self.metadata_by_request: dict[ModelRequest, ModelMetadata] = {}
         self.models: dict[ModelRequest, Model] = {}
-        self.n_done = 0
+        self.n_done = self.n_skipped = 0
+        self.held = ExitStack()
         self.failures: list[VampError] = []
         self.stop = Event()
 
@@ -97,19 +105,40 @@ class _Runner:
 
     def _open_all(self, jobs: list[Job]) -> Iterator[_Attempt]:
         """Open each recording when its turn comes; after a dry run there is nothing more to do."""
-        common = self.workflow.common
         for job in jobs:
-            try:
-                check_outputs([*job.paths, *list_companions(job, common)], job.source, common.overwrite)
-                self.piped.read_stdin(job.source)
-                opened = self.workflow.open(job, self.metadata(job.model))
-            except (InputError, ModelError) as error:  # ModelError: a token file may be of another model
-                yield _Attempt(job, error=error)
-                continue
-            if common.dry_run:
-                self._preview(opened)
+            attempt = self._open(job)
+            if attempt is None:
+                self.n_skipped += 1
+            elif attempt.opened and self.workflow.common.dry_run:
+                self._preview(attempt.opened)
             else:
-                yield _Attempt(job, opened)
+                yield attempt
+
+    def _open(self, job: Job) -> _Attempt | None:
+        """Open a recording and claim its outputs; None if all its takes exist or are being made."""
+        common, claims = self.workflow.common, ExitStack()
+        self.held.push(claims)
+        try:
+            if (left := skip_existing(job, common)) is None:
+                return None
+            check_outputs([*left.paths, *list_companions(left, common)], job.source, common.overwrite)
+            self.piped.read_stdin(job.source)
+            opened = self.workflow.open(left, self.metadata(job.model))
+            if not common.dry_run:
+                left = self._claim(left, claims)
+        except (InputError, ModelError, OSError) as error:  # ModelError: a token file may be of another model
+            return _Attempt(job, error=_curable(error), claims=claims)
+        return _Attempt(left, replace(opened, job=left), claims=claims) if left else None
+
+    def _claim(self, job: Job, claims: ExitStack) -> Job | None:
+        """Claim the outputs of a job; with `--skip-existing`, leave out the takes that other processes make or made."""
+        common = self.workflow.common
+        taken = [path for path in job.paths if not claims.enter_context(claim(path))]
+        if taken and not common.skip_existing:
+            raise InputError(
+                f"{taken[0]} is being made by another process", "wait for it, or share the work with --skip-existing"
+            )
+        return skip_existing(job, common, taken)
 
     def _n_threads(self, attempt: _Attempt, n_jobs: int) -> int:
         """Count the recordings like this one that can be made at the same time, one per core."""
@@ -152,8 +181,8 @@ class _Runner:
         try:
             for result in self._make_opened(attempt.opened, bar):
                 emit(result)
-        except InputError as error:
-            attempt.error = error
+        except (InputError, OSError) as error:
+            attempt.error = _curable(error)
 
     def _make_opened(self, opened: Opened, bar: Bar) -> Results:
         """Yield the results of a job and a note on the time; after an interruption, the next step ends it."""
@@ -221,6 +250,7 @@ class _Runner:
     def _conclude(self, attempt: _Attempt) -> None:
         """Count a job that is done; keep its error for the end, or raise it now."""
         job, error = attempt.job, attempt.error
+        attempt.claims.close()
         if error is None:
             self.n_done += 1
             return
@@ -253,16 +283,16 @@ class _Runner:
             self.models[request] = load(*request)
         return self.models[request]
 
-    def finish(self, n_inputs: int, n_skipped: int) -> None:
+    def finish(self, n_inputs: int) -> None:
         """Print a summary and the failures, and exit with the code of the first failure."""
         common = self.workflow.common
         for request, model in self.models.items():
             if "NC" in (licence := model.provenance.licence):
                 self.console.note(f"made with {request.name}, whose licence is {licence}: not for commercial use")
-        if n_skipped == n_inputs:
+        if self.n_skipped == n_inputs:
             self.console.note("every take exists already: nothing to do")
         elif self.several and not common.dry_run:
-            skipped = f", {n_skipped} skipped" if n_skipped else ""
+            skipped = f", {self.n_skipped} skipped" if self.n_skipped else ""
             failed = f", {len(self.failures)} failed:" if self.failures else ""
             self.console.note(f"{self.n_done} of {n_inputs} done{skipped}{failed}")
         for error in self.failures:

@@ -11,6 +11,7 @@ from vampcli.cli.jobs.job import Facts, Job, Opened, Results, Written
 from vampcli.cli.jobs.outputs import make_folder
 from vampcli.cli.jobs.plots import draw_take
 from vampcli.cli.options import Common
+from vampcli.files import exists
 from vampcli.progress import Progress
 from vampcli.recipe import embed
 from vampcli.recipe.recipe import Recipe, to_text
@@ -100,7 +101,7 @@ def _in_turn(job: Job, draw: Draw, score: Callable[[Take], Scores] | None) -> It
 def _best(job: Job, choice: Choice, skip_existing: bool) -> Iterator[Scored]:
     paths = job.naming.paths([take.seed for take, _ in choice.kept])
     for path, (take, scores) in zip(paths, choice.kept, strict=True):
-        if not (skip_existing and path.exists()):
+        if not (skip_existing and exists(path)):
             yield path, take, scores
 
 
