@@ -19,9 +19,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vampcli.audio.find import MODULES
 from vampcli.cli.console import guarded
 from vampcli.errors import InputError
-from vampcli.files import child
+from vampcli.files import child, replacing
 
 TABLE = Path(__file__).parents[1] / "configs/free-music.tsv"
 IN_ZIP = ".x/"  # `music.zip.x/song.ogg` is song.ogg inside music.zip
@@ -62,6 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"left out: {name}, {sizes[name] / 1e6:.0f} MB")
     if options.dry_run:
         return 0
+    n_modules = sum(Path(row["path"]).suffix.lower() in MODULES for p in packages for row in p.rows)
+    if n_modules and shutil.which("openmpt123") is None:
+        raise InputError(f"nothing here plays {n_modules} tracker modules", "apt-get install openmpt123")
     try:
         downloads.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -167,10 +171,8 @@ def take(unpacked: Path, root: Path, path: str) -> None:
         return
     with zipfile.ZipFile(unpacked / archive) as zipped:
         if member in zipped.namelist():
-            partial = place.with_name(f".{place.name}.partial")
-            with zipped.open(member) as source, partial.open("wb") as target:
+            with zipped.open(member) as source, replacing(place, overwrite=True) as temp, temp.open("wb") as target:
                 shutil.copyfileobj(source, target)
-            partial.rename(place)
 
 
 def prepare(out: Path, root: Path, split: str, rows: Sequence[dict[str, str]]) -> int:

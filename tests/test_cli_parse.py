@@ -29,6 +29,12 @@ def test_bad_times(text: str) -> None:
         parse_time(text)
 
 
+def test_decimal_comma_names_its_cure() -> None:
+    with pytest.raises(UsageError) as raised:
+        parse_time("1:02,5")
+    assert raised.value.hint == "write a decimal point: 1:02.5"
+
+
 def test_spans() -> None:
     assert parse_span("1:02.5-1:04") == (62.5, 64)
     for text in ("4", "1-2-3", ""):

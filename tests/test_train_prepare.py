@@ -447,6 +447,15 @@ def test_free_music_from_local_packages(
     assert commands == []  # all is unpacked
 
 
+def test_free_music_needs_a_player_of_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script.shutil, "which", lambda _: None)
+    monkeypatch.setattr(script, "download_bytes", lambda packages: {p.name: 1 for p in packages})
+    table = table_of(tmp_path / "t.tsv", [("a.XM", "train"), ("b.ogg", "train")])
+    with pytest.raises(InputError, match="1 tracker modules"):
+        script.main(["--out", str(tmp_path / "out"), "--table", str(table)])
+    assert not (tmp_path / "out").exists()
+
+
 def test_free_music_download_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,7 +19,10 @@ def parse_time(text: str) -> float:
     """
     match = re.fullmatch(_TIME, text.strip())
     if match is None:
-        raise UsageError(f"not a time: {text!r}", "write seconds or mm:ss, such as 4, 4.5 or 1:02.5")
+        pointed, cure = text.strip().replace(",", "."), "write seconds or mm:ss, such as 4, 4.5 or 1:02.5"
+        if re.fullmatch(_TIME, pointed):
+            cure = f"write a decimal point: {pointed}"
+        raise UsageError(f"not a time: {text!r}", cure)
     *wholes, seconds = match.groups()
     total = float(seconds)
     for size, whole in zip((60, 3600), reversed([w for w in wholes if w is not None]), strict=False):

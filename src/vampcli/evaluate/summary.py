@@ -18,6 +18,7 @@ from vampcli.evaluate.frechet import Normal
 from vampcli.evaluate.measures import EMBEDDING
 from vampcli.evaluate.run import ORIGINAL, REFERENCE, Record
 from vampcli.evaluate.spec import Condition
+from vampcli.files import write_text
 
 DISTANCE, FLOOR, DIVERSITY = "frechet", "frechet_floor", "diversity"
 TO_EXCERPTS = "frechet_to_excerpts"
@@ -232,8 +233,8 @@ def write_tables(rows: Sequence[Row], folder: Path, about: dict[str, Any]) -> li
         }
         for row in rows
     ]
-    paths[0].write_text(json.dumps({**about, "rows": table}, indent=1) + "\n", encoding="utf-8")
-    paths[1].write_text(markdown(rows), encoding="utf-8")
+    write_text(paths[0], json.dumps({**about, "rows": table}, indent=1) + "\n")
+    write_text(paths[1], markdown(rows))
     return paths
 
 

@@ -226,6 +226,6 @@ def sample_range(audio: Waveform, start_s: float, end_s: float, grid: TokenGrid)
     if end_s - length > _ROUNDING_S:
         raise InputError(
             f"the span ends at {end_s:g} s but the clip is {length:.2f} s long",
-            f"--end takes seconds; try --end {int(length * 100) / 100:g}",
+            f"times are seconds from the beginning; a span may end at {int(length * 100) / 100:g} s",
         )
     return round(start_s * audio.sample_rate), min(round(end_s * audio.sample_rate), audio.n_samples)

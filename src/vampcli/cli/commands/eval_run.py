@@ -14,6 +14,7 @@ from vampcli.cli import options as o
 from vampcli.cli.console import Console
 from vampcli.cli.eval_inputs import EvalOptions, files_of
 from vampcli.errors import InputError, UsageError
+from vampcli.files import write_text
 
 if TYPE_CHECKING:
     from vampcli.api import Model
@@ -109,7 +110,7 @@ def _recorded(
     setup, path = out / "setup.json", out / "records.jsonl"
     if setup.exists():
         _same_setup(json.loads(setup.read_text(encoding="utf-8")), about, out)
-    setup.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    write_text(setup, json.dumps(about, indent=1) + "\n")
     records = read_records(path)
     known = done(records)
     trial = Trial(model, wanted, excerpts)
