@@ -4,7 +4,7 @@ MODEL ?= mini
 PART ?= coarse
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test lint format docs screenshots picture free-music evaluate learn learn-stop promote-mini bench help
+.PHONY: all demo test torture lint format docs screenshots picture free-music evaluate learn learn-stop promote-mini bench help
 
 all: lint test
 
@@ -22,6 +22,9 @@ demo: .venv/run.stamp  ## set up and re-make two seconds of the example
 
 test: .venv/dev.stamp  ## set up and run the tests
 	$(BIN)/pytest -n auto --dist worksteal
+
+torture: .venv/dev.stamp  ## ten thousand takes, killed processes, processes side by side, full disks; ARGS="--takes 100"
+	$(BIN)/python tests/torture.py $(ARGS)
 
 lint: .venv/dev.stamp  ## check style and types
 	$(BIN)/ruff check .
