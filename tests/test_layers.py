@@ -32,6 +32,7 @@ LAZY = {"train", "evaluate"}  # `cli` imports these inside functions only
 # Third-party library -> the packages that may import it.
 OUTSIDE = {
     "soundfile": {"audio"},
+    "av": {"audio"},
     "librosa": {"audio"},
     "dac": {"codec", "train"},
     "safetensors": {"checkpoints", "evaluate", "recipe", "train"},
@@ -142,7 +143,7 @@ def test_command_line_starts_without_torch(home: str) -> None:
         seen.add(module := waiting.pop())
         waiting += [i.name for i in OURS if i.at_start and i.importer == module and i.name not in seen]
     heavy = {(i.importer, i.name) for i in IMPORTS if i.importer in seen and i.at_start and not i.ours}
-    assert {pair for pair in heavy if top(pair[1]) in ("torch", "torchaudio", "scipy", "soundfile")} == set()
+    assert {pair for pair in heavy if top(pair[1]) in ("torch", "torchaudio", "scipy", "soundfile", "av")} == set()
 
 
 def test_no_command_module_imports_torch() -> None:

@@ -65,6 +65,13 @@ def test_aiff_drops_long_comments(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert "a.aiff: AIFF holds no comment of 10000 characters" in caplog.text
 
 
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
+def test_longest_comment_of_aiff(tmp_path: Path, subtype: str) -> None:
+    text = "x" * max_comment("a.aiff")
+    write(tmp_path / "a.aiff", quiet(subtype=subtype), comment=text)
+    assert read_comment(tmp_path / "a.aiff") == text
+
+
 def test_aiff_drops_oldest_edits(tmp_path: Path) -> None:
     made = chained(12)
     text = to_text(made, max_comment(tmp_path / "a.aiff"))

@@ -13,6 +13,9 @@ BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3", ".aiff": "AIFF", ".aif": "AIFF"}
 """libsndfile's names of containers, by suffix."""
 
+READ = "wav, flac, ogg, mp3, aiff, m4a, aac, opus, wma, wv and other sound files"
+"""Formats that are read, in words."""
+
 TOKENS = ".vamp"
 """The suffix of token files."""
 

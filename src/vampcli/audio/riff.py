@@ -132,7 +132,7 @@ def _read_chunks(path: str | Path, *wanted: bytes) -> list[tuple[bytes, bytes]]:
     chunks = []
     with Path(path).open("rb") as file:
         n_bytes = file.seek(0, 2)
-        for name, size in _walk_chunks(file, n_bytes):
+        for name, size in walk_chunks(file, n_bytes):
             if name in wanted:
                 content = file.read(min(size, n_bytes))  # a damaged size must not allocate more than the file holds
                 if len(content) < size:
@@ -141,7 +141,7 @@ def _read_chunks(path: str | Path, *wanted: bytes) -> list[tuple[bytes, bytes]]:
     return chunks
 
 
-def _walk_chunks(file: BinaryIO, n_bytes: int) -> Iterator[tuple[bytes, int]]:
+def walk_chunks(file: BinaryIO, n_bytes: int) -> Iterator[tuple[bytes, int]]:
     """Yield names and sizes, with the file positioned at the content of each chunk."""
     file.seek(0)
     riff, _, wave = struct.unpack("<4sI4s", file.read(12).ljust(12, b"\0"))

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 _BLOCK = 2**16  # samples written at once; libsndfile's Vorbis crashes on minutes in one piece
 _WAV_LIMIT = 2**32 - 4096  # bytes of samples in a RIFF file
-_AIFF_COMMENT = 2**13  # libsndfile writes no header much longer
+_AIFF_COMMENT = 2**13 - 3  # libsndfile writes no longer string
 
 
 def output_format(path: str | Path, subtype: str) -> tuple[str, str]:
@@ -41,7 +41,7 @@ def output_format(path: str | Path, subtype: str) -> tuple[str, str]:
         return kind, subtype
     if kind in ("OGG", "MP3"):
         return kind, sf.default_subtype(kind)
-    return kind, "PCM_S8" if subtype == "PCM_U8" else "PCM_24"
+    return kind, {"PCM_U8": "PCM_S8", "PCM_S8": "PCM_U8"}.get(subtype, "PCM_24")
 
 
 def check_output(path: str | Path, waveform: Waveform, subtype: str = "") -> None:
