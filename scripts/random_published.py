@@ -3,7 +3,7 @@
     python scripts/random_published.py OUT
 
 OUT gets codec.pth (0.60 GB), coarse.pth (1.34 GB) and c2f.pth (1.11 GB), with LoRA pairs. They are no model: what
-comes out of them is noise.
+comes out of them is noise. `vamp models import` reads from them that they are random.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def arguments(config: VampNetConfig) -> dict[str, Any]:
         "latent_dim": config.codebook_dim,
         "embedding_dim": config.width,
         "vocab_size": config.codebook_size,
-        "flash_attn": True,
+        "flash_attn": False,
         "noise_mode": "mask",
         "dropout": config.dropout,
     }
@@ -101,7 +101,7 @@ def main(out: Path) -> None:
         ("coarse.pth", transformer(COARSE), arguments(COARSE)),
         ("c2f.pth", transformer(FINE), arguments(FINE)),
     ):
-        torch.save({"state_dict": state, "metadata": {"kwargs": kwargs}}, out / path)
+        torch.save({"state_dict": state, "metadata": {"kwargs": kwargs, "random": True}}, out / path)
 
 
 if __name__ == "__main__":

@@ -348,7 +348,7 @@ def test_verify_continues_after_damage(vamp: Vamp, mine: Path, monkeypatch: pyte
     (registry.adapters_home() / "jazz" / adapter_file.FILE).write_bytes(b"rubbish")
     ran = vamp("models", "verify")
     assert (ran.code, ran.out) == (4, "mine\tintact\n")
-    assert "jazz is damaged" in ran.err
+    assert "jazz/adapter.safetensors is damaged" in ran.err
     shutil.copytree(mine, mine.with_name("also"))
     (mine.with_name("also") / "codec.safetensors").write_bytes(b"rubbish")
     ran = vamp("models", "verify", "also", "mine")

@@ -13,7 +13,7 @@ from vampcli.checkpoints.convert.codecs import open_lac
 from vampcli.codec import chunked
 from vampcli.codec.base import Codec
 from vampcli.codec.dac import DacCodec, DacConfig
-from vampcli.codec.kinds import build_codec
+from vampcli.codec.kinds import codec_config
 from vampcli.codec.lac import LacCodec, LacConfig
 from vampcli.codec.magnitude import MagnitudeCodec, MagnitudeConfig
 from vampcli.errors import ModelError
@@ -153,4 +153,4 @@ def test_default_sizes_are_the_published_ones(make: Callable[[], Any], hop: int,
 
 def test_mismatched_rates() -> None:
     with pytest.raises(ModelError, match=r"decoder rates \(2, 2\) do not undo \(2, 4\)"):
-        build_codec("dac", {"encoder_rates": [2, 4], "decoder_rates": [2, 2]})
+        codec_config({"kind": "dac", "encoder_rates": [2, 4], "decoder_rates": [2, 2]}, "here")

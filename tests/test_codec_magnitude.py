@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from conftest import TINY_CODEC, music, random_codec
-from vampcli.codec.kinds import build_codec
+from vampcli.codec.kinds import codec_config
 from vampcli.codec.magnitude import MagnitudeCodec, MagnitudeConfig, band_sizes
 from vampcli.errors import ModelError
 
@@ -190,5 +190,5 @@ def test_inference_caches_work_in_training() -> None:
 
 @pytest.mark.parametrize("sizes", [{"n_fft": 1000}, {"n_subframes": 5}, {"n_fft": 384}])
 def test_bad_sizes(sizes: dict[str, int]) -> None:
-    with pytest.raises(ModelError, match="bad sizes of a magnitude codec"):
-        build_codec("magnitude", sizes)
+    with pytest.raises(ModelError, match="here: sizes of a magnitude codec"):
+        codec_config({"kind": "magnitude", **sizes}, "here")

@@ -138,7 +138,7 @@ def test_truncated_recipe(cut: int) -> None:
 
 def test_nan_is_no_number() -> None:
     text = to_text(recipe()).replace('"temperature": 0.8', '"temperature": NaN')
-    with pytest.raises(InputError, match="NaN is no number"):
+    with pytest.raises(InputError, match="temperature is nan"):
         from_text(text, "a.wav")
 
 

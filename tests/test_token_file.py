@@ -225,7 +225,7 @@ def test_every_byte_is_checked(path: Path) -> None:
 def test_header_of_wrong_size(path: Path, size: int) -> None:
     save(path, made())
     path.write_bytes(size.to_bytes(8, "little") + path.read_bytes()[8:])
-    refused(path, "no .vamp file, or damaged")
+    refused(path, "damaged, or no .vamp file")
 
 
 def forged(path: Path, edit: Callable[[dict[str, Any]], Any], payload: np.ndarray | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Atomic writes, claims on outputs, and names of files that were read from files."""
+"""Atomic writes, claims on outputs, bounded reads, and names of files that were read from files."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import glob
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from vampcli.errors import InputError
 
@@ -17,11 +18,53 @@ LOCK = ".vamp.lock"
 """A file in folders whose list of files several processes may change; it stays there."""
 
 _CLAIM = ".claim"
+_WAITS_FOR_NOTHING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 
 
 def exists(path: Path) -> bool:
     """Return whether a path is taken: by a file that is not empty, or by something else than a file."""
     return path.exists() and not (path.is_file() and path.stat().st_size == 0)
+
+
+@contextmanager
+def open_regular(path: str | Path, cure: str = "name another file") -> Iterator[BinaryIO]:
+    """Open a regular file to read; devices, pipes and folders, which may have no end or no content, are refused.
+
+    Raises:
+        InputError: it is missing, unreadable, or no regular file; or reading fails.
+    """
+    try:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _WAITS_FOR_NOTHING)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise InputError(f"cannot read {path}: it is a device or a pipe", cure)
+            yield file
+    except FileNotFoundError as error:
+        raise InputError(f"no such file: {path}", "check the name and the folder") from error
+    except IsADirectoryError as error:
+        raise InputError(f"cannot read {path}: it is a folder", cure) from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}", cure) from error
+    except ValueError as error:  # a name that no file can have: half a character, or a zero byte
+        raise InputError(f"cannot read {str(path)!r}: {error}", cure) from error
+
+
+def read_bounded(path: str | Path, limit: int, cure: str = "name another file") -> bytes:
+    """Read a whole regular file.
+
+    Args:
+        path: of the file.
+        limit: bytes that it may have.
+        cure: hint of the errors.
+
+    Raises:
+        InputError: it is missing, unreadable, no regular file, or larger.
+    """
+    with open_regular(path, cure) as file:
+        content = file.read(limit + 1)
+        if len(content) > limit:
+            n_bytes = max(len(content), os.fstat(file.fileno()).st_size)
+            raise InputError(f"{path} has {n_bytes} bytes, more than the {limit} that are read", cure)
+        return content
 
 
 @contextmanager

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vampcli.errors import InputError
+from vampcli.reading import read_text
+from vampcli.schema import shown
 
 MODULES = (".it", ".mod", ".s3m", ".xm")
 SOUNDS = (".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".w64", ".wav")
+_MOST_LISTS = 16  # lists in lists
 
 
 @dataclass(frozen=True)
@@ -48,25 +51,34 @@ def find(inputs: Sequence[str], recursive: bool, suffixes: Sequence[str] = SOUND
         InputError: a list cannot be read or names itself, or a folder or a pattern has no sound files.
     """
     files: dict[Path, FoundFile] = {}
+    read: set[Path] = set()
     for text in inputs:
-        for file in _resolve(text, recursive, suffixes, ()):
+        for file in _resolve(text, recursive, suffixes, (), read):
             files.setdefault(file.path, file)
     return list(files.values())
 
 
-def _resolve(text: str, recursive: bool, suffixes: Sequence[str], lists: tuple[Path, ...]) -> Iterator[FoundFile]:
+def _resolve(
+    text: str, recursive: bool, suffixes: Sequence[str], lists: tuple[Path, ...], read: set[Path]
+) -> Iterator[FoundFile]:
+    """Yield the files of an input; `lists` are those that lead to it, `read` all lists, each of which is read once."""
     if not text:  # an unset variable of the shell; not the current folder
         raise InputError("an input has no name", 'is there something empty in quotes, such as "$SONG"?')
+    if "\0" in text:
+        raise InputError(f"no file can have the name {shown(text)}", "take the zero byte out")
     path = Path(os.path.expanduser(text))
     exists = os.path.exists(path)  # False for names that no file can have
     if text.startswith("@") and not exists:
         listing = Path(os.path.expanduser(text[1:])).resolve()
         if listing in lists:
             raise InputError(f"the list {listing} names itself", "take that line out")
-        for line in _read_lines(listing):
+        if len(lists) == _MOST_LISTS:
+            raise InputError(f"the list {listing} is list number {_MOST_LISTS + 1} of lists in lists", "name files")
+        for line in [] if listing in read else _read_lines(listing):
             beside = listing.parent / line
             is_here = os.path.exists(os.path.expanduser(line)) or not os.path.exists(beside)
-            yield from _resolve(line if is_here else str(beside), recursive, suffixes, (*lists, listing))
+            yield from _resolve(line if is_here else str(beside), recursive, suffixes, (*lists, listing), read)
+        read.add(listing)
     elif os.path.isdir(path):
         paths = sounds_below(path, recursive, suffixes)
         hint = "" if recursive else "; folders in it are searched with --recursive"
@@ -82,10 +94,10 @@ def _resolve(text: str, recursive: bool, suffixes: Sequence[str], lists: tuple[P
 
 def _read_lines(path: Path) -> list[str]:
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        lines = [line.strip() for line in read_text(path).splitlines()]
         return [line for line in lines if line and not line.startswith("#")]
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or error
+    except InputError as error:
+        why = error.message
         raise InputError(f"cannot read the list {path}: {why}", "@NAME names a text file of inputs") from error
 
 

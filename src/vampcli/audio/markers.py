@@ -11,9 +11,11 @@ from pathlib import Path
 
 from vampcli.audio.riff import cue_points
 from vampcli.errors import InputError
+from vampcli.files import open_regular, read_bounded
 
 _SECONDS = r"\d{1,9}(?:[.,]\d*)?"
 _CLOCK = r"(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9}(?:\.\d+)?)"
+_MOST_TEXT = 2**24  # bytes of labels
 _KINDS = "name a label file of Audacity, a CSV file of REAPER's regions, or a WAV file with cue points"
 
 
@@ -39,14 +41,7 @@ def read_spans(path: str | Path) -> tuple[tuple[float, float], ...]:
     Source: Audacity manual (Importing and Exporting Labels); REAPER (Region/Marker Manager, export).
     """
     path = Path(path)
-    try:
-        markers = list(_read_markers(path))
-    except FileNotFoundError as error:
-        raise InputError(f"no such file: {path}", "check the name and the folder") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{path} is a folder", _KINDS) from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}", "check the file and its permissions") from error
+    markers = list(_read_markers(path))
     for marker in markers:
         if marker.end_s < marker.start_s:
             fact = f"{path}, {marker.source}: the end, {marker.end_s} s, is before the start, {marker.start_s} s"
@@ -70,11 +65,10 @@ def _pair_points(path: Path, points: list[_Marker]) -> tuple[tuple[float, float]
 
 
 def _read_markers(path: Path) -> Iterator[_Marker]:
-    with path.open("rb") as file:
-        content = file.read(4)
-        if content in (b"RIFF", b"RF64"):
+    with open_regular(path, _KINDS) as file:
+        if file.read(4) in (b"RIFF", b"RF64"):
             return _read_cues(path)
-        content += file.read()
+    content = read_bounded(path, _MOST_TEXT, _KINDS)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

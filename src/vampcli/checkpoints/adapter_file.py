@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-from safetensors import SafetensorError, safe_open
+from typing import Annotated, Any
 
 from vampcli.checkpoints import tensorfile
 from vampcli.errors import ModelError
 from vampcli.model.lora import Pairs
+from vampcli.reading import open_tensors, parse_json
+from vampcli.schema import Between, from_table, raising, shown
 
 FILE = "adapter.safetensors"
 FORMAT = 1
 _FACTS = "adapter"
+_FLOATS = ("F64", "F32", "F16", "BF16")
+_CURE = "fine-tune again, or get it again"
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,9 @@ class Facts:
     codec_hash: str
     base_hash: str
     licence: str
-    rank: int
+    rank: Annotated[int, Between(1, 2**14)]
     sources: tuple[dict[str, Any], ...] = ()
-    trained_s: float = 0.0
+    trained_s: Annotated[float, Between(0, 1e12)] = 0.0
     format: int = FORMAT
 
 
@@ -71,30 +74,44 @@ def read(folder: Path) -> Facts:
     Raises:
         ModelError: it is missing, damaged, or of a newer format.
     """
-    try:
-        with safe_open(str(folder / FILE), framework="pt") as file:
-            table = json.loads((file.metadata() or {})[_FACTS])
-        if table["format"] != FORMAT:
-            raise ModelError(f"the adapter {folder} has format {table['format']}, not {FORMAT}", "update vamp")
-        return Facts(**{**table, "sources": tuple(table["sources"])})
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"the adapter {folder} is damaged: {error}", "fine-tune again, or get it again") from error
+    with _opened(folder) as file:
+        text = (file.metadata() or {}).get(_FACTS)
+    if text is None:
+        raise ModelError(f"the adapter {folder} is damaged: it does not say what it is", _CURE)
+    where = f"the adapter {folder}"
+    table = parse_json(text, where, ModelError, _CURE)
+    if not isinstance(table, dict) or table.get("format") != FORMAT:
+        found = shown(table.get("format")) if isinstance(table, dict) else "none"
+        raise ModelError(f"{where} has format {found}, not {FORMAT}", "update vamp")
+    with raising(ModelError, _CURE):
+        return from_table(Facts, table, where)
 
 
 def load(folder: Path) -> dict[str, Pairs]:
     """Read an adapter's pairs, of `coarse` and of `fine`.
 
     Raises:
-        ModelError: it is missing or damaged, or half of a pair is missing.
+        ModelError: it is missing or damaged, half of a pair is missing, or a half is no matrix of numbers.
     """
     pairs: dict[str, Pairs] = {"coarse": {}, "fine": {}}
-    try:
-        with safe_open(str(folder / FILE), framework="pt") as file:
-            names = {name.rpartition(".")[0] for name in file.keys()}  # noqa: SIM118
-            for name in sorted(names):
-                part, _, projection = name.partition(".")
-                a, b = (file.get_tensor(f"{name}.{half}") for half in "ab")
-                pairs[part][projection] = a, b
-    except (OSError, SafetensorError, KeyError) as error:
-        raise ModelError(f"the adapter {folder} is damaged: {error}", "fine-tune again, or get it again") from error
+    with _opened(folder) as file:
+        found = set(file.keys())
+        for name in sorted({name.rpartition(".")[0] for name in found}):
+            part, _, projection = name.partition(".")
+            halves = [f"{name}.{half}" for half in "ab"]
+            if part not in pairs or not found.issuperset(halves):
+                raise ModelError(f"the adapter {folder} is damaged: {shown(name)} is no pair", _CURE)
+            for half in halves:
+                header = file.get_slice(half)
+                dtype, shape = header.get_dtype(), header.get_shape()
+                if dtype not in _FLOATS or len(shape) != 2 or 0 in shape:
+                    raise ModelError(f"the adapter {folder} is damaged: {half} is {dtype} {shape}", _CURE)
+            a, b = (file.get_tensor(half) for half in halves)
+            pairs[part][projection] = a, b
     return pairs
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[Any]:
+    with open_tensors(folder / FILE, kind=ModelError, cure=_CURE) as file:
+        yield file

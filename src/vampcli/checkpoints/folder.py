@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any
 
 import torch
 
 from vampcli.codec.base import Codec
-from vampcli.codec.kinds import build_codec
+from vampcli.codec.kinds import build_codec, codec_config
 from vampcli.errors import InputError, ModelError
 from vampcli.model.transformer import VampNetConfig
+from vampcli.reading import read_json
+from vampcli.schema import Between, from_table, raising, shown
 
 FORMAT = 1
 CONFIG = "config.json"
 PARTS = ("codec", "coarse", "fine")
 TEMPERATURE = "temperature"
 CURE = "import or pull the model again"
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,25 @@ class Provenance:
     licence: str
     source: str
     training: str = ""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The content of `config.json`.
+
+    Attributes:
+        codec: configuration of a codec; see `vampcli.codec.kinds.KINDS`.
+        provenance: licence and source.
+        coarse: sizes of the coarse model; None if the folder has none.
+        fine: sizes of the fine model; None if the folder has none.
+        temperature: that suits the transformers.
+    """
+
+    codec: Any
+    provenance: Provenance
+    coarse: VampNetConfig | None = None
+    fine: VampNetConfig | None = None
+    temperature: Annotated[float, Between(0.01, 100)] = 1.0
 
 
 @dataclass(frozen=True)
@@ -62,58 +79,78 @@ def read_metadata(folder: Path) -> ModelMetadata:
     Raises:
         ModelError: `config.json` is missing or damaged, or a file is missing.
     """
-    config = read_config(folder)
+    config = model_config(folder)
     for part in PARTS:
-        if part not in config:
+        if getattr(config, part) is None:
             raise ModelError(f"{folder} has no {part} model", "it needs codec, coarse and fine")
         if not (folder / f"{part}.safetensors").is_file():
             raise ModelError(f"{folder / part}.safetensors is missing", CURE)
-    coarse, fine = (build_from_config(folder, VampNetConfig, config[part]) for part in ("coarse", "fine"))
-    provenance = build_from_config(folder, Provenance, config["provenance"])
-    return ModelMetadata(codec_without_weights(config), coarse, fine, provenance)
+    coarse, fine = config.coarse, config.fine
+    assert coarse is not None
+    assert fine is not None
+    return ModelMetadata(codec_without_weights(config), coarse, fine, config.provenance)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Read and check `config.json`.
+    """Read `config.json` as a table, and check it; see `model_config`."""
+    return _read(folder)[0]
+
+
+def model_config(folder: Path) -> ModelConfig:
+    """Read `config.json`.
 
     Raises:
-        ModelError: it is missing or damaged, or of a newer format.
+        ModelError: it is missing or damaged, of a newer format, or a value is out of range; the message names it.
     """
+    return _read(folder)[1]
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], ModelConfig]:
     path = folder / CONFIG
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"cannot read {path}: {error}", CURE) from error
-    if not isinstance(config, dict):
+    table = read_json(path, ModelError, CURE)
+    if not isinstance(table, dict):
         raise ModelError(f"{path} is damaged: it holds no table", CURE)
-    missing = [k for k in ("format", "codec", "provenance") if k not in config]
+    missing = [k for k in ("format", "codec", "provenance") if k not in table]
     if missing:
         raise ModelError(f"{path} lacks {missing[0]!r}", CURE)
-    if config["format"] != FORMAT:
-        raise ModelError(f"{path} has format {config['format']}, not {FORMAT}", "update vamp")
-    temperature = config.get(TEMPERATURE, 1.0)
-    if not isinstance(temperature, int | float) or not 0.01 <= temperature <= 100:
-        raise ModelError(f"{path} has the temperature {temperature!r}", "it must be 0.01 to 100")
-    no_tables = [k for k in (*PARTS, "provenance") if not isinstance(config.get(k, {}), dict)]
-    if no_tables:
-        raise ModelError(f"{path} is damaged: {no_tables[0]!r} is no table", CURE)
-    return config
+    if table["format"] != FORMAT:
+        raise ModelError(f"{path} has format {shown(table['format'])}, not {FORMAT}", "update vamp")
+    if not isinstance(table["codec"], dict):
+        raise ModelError(f"{path}: codec is {shown(table['codec'])}", "it takes a table")
+    codec = codec_config(table["codec"], str(path))
+    with raising(ModelError, CURE):
+        config = from_table(ModelConfig, {**table, "codec": codec}, str(path), ignored=("format",))
+    _check_sizes(config, path)
+    return table, config
 
 
-def build_from_config(folder: Path, make: Callable[..., T], table: dict[str, Any]) -> T:
-    """Call `make` with a table of `config.json`; errors name the file."""
-    try:
-        return make(**table)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{folder / CONFIG} has bad values: {error}", CURE) from error
+def _check_sizes(config: ModelConfig, path: Path) -> None:
+    """Check that codec and transformers have the same tokens: fine continues coarse.
+
+    Raises:
+        ModelError: they do not.
+    """
+    n_before = 0
+    for part in ("coarse", "fine"):
+        sizes: VampNetConfig | None = getattr(config, part)
+        if sizes is None:
+            continue
+        wanted = {"codebook_size": config.codec.codebook_size, "codebook_dim": config.codec.codebook_dim}
+        if part == "coarse" or config.coarse is not None:
+            wanted["n_conditioning"] = n_before
+        for name, value in wanted.items():
+            if getattr(sizes, name) != value:
+                raise ModelError(f"{path} [{part}]: {name} is {getattr(sizes, name)}", f"the other parts need {value}")
+        if sizes.n_codebooks > config.codec.n_codebooks:
+            fact = f"{path} [{part}]: n_codebooks is {sizes.n_codebooks}"
+            raise ModelError(fact, f"the codec has {config.codec.n_codebooks}")
+        n_before = sizes.n_codebooks
 
 
-def codec_without_weights(config: dict[str, Any]) -> Codec:
-    """The codec of a `config.json`, on the meta device: tensors with shapes and without values."""
-    sizes = dict(config["codec"])
-    kind = str(sizes.pop("kind", ""))
+def codec_without_weights(config: ModelConfig) -> Codec:
+    """The codec of a model, on the meta device: tensors with shapes and without values."""
     with torch.device("meta"):
-        return build_codec(kind, sizes)
+        return build_codec(config.codec)
 
 
 def refuse_existing(folder: Path, overwrite: bool) -> None:

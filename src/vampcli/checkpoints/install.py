@@ -13,6 +13,7 @@ from vampcli.checkpoints import adapter_file, download, registry
 from vampcli.checkpoints.convert import dac, vampnet
 from vampcli.checkpoints.convert.atomic_folder import whole
 from vampcli.checkpoints.convert.dac import DAC_PROVENANCE
+from vampcli.checkpoints.convert.read import read as read_foreign
 from vampcli.checkpoints.convert.vampnet import PAIRS, PARTS, PROVENANCE
 from vampcli.checkpoints.download import Download, sha256
 from vampcli.checkpoints.folder import Provenance, refuse_existing
@@ -22,6 +23,8 @@ from vampcli.checkpoints.weights import load_parts
 from vampcli.errors import InputError, ModelError
 from vampcli.model.devices import DTYPES
 
+RANDOM = "none, the weights are random"
+"""Licence of weights that say that they are random."""
 _NAMES = "a VampNet is codec.pth, coarse.pth and c2f.pth, or their folder; a DAC codec is one file"
 
 
@@ -104,6 +107,8 @@ def import_files(files: Mapping[str, Path], folder: Path, dtype: str, overwrite:
     """
     refuse_existing(folder, overwrite)
     provenance = DAC_PROVENANCE if len(files) == 1 else PROVENANCE
+    if any(read_foreign(path).is_random for part, path in files.items() if part not in PAIRS):
+        provenance = Provenance(f"random-{provenance.name}", RANDOM, "random weights, which nobody trained")
     read = {path.name: _on_disk(path) for path in files.values()}
     _convert(files, folder, dtype, Origin(folder.name, "", provenance.licence, dtype, read), provenance)
 
@@ -214,9 +219,9 @@ def _on_disk(path: Path) -> dict[str, str | int]:
 def _refuse_changed(source: PublishedModel, before: Origin, fetched: Mapping[str, Mapping[str, str | int]]) -> None:
     for path, now in fetched.items():
         first = before.downloads.get(path, now)
-        if first["sha256"] != now["sha256"]:
+        if first.get("sha256") != now["sha256"]:
             raise ModelError(
                 f"{path} is not the file pulled on {before.date[:10]}: its SHA-256 is {str(now['sha256'])[:12]}…, "
-                f"not {str(first['sha256'])[:12]}…",
+                f"not {str(first.get('sha256'))[:12]}…",
                 f"`vamp models pull {source.name} --update` takes it",
             )

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from vampcli.checkpoints import adapter_file, registry
-from vampcli.checkpoints.folder import CONFIG, CURE, PARTS, read_config
+from vampcli.checkpoints.folder import PARTS, codec_without_weights, model_config, read_config
 from vampcli.checkpoints.origin import read_origin
 from vampcli.checkpoints.published import PublishedModel, find_published, published_models
 from vampcli.checkpoints.registry import ModelPaths
 from vampcli.checkpoints.weights import open_weights, stored_hash
-from vampcli.errors import ModelError
+from vampcli.errors import ModelError, VampError
 
 
 @dataclass(frozen=True)
@@ -53,19 +53,12 @@ def of_model(name: str, folder: Path) -> Entry:
     Raises:
         ModelError: a file of it is missing or damaged.
     """
-    config = read_config(folder)
-    files = [folder / f"{part}.safetensors" for part in PARTS if part in config]
+    config = model_config(folder)
+    files = [folder / f"{part}.safetensors" for part in PARTS if getattr(config, part) is not None]
     n_parameters = sum(sum(counts(file).values()) for file in files)
-    megabytes, codec, credit = (
-        _megabytes(sum(file.stat().st_size for file in files)),
-        config["codec"],
-        config["provenance"],
-    )
-    try:
-        sizes = (megabytes, codec.get("sample_rate", 44100), codec["n_codebooks"], n_parameters)
-        return Entry(name, _kind(folder), str(folder), *sizes, credit["licence"], credit["source"])
-    except KeyError as error:
-        raise ModelError(f"{folder / CONFIG} lacks {error}", CURE) from error
+    megabytes, credit = _megabytes(sum(file.stat().st_size for file in files)), config.provenance
+    sizes = (megabytes, config.codec.sample_rate, config.codec.n_codebooks, n_parameters)
+    return Entry(name, _kind(folder), str(folder), *sizes, credit.licence, credit.source)
 
 
 def of_adapter(folder: Path) -> Entry:
@@ -93,13 +86,13 @@ def everything() -> Iterator[Entry | ModelError]:
     for name, folder in here.items():
         try:
             yield of_model(name, folder)
-        except ModelError as error:
+        except VampError as error:
             yield ModelError(f"{name}: {error.message}", error.hint)
     for folder in registry.adapters().values():
         try:
             yield of_adapter(folder)
-        except ModelError as error:
-            yield error
+        except VampError as error:
+            yield ModelError(error.message, error.hint)
     yield from (of_source(source) for source in published_models() if source.name not in here)
 
 
@@ -121,14 +114,10 @@ def facts(name: str) -> dict[str, Any]:
 
 
 def _details(found: ModelPaths) -> dict[str, Any]:
-    config = read_config(found.folder)
-    codec, training = config["codec"], config["provenance"].get("training", "")
-    try:
-        hop = codec.get("hop_length") or math.prod(codec["encoder_rates"])
-        frame_rate = codec.get("sample_rate", 44100) / hop
-    except (KeyError, TypeError, ZeroDivisionError) as error:
-        raise ModelError(f"{found.folder / CONFIG} has a bad codec: {error}", CURE) from error
-    table: dict[str, Any] = {"hop_length": hop, "frame_rate_hz": round(frame_rate, 3), "training": training}
+    config, known = read_config(found.folder), model_config(found.folder)
+    grid = codec_without_weights(known).grid
+    table: dict[str, Any] = {"hop_length": grid.hop_length, "frame_rate_hz": round(grid.frame_rate, 3)}
+    table["training"] = known.provenance.training
     for part in (part for part in PARTS if part in config):
         file = found.folder / f"{part}.safetensors"
         stored = counts(file)
@@ -137,8 +126,8 @@ def _details(found: ModelPaths) -> dict[str, Any]:
             "megabytes": _megabytes(file.stat().st_size),
             "stored": stored,
         }
-        if "context_frames" in config[part]:
-            table[part]["context_s"] = round(config[part]["context_frames"] / frame_rate, 2)
+        if part != "codec":
+            table[part]["context_s"] = round(config[part]["context_frames"] / grid.frame_rate, 2)
     table["codec_hash"] = stored_hash(found.folder / "codec.safetensors")
     if set(PARTS) <= set(config):
         table["model_sha256"] = registry.model_hash(found)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from vampcli.errors import ModelError
 from vampcli.files import child
+from vampcli.reading import read_json
+from vampcli.schema import from_table, raising, shown
 
 ORIGIN = "origin.json"
 FORMAT = 1
@@ -52,17 +54,15 @@ def read_origin(folder: Path) -> Origin | None:
         InputError: it names a file outside the folder.
     """
     path = folder / ORIGIN
-    try:
-        found = Origin(**json.loads(path.read_text(encoding="utf-8")))
-        tables = [found.files, found.downloads, *found.downloads.values()]
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path} is damaged: {error}", _CURE) from error
-    if found.format != FORMAT:
-        raise ModelError(f"{path} has format {found.format}, not {FORMAT}", "update vamp")
-    if not all(isinstance(table, dict) for table in tables):
-        raise ModelError(f"{path} is damaged: it lacks a table", _CURE)
+    table = read_json(path, ModelError, _CURE)
+    if not isinstance(table, dict):
+        raise ModelError(f"{path} is damaged: it holds no table", _CURE)
+    if table.get("format", FORMAT) != FORMAT:
+        raise ModelError(f"{path} has format {shown(table['format'])}, not {FORMAT}", "update vamp")
+    with raising(ModelError, _CURE):
+        found = from_table(Origin, table, str(path))
     for name in found.files:
         child(folder, name, path)
     return found

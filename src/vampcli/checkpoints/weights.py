@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from vampcli.checkpoints import adapter_file, tensorfile
@@ -25,15 +24,15 @@ from vampcli.checkpoints.folder import (
     FORMAT,
     TEMPERATURE,
     Provenance,
-    build_from_config,
     codec_without_weights,
-    read_config,
+    model_config,
 )
 from vampcli.codec.base import Codec
 from vampcli.errors import ModelError
 from vampcli.files import replacing
 from vampcli.model import lora
 from vampcli.model.transformer import VampNet, VampNetConfig
+from vampcli.reading import open_tensors
 
 _CODEC_HASH = "codec_hash"
 _ALWAYS_FLOAT32 = ("codebooks", "mask_rows", "quantizer.", "decoder.head.")
@@ -63,13 +62,10 @@ def load_parts(folder: Path, device: torch.device, dtype: torch.dtype, adapter: 
         ModelError: a file is missing or damaged, a tensor is missing or of the wrong shape, or the parts
             do not belong together. The message names it.
     """
-    config = read_config(folder)
+    config = model_config(folder)
     pairs: dict[str, lora.Pairs] = adapter_file.load(adapter) if adapter else {}
     codec = codec_without_weights(config)
-    coarse, fine = (
-        build_from_config(folder, _without_weights, config[part]) if part in config else None
-        for part in ("coarse", "fine")
-    )
+    coarse, fine = (None if sizes is None else _without_weights(sizes) for sizes in (config.coarse, config.fine))
     codec_hash = _load_into(codec, folder / "codec.safetensors", device, torch.float32)
     for name, model in (("coarse", coarse), ("fine", fine)):
         if model is None:
@@ -84,15 +80,15 @@ def load_parts(folder: Path, device: torch.device, dtype: torch.dtype, adapter: 
     for module in (codec, coarse, fine):
         if module is not None:
             module.eval().requires_grad_(False)
-    provenance = build_from_config(folder, Provenance, config["provenance"])
+    provenance = config.provenance
     if adapter:
         provenance = replace(provenance, name=f"{provenance.name}+{adapter_file.read(adapter).name}")
-    return Parts(codec, coarse, fine, provenance, config.get(TEMPERATURE, 1.0))
+    return Parts(codec, coarse, fine, provenance, config.temperature)
 
 
-def _without_weights(**sizes: Any) -> VampNet:
+def _without_weights(sizes: VampNetConfig) -> VampNet:
     with torch.device("meta"):
-        return VampNet(VampNetConfig(**sizes))
+        return VampNet(sizes)
 
 
 def _load_into(
@@ -124,13 +120,10 @@ def open_weights(path: Path) -> Iterator[Any]:
     Raises:
         ModelError: it is missing or damaged.
     """
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            yield file
-    except FileNotFoundError as error:
-        raise ModelError(f"{path} is missing", CURE) from error
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path} is damaged: {error}", CURE) from error
+    if not path.exists():
+        raise ModelError(f"{path} is missing", CURE)
+    with open_tensors(path, kind=ModelError, cure=CURE) as file:
+        yield file
 
 
 def _require(path: Path, fact: str, names: list[str]) -> None:

@@ -53,6 +53,8 @@ def command(
             return
         with configuration.explained():
             configuration.refuse_conflicts()
+            if note := configuration.local_note():
+                Console(quiet=bool(values.get("quiet"))).note(note)
             arguments = {name: _value(parameter.annotation, name, values) for name, parameter in accepted.items()}
             result = function(**arguments)
             if carry_out:

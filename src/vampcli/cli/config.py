@@ -7,7 +7,6 @@ import inspect
 import json
 import os
 import re
-import sys
 from collections import ChainMap
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,14 +18,14 @@ from typing import Any, NamedTuple, Union, get_args, get_origin
 import platformdirs
 import typer
 
-from vampcli.errors import InputError, UsageError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from vampcli.errors import UsageError
+from vampcli.reading import read_toml
 
 FILE = "vamp.toml"
+_DECIDING = frozenset(
+    ("device", "mask", "memory-from", "model", "name", "out", "overwrite", "plot", "sidecar", "spans-from")
+)
+"""Options that decide where results are written, over what, and from which files they are made."""
 PRINT = "print_config"  # the parameter that marks a command as configurable
 
 _TOML_TYPES: dict[Any, tuple[tuple[type, ...], str]] = {
@@ -115,6 +114,18 @@ class Configuration:
             others = [f"--{other}" for other in option.rule.excludes if _is_set(self.settings, other)]
             if others and _is_set(self.settings, key):
                 raise UsageError(f"--{key} cannot be combined with {', '.join(others)}", "leave one of them out")
+
+    def local_note(self) -> str:
+        """Name the options by which ./vamp.toml decides where or with what results are made; empty if there are none.
+
+        A folder may come from somebody else, and its file with it.
+        """
+        found = [
+            f"{key} = {to_toml(setting.value)}"
+            for key, setting in sorted(self.settings.items())
+            if key in _DECIDING and setting.source.partition(" ")[0] == FILE and _is_set(self.settings, key)
+        ]
+        return f"{FILE} in this folder sets {', '.join(found)}" if found else ""
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -242,7 +253,7 @@ def _file(ctx: typer.Context, path: Path) -> tuple[Layer, Layer]:
     """The command's table of a file and the values above all tables, both checked for all commands."""
     home = os.path.expanduser("~")
     shown = f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
-    content = _load(path, shown)
+    content = read_toml(path, shown) if os.path.lexists(path) else {}
     parent: Any = ctx.parent
     siblings: dict[str, Any] = parent.command.commands if parent else {str(ctx.command.name): ctx.command}
     commands = {
@@ -259,18 +270,6 @@ def _file(ctx: typer.Context, path: Path) -> tuple[Layer, Layer]:
     shared = _read(ctx, every, {key: value for key, value in content.items() if key not in tables}, shown)
     name = str(ctx.command.name)
     return alone[name], {key: setting for key, setting in shared.items() if key in commands[name]}
-
-
-def _load(path: Path, shown: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig") + "\n")  # so that an error at the end has a line
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except OSError as error:
-        cure = "make it a readable file, or move it away"
-        raise InputError(f"cannot read {shown}: {error.strerror}", cure) from error
-    except ValueError as error:
-        raise UsageError(f"{shown} is not TOML: {error}", "write lines such as: temperature = 0.9") from error
 
 
 def _read(ctx: typer.Context, options: Mapping[str, Option], table: dict[str, Any], where: str) -> Layer:

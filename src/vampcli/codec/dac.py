@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import nn
 
-from vampcli.codec.lac import DILATIONS, ConvolutionalCodec, LacConfig, ResidualLayer
+from vampcli.codec.lac import DILATIONS, ConvolutionalCodec, LacConfig, Rates, ResidualLayer
+from vampcli.schema import Between
 
 
 @dataclass(frozen=True)
@@ -17,12 +19,13 @@ class DacConfig(LacConfig):
         latent_dim: channels of the latents; 0 for the width of the encoder's last layers.
     """
 
-    encoder_rates: tuple[int, ...] = (2, 4, 8, 8)
-    decoder_rates: tuple[int, ...] = (8, 8, 4, 2)
-    n_codebooks: int = 9
-    latent_dim: int = 0
+    encoder_rates: Rates = (2, 4, 8, 8)
+    decoder_rates: Rates = (8, 8, 4, 2)
+    n_codebooks: Annotated[int, Between(1, 64)] = 9
+    latent_dim: Annotated[int, Between(0, 2**16)] = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.latent_dim:
             object.__setattr__(self, "latent_dim", self.encoder_dim << len(self.encoder_rates))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from vampcli.codec.base import Codec
@@ -9,6 +10,7 @@ from vampcli.codec.dac import DacCodec, DacConfig
 from vampcli.codec.lac import LacCodec, LacConfig
 from vampcli.codec.magnitude import MagnitudeCodec, MagnitudeConfig
 from vampcli.errors import ModelError
+from vampcli.schema import from_table, raising, shown
 
 KINDS: dict[str, tuple[type[Any], type[Any]]] = {
     "magnitude": (MagnitudeConfig, MagnitudeCodec),
@@ -23,21 +25,21 @@ def kind_of(config_type: type[Any]) -> str:
     return next(kind for kind, (known, _) in KINDS.items() if known is config_type)
 
 
-def build_codec(kind: str, sizes: dict[str, Any]) -> Codec:
-    """Make a codec with random weights.
-
-    Args:
-        kind: a key of `KINDS`.
-        sizes: fields of its configuration.
+def codec_config(table: Mapping[str, Any], where: str) -> Any:
+    """Return the configuration of a codec from a table of its kind and its sizes.
 
     Raises:
-        ModelError: unknown kind or size.
+        ModelError: unknown kind or size, or a size out of range.
     """
-    if kind not in KINDS:
-        raise ModelError(f"unknown kind of codec: {kind!r}", f"known: {', '.join(KINDS)}")
-    config_type, codec_type = KINDS[kind]
-    frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in sizes.items()}
-    try:
-        return codec_type(config_type(**frozen))  # type: ignore[no-any-return]
-    except (TypeError, ValueError, RuntimeError, ZeroDivisionError) as error:
-        raise ModelError(f"bad sizes of a {kind} codec: {error}", "import or pull the model again") from error
+    sizes = {key: list(value) if isinstance(value, tuple) else value for key, value in table.items()}
+    kind = sizes.pop("kind", None)
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ModelError(f"{where}: unknown kind of codec: {shown(kind)}", f"known: {', '.join(KINDS)}")
+    with raising(ModelError):
+        return from_table(KINDS[kind][0], sizes, f"{where}: sizes of a {kind} codec")
+
+
+def build_codec(config: Any) -> Codec:
+    """Make a codec of a configuration from `codec_config`, with random weights."""
+    codec: Codec = KINDS[kind_of(type(config))][1](config)
+    return codec

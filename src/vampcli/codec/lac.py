@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,25 +13,41 @@ from torch import Tensor, nn
 from vampcli.codec.base import Codec
 from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.codec.stft import Stft
+from vampcli.errors import UsageError
+from vampcli.schema import Between
 from vampcli.tokens.grid import TokenGrid
 
 DILATIONS = (1, 3, 9)
 _DILATIONS_DECODER = (1, 3, 5)
 _KERNELS_DECODER = (3, 7, 11)
+_WIDEST = 2**16  # channels, and samples per frame
+
+Rates = Annotated[tuple[Annotated[int, Between(1, 64)], ...], Between(1, 12)]
+"""Factors of the rate, block by block."""
 
 
 @dataclass(frozen=True)
 class LacConfig:
     """Sizes of a `LacCodec`; the defaults are the published ones."""
 
-    sample_rate: int = 44100
-    encoder_dim: int = 64
-    encoder_rates: tuple[int, ...] = (2, 6, 8, 8)
-    decoder_dim: int = 1536
-    decoder_rates: tuple[int, ...] = (6, 4, 4, 2, 2, 2)
-    n_codebooks: int = 14
-    codebook_size: int = 1024
-    codebook_dim: int = 8
+    sample_rate: Annotated[int, Between(1000, 1_000_000)] = 44100
+    encoder_dim: Annotated[int, Between(1, 2**12)] = 64
+    encoder_rates: Rates = (2, 6, 8, 8)
+    decoder_dim: Annotated[int, Between(1, 2**14)] = 1536
+    decoder_rates: Rates = (6, 4, 4, 2, 2, 2)
+    n_codebooks: Annotated[int, Between(1, 64)] = 14
+    codebook_size: Annotated[int, Between(2, 2**16)] = 1024
+    codebook_dim: Annotated[int, Between(1, 2**12)] = 8
+
+    def __post_init__(self) -> None:
+        if math.prod(self.decoder_rates) != self.hop_length:
+            raise UsageError(
+                f"decoder rates {self.decoder_rates} do not undo {self.encoder_rates}", "their products are equal"
+            )
+        if not self.hop_length <= _WIDEST >= self.encoder_dim << len(self.encoder_rates):
+            raise UsageError(f"encoder_rates is {self.encoder_rates}", f"channels and samples go up to {_WIDEST}")
+        if not self.decoder_dim >> len(self.decoder_rates):
+            raise UsageError(f"decoder_dim is {self.decoder_dim}", f"it takes {2 ** len(self.decoder_rates)} or more")
 
     @property
     def hop_length(self) -> int:
@@ -122,8 +138,6 @@ class ConvolutionalCodec(Codec):
 
     def __init__(self, config: LacConfig) -> None:
         super().__init__()
-        if math.prod(config.decoder_rates) != config.hop_length:
-            raise ValueError(f"decoder rates {config.decoder_rates} do not undo {config.encoder_rates}")
         self.config = config
         self.grid = config.grid
         step = config.hop_length // (1 if config.hop_length % 2 else 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -12,12 +13,15 @@ from torch import Tensor, nn
 from vampcli.codec.base import Codec
 from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.codec.stft import Stft
+from vampcli.errors import UsageError
+from vampcli.schema import Between
 from vampcli.tokens.grid import TokenGrid
 from vampcli.tokens.noise import white_noise
 
 _QUIETEST = 1e-4  # magnitudes below it, 134 dB under a full-scale sine, are silence
 _LOUDEST_LOG = 3.0  # log10; a full-scale sine reaches log10(n_fft / 4) = 2.7
 _MOMENTUM = 0.99
+_SIZES = "n_fft takes 2 or more times hop_length / n_subframes, and differs from it by an even number"
 
 
 @dataclass(frozen=True)
@@ -32,26 +36,26 @@ class MagnitudeConfig:
         n_phase_steps: Griffin-Lim iterations per decoding.
     """
 
-    sample_rate: int = 44100
-    hop_length: int = 768
-    n_fft: int = 1920
-    n_subframes: int = 2
-    bandwidth: float = 0.01
-    latent_dim: int = 160
-    frame_width: int = 512
-    frame_blocks: int = 3
-    subframe_width: int = 384
-    subframe_blocks: int = 2
-    n_codebooks: int = 9
-    codebook_size: int = 1024
-    codebook_dim: int = 8
-    n_phase_steps: int = 6
+    sample_rate: Annotated[int, Between(1000, 1_000_000)] = 44100
+    hop_length: Annotated[int, Between(1, 2**16)] = 768
+    n_fft: Annotated[int, Between(2, 2**17)] = 1920
+    n_subframes: Annotated[int, Between(1, 64)] = 2
+    bandwidth: Annotated[float, Between(0, 1)] = 0.01
+    latent_dim: Annotated[int, Between(1, 2**16)] = 160
+    frame_width: Annotated[int, Between(1, 2**14)] = 512
+    frame_blocks: Annotated[int, Between(0, 64)] = 3
+    subframe_width: Annotated[int, Between(1, 2**14)] = 384
+    subframe_blocks: Annotated[int, Between(0, 64)] = 2
+    n_codebooks: Annotated[int, Between(1, 64)] = 9
+    codebook_size: Annotated[int, Between(2, 2**16)] = 1024
+    codebook_dim: Annotated[int, Between(1, 2**12)] = 8
+    n_phase_steps: Annotated[int, Between(0, 1000)] = 6
 
     def __post_init__(self) -> None:
         if self.hop_length % self.n_subframes or self.n_fft % self.stft_hop:
-            raise ValueError(f"n_fft {self.n_fft} is no multiple of {self.hop_length} / {self.n_subframes}")
+            raise UsageError(f"n_fft {self.n_fft} is no multiple of {self.hop_length} / {self.n_subframes}", _SIZES)
         if self.n_fft < 2 * self.stft_hop or (self.n_fft - self.stft_hop) % 2:
-            raise ValueError(f"windows of {self.n_fft} do not overlap evenly every {self.stft_hop} samples")
+            raise UsageError(f"windows of {self.n_fft} do not overlap evenly every {self.stft_hop} samples", _SIZES)
 
     @property
     def stft_hop(self) -> int:
@@ -100,8 +104,10 @@ def _blocks(n: int, width: int, kernel: int, expansion: int) -> nn.Sequential:
 def band_sizes(n_bins: int, bandwidth: float) -> tuple[int, ...]:
     """Number of bins of each band, from the lowest: `bandwidth` times the band's frequency, at least one bin."""
     sizes: list[int] = []
-    while (first := sum(sizes)) < n_bins:
+    first = 0
+    while first < n_bins:
         sizes.append(min(n_bins - first, max(1, round(first * bandwidth))))
+        first += sizes[-1]
     return tuple(sizes)
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vampcli.audio.clicks import LIMIT, click_figure
-from vampcli.checkpoints.folder import read_config
+from vampcli.checkpoints.folder import model_config
 from vampcli.checkpoints.weights import load_parts
 from vampcli.codec.base import Codec
 from vampcli.codec.chunked import decode_long, encode_long
@@ -70,10 +70,10 @@ def load_codec(folder: Path) -> Codec:
 
 def untrained_codec(folder: Path, seed: int = 0) -> Codec:
     """Return a codec of the sizes of a model folder's, with random weights and codebooks of normal noise."""
-    sizes = dict(read_config(folder)["codec"])
+    config = model_config(folder).codec
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module = build_codec(str(sizes.pop("kind")), sizes)
+        module = build_codec(config)
         with torch.no_grad():
             for name, tensor in module.state_dict().items():
                 if "codebook" in name:

@@ -13,8 +13,9 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 import torchaudio.functional
-from safetensors.torch import load_file
 from torch import Tensor
+
+from vampcli.reading import load_tensors
 
 WEIGHTS = Path(__file__).parent / "weights/musicnn.safetensors"
 """MSD_musicnn, trained on the Million Song Dataset; ISC licence."""
@@ -30,7 +31,7 @@ _TIMBRAL, _TEMPORAL = (0, 1), (2, 3, 4)  # convolutions over time and frequency,
 
 def load_weights(path: Path = WEIGHTS) -> dict[str, Tensor]:
     """Return the network's tensors, float32, by their names in TensorFlow."""
-    return load_file(path)
+    return load_tensors(path)
 
 
 def log_mel(samples: Tensor) -> Tensor:

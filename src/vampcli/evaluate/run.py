@@ -21,8 +21,10 @@ from vampcli.errors import InputError
 from vampcli.evaluate.excerpts import Excerpt, cut_excerpts
 from vampcli.evaluate.measures import EMBEDDING, FIGURES, Figures, Original, Spans, diversity, embed_patches
 from vampcli.evaluate.spec import Condition, Decoded, Experiment
+from vampcli.files import read_bounded
 from vampcli.model.threads import ordered_map
 from vampcli.model.transformer import VampNet
+from vampcli.reading import parse_json
 from vampcli.tasks.recording import Recording
 from vampcli.tasks.take import Take, TakeOptions
 from vampcli.tokens import masks
@@ -32,6 +34,7 @@ Record = dict[str, Any]
 `original`: embeddings of the excerpt, cut as those of the takes; `failed`: the error, if there are no takes."""
 
 ORIGINAL = "original"
+_MOST_RECORDS = 2**30  # bytes
 
 REFERENCE = "reference"
 """Condition of records of other recordings, the reference of distances: embeddings alone."""
@@ -171,13 +174,22 @@ def _through_codec(model: Model, original: Original, noise: float, seed: int) ->
 
 
 def read_records(path: Path) -> list[Record]:
-    """Read the records of earlier runs, without an incomplete last line."""
+    """Read the records of earlier runs, without incomplete lines.
+
+    Raises:
+        InputError: the file cannot be read, or a line is no record.
+    """
     found = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    lines = read_bounded(path, _MOST_RECORDS).splitlines() if path.exists() else []
+    for number, line in enumerate(lines, 1):
         try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
+            record = parse_json(line.decode("utf-8", "replace"), f"{path}, line {number}", finite=False)
+        except InputError:
+            continue  # an interrupted run left half a line
+        types = {"condition": str, "excerpt": int, "takes": list}
+        if not isinstance(record, dict) or any(type(record.get(key)) is not kind for key, kind in types.items()):
+            raise InputError(f"{path}, line {number} is no record", "remove the line, or name another folder with -o")
+        found.append(record)
     return found
 
 
@@ -188,9 +200,9 @@ def done(records: Iterable[Record]) -> set[tuple[str, int]]:
 
 def append_records(path: Path, records: Iterable[Record]) -> Iterator[Record]:
     """Write each record as soon as it exists, and yield it."""
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    before = read_bounded(path, _MOST_RECORDS) if path.exists() else b""
     with path.open("a", encoding="utf-8") as file:
-        if before and not before.endswith("\n"):
+        if before and not before.endswith(b"\n"):
             file.write("\n")  # an earlier run was interrupted
         for record in records:
             file.write(json.dumps(record) + "\n")

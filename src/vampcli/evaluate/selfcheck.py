@@ -17,6 +17,7 @@ from vampcli.config import PromptConfig, SamplingConfig
 from vampcli.evaluate import metrics
 from vampcli.evaluate.excerpts import Clip
 from vampcli.evaluate.token_accuracy import evaluate_tokens
+from vampcli.reading import read_text
 
 CARD = "README.md"
 HIDDEN = 0.5
@@ -64,7 +65,7 @@ def self_check(model: Model, clips: Sequence[Clip], card: Mapping[str, float], s
 def losses_of_card(folder: Path) -> dict[str, float]:
     """Read the losses at `HIDDEN` from the card of a model folder, rows such as `| coarse | 50% | 4.42 |`, by part."""
     path = folder / CARD
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    text = read_text(path) if path.is_file() else ""
     rows = re.findall(rf"^\| (coarse|fine) \| {HIDDEN:.0%} \| ([\d.]+) \|", text, re.MULTILINE)
     return {part: float(loss) for part, loss in rows}
 

@@ -13,7 +13,8 @@ from typing import Any, Literal
 from vampcli.config import SamplingConfig
 from vampcli.errors import UsageError
 from vampcli.evaluate.measures import FIGURES
-from vampcli.schema import from_table, read_table
+from vampcli.reading import read_toml
+from vampcli.schema import from_table
 from vampcli.tasks.base import Task
 from vampcli.tasks.inpaint import Inpaint
 from vampcli.tasks.registry import TASKS, build_task
@@ -173,7 +174,7 @@ def read_experiment(path: Path, changes: Mapping[str, Any] | None = None) -> Exp
         InputError: the file cannot be read.
         UsageError: a key is unknown, a value impossible, or two conditions are the same.
     """
-    found = from_table(Experiment, read_table(path), str(path))
+    found = from_table(Experiment, read_toml(path), str(path))
     shared = (replace(condition, sampling=found.sampling | condition.sampling) for condition in found.conditions)
     conditions = tuple(choice for condition in shared for choice in condition.expand())
     seen: set[str] = set()

@@ -8,7 +8,8 @@ from pathlib import Path
 from vampcli.audio.formats import TOKENS
 from vampcli.errors import InputError
 from vampcli.files import replacing
-from vampcli.recipe.recipe import Recipe, from_text, to_text
+from vampcli.reading import read_text
+from vampcli.recipe.recipe import MOST_TEXT, Recipe, from_text, to_text
 
 SIDECAR = ".json"
 
@@ -56,10 +57,7 @@ def recipe_of(path: Path, name: str = "") -> Recipe | None:
 
 
 def _from_json(path: Path, name: str) -> Recipe:
-    try:
-        recipe = from_text(path.read_text(encoding="utf-8"), name)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path}: {error}", "name a file that vamp has written") from error
+    recipe = from_text(read_text(path, 2 * MOST_TEXT, "name a file that vamp has written"), name)
     if recipe is None:
         raise InputError(f"{path} holds no recipe", "name one that --sidecar has written")
     return recipe

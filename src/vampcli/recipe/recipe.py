@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vampcli.config import SamplingConfig, Stereo
 from vampcli.errors import InputError, UsageError
-from vampcli.schema import from_table
+from vampcli.reading import parse_json
+from vampcli.schema import from_table, raising
 
 if TYPE_CHECKING:
     from vampcli.audio.waveform import Waveform
@@ -159,10 +160,8 @@ def recipe_from_table(table: Any, where: str) -> Recipe:
     """
     if not isinstance(table, dict) or table.get("format") != FORMAT:
         raise InputError(f"{where} is of another format than {FORMAT}", "update vamp")
-    try:
+    with raising(InputError):
         return from_table(Recipe, table, where)
-    except UsageError as error:
-        raise InputError(error.message, error.hint) from error
 
 
 def to_text(recipe: Recipe, most_text: int = MOST_TEXT) -> str:
@@ -187,10 +186,9 @@ def from_text(text: str, where: str) -> Recipe | None:
     where = f"the recipe in {where}"
     if _MARK not in text:
         return None
-    try:
-        found = json.loads(text, parse_constant=_refused)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where} is damaged: {error}", _CURE) from error
+    if len(text) > 2 * MOST_TEXT:
+        raise InputError(f"{where} has {len(text)} characters, more than {2 * MOST_TEXT}", _CURE)
+    found = parse_json(text, where, cure=_CURE)
     if not isinstance(found, dict) or not isinstance(table := found.get(_MARK), dict):
         raise InputError(f"{where} is damaged: it holds no table", _CURE)
     recipe = recipe_from_table(table, where)
@@ -200,10 +198,6 @@ def from_text(text: str, where: str) -> Recipe | None:
             "undo that, and change a setting with `vamp replay --set`",
         )
     return recipe
-
-
-def _refused(constant: str) -> float:
-    raise ValueError(f"{constant} is no number")
 
 
 def _seal(table: dict[str, Any]) -> str:

@@ -16,22 +16,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 from torch import Tensor
 
 from vampcli.audio.formats import BITS
 from vampcli.errors import InputError, UsageError
 from vampcli.files import replacing
+from vampcli.reading import open_tensors, parse_json
 from vampcli.recipe.recipe import Recipe, to_table
-from vampcli.schema import from_table
+from vampcli.schema import from_table, shown
 from vampcli.tokens import masks
 from vampcli.tokens.bitrate import bits_per_token
 
 FORMAT = 2
 MOST_TOKENS = 2**25  # kept or not; 18 hours of the embedded model
 _CODES, _FACTS, _SEAL = "codes", "vamp", "sha256"
-_MOST_TEXT = 2**24  # bytes of JSON
+_MOST_TEXT = 2**23  # characters of JSON
 _MOST_BITS = 16  # of a token
 _CURE = "make it again with `vamp compress`, or copy it again"
 
@@ -152,8 +152,6 @@ def load(path: str | Path) -> TokenFile:
         InputError: the file is missing, damaged, of another format, or no token file.
     """
     path = Path(path)
-    if not path.exists():
-        raise InputError(f"no such file: {path}", "check the name and the folder")
     if path.is_dir():
         raise InputError(f"{path} is a folder", "name a .vamp file")
     facts, payload = _read(path)
@@ -178,25 +176,17 @@ def load(path: str | Path) -> TokenFile:
 
 def _read(path: Path) -> tuple[dict[str, Any], npt.NDArray[np.uint8]]:
     """Read facts and packed tokens, and verify the checksum."""
-    try:
-        with safe_open(str(path), framework="np") as file:
-            text = (file.metadata() or {}).get(_FACTS)
-            if text is None or list(file.keys()) != [_CODES]:
-                raise InputError(f"{path} is no .vamp file", "name one that `vamp compress` has made")
-            codes = file.get_slice(_CODES)
-            shape, dtype = codes.get_shape(), codes.get_dtype()
-            if len(text) > _MOST_TEXT or len(shape) != 1 or shape[0] > 2 * MOST_TOKENS or dtype != "U8":
-                raise InputError(f"{path} is damaged: {len(text)} bytes of facts, {dtype} tokens {shape}", _CURE)
-            payload = file.get_tensor(_CODES)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"cannot read {path}: it is no .vamp file, or damaged: {error}", _CURE) from error
-    try:
-        facts = json.loads(text)
-        del facts[_SEAL]
-        intact = text == _with_checksum(facts, payload)
-    except (ValueError, TypeError, KeyError, RecursionError):
-        intact = False
-    if not intact:
+    with open_tensors(path, "np", cure=_CURE, noun=".vamp file") as file:
+        text = (file.metadata() or {}).get(_FACTS)
+        if text is None or list(file.keys()) != [_CODES]:
+            raise InputError(f"{path} is no .vamp file", "name one that `vamp compress` has made")
+        codes = file.get_slice(_CODES)
+        shape, dtype = codes.get_shape(), codes.get_dtype()
+        if len(text) > _MOST_TEXT or len(shape) != 1 or shape[0] > 2 * MOST_TOKENS or dtype != "U8":
+            raise InputError(f"{path} is damaged: {len(text)} bytes of facts, {dtype} tokens {shape}", _CURE)
+        payload = file.get_tensor(_CODES)
+    facts = parse_json(text, f"{path}, its facts,", cure=_CURE)
+    if not isinstance(facts, dict) or facts.pop(_SEAL, None) is None or text != _with_checksum(facts, payload):
         raise InputError(f"{path} is damaged: its checksum does not fit", _CURE)
     return facts, payload
 
@@ -210,9 +200,10 @@ def _with_checksum(facts: dict[str, Any], payload: npt.NDArray[np.uint8]) -> str
 
 def _from_facts(facts: dict[str, Any]) -> TokenFile:
     """Make a token file whose tokens are 0 and take no memory."""
-    shape = facts.pop("shape")
-    if len(shape) != 3 or any(type(n) is not int or n < 1 for n in shape) or math.prod(shape) > MOST_TOKENS:
-        raise ValueError(f"tokens of shape {shape}")
+    shape = facts.pop("shape", None)
+    is_shape = isinstance(shape, list) and len(shape) == 3 and all(type(n) is int and n > 0 for n in shape)
+    if not is_shape or math.prod(shape) > MOST_TOKENS:
+        raise ValueError(f"tokens of shape {shown(shape)}")
     tokens = torch.zeros((), dtype=torch.int64).expand(shape)
     return from_table(TokenFile, {"tokens": tokens, **facts}, "its facts")
 

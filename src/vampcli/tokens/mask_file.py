@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vampcli.errors import InputError
-from vampcli.files import replacing
+from vampcli.files import read_bounded, replacing
+from vampcli.reading import parse_npy
 
 SUFFIX = ".npy"
+_MOST_BYTES = 2**28
 _MAKE_ONE = "`vamp mask vamp SONG -o mask.npy` writes one of the right shape"
 
 
@@ -76,17 +78,11 @@ def write(path: Path, mask: NDArray[np.bool_], overwrite: bool = False) -> None:
 
 
 def _read(path: str | Path) -> bytes:
-    try:
-        return Path(path).expanduser().read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}", f"bring it back, or name a {SUFFIX} file") from error
+    return read_bounded(os.path.expanduser(path), _MOST_BYTES, f"bring it back, or name a {SUFFIX} file")
 
 
 def _parse(path: str, content: bytes) -> NDArray[np.bool_]:
-    try:
-        array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, MemoryError) as error:
-        raise InputError(f"{path} holds no array: {error}", _MAKE_ONE) from error
+    array = parse_npy(content, path, _MAKE_ONE)
     if array.dtype.kind not in "biu" or not np.isin(array, (0, 1)).all():
         raise InputError(
             f"{path} holds no mask: its {array.dtype} values are not all 0 and 1",

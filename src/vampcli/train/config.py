@@ -9,7 +9,8 @@ from typing import Literal, TypeVar
 from vampcli.codec.magnitude import MagnitudeConfig
 from vampcli.errors import UsageError
 from vampcli.model.transformer import VampNetConfig
-from vampcli.schema import from_table, read_table
+from vampcli.reading import read_toml
+from vampcli.schema import from_table, shown
 from vampcli.train.discriminators import DiscriminatorConfig
 from vampcli.train.masking import HIDDEN_SHARES
 
@@ -175,7 +176,9 @@ def load_run(path: Path, run_type: type[T]) -> T:
         InputError: the file cannot be read.
         UsageError: it is not TOML, holds an unknown key or lacks one; the message names it.
     """
-    table = read_table(path)
+    table = read_toml(path)
     if isinstance(codec := table.get("codec"), dict) and (kind := codec.pop("kind", "magnitude")) != "magnitude":
-        raise UsageError(f"{path}: the codec is of the kind {kind!r}", "only codecs of the kind magnitude are trained")
+        raise UsageError(
+            f"{path}: the codec is of the kind {shown(kind)}", "only codecs of the kind magnitude are trained"
+        )
     return from_table(run_type, table, str(path))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vampcli.files import write_text
+from vampcli.reading import read_text
 from vampcli.train.data import refuse_held_out
 
 CREDITS = "CREDITS.md"
@@ -138,7 +139,7 @@ def write_credits(folder: Path, entries: Iterable[Entry], model: str, licence: s
     card = folder / CARD
     texts = {
         folder / CREDITS: credits_text(entries, model, licence),
-        card: card_text(card.read_text(encoding="utf-8") if card.is_file() else "", entries, model, licence),
+        card: card_text(read_text(card) if card.is_file() else "", entries, model, licence),
     }
     for path, text in texts.items():
         write_text(path, text)

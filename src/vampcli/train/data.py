@@ -3,25 +3,53 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError, safe_open
 
 from vampcli.checkpoints import tensorfile
 from vampcli.errors import InputError, UsageError
 from vampcli.files import child, write_text
+from vampcli.reading import open_tensors, read_json
+from vampcli.schema import Between, from_table, raising
 
 MANIFEST = "manifest.json"
 SUFFIX = ".safetensors"
 
 
-def read_manifest(folder: str | Path) -> list[dict[str, Any]]:
+_MOST_MANIFEST = 2**27  # bytes; 300,000 pieces
+_DIMENSIONS = {"samples": 1, "codes": 2}
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """Types of the keys that a piece may have in a manifest; `vampcli.train.prepare` describes them."""
+
+    file: str
+    author: str
+    n_samples: Annotated[int, Between(1, 2**48)] = 1
+    sample_rate: Annotated[int, Between(1, 2**31)] = 1
+    seconds: Annotated[float, Between(0, 2**48)] = 0.0
+    path: str = ""
+    title: str = ""
+    licence: str = ""
+    package: str = ""
+    split: str = ""
+    stamp: str = ""
+    codec_hash: str = ""
+
+
+def read_manifest(folder: str | Path, *needed: str) -> list[dict[str, Any]]:
     """Read the manifest of a folder of prepared audio or tokens: a dictionary for each piece.
+
+    Args:
+        folder: holds the manifest.
+        needed: keys that every piece must have, beside `file` and `author`.
 
     Raises:
         InputError: the folder has no manifest, or a damaged one, or one that names a file outside the folder.
@@ -29,15 +57,17 @@ def read_manifest(folder: str | Path) -> list[dict[str, Any]]:
     path = Path(folder) / MANIFEST
     if not path.is_file():
         raise InputError(f"no {MANIFEST} in {folder}", "make the folder with `vamp prepare`, or `vamp train tokens`")
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {error}", "prepare the folder again") from error
-    if not isinstance(entries, list) or not all(
-        isinstance(e, dict) and {"file", "author"} <= e.keys() for e in entries
-    ):
-        raise InputError(f"{path} is damaged: it is no list of pieces", "prepare the folder again")
-    for entry in entries:
+    cure = "prepare the folder again"
+    entries = read_json(path, InputError, cure, _MOST_MANIFEST)
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise InputError(f"{path} is damaged: it is no list of pieces", cure)
+    known = {field.name for field in fields(_Entry)}
+    for i, entry in enumerate(entries):
+        where = f"{path}, piece {i + 1}"
+        with raising(InputError, cure):
+            from_table(_Entry, entry, where, ignored=tuple(entry.keys() - known))
+        if missing := sorted(set(needed) - entry.keys()):
+            raise InputError(f"{where}: {missing[0]!r} is missing", cure)
         if child(path.parent, entry["file"], path).suffix != SUFFIX:
             raise InputError(f"{path} names the file {entry['file']!r}", f"pieces end in {SUFFIX}; prepare them again")
     return entries
@@ -73,9 +103,9 @@ def refuse_held_out(entries: Iterable[Mapping[str, Any]], where: object) -> None
     """
     strays = [entry for entry in entries if entry.get("split", "train") != "train"]
     if strays:
+        name, split = strays[0].get("title") or strays[0]["file"], strays[0]["split"]
         raise UsageError(
-            f"{where} holds what is not for training: {strays[0]['title']} is of the split {strays[0]['split']}",
-            "train on rows marked train only",
+            f"{where} holds what is not for training: {name} is of the split {split}", "train on rows marked train only"
         )
 
 
@@ -99,13 +129,14 @@ class Pool:
         key: the tensor to read, (..., n): `samples` or `codes`; the last axis is time.
         author_cap: the largest share of all draws that one author may have; with fewer than
             1 / author_cap authors all get the same.
+        needed: keys of the manifest that every piece must have; see `read_manifest`.
 
     Raises:
         InputError: there are no pieces, or one is missing or damaged.
     """
 
-    def __init__(self, folder: str | Path, key: str, author_cap: float = 1.0) -> None:
-        self.entries = read_manifest(folder)
+    def __init__(self, folder: str | Path, key: str, author_cap: float = 1.0, needed: Sequence[str] = ()) -> None:
+        self.entries = read_manifest(folder, *needed)
         if not self.entries:
             raise InputError(f"there are no pieces in {folder}", "prepare recordings into it")
         self.pieces = [_open_tensor(Path(folder) / entry["file"], key) for entry in self.entries]
@@ -132,12 +163,17 @@ class Pool:
 
 
 def _open_tensor(path: Path, key: str) -> Any:
-    """Open a tensor of a file, which is read when it is sliced."""
+    """Open a tensor of integers, which is read when it is sliced."""
+    cure = "remove it and make the folder again; what is whole is kept"
     try:
-        return safe_open(str(path), framework="pt").get_slice(key)  # type: ignore[no-untyped-call]
-    except (OSError, SafetensorError) as error:
-        cure = "remove it and make the folder again; what is whole is kept"
-        raise InputError(f"{path} has no readable {key}: {error}", cure) from error
+        with open_tensors(path) as file:
+            piece = file.get_slice(key) if key in file.keys() else None  # noqa: SIM118
+    except InputError as error:
+        raise InputError(f"{path} has no readable {key}: {error.message}", cure) from error
+    shape, dtype = (piece.get_shape(), piece.get_dtype()) if piece else ([], "nothing")
+    if len(shape) != _DIMENSIONS.get(key, len(shape)) or not shape or dtype not in ("I16", "I32", "I64"):
+        raise InputError(f"{path} has no readable {key}: {dtype} {shape}", cure)
+    return piece
 
 
 def cap_shares(lengths: npt.ArrayLike, authors: list[str], cap: float) -> npt.NDArray[np.float64]:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from vampcli.checkpoints import registry
 from vampcli.checkpoints.weights import load_parts, stored_hash
 from vampcli.codec.chunked import encode_long
 from vampcli.errors import InputError
+from vampcli.reading import open_tensors
 from vampcli.train.data import MANIFEST, Pool, read_manifest, save_tensors, write_manifest
 
 _HASH = "codec_hash"
@@ -44,7 +44,7 @@ def pack(
     codec_hash = stored_hash(folder / "codec.safetensors")
     if (out / MANIFEST).exists() and token_codec_hash(out) != codec_hash:
         raise InputError(f"{out} holds tokens of another codec than {model}", "name another folder, or remove it")
-    pool = Pool(audio, "samples")
+    pool = Pool(audio, "samples", needed=("n_samples",))
     rates = {entry.get("sample_rate", codec.grid.sample_rate) for entry in pool.entries} - {codec.grid.sample_rate}
     if rates:
         raise InputError(f"{audio} has {rates.pop()} Hz, the codec {codec.grid.sample_rate} Hz", "name another model")
@@ -66,9 +66,9 @@ def pack(
 def _metadata(path: Path) -> dict[str, str]:
     """Read the metadata of a file of tokens; empty if the file is missing or damaged."""
     try:
-        with safe_open(str(path), framework="pt") as file:
+        with open_tensors(path) as file:
             return dict(file.metadata() or {})
-    except (OSError, SafetensorError):
+    except InputError:
         return {}
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from vampcli.checkpoints.folder import CONFIG, Provenance
@@ -17,6 +16,7 @@ from vampcli.codec.kinds import kind_of
 from vampcli.codec.magnitude import MagnitudeCodec
 from vampcli.errors import InputError, ModelError
 from vampcli.model.transformer import VampNet
+from vampcli.reading import open_tensors
 from vampcli.train.config import CodecRun, TokenRun, load_run
 from vampcli.train.loop import STATE
 
@@ -90,8 +90,8 @@ def _open_state(run: Path) -> Iterator[Any]:
     if not path.is_file():
         raise InputError(f"{run} holds no training state", "name the folder of a run")
     try:
-        with safe_open(str(path), framework="pt") as file:
+        with open_tensors(path) as file:
             yield file
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except (RuntimeError, ValueError, TypeError) as error:
         why = str(error).splitlines()[0]
         raise InputError(f"{path} is damaged, or not what {RUN} says: {why}", "train it again") from error

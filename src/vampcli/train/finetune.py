@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
-from vampcli.checkpoints.folder import read_config, read_metadata
+from vampcli.checkpoints.folder import model_config, read_metadata
 from vampcli.checkpoints.weights import stored_hash
 from vampcli.errors import InputError, UsageError, VampError
 from vampcli.model import lora
 from vampcli.model.transformer import VampNetConfig
+from vampcli.reading import load_tensors
 from vampcli.tokens.grid import TokenGrid
 from vampcli.train.config import DataConfig, LoopConfig, TokenRun
 from vampcli.train.data import read_manifest, save_tensors, write_manifest
@@ -138,7 +138,7 @@ def gather(
             "add recordings: minutes are better than seconds",
         )
     pack(work / "audio", model, work / "tokens", encoding, device)
-    codes = [load_file(work / "tokens" / e["file"])["codes"] for e in read_manifest(work / "tokens")]
+    codes = [load_tensors(work / "tokens" / e["file"])["codes"] for e in read_manifest(work / "tokens")]
     share = min(HELD_OUT, _N_VALIDATION_CLIPS * EXCERPT_FRAMES / sum(c.shape[1] for c in codes))
     cuts = [round(c.shape[1] * (1 - share)) for c in codes]
     parts = {
@@ -219,7 +219,8 @@ def learn(
 
 
 def _task(model: Path, part: str, material: Material, config: FineTuneConfig) -> tuple[TokenTask, LoopConfig]:
-    sizes = VampNetConfig(**read_config(model)[part])
+    sizes = getattr(model_config(model), part)
+    assert isinstance(sizes, VampNetConfig)
     loop = LoopConfig(
         n_steps=config.n_steps or 1_000_000_000,
         batch_size=_BATCH_SIZE,
@@ -234,7 +235,7 @@ def _task(model: Path, part: str, material: Material, config: FineTuneConfig) ->
     n_frames = min(sizes.context_frames, EXCERPT_FRAMES, material.n_held_out)
     data = DataConfig(str(material.train), str(material.held_out), codec=str(model))
     task = TokenTask(TokenRun(data, sizes, n_frames, loop, start=str(model)))
-    held_out = load_file(material.held_out / _FILE)["codes"][: sizes.n_codebooks].long()
+    held_out = load_tensors(material.held_out / _FILE)["codes"][: sizes.n_codebooks].long()
     task.validation_clips = torch.stack(list(_windows(held_out, n_frames)))
     return task, loop
 

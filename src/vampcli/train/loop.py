@@ -21,7 +21,7 @@ from vampcli.train.config import LoopConfig
 from vampcli.train.optimizer import optimizers_of
 from vampcli.train.parallel import Processes
 from vampcli.train.schedule import learning_rate
-from vampcli.train.state import STATE, read_state, write_state
+from vampcli.train.state import STATE, read_meta, read_state, write_state
 
 __all__ = ["LOG", "SAMPLES", "STATE", "Task", "Trainer"]
 
@@ -109,9 +109,10 @@ class Trainer:
         Raises:
             InputError: there is none, or it does not fit.
         """
-        meta = read_state(self.folder, self.task, self.parameters, self.average, self.optimizers, self.task.newcomers)
+        meta = read_meta(self.folder)
         if meta.get("optimizer", "adamw") != self.config.optimizer:
             raise InputError(f"{self.folder} was trained with {meta.get('optimizer', 'adamw')}", "resume with its TOML")
+        read_state(self.folder, self.task, self.parameters, self.average, self.optimizers, self.task.newcomers)
         self.step, self.seconds = int(meta["step"]), float(meta["seconds"])
         self.core_seconds = float(meta.get("core_seconds", self.seconds))
 

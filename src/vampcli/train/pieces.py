@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +11,14 @@ from pathlib import Path
 
 from vampcli.audio.find import expand
 from vampcli.errors import InputError
+from vampcli.files import read_bounded
+from vampcli.reading import read_text
+from vampcli.schema import shown
 
 SPLITS = ("train", "val", "test", "ood")
 
 _COLUMNS = ("package", "path", "licence", "split", "author")
+_MOST_TABLE = 2**26  # bytes
 _SIDECAR = {"SPDX-License-Identifier": "licence", "SPDX-FileCopyrightText": "author"}
 
 
@@ -43,15 +48,18 @@ def pieces_of_table(table: Path, root: Path, split: str) -> list[Piece]:
     Raises:
         InputError: the table cannot be read, or lacks a column.
     """
+    text = read_text(table, _MOST_TABLE, "name a tab-separated file")
     try:
-        with table.open(encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(file, delimiter="\t")
-            missing = [c for c in _COLUMNS if c not in (rows.fieldnames or ())]
-            if missing:
-                raise InputError(f"{table} has no column {missing[0]!r}", f"it needs {', '.join(_COLUMNS)}")
-            chosen = [row for row in rows if row["split"] == split]
-    except (OSError, UnicodeDecodeError) as error:
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t")
+        missing = [c for c in _COLUMNS if c not in (rows.fieldnames or ())]
+        if missing:
+            raise InputError(f"{table} has no column {missing[0]!r}", f"it needs {', '.join(_COLUMNS)}")
+        chosen = [row for row in rows if row["split"] == split]
+    except csv.Error as error:
         raise InputError(f"cannot read the table {table}: {error}", "name a tab-separated file") from error
+    for row in chosen:
+        if not row["path"] or "\0" in row["path"]:
+            raise InputError(f"{table} names the path {shown(row['path'])}", "every row has the path of a recording")
     return [
         Piece(
             path=root / row["path"],
@@ -85,7 +93,7 @@ def _sidecar(path: Path) -> dict[str, str]:
     if not sidecar.is_file():
         return {}
     found: dict[str, list[str]] = {}
-    for line in sidecar.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in read_bounded(sidecar, 2**20).decode("utf-8", "replace").splitlines():
         tag, colon, value = line.strip().partition(":")
         if colon and tag in _SIDECAR:
             found.setdefault(_SIDECAR[tag], []).append(value.strip())

@@ -115,7 +115,7 @@ def _merge(out: Path, changed: Groups, splits: Collection[str] = ()) -> Groups:
         InputError: the folder would hold pieces of several splits, or cannot be written.
     """
     with locked(out):
-        entries = read_manifest(out) if (out / MANIFEST).is_file() else []
+        entries = read_manifest(out, "split", "package", "path") if (out / MANIFEST).is_file() else []
         before = _group(entries)
         now = {**before, **changed}
         splits = {*splits, *(e["split"] for e in chain(*now.values()))}

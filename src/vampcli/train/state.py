@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn, optim
 
 from vampcli.errors import InputError
+from vampcli.reading import open_tensors
+from vampcli.schema import shown
 from vampcli.train.data import save_tensors
 
 STATE = "state.safetensors"
+_CURE = "start again in another folder"
 
 
 def write_state(
@@ -47,7 +50,7 @@ def read_state(
     average: dict[str, Tensor],
     optimizers: Sequence[optim.Optimizer],
     newcomers: tuple[str, ...] = (),
-) -> dict[str, str]:
+) -> None:
     """Load a state, in place.
 
     Args:
@@ -58,22 +61,12 @@ def read_state(
         optimizers: their optimizers.
         newcomers: prefixes of names that the state may lack, which stay as they are, or may have in addition.
 
-    Returns:
-        What `write_state` was given as `meta`, as text.
-
     Raises:
         InputError: there is none, it is damaged, or of other sizes.
     """
     path = folder / STATE
-    if not path.is_file():
-        raise InputError(f"nothing to resume in {folder}", "leave --resume out to start")
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            meta, tensors = dict(file.metadata() or {}), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} is damaged: {error}", "start again in another folder") from error
-    if not {"step", "seconds"} <= meta.keys():
-        raise InputError(f"{path} does not say how far it is", "start again in another folder")
+    with open_tensors(path, cure=_CURE) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     stored = {n.removeprefix("task."): t for n, t in tensors.items() if n.startswith("task.")}
     now = task.state_dict()
     gone = {n for n in stored.keys() - now.keys() if n.startswith(newcomers)}
@@ -84,12 +77,42 @@ def read_state(
             average[name].copy_(tensors[f"average.{name}"])
     except (RuntimeError, KeyError) as error:
         raise InputError(f"{path} is of a run with other sizes", "resume with the TOML it began with") from error
+    states: dict[str, dict[str, Tensor]] = {name: {} for name in parameters}
     for full, value in tensors.items():
         kind, _, rest = full.partition(".")
         key, _, name = rest.partition(".")
         if kind == "optimizer" and name in parameters:
-            parameter = parameters[name]
-            _owner(optimizers, parameter).state[parameter][key] = value.to(parameter.device)
+            states[name][key] = value
+    keys: dict[int, set[str]] = {}  # of each optimizer
+    for name, values in states.items():
+        keys.setdefault(id(_owner(optimizers, parameters[name])), set()).update(values)
+    for name, values in states.items():
+        parameter, owner = parameters[name], _owner(optimizers, parameters[name])
+        missing = sorted(keys[id(owner)] - values.keys()) if values else []
+        odd = [key for key, value in values.items() if value.numel() != 1 and value.shape != parameter.shape]
+        if missing or odd:
+            fact = f"lacks {missing[0]}" if missing else f"has another size of {odd[0]}"
+            raise InputError(f"{path} is damaged: the optimizer {fact} of {name}", _CURE)
+        for key, value in values.items():
+            owner.state[parameter][key] = value.to(parameter.device)
+
+
+def read_meta(folder: Path) -> dict[str, str]:
+    """Read what `write_state` was given as `meta`, as text.
+
+    Raises:
+        InputError: there is no state, or it is damaged.
+    """
+    path = folder / STATE
+    if not path.is_file():
+        raise InputError(f"nothing to resume in {folder}", "leave --resume out to start")
+    with open_tensors(path, cure=_CURE) as file:
+        meta = dict(file.metadata() or {})
+    if not {"step", "seconds"} <= meta.keys():
+        raise InputError(f"{path} does not say how far it is", _CURE)
+    for key in meta.keys() & {"step", "seconds", "core_seconds"}:
+        if not re.fullmatch(r"\d{1,15}" if key == "step" else r"\d{1,15}(\.\d{1,20})?(e-\d{1,3})?", meta[key]):
+            raise InputError(f"{path} is damaged: {key} is {shown(meta[key])}", _CURE)
     return meta
 
 

@@ -16,6 +16,8 @@ from vampcli.checkpoints.convert.read import Content, blaming, read
 from vampcli.checkpoints.convert.tensors import Make, Making, TensorSource
 from vampcli.codec.dac import DacCodec, DacConfig
 from vampcli.codec.lac import LacCodec, LacConfig
+from vampcli.errors import ModelError
+from vampcli.schema import from_table, raising
 
 Config = TypeVar("Config", bound=LacConfig)
 
@@ -28,7 +30,7 @@ def open_lac(path: Path) -> tuple[LacCodec, Making]:
     """
     content = read(path)
     with blaming(path):
-        config = _config(LacConfig, content.kwargs)
+        config = _config(LacConfig, path, content.kwargs)
         makers = _makers(content, config, keys.lac_decoder(config))
         with torch.device("meta"):
             codec = LacCodec(config)
@@ -46,18 +48,21 @@ def open_dac(path: Path) -> tuple[DacCodec, Making]:
     content = read(path)
     with blaming(path):
         widths = content.kwargs.get("codebook_dim", DacConfig.codebook_dim)
+        if isinstance(widths, Sequence) and len(widths) != content.kwargs.get("n_codebooks", DacConfig.n_codebooks):
+            raise ValueError(f"codebook_dim has {len(widths)} widths")
         widest = max(widths) if isinstance(widths, Sequence) else widths
-        config = _config(DacConfig, {**content.kwargs, "codebook_dim": widest})
+        config = _config(DacConfig, path, {**content.kwargs, "codebook_dim": widest})
         makers = _makers(content, config, keys.dac_decoder(config), widths if isinstance(widths, Sequence) else ())
         with torch.device("meta"):
             codec = DacCodec(config)
     return codec, Making(path, codec, makers)
 
 
-def _config(kind: type[Config], kwargs: dict[str, Any]) -> Config:
+def _config(kind: type[Config], path: Path, kwargs: dict[str, Any]) -> Config:
     named = {field.name: kwargs[field.name] for field in fields(kind) if kwargs.get(field.name) is not None}
-    sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in named.items()}
-    return kind(**sizes)
+    sizes: dict[str, Any] = {k: list(v) if isinstance(v, tuple) else v for k, v in named.items()}
+    with raising(ModelError):
+        return from_table(kind, sizes, str(path))
 
 
 def _makers(content: Content, config: LacConfig, decoder: keys.Names, widths: Sequence[int] = ()) -> dict[str, Make]:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from vampcli.checkpoints.convert import package
-from vampcli.errors import ModelError
+from vampcli.errors import InputError, ModelError, VampError
+from vampcli.files import open_regular
 
 _COMPILED = "_orig_mod."  # prefix of torch.compile
 _PAIR = (".lora_A", ".lora_B")
@@ -30,11 +31,13 @@ class Content:
         path: the file.
         state: tensors by foreign name; those of a zip file are read on access.
         kwargs: arguments of the constructor.
+        is_random: the file says that its weights are random.
     """
 
     path: Path
     state: Mapping[str, Tensor]
     kwargs: dict[str, Any]
+    is_random: bool = False
 
 
 def read(path: Path) -> Content:
@@ -44,14 +47,16 @@ def read(path: Path) -> Content:
         ModelError: the file is missing, damaged, of another kind, or holds anything but plain data.
     """
     with blaming(path):
+        _require_regular(path)
         if package.is_package(path):
             packed, kwargs = package.read(path)
             return Content(path, _tensors(packed), dict(kwargs))
         content = _load(path)
         if _is_pairs(content):
             raise ModelError(f"{path} holds LoRA pairs alone", "name the full weights that they belong to, too")
-        state, kwargs = _tensors(content["state_dict"]), content["metadata"]["kwargs"]
-        return Content(path, _Mapped(path, state) if zipfile.is_zipfile(path) else state, dict(kwargs))
+        state, metadata = _tensors(content["state_dict"]), content["metadata"]
+        mapped = _Mapped(path, state) if zipfile.is_zipfile(path) else state
+        return Content(path, mapped, dict(metadata["kwargs"]), metadata.get("random") is True)
 
 
 def read_pairs(path: Path) -> dict[str, Tensor]:
@@ -61,10 +66,19 @@ def read_pairs(path: Path) -> dict[str, Tensor]:
         ModelError: as `read`; or the file holds something else.
     """
     with blaming(path):
+        _require_regular(path)
         content = _load(path)
         if not _is_pairs(content):
             raise ModelError(f"{path} holds more than LoRA pairs", "name it as full weights")
         return _tensors(content)
+
+
+def _require_regular(path: Path) -> None:
+    try:
+        with open_regular(path):
+            pass
+    except InputError as error:
+        raise ModelError(error.message, "get it from its source") from error
 
 
 def _load(path: Path) -> Any:
@@ -110,8 +124,8 @@ def blaming(path: Path) -> Iterator[None]:
         called = re.search(r"GLOBAL (\S+)", str(error))
         fact = f"would run {called[1]}" if called else "is damaged or holds more than tensors"
         raise ModelError(f"{path} {fact}; not loaded", "get it from its source") from error
-    except (
-        OSError, EOFError, RuntimeError, TypeError, ValueError, LookupError, AttributeError, zipfile.BadZipFile
-    ) as error:  # fmt: skip
+    except (VampError, MemoryError):
+        raise
+    except Exception as error:  # unpickling what anybody may have written raises errors of any kind
         fact = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise ModelError(f"{path} is no published model file ({fact})", "get it from its source") from error

@@ -21,6 +21,7 @@ from vampcli.checkpoints.folder import Provenance
 from vampcli.checkpoints.weights import Parts, save_parts
 from vampcli.errors import ModelError
 from vampcli.model.transformer import VampNet, VampNetConfig
+from vampcli.schema import from_table, raising
 
 COARSE_CONTEXT = 575
 FINE_CONTEXT = 173
@@ -107,7 +108,8 @@ def open_transformer(path: Path, pairs: Path | None, codebooks: Tensor, context:
     if pairs:
         content = replace(content, state=ChainMap(read_pairs(pairs), content.state))  # type: ignore[arg-type]
     with blaming(path):
-        config = config_of(content.kwargs, context)
+        with raising(ModelError):
+            config = config_of(content.kwargs, context, str(path))
         source = TensorSource(content)
         makers = {ours: source.take_merged(theirs) for ours, theirs in keys.transformer(config.n_layers)}
         makers |= _classifier(source, config)
@@ -120,19 +122,24 @@ def open_transformer(path: Path, pairs: Path | None, codebooks: Tensor, context:
     return model, Making(path, model, makers)
 
 
-def config_of(kwargs: Mapping[str, Any], context: int) -> VampNetConfig:
-    """Sizes of a published transformer: its constructor's arguments, and a context, which the file does not hold."""
-    return VampNetConfig(
-        n_codebooks=kwargs["n_codebooks"],
-        n_conditioning=kwargs["n_conditioning_codebooks"],
-        n_layers=kwargs["n_layers"],
-        width=kwargs["embedding_dim"],
-        n_heads=kwargs["n_heads"],
-        context_frames=context,
-        codebook_size=kwargs["vocab_size"],
-        codebook_dim=kwargs["latent_dim"],
-        dropout=kwargs.get("dropout", 0.1),
-    )
+def config_of(kwargs: Mapping[str, Any], context: int, where: str = "the constructor") -> VampNetConfig:
+    """Sizes of a published transformer: its constructor's arguments, and a context, which the file does not hold.
+
+    Raises:
+        UsageError: a size is out of range; the message names `where`.
+    """
+    sizes = {
+        "n_codebooks": kwargs["n_codebooks"],
+        "n_conditioning": kwargs["n_conditioning_codebooks"],
+        "n_layers": kwargs["n_layers"],
+        "width": kwargs["embedding_dim"],
+        "n_heads": kwargs["n_heads"],
+        "context_frames": context,
+        "codebook_size": kwargs["vocab_size"],
+        "codebook_dim": kwargs["latent_dim"],
+        "dropout": kwargs.get("dropout", 0.1),
+    }
+    return from_table(VampNetConfig, sizes, where)
 
 
 def _classifier(source: TensorSource, config: VampNetConfig) -> dict[str, Make]:

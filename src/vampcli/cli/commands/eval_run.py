@@ -15,6 +15,8 @@ from vampcli.cli.console import Console
 from vampcli.cli.eval_inputs import EvalOptions, files_of
 from vampcli.errors import InputError, UsageError
 from vampcli.files import write_text
+from vampcli.reading import read_json
+from vampcli.schema import shown
 
 if TYPE_CHECKING:
     from vampcli.api import Model
@@ -109,7 +111,10 @@ def _recorded(
 
     setup, path = out / "setup.json", out / "records.jsonl"
     if setup.exists():
-        _same_setup(json.loads(setup.read_text(encoding="utf-8")), about, out)
+        before = read_json(setup, cure="name another folder with -o")
+        if not isinstance(before, dict):
+            raise InputError(f"{setup} is damaged: it holds no table", "name another folder with -o")
+        _same_setup(before, about, out)
     write_text(setup, json.dumps(about, indent=1) + "\n")
     records = read_records(path)
     known = done(records)
@@ -127,8 +132,8 @@ def _recorded(
 def _same_setup(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:
     for name, value in now.items():
         if before.get(name) != value:
-            shown = "other ones" if isinstance(value, list) else f"{before.get(name)!r}, not {value!r}"
-            raise InputError(f"{out} holds records of another run: {name} is {shown}", "name another folder with -o")
+            other = "other ones" if isinstance(value, list) else f"{shown(before.get(name))}, not {value!r}"
+            raise InputError(f"{out} holds records of another run: {name} is {other}", "name another folder with -o")
 
 
 def _finish(console: Console, out: Path, about: dict[str, Any], records: list[Record], wanted: Experiment) -> None:

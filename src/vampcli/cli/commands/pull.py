@@ -119,5 +119,6 @@ def import_models(
     install.import_files(install.parts_of(files), folder, dtype, overwrite)
     origin = read_origin(folder)
     assert origin is not None
-    console.note(f"licence of the published weights: {origin.licence}")
+    random = origin.licence == install.RANDOM
+    console.note(f"licence{'' if random else ', if these are the published weights'}: {origin.licence}")
     console.result(str(folder))

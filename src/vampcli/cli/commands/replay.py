@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from dataclasses import dataclass, fields, replace
@@ -23,6 +24,7 @@ from vampcli.cli.jobs.pipes import PIPE
 from vampcli.cli.jobs.places import describe_sources
 from vampcli.cli.jobs.run import run
 from vampcli.cli.options import Common
+from vampcli.config import MemoryConfig
 from vampcli.errors import DeviceError, InputError, UsageError
 from vampcli.progress import Progress
 from vampcli.recipe.embed import SIDECAR
@@ -30,6 +32,8 @@ from vampcli.recipe.recipe import MadeBy, Recipe
 
 if TYPE_CHECKING:
     from vampcli.checkpoints.folder import ModelMetadata
+
+log = logging.getLogger(__name__)
 
 
 def replay(
@@ -139,6 +143,8 @@ class ReplayWorkflow(Workflow):
     def open(self, job: Job, metadata: ModelMetadata) -> Opened:
         """See `Workflow.open`."""
         recipe = self._recipe(job.source)
+        if self.other_model is None and (folder := _model_path(recipe.made_by.model)):
+            log.warning("%s: its recipe names a model by its folder, which is loaded: %s", job.title, folder)
         candidates = self._inputs(job.source, recipe)
         for path in candidates:
             check_outputs(list(job.paths), path, self.common.overwrite)
@@ -212,6 +218,23 @@ def _result(source: Path) -> Path:
     return result if result.suffix.lower() in (*FORMATS, TOKENS) else result.with_name(f"{result.name}.wav")
 
 
+def _model_path(name: str) -> str:
+    """The folder of a model or an adapter that a name is, or begins or ends with; empty if it is a name alone."""
+    from vampcli.checkpoints.adapter_file import FILE
+    from vampcli.checkpoints.folder import CONFIG
+
+    paths = [path for path in (name, *name.rpartition("+")[::2]) if path]
+    return next((path for path in paths for file in (CONFIG, FILE) if os.path.isfile(os.path.join(path, file))), "")
+
+
+def _refuse_odd_files(memory: MemoryConfig, name: str) -> None:
+    """Raise InputError if the memory of a recipe names a device, a pipe or a folder as a recording."""
+    files = (*memory.files, *(source.place.file for source in memory.sources or ()))
+    for file in files:
+        if os.path.exists(file) and not os.path.isfile(file):
+            raise InputError(f"the recipe in {name} names the recording {file}, which is no file", "remake it anew")
+
+
 def _made_by(recipe: Recipe, common: Common, name: str) -> Workflow:
     """The workflow of a recipe whose input was sound."""
     from vampcli.tasks import registry
@@ -223,6 +246,8 @@ def _made_by(recipe: Recipe, common: Common, name: str) -> Workflow:
     task = registry.task_from_table(recipe.command, recipe.request, f"the recipe in {name}")
     if isinstance(task, Compress):
         return CompressWorkflow("compress", common, (task.n_kept_codebooks, task.period, None))
+    if isinstance(task, Inpaint | Outpaint | Loop):
+        _refuse_odd_files(task.memory, name)
     if isinstance(task, Loop):
         return loop_workflow(common, lambda: task, task.repeats)
     if not isinstance(task, Inpaint | Outpaint):

@@ -13,6 +13,7 @@ from vampcli.cli.options import parse_trust
 from vampcli.cli.parse import parse_span, parse_time
 from vampcli.config import MusicalSpan
 from vampcli.errors import InputError, UsageError
+from vampcli.reading import parse_json
 from vampcli.recipe.recipe import Recipe, recipe_from_table, to_table
 
 _TABLES = ("sampling", "request")
@@ -83,6 +84,6 @@ def _parse(key: str, text: str) -> Any:
     if key.endswith("_s"):
         return parse_time(text)
     try:
-        return json.loads(text)  # numbers, true, false
-    except ValueError:
+        return parse_json(text, f"--set {key}")  # numbers, true, false
+    except InputError:
         return text

@@ -14,7 +14,6 @@ from vampcli.errors import InputError, UsageError
 from vampcli.files import exists
 
 DEFAULT_NAME = "{stem}.{cmd}.{seed}.{ext}"
-_FIELDS = ("stem", "parent", "cmd", "seed", "n", "model", "ext")
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ class Naming:
 
     def _fill_template(self, seed: int, index: int) -> str:
         template = self.template or DEFAULT_NAME
-        values = {
+        values: dict[str, str | int] = {
             "stem": self.source.name if self.full_stem else self.source.stem,
             "parent": self.source.absolute().parent.name,
             "cmd": self.command,
@@ -107,14 +106,19 @@ class Naming:
             "ext": self.ext,
         }
         try:
-            fields = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
-            unknown = [field for field in fields if field not in _FIELDS]
-            if unknown:
-                known = " ".join(f"{{{field}}}" for field in _FIELDS)
-                raise UsageError(f"--name has an unknown field {{{unknown[0]}}}", f"known: {known}")
-            return template.format(**values)
-        except (ValueError, LookupError) as error:
+            parts = list(string.Formatter().parse(template))
+        except ValueError as error:
             raise UsageError(f"--name {template!r} is no template: {error}", "such as {stem}.{seed}.wav") from error
+        name = ""
+        for text, field, specification, conversion in parts:
+            if field is not None and field not in values:
+                known = " ".join(f"{{{one}}}" for one in values)
+                raise UsageError(f"--name has an unknown field {{{field}}}", f"known: {known}")
+            if specification or conversion:
+                more = f"!{conversion}" if conversion else f":{specification}"
+                raise UsageError(f"--name has {more} in the field {{{field}}}", f"write {{{field}}}, without a format")
+            name += text + str("" if field is None else values[field])
+        return name
 
 
 def names_folder(out: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,11 +13,13 @@ from matplotlib.figure import Figure
 
 from vampcli.cli.plots.figure import check_suffix, default_style, save
 from vampcli.errors import InputError
+from vampcli.reading import parse_json, read_text
 from vampcli.train.loop import LOG
 
 Curve = tuple[list[int], list[float]]
 """Steps and values."""
 
+_MOST_LOG = 2**28  # bytes
 _HIDE = ("gradient_norm", "learning_rate")
 
 
@@ -29,10 +30,7 @@ def read_curves(run: Path) -> dict[str, Curve]:
         InputError: the folder holds no log, or nothing was logged.
     """
     path = run / LOG
-    try:
-        lines = list(_lines(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {error}", "name the folder of a training run") from error
+    lines = list(_lines(path, read_text(path, _MOST_LOG, "name the folder of a training run")))
     curves: dict[str, Curve] = defaultdict(lambda: ([], []))
     for line in lines:
         for name in line.keys() - {"step", "seconds"}:
@@ -46,12 +44,12 @@ def read_curves(run: Path) -> dict[str, Curve]:
     return dict(curves)
 
 
-def _lines(text: str) -> Iterator[dict[str, Any]]:
+def _lines(path: Path, text: str) -> Iterator[dict[str, Any]]:
     """Yield the complete lines of a log; a killed run may leave half a line."""
     for line in text.splitlines():
-        with suppress(json.JSONDecodeError):
-            values = json.loads(line)
-            if isinstance(values, dict) and "step" in values:
+        with suppress(InputError):
+            values = parse_json(line, str(path), finite=False)
+            if isinstance(values, dict) and "step" in values and all(type(x) in (int, float) for x in values.values()):
                 yield values
 
 
