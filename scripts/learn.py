@@ -40,7 +40,7 @@ from vampcli.cli.console import guarded
 from vampcli.errors import InputError
 from vampcli.model.transformer import VampNetConfig
 from vampcli.train.config import DataConfig, TokenRun, load_run
-from vampcli.train.credits import write_credits
+from vampcli.train.credits import CREDITED, write_credits
 from vampcli.train.data import MANIFEST, read_manifest
 from vampcli.train.export import RUN
 from vampcli.train.loop import STATE, Trainer
@@ -235,7 +235,7 @@ def exported(home: Path, part: str, run: TokenRun) -> Path:
     with trainer.averaged():
         new = replace(parts, provenance=provenance, **{part: trainer.task.get_submodule("model")})
         save_parts(out, read_config(MINI)["codec"]["kind"], new)
-    write_credits(out, read_manifest(run.data.train), provenance.name, provenance.licence)
+    write_credits(out, read_manifest(run.data.train, *CREDITED), provenance.name, provenance.licence)
     return out
 
 

@@ -32,7 +32,7 @@ from vampcli.model.devices import pick_device
 from vampcli.train import encode
 from vampcli.train.codec_task import CodecTask
 from vampcli.train.config import CodecRun, TokenRun, load_run
-from vampcli.train.credits import write_credits
+from vampcli.train.credits import CREDITED, write_credits
 from vampcli.train.data import read_manifest
 from vampcli.train.export import RUN, export
 from vampcli.train.loop import STATE, Task, Trainer
@@ -216,7 +216,7 @@ def export_model(options: argparse.Namespace, model: Path, clock: Clock) -> None
     training = f"{clock.spent_s / 60:.0f} minutes by scripts/train_packed.py"
     provenance = Provenance(options.name, options.licence, options.source, training)
     export(model, provenance, codec, work / "coarse", work / "fine")
-    write_credits(model, read_manifest(work / f"{TOKENS}train"), options.name, options.licence)
+    write_credits(model, read_manifest(work / f"{TOKENS}train", *CREDITED), options.name, options.licence)
 
 
 def as_toml(run: Any) -> str:

@@ -486,3 +486,13 @@ def test_masks_ignore_configured_outputs(vamp: Vamp, song: Song, sources: Source
     assert json.loads(vamp("mask", "vamp", source, *model).out)["output"] is None
     assert json.loads(vamp("mask", "vamp", source, *model, "-o", "m.npy").out)["output"] == "m.npy"
     assert not Path("made").exists()
+
+
+def test_deciding_values_of_the_folder_are_noted(vamp: Vamp, song: Song, sources: Sources) -> None:
+    line = ("inpaint", song(), "--span", "1-2", "--dry-run")
+    sources.write(folder='overwrite = true\nseed = 3\n[inpaint]\nout = "made/"\nsidecar = false')
+    assert 'vamp.toml in this folder sets out = "made/", overwrite = true' in vamp(*line).err.splitlines()
+    assert "in this folder" not in vamp(*line, "-q").err
+    assert "in this folder sets overwrite = true" in vamp(*line, "-o", "other/").err
+    sources.write(user='overwrite = true\nout = "made/"', NAME="{seed}.wav")
+    assert "in this folder" not in vamp(*line).err

@@ -274,3 +274,18 @@ def test_batches_and_compilation_are_noted() -> None:
     assert ReplayWorkflow("replay", Common(), (), None, None)._wanted(compiled) == ModelRequest(
         MADE_BY.model, "cpu", "fp32", exact=True, compiled=True
     )
+
+
+def test_model_of_a_folder_is_noted(vamp: Vamp, result: Path, tiny_folder: Path, tmp_path: Path) -> None:
+    noted = f"song.inpaint.3.wav: its recipe names a model by its folder, which is loaded: {tiny_folder}"
+    assert noted in vamp("replay", result, "-o", tmp_path / "a.wav").err.splitlines()
+    assert noted not in vamp("replay", result, "-o", tmp_path / "b.wav", "-m", tiny_folder).err.splitlines()
+
+
+def test_device_in_a_recipe_is_refused(vamp: Vamp, result: Path, tmp_path: Path) -> None:
+    recipe = recipe_in(result)
+    for file, says in (("/dev/zero", "names the recording /dev/zero, which is no file"), ("", "")):
+        request = recipe.request | {"memory": recipe.request["memory"] | {"files": [file] if file else []}}
+        (tmp_path / "song.inpaint.3.wav.json").write_text(to_text(replace(recipe, request=request)))
+        ran = vamp("replay", tmp_path / "song.inpaint.3.wav.json", "-o", tmp_path / "again.wav")
+        assert (ran.code, says in ran.err) == (3 if file else 0, True)

@@ -244,9 +244,9 @@ def test_failures_are_recorded(tiny: Model, songs: Path, tmp_path: Path) -> None
 
 def test_incomplete_line_is_made_again(tmp_path: Path) -> None:
     path = tmp_path / "records.jsonl"
-    path.write_text('{"condition": "a", "excerpt": 0}\n{"condition": "a", "exc')
+    path.write_text('{"condition": "a", "excerpt": 0, "takes": []}\n{"condition": "a", "exc')
     assert len(read_records(path)) == 1
-    again = {"condition": "a", "excerpt": 1}
+    again = {"condition": "a", "excerpt": 1, "takes": []}
     assert list(append_records(path, [again])) == [again]
     assert done(read_records(path)) == {("a", 0), ("a", 1)}
     assert read_records(tmp_path / "none") == []

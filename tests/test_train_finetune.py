@@ -26,7 +26,7 @@ def material(song: Song, tiny_folder: Path, tmp_path: Path) -> Material:
 
 def test_the_end_is_held_out(material: Material) -> None:
     n_frames = {
-        name: finetuning.load_file(getattr(material, name) / "codes.safetensors")["codes"].shape[1]
+        name: finetuning.load_tensors(getattr(material, name) / "codes.safetensors")["codes"].shape[1]
         for name in ("train", "held_out")
     }
     assert n_frames["held_out"] == material.n_held_out == round(material.n_frames * 0.2)

@@ -119,8 +119,10 @@ def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _check(value: Any, finite: bool = True) -> None:
     """Raise ValueError if a parsed value is nested too deeply, or holds what our files cannot; it names the key."""
     level = [("it", value)]
-    for _ in range(MOST_DEPTH + 1):
-        below = []
+    for depth in range(MOST_DEPTH + 1):
+        if depth == MOST_DEPTH and any(isinstance(one, dict | list) for _, one in level):
+            raise ValueError(f"it has more than {MOST_DEPTH} levels")
+        below: list[tuple[str, Any]] = []
         for name, one in level:
             if isinstance(one, dict):
                 below += [pair for key, inner in one.items() for pair in ((_name(key), inner), ("a key", key))]
@@ -128,10 +130,7 @@ def _check(value: Any, finite: bool = True) -> None:
                 below += [(name, inner) for inner in one]
             elif fact := _odd(one, finite):
                 raise ValueError(f"{name} is {fact}")
-        if not below:
-            return
         level = below
-    raise ValueError(f"it has more than {MOST_DEPTH} levels")
 
 
 def _name(key: str) -> str:

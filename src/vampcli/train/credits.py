@@ -19,6 +19,10 @@ _BEGIN, _END = "<!-- learned from: written by `vamp train export` -->", "<!-- en
 Entry = Mapping[str, Any]
 
 
+CREDITED = ("title", "package", "licence", "n_samples")
+"""Keys of a manifest that credits are made of."""
+
+
 def credits_text(entries: Iterable[Entry], model: str, licence: str) -> str:
     """List author, titles, licence and package of every piece, as Markdown.
 

@@ -27,11 +27,11 @@ def export(
     """Write the averaged weights of training runs as a model folder."""
     from vampcli.checkpoints.folder import Provenance, refuse_existing
     from vampcli.train import export as exporting
-    from vampcli.train.credits import write_credits
+    from vampcli.train.credits import CREDITED, write_credits
     from vampcli.train.data import read_manifest, refuse_held_out
 
     refuse_existing(out, overwrite)
-    entries = [] if audio is None else read_manifest(audio)
+    entries = [] if audio is None else read_manifest(audio, *CREDITED)
     refuse_held_out(entries, audio)
     exporting.export(out, Provenance(name, licence, source, training), codec, coarse, fine, temperature=temperature)
     if entries:

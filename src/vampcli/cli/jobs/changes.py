@@ -84,6 +84,6 @@ def _parse(key: str, text: str) -> Any:
     if key.endswith("_s"):
         return parse_time(text)
     try:
-        return parse_json(text, f"--set {key}")  # numbers, true, false
+        return parse_json(text, f"--set {key}", finite=False)  # numbers, true, false
     except InputError:
         return text
