@@ -4,7 +4,7 @@ MODEL ?= mini
 PART ?= coarse
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test torture lint format docs screenshots picture free-music evaluate learn learn-stop promote-mini bench help
+.PHONY: all demo test fuzz torture lint format docs screenshots picture free-music evaluate learn learn-stop promote-mini bench help
 
 all: lint test
 
@@ -25,6 +25,9 @@ test: .venv/dev.stamp  ## set up and run the tests
 
 torture: .venv/dev.stamp  ## ten thousand takes, killed processes, processes side by side, full disks; ARGS="--takes 100"
 	$(BIN)/python tests/torture.py $(ARGS)
+
+fuzz: .venv/dev.stamp  ## read 10,000 damaged files of each kind; ARGS="--cases 1000 recipe mask" reads fewer
+	$(BIN)/python tests/fuzz/run.py $(ARGS)
 
 lint: .venv/dev.stamp  ## check style and types
 	$(BIN)/ruff check .
