@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.plain_transformer import State, apply_norm
-from vampcli.codec.lac import LacConfig
+from vampcli.codec.config import LacConfig
 from vampcli.tokens.grid import TokenGrid
 
 

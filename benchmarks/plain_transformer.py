@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vampcli.model.transformer import VampNetConfig
+from vampcli.model.config import VampNetConfig
 
 State = Mapping[str, Tensor]
 """Tensors by the published names."""

@@ -13,7 +13,7 @@ from benchmarks.plain_codec import PlainLac
 from benchmarks.plain_transformer import PlainTransformer, State
 from vampcli.checkpoints.convert import keys
 from vampcli.checkpoints.convert.vampnet import COARSE_CONTEXT, FINE_CONTEXT, config_of
-from vampcli.codec.lac import LacConfig
+from vampcli.codec.config import LacConfig
 from vampcli.model import lora
 from vampcli.model.transformer import VampNet
 

@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vampcli.codec.dac import DacCodec, DacConfig
+from vampcli.codec.config import DacConfig, MagnitudeConfig
+from vampcli.codec.dac import DacCodec
 from vampcli.codec.lac import Snake
-from vampcli.codec.magnitude import ConvNeXtBlock, MagnitudeCodec, MagnitudeConfig
+from vampcli.codec.magnitude import ConvNeXtBlock, MagnitudeCodec
 from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.evaluate.metrics import mel_error
 from vampcli.train.losses import TRAINING_SCALES, complex_error, magnitude_error

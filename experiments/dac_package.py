@@ -16,7 +16,8 @@ from collections.abc import Callable
 
 import torch
 
-from vampcli.codec.dac import DacCodec, DacConfig
+from vampcli.codec.config import DacConfig
+from vampcli.codec.dac import DacCodec
 
 
 def installed(name: str, found: dict[str, int]) -> dict[str, int]:

@@ -38,7 +38,7 @@ from vampcli.checkpoints.folder import read_config
 from vampcli.checkpoints.weights import load_parts, save_parts
 from vampcli.cli.console import guarded
 from vampcli.errors import InputError
-from vampcli.model.transformer import VampNetConfig
+from vampcli.model.config import VampNetConfig
 from vampcli.train.config import DataConfig, TokenRun, load_run
 from vampcli.train.credits import CREDITED, write_credits
 from vampcli.train.data import MANIFEST, read_manifest

@@ -29,7 +29,7 @@ import torch
 
 from vampcli.audio.resample import resample
 from vampcli.checkpoints.folder import CONFIG, read_config
-from vampcli.checkpoints.weights import stored_hash
+from vampcli.checkpoints.headers import stored_hash
 from vampcli.cli.console import guarded
 from vampcli.errors import InputError
 from vampcli.files import child

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vampcli.checkpoints.folder import CONFIG, PARTS, read_config
-from vampcli.checkpoints.weights import stored_hash
+from vampcli.checkpoints.headers import stored_hash
 from vampcli.cli.console import guarded
 from vampcli.errors import ModelError, UsageError
 from vampcli.files import replacing

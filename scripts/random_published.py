@@ -19,9 +19,11 @@ from torch import Tensor, nn
 
 from vampcli.checkpoints.convert import keys
 from vampcli.checkpoints.convert.vampnet import COARSE_CONTEXT, FINE_CONTEXT
-from vampcli.codec.lac import LacCodec, LacConfig
+from vampcli.codec.config import LacConfig
+from vampcli.codec.lac import LacCodec
 from vampcli.model import lora
-from vampcli.model.transformer import VampNet, VampNetConfig
+from vampcli.model.config import VampNetConfig
+from vampcli.model.transformer import VampNet
 
 State = OrderedDict[str, Tensor]
 COARSE = VampNetConfig(4, 0, 20, 1280, 20, COARSE_CONTEXT)

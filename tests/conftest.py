@@ -20,8 +20,10 @@ from vampcli import Waveform
 from vampcli.api import Model, load
 from vampcli.checkpoints.folder import Provenance
 from vampcli.checkpoints.weights import Parts, save_parts
-from vampcli.codec.magnitude import MagnitudeCodec, MagnitudeConfig
-from vampcli.model.transformer import VampNet, VampNetConfig
+from vampcli.codec.config import MagnitudeConfig
+from vampcli.codec.magnitude import MagnitudeCodec
+from vampcli.model.config import VampNetConfig
+from vampcli.model.transformer import VampNet
 
 torch.set_num_threads(1)  # tests share the machine; two threads beside another process are slower than one
 

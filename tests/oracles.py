@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vampcli.config import PromptConfig, SamplingConfig
-from vampcli.model.transformer import VampNetConfig
+from vampcli.model.config import VampNetConfig
 from vampcli.tokens.noise import Stage, Stream
 
 

@@ -22,7 +22,8 @@ from vampcli.checkpoints.adapter_file import Facts
 from vampcli.checkpoints.convert import dac, vampnet
 from vampcli.checkpoints.download import sha256
 from vampcli.checkpoints.folder import Provenance
-from vampcli.checkpoints.weights import Parts, save_parts, stored_hash, weights_hash
+from vampcli.checkpoints.headers import stored_hash
+from vampcli.checkpoints.weights import Parts, save_parts, weights_hash
 
 OFFICIAL = Path(__file__).parent / "data/official"
 ROOT = "/hugggof/vampnet/resolve/main/"

@@ -12,10 +12,10 @@ from conftest import TINY_CODEC, random_codec
 from vampcli.checkpoints.convert.codecs import open_lac
 from vampcli.codec import chunked
 from vampcli.codec.base import Codec
-from vampcli.codec.dac import DacCodec, DacConfig
-from vampcli.codec.kinds import codec_config
-from vampcli.codec.lac import LacCodec, LacConfig
-from vampcli.codec.magnitude import MagnitudeCodec, MagnitudeConfig
+from vampcli.codec.config import DacConfig, LacConfig, MagnitudeConfig, codec_config
+from vampcli.codec.dac import DacCodec
+from vampcli.codec.lac import LacCodec
+from vampcli.codec.magnitude import MagnitudeCodec
 from vampcli.errors import ModelError
 
 OFFICIAL = Path(__file__).parent / "data/official"

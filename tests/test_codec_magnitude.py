@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from conftest import TINY_CODEC, music, random_codec
-from vampcli.codec.kinds import codec_config
-from vampcli.codec.magnitude import MagnitudeCodec, MagnitudeConfig, band_sizes
+from vampcli.codec.config import MagnitudeConfig, codec_config
+from vampcli.codec.magnitude import MagnitudeCodec, band_sizes
 from vampcli.errors import ModelError
 
 HOP = TINY_CODEC.hop_length

@@ -7,8 +7,8 @@ import torch
 
 from vampcli.errors import DeviceError, ExitCode, UsageError
 from vampcli.model.batching import Batches
+from vampcli.model.config import VampNetConfig
 from vampcli.model.devices import pick_batches, pick_device, pick_dtype
-from vampcli.model.transformer import VampNetConfig
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vampcli.api import Model
 from vampcli.evaluate.token_accuracy import evaluate_tokens, nearest_kept, spread
-from vampcli.model.transformer import VampNetConfig
+from vampcli.model.config import VampNetConfig
 
 SIZE = 32
 

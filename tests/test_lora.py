@@ -10,7 +10,8 @@ from conftest import Song, Vamp, tiny_parts
 from vampcli.api import Model, load
 from vampcli.checkpoints import adapter_file, registry
 from vampcli.checkpoints.adapter_file import Facts
-from vampcli.checkpoints.weights import stored_hash, weights_hash
+from vampcli.checkpoints.headers import stored_hash
+from vampcli.checkpoints.weights import weights_hash
 from vampcli.config import SamplingConfig
 from vampcli.errors import ModelError
 from vampcli.model import lora

@@ -12,8 +12,9 @@ import torch
 
 from conftest import music, random_codec
 from vampcli.codec.base import Codec
-from vampcli.codec.dac import DacCodec, DacConfig
-from vampcli.codec.lac import LacCodec, LacConfig
+from vampcli.codec.config import DacConfig, LacConfig
+from vampcli.codec.dac import DacCodec
+from vampcli.codec.lac import LacCodec
 from vampcli.config import MOST_PLACES
 from vampcli.memory.features import compute_features
 from vampcli.memory.path import PathFinder

@@ -12,7 +12,7 @@ from torch import Tensor
 import oracles
 from vampcli.config import Sampler, SamplingConfig
 from vampcli.errors import UsageError
-from vampcli.model.transformer import VampNetConfig
+from vampcli.model.config import VampNetConfig
 from vampcli.progress import part_of
 from vampcli.sampling.sampler import fill, top_p_classes, typical_classes
 from vampcli.sampling.windows import Piece, window_predictor

@@ -8,7 +8,7 @@ import torch
 
 from conftest import Song, Vamp
 from vampcli.checkpoints import adapter_file
-from vampcli.checkpoints.weights import stored_hash
+from vampcli.checkpoints.headers import stored_hash
 from vampcli.errors import ExitCode, InputError, UsageError
 from vampcli.model import lora
 from vampcli.train import finetune as finetuning

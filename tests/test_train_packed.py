@@ -17,7 +17,8 @@ from safetensors.torch import load_file
 
 from conftest import TINY_CODEC
 from training import codec_run, token_run
-from vampcli.checkpoints.weights import load_parts, stored_hash
+from vampcli.checkpoints.headers import stored_hash
+from vampcli.checkpoints.weights import load_parts
 from vampcli.errors import InputError, UsageError
 from vampcli.evaluate.metrics import piece_mel_error
 from vampcli.train.config import CodecRun, TokenRun, load_run

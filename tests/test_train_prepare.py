@@ -18,7 +18,8 @@ from conftest import Song, Vamp, music
 from training import codec_run, token_run
 from vampcli.audio.find import expand
 from vampcli.audio.loudness import level_gain
-from vampcli.checkpoints.weights import load_parts, stored_hash
+from vampcli.checkpoints.headers import stored_hash
+from vampcli.checkpoints.weights import load_parts
 from vampcli.errors import InputError, UsageError
 from vampcli.files import LOCK
 from vampcli.train import prepare as preparing

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from vampcli.model.transformer import VampNet, VampNetConfig
+from vampcli.model.config import VampNetConfig
+from vampcli.model.transformer import VampNet
 from vampcli.train.token_init import init_from_counts
 
 CONFIG = VampNetConfig(5, 2, 1, 64, 4, 40, codebook_size=32, dropout=0.0)

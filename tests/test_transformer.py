@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from vampcli.model.transformer import Layer, VampNet, VampNetConfig, position_buckets
+from vampcli.model.config import VampNetConfig
+from vampcli.model.transformer import Layer, VampNet, position_buckets
 
 CONFIGS = {
     "coarse": VampNetConfig(3, 0, 2, 24, 4, context_frames=40, codebook_size=11, codebook_dim=5),

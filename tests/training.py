@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from conftest import TINY_CODEC
-from vampcli.model.transformer import VampNetConfig
+from vampcli.model.config import VampNetConfig
 from vampcli.train.config import CodecLossConfig, CodecRun, DataConfig, LoopConfig, TokenRun
 from vampcli.train.loop import Task
 

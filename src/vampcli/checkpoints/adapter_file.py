@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from vampcli.checkpoints import tensorfile
 from vampcli.errors import ModelError
-from vampcli.model.lora import Pairs
 from vampcli.reading import open_tensors, parse_json
 from vampcli.schema import Between, from_table, raising, shown
+
+if TYPE_CHECKING:
+    from vampcli.model.lora import Pairs
 
 FILE = "adapter.safetensors"
 FORMAT = 1
@@ -59,6 +60,8 @@ def save(folder: Path, facts: Facts, pairs: Mapping[str, Pairs]) -> None:
     Raises:
         InputError: the folder cannot be written.
     """
+    from vampcli.checkpoints import tensorfile  # imports torch
+
     tensors = {
         f"{part}.{name}.{half}": tensor
         for part, named in pairs.items()

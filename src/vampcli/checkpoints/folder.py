@@ -1,4 +1,4 @@
-"""A model folder's `config.json`: sizes, licence and source of a model, without its weights."""
+"""A model folder's `config.json`: sizes, licence and source of a model, without its weights. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
-
-from vampcli.codec.base import Codec
-from vampcli.codec.kinds import build_codec, codec_config
+from vampcli.codec.config import CodecShape, codec_config
 from vampcli.errors import InputError, ModelError
-from vampcli.model.transformer import VampNetConfig
+from vampcli.model.config import VampNetConfig
 from vampcli.reading import read_json
 from vampcli.schema import Between, from_table, raising, shown
 
@@ -37,7 +34,7 @@ class ModelConfig:
     """The content of `config.json`.
 
     Attributes:
-        codec: configuration of a codec; see `vampcli.codec.kinds.KINDS`.
+        codec: configuration of a codec; see `vampcli.codec.config.CONFIGS`.
         provenance: licence and source.
         coarse: sizes of the coarse model; None if the folder has none.
         fine: sizes of the fine model; None if the folder has none.
@@ -56,13 +53,13 @@ class ModelMetadata:
     """Sizes and licence of a model.
 
     Attributes:
-        codec: on the meta device, for its grid, reach and halo.
+        codec: its token grid, reach and halo.
         coarse: sizes of the coarse model.
         fine: sizes of the fine model.
         provenance: licence and source.
     """
 
-    codec: Codec
+    codec: CodecShape
     coarse: VampNetConfig
     fine: VampNetConfig
     provenance: Provenance
@@ -88,7 +85,7 @@ def read_metadata(folder: Path) -> ModelMetadata:
     coarse, fine = config.coarse, config.fine
     assert coarse is not None
     assert fine is not None
-    return ModelMetadata(codec_without_weights(config), coarse, fine, config.provenance)
+    return ModelMetadata(config.codec, coarse, fine, config.provenance)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -145,12 +142,6 @@ def _check_sizes(config: ModelConfig, path: Path) -> None:
             fact = f"{path} [{part}]: n_codebooks is {sizes.n_codebooks}"
             raise ModelError(fact, f"the codec has {config.codec.n_codebooks}")
         n_before = sizes.n_codebooks
-
-
-def codec_without_weights(config: ModelConfig) -> Codec:
-    """The codec of a model, on the meta device: tensors with shapes and without values."""
-    with torch.device("meta"):
-        return build_codec(config.codec)
 
 
 def refuse_existing(folder: Path, overwrite: bool) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from vampcli.checkpoints import adapter_file, registry
-from vampcli.checkpoints.folder import PARTS, codec_without_weights, model_config, read_config
+from vampcli.checkpoints.folder import PARTS, model_config, read_config
+from vampcli.checkpoints.headers import counts, stored_hash
 from vampcli.checkpoints.origin import read_origin
 from vampcli.checkpoints.published import PublishedModel, find_published, published_models
 from vampcli.checkpoints.registry import ModelPaths
-from vampcli.checkpoints.weights import open_weights, stored_hash
 from vampcli.errors import ModelError, VampError
 
 
@@ -115,7 +113,7 @@ def facts(name: str) -> dict[str, Any]:
 
 def _details(found: ModelPaths) -> dict[str, Any]:
     config, known = read_config(found.folder), model_config(found.folder)
-    grid = codec_without_weights(known).grid
+    grid = known.codec.grid
     table: dict[str, Any] = {"hop_length": grid.hop_length, "frame_rate_hz": round(grid.frame_rate, 3)}
     table["training"] = known.provenance.training
     for part in (part for part in PARTS if part in config):
@@ -132,21 +130,6 @@ def _details(found: ModelPaths) -> dict[str, Any]:
     if set(PARTS) <= set(config):
         table["model_sha256"] = registry.model_hash(found)
     return table
-
-
-def counts(path: Path) -> dict[str, int]:
-    """Number of parameters of a weights file, by precision; only the header is read.
-
-    Raises:
-        ModelError: it is missing or damaged.
-    """
-    found: Counter[str] = Counter()
-    with open_weights(path) as file:
-        for name in file.keys():  # noqa: SIM118
-            if name != "codebooks":  # a copy of the codec's
-                header = file.get_slice(name)
-                found[header.get_dtype()] += math.prod(header.get_shape())
-    return dict(found)
 
 
 def _kind(folder: Path) -> str:

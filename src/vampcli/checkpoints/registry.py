@@ -10,8 +10,8 @@ from pathlib import Path
 
 from vampcli.checkpoints import adapter_file
 from vampcli.checkpoints.folder import CONFIG, PARTS, read_metadata
+from vampcli.checkpoints.headers import stored_hash
 from vampcli.checkpoints.published import find_published
-from vampcli.checkpoints.weights import stored_hash, weights_hash
 from vampcli.errors import InputError, ModelError
 
 log = logging.getLogger(__name__)
@@ -131,6 +131,8 @@ def _fitting(base: str, adapter: Path) -> ModelPaths:
     if found.adapter is not None:
         raise ModelError(f"{base} has an adapter already", "adapters do not stack: name one alone")
     folder = found.folder
+    from vampcli.checkpoints.weights import weights_hash  # imports torch
+
     read_metadata(folder)
     if stored_hash(folder / "codec.safetensors") != facts.codec_hash:
         raise ModelError(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,17 +23,16 @@ from vampcli.checkpoints.folder import (
     FORMAT,
     TEMPERATURE,
     Provenance,
-    codec_without_weights,
     model_config,
 )
+from vampcli.checkpoints.headers import CODEC_HASH, open_weights
 from vampcli.codec.base import Codec
+from vampcli.codec.kinds import build_codec
 from vampcli.errors import ModelError
 from vampcli.files import replacing
 from vampcli.model import lora
-from vampcli.model.transformer import VampNet, VampNetConfig
-from vampcli.reading import open_tensors
+from vampcli.model.transformer import VampNet
 
-_CODEC_HASH = "codec_hash"
 _ALWAYS_FLOAT32 = ("codebooks", "mask_rows", "quantizer.", "decoder.head.")
 
 
@@ -64,8 +62,9 @@ def load_parts(folder: Path, device: torch.device, dtype: torch.dtype, adapter: 
     """
     config = model_config(folder)
     pairs: dict[str, lora.Pairs] = adapter_file.load(adapter) if adapter else {}
-    codec = codec_without_weights(config)
-    coarse, fine = (None if sizes is None else _without_weights(sizes) for sizes in (config.coarse, config.fine))
+    with torch.device("meta"):
+        codec = build_codec(config.codec)
+        coarse, fine = (None if sizes is None else VampNet(sizes) for sizes in (config.coarse, config.fine))
     codec_hash = _load_into(codec, folder / "codec.safetensors", device, torch.float32)
     for name, model in (("coarse", coarse), ("fine", fine)):
         if model is None:
@@ -86,18 +85,13 @@ def load_parts(folder: Path, device: torch.device, dtype: torch.dtype, adapter: 
     return Parts(codec, coarse, fine, provenance, config.temperature)
 
 
-def _without_weights(sizes: VampNetConfig) -> VampNet:
-    with torch.device("meta"):
-        return VampNet(sizes)
-
-
 def _load_into(
     module: nn.Module, path: Path, device: torch.device, dtype: torch.dtype, pairs: lora.Pairs | None = None
 ) -> str:
     """Load all tensors of a file, with the pairs of an adapter added; returns the codec hash of the file."""
     added = {f"{name}.weight": pair for name, pair in (pairs or {}).items()}
     wanted = {name: tensor.shape for name, tensor in module.state_dict().items()}
-    with open_weights(path) as file:
+    with open_weights(path, "pt") as file:
         found = set(file.keys())
         _require(path, "has no tensor", sorted(wanted.keys() - found))
         _require(path, "has an unknown tensor", sorted(found - wanted.keys()))
@@ -107,23 +101,10 @@ def _load_into(
             n: lora.add_pair(file.get_tensor(n), added.get(n)).to(device).to(_precision(n, dtype)) for n in wanted
         }
         metadata = file.metadata() or {}
-    if _CODEC_HASH not in metadata:
+    if CODEC_HASH not in metadata:
         raise ModelError(f"{path} does not say which codec it belongs to", CURE)
     module.load_state_dict(tensors, assign=True)
-    return str(metadata[_CODEC_HASH])
-
-
-@contextmanager
-def open_weights(path: Path) -> Iterator[Any]:
-    """Open a weights file to read its header and tensors.
-
-    Raises:
-        ModelError: it is missing or damaged.
-    """
-    if not path.exists():
-        raise ModelError(f"{path} is missing", CURE)
-    with open_tensors(path, kind=ModelError, cure=CURE) as file:
-        yield file
+    return str(metadata[CODEC_HASH])
 
 
 def _require(path: Path, fact: str, names: list[str]) -> None:
@@ -167,23 +148,13 @@ def codec_hash(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def stored_hash(path: Path) -> str:
-    """The codec hash in the metadata of a weights file.
-
-    Raises:
-        ModelError: the file is missing or damaged.
-    """
-    with open_weights(path) as file:
-        return str((file.metadata() or {}).get(_CODEC_HASH, ""))
-
-
 def weights_hash(folder: Path) -> str:
     """SHA-256 of one matrix of the coarse model in half precision, which differs between versions of a model.
 
     Raises:
         ModelError: the file is missing or damaged.
     """
-    with open_weights(folder / "coarse.safetensors") as file:
+    with open_weights(folder / "coarse.safetensors", "pt") as file:
         return hashlib.sha256(file.get_tensor("layers.0.query.weight").half().numpy().tobytes()).hexdigest()
 
 
@@ -209,7 +180,7 @@ def save_parts(
     named = {"codec": parts.codec, "coarse": parts.coarse, "fine": parts.fine}
     modules = {name: module for name, module in named.items() if isinstance(module, nn.Module)}
     weights = weights or (lambda part: modules[part].state_dict())
-    metadata = {_CODEC_HASH: codec_hash(Rounded(weights("codec"), dtype))}
+    metadata = {CODEC_HASH: codec_hash(Rounded(weights("codec"), dtype))}
     config: dict[str, Any] = {"format": FORMAT, "codec": {"kind": kind, **asdict(parts.codec.config)}}
     config |= {name: asdict(m.config) for name, m in modules.items() if isinstance(m, VampNet)}
     config |= {"provenance": asdict(parts.provenance), TEMPERATURE: parts.temperature}

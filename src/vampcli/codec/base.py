@@ -22,7 +22,7 @@ class Codec(nn.Module, ABC):
     No operation runs over all time: `halo_frames` of audio or tokens around a range determine its result.
 
     Attributes:
-        config: sizes; a frozen dataclass.
+        config: sizes; see `vampcli.codec.config`.
         grid: the token grid that the codec fills.
         quantizer: between the two networks `analyze` and `synthesize`.
         stft: spectra whose frames divide token frames evenly.
@@ -34,14 +34,16 @@ class Codec(nn.Module, ABC):
     stft: Stft
 
     @property
-    @abstractmethod
     def encoder_reach(self) -> int:
-        """Distance in frames beyond which audio does not change a frame's codes."""
+        """See `CodecShape.encoder_reach`."""
+        reach: int = self.config.encoder_reach
+        return reach
 
     @property
-    @abstractmethod
     def halo_frames(self) -> int:
-        """Frames around a range with which its codes and audio equal those of the whole clip, within 1e-4."""
+        """See `CodecShape.halo_frames`."""
+        halo: int = self.config.halo_frames
+        return halo
 
     @abstractmethod
     def analyze(self, samples: Tensor) -> Tensor:

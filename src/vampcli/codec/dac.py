@@ -2,32 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
-
 from torch import nn
 
-from vampcli.codec.lac import DILATIONS, ConvolutionalCodec, LacConfig, Rates, ResidualLayer
-from vampcli.schema import Between
-
-
-@dataclass(frozen=True)
-class DacConfig(LacConfig):
-    """Sizes of a `DacCodec`; the defaults are those of the published 44.1 kHz model.
-
-    Attributes:
-        latent_dim: channels of the latents; 0 for the width of the encoder's last layers.
-    """
-
-    encoder_rates: Rates = (2, 4, 8, 8)
-    decoder_rates: Rates = (8, 8, 4, 2)
-    n_codebooks: Annotated[int, Between(1, 64)] = 9
-    latent_dim: Annotated[int, Between(0, 2**16)] = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.latent_dim:
-            object.__setattr__(self, "latent_dim", self.encoder_dim << len(self.encoder_rates))
+from vampcli.codec.config import DILATIONS, DacConfig
+from vampcli.codec.lac import ConvolutionalCodec, ResidualLayer
 
 
 class DacCodec(ConvolutionalCodec):
@@ -37,7 +15,6 @@ class DacCodec(ConvolutionalCodec):
     """
 
     config: DacConfig
-    residual_reach = 3 * sum(DILATIONS)
 
     def residual_layers(self, width: int) -> list[nn.Module]:
         """Residual layers of growing dilation, as in the encoder."""

@@ -4,65 +4,14 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from vampcli.codec.base import Codec
+from vampcli.codec.config import DECODER_DILATIONS, DECODER_KERNELS, DILATIONS, LacConfig
 from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.codec.stft import Stft
-from vampcli.errors import UsageError
-from vampcli.schema import Between
-from vampcli.tokens.grid import TokenGrid
-
-DILATIONS = (1, 3, 9)
-_DILATIONS_DECODER = (1, 3, 5)
-_KERNELS_DECODER = (3, 7, 11)
-_WIDEST = 2**16  # channels, and samples per frame
-
-Rates = Annotated[tuple[Annotated[int, Between(1, 64)], ...], Between(1, 12)]
-"""Factors of the rate, block by block."""
-
-
-@dataclass(frozen=True)
-class LacConfig:
-    """Sizes of a `LacCodec`; the defaults are the published ones."""
-
-    sample_rate: Annotated[int, Between(1000, 1_000_000)] = 44100
-    encoder_dim: Annotated[int, Between(1, 2**12)] = 64
-    encoder_rates: Rates = (2, 6, 8, 8)
-    decoder_dim: Annotated[int, Between(1, 2**14)] = 1536
-    decoder_rates: Rates = (6, 4, 4, 2, 2, 2)
-    n_codebooks: Annotated[int, Between(1, 64)] = 14
-    codebook_size: Annotated[int, Between(2, 2**16)] = 1024
-    codebook_dim: Annotated[int, Between(1, 2**12)] = 8
-
-    def __post_init__(self) -> None:
-        if math.prod(self.decoder_rates) != self.hop_length:
-            raise UsageError(
-                f"decoder rates {self.decoder_rates} do not undo {self.encoder_rates}", "their products are equal"
-            )
-        if not self.hop_length <= _WIDEST >= self.encoder_dim << len(self.encoder_rates):
-            raise UsageError(f"encoder_rates is {self.encoder_rates}", f"channels and samples go up to {_WIDEST}")
-        if not self.decoder_dim >> len(self.decoder_rates):
-            raise UsageError(f"decoder_dim is {self.decoder_dim}", f"it takes {2 ** len(self.decoder_rates)} or more")
-
-    @property
-    def hop_length(self) -> int:
-        """Samples per frame."""
-        return int(math.prod(self.encoder_rates))
-
-    @property
-    def latent_dim(self) -> int:
-        """Channels of the latents."""
-        return self.encoder_dim << len(self.encoder_rates)
-
-    @property
-    def grid(self) -> TokenGrid:
-        """Token grid of the codec."""
-        return TokenGrid(self.sample_rate, self.hop_length, self.n_codebooks, self.codebook_size)
 
 
 class Snake(nn.Module):
@@ -103,8 +52,8 @@ class Mean(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.stacks = nn.ModuleList(
-            nn.Sequential(*(ResidualLayer(width, kernel, d, kernel) for d in _DILATIONS_DECODER))
-            for kernel in _KERNELS_DECODER
+            nn.Sequential(*(ResidualLayer(width, kernel, d, kernel) for d in DECODER_DILATIONS))
+            for kernel in DECODER_KERNELS
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -133,8 +82,6 @@ class ConvolutionalCodec(Codec):
     """
 
     config: LacConfig
-    residual_reach: ClassVar[int]
-    """Reach of `residual_layers` on either side, in samples at their rate."""
 
     def __init__(self, config: LacConfig) -> None:
         super().__init__()
@@ -161,26 +108,6 @@ class ConvolutionalCodec(Codec):
             width //= 2
         return nn.Sequential(*layers, Snake(width), nn.Conv1d(width, 1, 7, padding=3), nn.Tanh())
 
-    @property
-    def encoder_reach(self) -> int:
-        """Distance in frames beyond which audio does not change a frame's codes."""
-        reach, stride = 3, 1  # in samples
-        for rate in self.config.encoder_rates:
-            reach += stride * (3 * sum(DILATIONS) + rate)
-            stride *= rate
-        return math.ceil((reach + stride) / stride)
-
-    @property
-    def halo_frames(self) -> int:
-        """Frames around a range that determine its codes and its audio."""
-        hop = self.config.hop_length
-        reach, stride = 3 * hop, hop  # in samples
-        for rate in self.config.decoder_rates:
-            reach += stride  # the transposed convolution
-            stride //= rate
-            reach += stride * self.residual_reach
-        return max(self.encoder_reach, math.ceil((reach + 3) / hop))
-
     def analyze(self, samples: Tensor) -> Tensor:
         """Audio -> latents: float32 (batch, n_frames * hop_length) -> (batch, latent_dim, n_frames)."""
         latents: Tensor = self.encoder(samples[:, None])
@@ -197,8 +124,6 @@ class LacCodec(ConvolutionalCodec):
 
     Source: the stacks as in HiFi-GAN (arXiv 2010.05646).
     """
-
-    residual_reach = max(_KERNELS_DECODER) // 2 * sum(d + 1 for d in _DILATIONS_DECODER)
 
     def residual_layers(self, width: int) -> list[nn.Module]:
         """One mean of parallel stacks."""

@@ -2,75 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vampcli.codec.base import Codec
+from vampcli.codec.config import MagnitudeConfig
 from vampcli.codec.rvq import ResidualVectorQuantizer
 from vampcli.codec.stft import Stft
-from vampcli.errors import UsageError
-from vampcli.schema import Between
-from vampcli.tokens.grid import TokenGrid
 from vampcli.tokens.noise import white_noise
 
 _QUIETEST = 1e-4  # magnitudes below it, 134 dB under a full-scale sine, are silence
 _LOUDEST_LOG = 3.0  # log10; a full-scale sine reaches log10(n_fft / 4) = 2.7
 _MOMENTUM = 0.99
-_SIZES = "n_fft takes 2 or more times hop_length / n_subframes, and differs from it by an even number"
-
-
-@dataclass(frozen=True)
-class MagnitudeConfig:
-    """Sizes of a `MagnitudeCodec`.
-
-    Attributes:
-        n_subframes: STFT frames per token frame.
-        n_fft: a multiple of `stft_hop`.
-        bandwidth: of the coded bands, relative to their frequency; at least one bin.
-        latent_dim: number of principal components of a frame's bands that are quantised.
-        n_phase_steps: Griffin-Lim iterations per decoding.
-    """
-
-    sample_rate: Annotated[int, Between(1000, 1_000_000)] = 44100
-    hop_length: Annotated[int, Between(1, 2**16)] = 768
-    n_fft: Annotated[int, Between(2, 2**17)] = 1920
-    n_subframes: Annotated[int, Between(1, 64)] = 2
-    bandwidth: Annotated[float, Between(0, 1)] = 0.01
-    latent_dim: Annotated[int, Between(1, 2**16)] = 160
-    frame_width: Annotated[int, Between(1, 2**14)] = 512
-    frame_blocks: Annotated[int, Between(0, 64)] = 3
-    subframe_width: Annotated[int, Between(1, 2**14)] = 384
-    subframe_blocks: Annotated[int, Between(0, 64)] = 2
-    n_codebooks: Annotated[int, Between(1, 64)] = 9
-    codebook_size: Annotated[int, Between(2, 2**16)] = 1024
-    codebook_dim: Annotated[int, Between(1, 2**12)] = 8
-    n_phase_steps: Annotated[int, Between(0, 1000)] = 6
-
-    def __post_init__(self) -> None:
-        if self.hop_length % self.n_subframes or self.n_fft % self.stft_hop:
-            raise UsageError(f"n_fft {self.n_fft} is no multiple of {self.hop_length} / {self.n_subframes}", _SIZES)
-        if self.n_fft < 2 * self.stft_hop or (self.n_fft - self.stft_hop) % 2:
-            raise UsageError(f"windows of {self.n_fft} do not overlap evenly every {self.stft_hop} samples", _SIZES)
-
-    @property
-    def stft_hop(self) -> int:
-        """Samples between STFT frames."""
-        return self.hop_length // self.n_subframes
-
-    @property
-    def n_bins(self) -> int:
-        """Frequency bins of an STFT frame."""
-        return self.n_fft // 2 + 1
-
-    @property
-    def grid(self) -> TokenGrid:
-        """Token grid of the codec."""
-        return TokenGrid(self.sample_rate, self.hop_length, self.n_codebooks, self.codebook_size)
 
 
 class ConvNeXtBlock(nn.Module):
@@ -187,18 +133,6 @@ class MagnitudeCodec(Codec):
             config.latent_dim, config.n_codebooks, config.codebook_size, config.codebook_dim, by_direction=False
         )
         self.decoder = MagnitudeDecoder(config)
-
-    @property
-    def encoder_reach(self) -> int:
-        """Distance in frames beyond which audio does not change a frame's codes."""
-        return -(-self.stft.overhang // self.config.hop_length)
-
-    @property
-    def halo_frames(self) -> int:
-        """Frames around a range that determine its codes and its audio."""
-        c = self.config
-        subframes = 3 * c.subframe_blocks + (c.n_phase_steps + 1) * self.stft.n_overlapping
-        return max(self.encoder_reach, -(-subframes // c.n_subframes) + 3 * c.frame_blocks)
 
     def log_magnitude(self, samples: Tensor) -> Tensor:
         """log10 magnitudes, the target of training: (batch, n_samples) -> (batch, n_subframes * n_frames, n_bins)."""

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from vampcli.evaluate.metrics import guess_sums
-from vampcli.model.transformer import VampNet, VampNetConfig
+from vampcli.model.config import VampNetConfig
+from vampcli.model.transformer import VampNet
 from vampcli.tokens import masks
 
 RATIOS = (0.1, 0.3, 0.5, 0.7, 0.9)

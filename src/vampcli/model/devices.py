@@ -8,7 +8,7 @@ import torch
 
 from vampcli.errors import DeviceError, UsageError
 from vampcli.model.batching import Batches
-from vampcli.model.transformer import VampNetConfig
+from vampcli.model.config import VampNetConfig
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Precisions by name."""

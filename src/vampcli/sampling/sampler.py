@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vampcli.config import SamplingConfig
-from vampcli.model.transformer import VampNetConfig
+from vampcli.model.config import VampNetConfig
 from vampcli.progress import Progress
 from vampcli.sampling.order import ORDERS, HiddenTokens, list_hidden, schedule, select_candidates, select_remasked
 from vampcli.sampling.windows import Predict

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from vampcli.audio.waveform import Waveform
-from vampcli.codec.base import Codec
-from vampcli.model.transformer import VampNetConfig
+from vampcli.codec.config import CodecShape
+from vampcli.model.config import VampNetConfig
 from vampcli.recipe.recipe import Ranges
 from vampcli.tasks.networks import Networks
 from vampcli.tasks.plan import Pass, Plan
@@ -24,7 +24,7 @@ class Task(ABC):
     command: ClassVar[str]
 
     @abstractmethod
-    def plan(self, recording: Recording, codec: Codec, context: int) -> Plan:
+    def plan(self, recording: Recording, codec: CodecShape, context: int) -> Plan:
         """Plan the result of a recording; needs no weights.
 
         Args:
@@ -40,11 +40,13 @@ class Task(ABC):
             InputError: they do not fit the recording.
         """
 
-    def map_ranges(self, ranges: Ranges, recording: Recording, codec: Codec) -> Ranges:
+    def map_ranges(self, ranges: Ranges, recording: Recording, codec: CodecShape) -> Ranges:
         """Map sample ranges of the recording to those of a take that hold the same sound."""
         return ranges
 
-    def passes(self, recording: Recording, plan: Plan, codec: Codec, coarse: VampNetConfig, seed: int) -> list[Pass]:
+    def passes(
+        self, recording: Recording, plan: Plan, codec: CodecShape, coarse: VampNetConfig, seed: int
+    ) -> list[Pass]:
         """Return the masks of a take, pass by pass; needs no weights.
 
         Args:

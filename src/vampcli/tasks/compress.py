@@ -10,9 +10,9 @@ import numpy as np
 from torch import Tensor
 
 from vampcli.audio.waveform import Waveform
-from vampcli.codec.base import Codec
+from vampcli.codec.config import CodecShape
 from vampcli.errors import ModelError, UsageError
-from vampcli.model.transformer import VampNetConfig
+from vampcli.model.config import VampNetConfig
 from vampcli.recipe.recipe import Recipe
 from vampcli.recipe.token_file import TokenFile
 from vampcli.tasks.base import Task
@@ -46,12 +46,14 @@ class Compress(Task):
         if self.period < 0:
             raise UsageError(f"the period is {self.period}", "1 keeps every frame, 0 none")
 
-    def plan(self, recording: Recording, codec: Codec, context: int) -> Plan:
+    def plan(self, recording: Recording, codec: CodecShape, context: int) -> Plan:
         """See `Task.plan`."""
         check_channels(recording.clip)
         return plan_ranges(recording.clip, [(0, recording.clip.n_samples)], codec, context, margin=0)
 
-    def passes(self, recording: Recording, plan: Plan, codec: Codec, coarse: VampNetConfig, seed: int) -> list[Pass]:
+    def passes(
+        self, recording: Recording, plan: Plan, codec: CodecShape, coarse: VampNetConfig, seed: int
+    ) -> list[Pass]:
         """See `Task.passes`."""
         return [Pass(plan, self.mask(codec.grid.n_codebooks, plan.n_frames))]
 

@@ -9,7 +9,8 @@ from functools import lru_cache
 
 import torch
 
-from vampcli.model.transformer import Layer, VampNetConfig
+from vampcli.model.config import VampNetConfig
+from vampcli.model.transformer import Layer
 from vampcli.sampling.windows import find_regions, window_starts
 from vampcli.tasks.plan import Pass
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from vampcli.codec.base import Codec
+from vampcli.codec.config import CodecShape
 from vampcli.config import MemoryConfig
 from vampcli.tasks import sources
 from vampcli.tasks.base import Task
@@ -31,7 +31,7 @@ class Inpaint(Task):
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     command: ClassVar[str] = "inpaint"
 
-    def plan(self, recording: Recording, codec: Codec, context: int) -> Plan:
+    def plan(self, recording: Recording, codec: CodecShape, context: int) -> Plan:
         """See `Task.plan`."""
         seen = context_frames(self.context_s, codec.grid, context)
         plan = plan_spans(recording.clip, self.places.seconds(recording), codec, seen, self.margin)

@@ -11,10 +11,10 @@ from typing import ClassVar
 import numpy as np
 
 from vampcli.audio.waveform import Waveform
-from vampcli.codec.base import Codec
+from vampcli.codec.config import CodecShape
 from vampcli.config import MemoryConfig
 from vampcli.errors import InputError, UsageError
-from vampcli.model.transformer import VampNetConfig
+from vampcli.model.config import VampNetConfig
 from vampcli.recipe.recipe import Ranges
 from vampcli.tasks import sources
 from vampcli.tasks.base import Task
@@ -63,7 +63,7 @@ class Loop(Task):
         if not 0 < self.seam_s < math.inf:
             raise UsageError(f"the seam is {self.seam_s:g} s", "it must be above 0")
 
-    def plan(self, recording: Recording, codec: Codec, context: int) -> Plan:
+    def plan(self, recording: Recording, codec: CodecShape, context: int) -> Plan:
         """See `Task.plan`."""
         clip = recording.clip
         check_channels(clip)
@@ -87,14 +87,16 @@ class Loop(Task):
         copies = sources.for_copies(_plan_copies(canvas, n, codec, context), recording, self.memory, start, n)
         return replace(plan, stretches=copies.stretches, edit=copies.edit)
 
-    def map_ranges(self, ranges: Ranges, recording: Recording, codec: Codec) -> Ranges:
+    def map_ranges(self, ranges: Ranges, recording: Recording, codec: CodecShape) -> Ranges:
         """See `Task.map_ranges`."""
         first, last = self._cut(recording, codec.grid)
         inside = [(max(start, first) - first, min(end, last) - first) for start, end in ranges]
         copies = range(0, (last - first) * self.repeats, last - first)
         return tuple((start + copy, end + copy) for copy in copies for start, end in inside if start < end)
 
-    def passes(self, recording: Recording, plan: Plan, codec: Codec, coarse: VampNetConfig, seed: int) -> list[Pass]:
+    def passes(
+        self, recording: Recording, plan: Plan, codec: CodecShape, coarse: VampNetConfig, seed: int
+    ) -> list[Pass]:
         """See `Task.passes`: the varied copies if there are any, then the junctions of the rotated loop."""
         start, end = self._cut(recording, codec.grid)
         n, context = end - start, coarse.context_frames
@@ -158,7 +160,7 @@ class Loop(Task):
 
         return map(rotate_back, inpaint_spans(networks, rotated, plan, options))
 
-    def _plan_junctions(self, rotated: Waveform, n: int, codec: Codec, context: int) -> Plan:
+    def _plan_junctions(self, rotated: Waveform, n: int, codec: CodecShape, context: int) -> Plan:
         """Plan the junctions of copies of `n` samples in the rotated loop; its samples do not matter."""
         junctions, half = range(n - n // 2, rotated.n_samples, n), self._half_seam(rotated)
         return plan_ranges(rotated, [(j - half, j + half) for j in junctions], codec, context, self.margin)
@@ -181,7 +183,7 @@ class Loop(Task):
         return round(self.seam_s / 2 * clip.sample_rate)
 
 
-def _plan_copies(linear: Waveform, n: int, codec: Codec, context: int) -> Plan:
+def _plan_copies(linear: Waveform, n: int, codec: CodecShape, context: int) -> Plan:
     """Plan all copies of `n` samples but the first."""
     return plan_ranges(linear, [(n, linear.n_samples)], codec, context, margin=0)
 

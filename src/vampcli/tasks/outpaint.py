@@ -10,7 +10,7 @@ import numpy as np
 
 from vampcli.audio.ranges import split_range
 from vampcli.audio.waveform import Waveform
-from vampcli.codec.base import Codec
+from vampcli.codec.config import CodecShape
 from vampcli.config import MemoryConfig
 from vampcli.errors import UsageError
 from vampcli.recipe.recipe import Ranges
@@ -50,7 +50,7 @@ class Outpaint(Task):
         if self.after_s == self.before_s == 0:
             raise UsageError("nothing is to be added", "give --after 4 or --before 4, or both")
 
-    def plan(self, recording: Recording, codec: Codec, context: int) -> Plan:
+    def plan(self, recording: Recording, codec: CodecShape, context: int) -> Plan:
         """See `Task.plan`."""
         clip, shortest = recording.clip, codec.grid.frame_s
         check_channels(clip)
@@ -67,7 +67,7 @@ class Outpaint(Task):
         plan = plan_ranges(canvas, [r for r in ranges if r[0] < r[1]], codec, seen, self.margin)
         return sources.for_extension(_plan_outward(plan, seen), recording, self.memory, before)
 
-    def map_ranges(self, ranges: Ranges, recording: Recording, codec: Codec) -> Ranges:
+    def map_ranges(self, ranges: Ranges, recording: Recording, codec: CodecShape) -> Ranges:
         """See `Task.map_ranges`."""
         before, _ = self._n_added(recording.clip)
         return tuple((start + before, end + before) for start, end in ranges)

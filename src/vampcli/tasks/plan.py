@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 from vampcli.audio.ranges import merge_ranges
 from vampcli.audio.resample import resample_reach
 from vampcli.audio.waveform import Waveform
-from vampcli.codec.base import Codec
+from vampcli.codec.config import CodecShape
 from vampcli.config import MOST_PLACES, Place, Source
 from vampcli.errors import InputError, UsageError
 from vampcli.tokens import masks
@@ -143,7 +143,7 @@ class Pass:
 def plan_spans(
     audio: Waveform,
     spans: Sequence[tuple[float, float]],
-    codec: Codec,
+    codec: CodecShape,
     context: int,
     margin: Margin = 1,
 ) -> Plan:
@@ -175,7 +175,7 @@ def check_channels(audio: Waveform) -> None:
 
 
 def plan_ranges(
-    canvas: Waveform, ranges: Sequence[tuple[int, int]], codec: Codec, context: int, margin: Margin = 1
+    canvas: Waveform, ranges: Sequence[tuple[int, int]], codec: CodecShape, context: int, margin: Margin = 1
 ) -> Plan:
     """Plan to generate sample ranges of a canvas; the arguments are those of `plan_spans`."""
     if margin != "auto" and margin < 0:

@@ -16,10 +16,10 @@ from torch.nn.functional import pad
 from vampcli.audio.ranges import merge_ranges
 from vampcli.audio.stereo import Image, stereo_image
 from vampcli.audio.waveform import Waveform
-from vampcli.codec.base import Codec
+from vampcli.codec.config import CodecShape
 from vampcli.config import PromptConfig
 from vampcli.errors import InputError, UsageError
-from vampcli.model.transformer import VampNetConfig
+from vampcli.model.config import VampNetConfig
 from vampcli.tasks.base import Task
 from vampcli.tasks.networks import EncodedContext, Networks
 from vampcli.tasks.plan import Pass, Plan, check_channels, plan_ranges, sample_range
@@ -77,7 +77,7 @@ class Vamp(Task):
         if self.own and (self.amount is not None or self.prompt != PromptConfig(pitch=self.prompt.pitch)):
             raise UsageError("a mask file says all of what is kept", "leave it out, or the rest of the prompt")
 
-    def plan(self, recording: Recording, codec: Codec, context: int) -> Plan:
+    def plan(self, recording: Recording, codec: CodecShape, context: int) -> Plan:
         """See `Task.plan`."""
         clip = recording.clip
         check_channels(clip)
@@ -98,7 +98,9 @@ class Vamp(Task):
         plan = plan_ranges(self.canvas(clip), ranges, codec, context, margin=0)
         return plan if self.own is None else self._narrow(plan, recording, codec.grid, self.own)
 
-    def passes(self, recording: Recording, plan: Plan, codec: Codec, coarse: VampNetConfig, seed: int) -> list[Pass]:
+    def passes(
+        self, recording: Recording, plan: Plan, codec: CodecShape, coarse: VampNetConfig, seed: int
+    ) -> list[Pass]:
         """See `Task.passes`."""
         mask_of = self._dialled(codec.grid, coarse)._masks(recording, plan, codec.grid)
         n = self.prompt.n_passes

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from vampcli.codec.magnitude import MagnitudeConfig
+from vampcli.codec.config import MagnitudeConfig
 from vampcli.errors import UsageError
-from vampcli.model.transformer import VampNetConfig
+from vampcli.model.config import VampNetConfig
 from vampcli.reading import read_toml
 from vampcli.schema import from_table, shown
 from vampcli.train.discriminators import DiscriminatorConfig

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from vampcli.checkpoints import registry
-from vampcli.checkpoints.weights import load_parts, stored_hash
+from vampcli.checkpoints.headers import stored_hash
+from vampcli.checkpoints.weights import load_parts
 from vampcli.codec.chunked import encode_long
 from vampcli.errors import InputError
 from vampcli.reading import open_tensors

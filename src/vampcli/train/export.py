@@ -12,7 +12,7 @@ from torch import nn
 
 from vampcli.checkpoints.folder import CONFIG, Provenance
 from vampcli.checkpoints.weights import Parts, codec_hash, load_parts, rounded, save_parts
-from vampcli.codec.kinds import kind_of
+from vampcli.codec.config import kind_of
 from vampcli.codec.magnitude import MagnitudeCodec
 from vampcli.errors import InputError, ModelError
 from vampcli.model.transformer import VampNet

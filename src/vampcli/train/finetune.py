@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from vampcli.checkpoints.folder import model_config, read_metadata
-from vampcli.checkpoints.weights import stored_hash
+from vampcli.checkpoints.headers import stored_hash
 from vampcli.errors import InputError, UsageError, VampError
 from vampcli.model import lora
-from vampcli.model.transformer import VampNetConfig
+from vampcli.model.config import VampNetConfig
 from vampcli.reading import load_tensors
 from vampcli.tokens.grid import TokenGrid
 from vampcli.train.config import DataConfig, LoopConfig, TokenRun

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vampcli.checkpoints.weights import load_parts, stored_hash
+from vampcli.checkpoints.headers import stored_hash
+from vampcli.checkpoints.weights import load_parts
 from vampcli.errors import ModelError
 from vampcli.evaluate.metrics import guess_sums
 from vampcli.model.transformer import VampNet

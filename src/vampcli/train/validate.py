@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from vampcli.checkpoints.weights import load_parts, stored_hash
+from vampcli.checkpoints.headers import stored_hash
+from vampcli.checkpoints.weights import load_parts
 from vampcli.codec.magnitude import MagnitudeCodec
 from vampcli.errors import ModelError
 from vampcli.train.codec_task import CodecTask

@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from vampcli.checkpoints.convert import keys
 from vampcli.checkpoints.convert.read import Content, blaming, read
 from vampcli.checkpoints.convert.tensors import Make, Making, TensorSource
-from vampcli.codec.dac import DacCodec, DacConfig
-from vampcli.codec.lac import LacCodec, LacConfig
+from vampcli.codec.config import DacConfig, LacConfig
+from vampcli.codec.dac import DacCodec
+from vampcli.codec.lac import LacCodec
 from vampcli.errors import ModelError
 from vampcli.schema import from_table, raising
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from vampcli.codec.dac import DacConfig
-from vampcli.codec.lac import LacConfig
+from vampcli.codec.config import DacConfig, LacConfig
 
 Names = Iterator[tuple[str, str]]
 """Pairs of our name and the published name."""

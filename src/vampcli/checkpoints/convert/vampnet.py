@@ -20,7 +20,8 @@ from vampcli.checkpoints.convert.tensors import Make, Making, TensorSource
 from vampcli.checkpoints.folder import Provenance
 from vampcli.checkpoints.weights import Parts, save_parts
 from vampcli.errors import ModelError
-from vampcli.model.transformer import VampNet, VampNetConfig
+from vampcli.model.config import VampNetConfig
+from vampcli.model.transformer import VampNet
 from vampcli.schema import from_table, raising
 
 COARSE_CONTEXT = 575

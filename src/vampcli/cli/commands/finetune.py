@@ -133,7 +133,8 @@ def _save(
     """Write the adapter; return its licence and the losses."""
     from vampcli.checkpoints import adapter_file
     from vampcli.checkpoints.folder import read_metadata
-    from vampcli.checkpoints.weights import stored_hash, weights_hash
+    from vampcli.checkpoints.headers import stored_hash
+    from vampcli.checkpoints.weights import weights_hash
 
     facts = adapter_file.Facts(
         name=name,

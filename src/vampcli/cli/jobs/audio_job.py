@@ -35,10 +35,11 @@ class AudioWorkflow(Workflow):
         """See `Workflow.open`."""
         from vampcli.audio.read import read
         from vampcli.audio.write import check_output
-        from vampcli.tasks.recording import Recording
+
+        clip = read(job.source)
+        from vampcli.tasks.recording import Recording  # imports torch, too much before a bad file is refused
 
         request = self.request()
-        clip = read(job.source)
         recording = Recording(clip, job.source, job.name)
         plan = request.plan(recording, metadata.codec, metadata.context_frames)
         for path in job.paths:

@@ -270,10 +270,12 @@ class _Runner:
         if request not in self.metadata_by_request:
             from vampcli.checkpoints import registry
             from vampcli.checkpoints.folder import read_metadata
-            from vampcli.model.devices import pick_device, pick_dtype
 
             self.metadata_by_request[request] = read_metadata(registry.find(request.name))
-            pick_dtype(request.dtype, pick_device(request.device))
+            if request.device not in ("auto", "cpu") or request.dtype not in ("auto", "fp32"):
+                from vampcli.model.devices import pick_device, pick_dtype  # imports torch
+
+                pick_dtype(request.dtype, pick_device(request.device))
         return self.metadata_by_request[request]
 
     def _load(self, request: ModelRequest) -> Model:
