@@ -75,7 +75,7 @@ def test_settings_as_options() -> None:
 def test_command_lists_every_preset(vamp: Vamp) -> None:
     ran = vamp("presets")
     assert (ran.code, ran.err) == (0, "")
-    rows = [[part.strip() for part in line.split("  ") if part] for line in ran.out.splitlines()]
+    rows = [line.split("\t") for line in ran.out.splitlines()]
     assert rows == [[name, settings(config), PURPOSES[name]] for name, config in PRESETS.items()]
 
 

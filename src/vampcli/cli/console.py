@@ -7,8 +7,10 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import sys
+import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -25,6 +27,7 @@ Bar = Callable[[str], AbstractContextManager[Progress | None]]
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # all but tab and line feed
+_INDENT = "    "
 _SIGNALLED = 128  # added to the number of a signal, as shells do
 
 
@@ -33,9 +36,11 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-class _Escaping(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
+class _ToStderr(logging.Handler):
+    """Prints messages on the present stderr, which is another one while progress bars are drawn."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(printable(self.format(record)) + "\n")
 
 
 class Terminated(KeyboardInterrupt):
@@ -66,9 +71,7 @@ class Console:
     def __init__(self, quiet: bool = False, verbose: bool = False) -> None:
         self.quiet = quiet
         level = logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(_Escaping("%(message)s"))
-        logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+        logging.basicConfig(level=logging.WARNING, handlers=[_ToStderr()], format="%(message)s", force=True)
         logging.getLogger("vampcli").setLevel(level)
         if not verbose:  # library warnings do not help users
             warnings.simplefilter("ignore")
@@ -90,6 +93,28 @@ class Console:
             shown.add_row(*map(printable, row))
         width = None if sys.stderr.isatty() else 10_000  # a file has no edge to wrap at
         RichConsole(stderr=True, markup=False, width=width).print(shown)
+
+    def columns(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print rows on stdout: aligned and within the width of a terminal, else with a tab between cells.
+
+        Args:
+            heads: of the columns; printed on a terminal if there are any.
+            rows: of cells. Those that do not fit on a line go to the next one, indented.
+        """
+        if not (sys.stdout and sys.stdout.isatty()):
+            for row in rows:
+                self.result("\t".join(row))
+            return
+        rows = [heads, *rows] if heads else rows
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        room = shutil.get_terminal_size().columns
+        n_fitting = max(1, sum(sum(widths[:n]) + 2 * (n - 1) <= room for n in range(1, len(widths) + 1)))
+        for row in rows:
+            cells = [text.ljust(width) for text, width in zip(row[:n_fitting], widths, strict=False)]
+            self.result("  ".join(cells).rstrip())
+            if rest := "  ".join(row[n_fitting:]):
+                wrapped = textwrap.fill(rest, room - len(_INDENT), break_long_words=False, break_on_hyphens=False)
+                self.result(textwrap.indent(wrapped, _INDENT))
 
     def result(self, value: str | dict[str, Any]) -> None:
         """Print a path or a JSON object on stdout, at once.
@@ -142,14 +167,16 @@ class Console:
             return
         from rich.console import Console as RichConsole
         from rich.markup import escape
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
 
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         # Results go to the real stdout, not to the console of rich.
-        with RichProgress(console=RichConsole(stderr=True), transient=True, redirect_stdout=False) as drawn:
+        with RichProgress(*columns, console=RichConsole(stderr=True), transient=True, redirect_stdout=False) as drawn:
 
             @contextmanager
             def bar(title: str) -> Iterator[Progress | None]:
-                task = drawn.add_task(escape(printable(title)))
+                task = drawn.add_task(escape(printable(title)), total=None)
                 try:
                     yield lambda step, total: drawn.update(task, completed=step, total=total)
                 finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -44,8 +43,7 @@ def list_models(
         for entry in entries:
             console.result(asdict(entry))
     else:
-        for line in _lines([_row(entry) for entry in entries]):
-            console.result(line)
+        console.columns(_COLUMNS, [_row(entry) for entry in entries])
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
@@ -59,17 +57,6 @@ def _row(entry: Entry) -> tuple[str, ...]:
         entry.licence,
         entry.folder or entry.address,
     )
-
-
-def _lines(rows: list[tuple[str, ...]]) -> Iterator[str]:
-    """Columns with titles on a terminal, else fields with tabs between them."""
-    if not (sys.stdout and sys.stdout.isatty()):
-        yield from ("\t".join(row) for row in rows)
-        return
-    rows = [_COLUMNS, *rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
 
 
 @app.command()

@@ -15,13 +15,11 @@ from vampcli.tokens.presets import PRESETS, PURPOSES
 def presets(as_json: o.Json = False) -> None:
     """List the presets of `vamp vamp` with their settings and purposes."""
     console = Console()
-    name_width = max(map(len, PRESETS))
-    settings_width = max(len(settings(config)) for config in PRESETS.values())
-    for name, config in PRESETS.items():
-        if as_json:
+    if as_json:
+        for name, config in PRESETS.items():
             console.result({"preset": name, "purpose": PURPOSES[name], **asdict(config)})
-        else:
-            console.result(f"{name:{name_width}}  {settings(config):{settings_width}}  {PURPOSES[name]}")
+    else:
+        console.columns((), [(name, settings(config), PURPOSES[name]) for name, config in PRESETS.items()])
 
 
 def settings(config: PromptConfig) -> str:

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
@@ -89,13 +89,15 @@ class _Runner:
         self.models: dict[ModelRequest, Model] = {}
         self.n_done = self.n_skipped = 0
         self.held = ExitStack()
+        self.count: Callable[[], None] = lambda: None  # shows how many jobs are done
         self.failures: list[VampError] = []
         self.stop = Event()
 
     def run(self, jobs: list[Job]) -> None:
         """Run jobs: short recordings in parallel, one per core, others one by one; report in input order."""
-        with self.console.bars() as bar:
-            for n, attempts in groupby(self._open_all(jobs), partial(self._n_threads, n_jobs=len(jobs))):
+        with self.console.bars() as bar, self._counting(bar, len(jobs)):
+            opened = self._open_all(jobs, bar)
+            for n, attempts in groupby(opened, partial(self._n_threads, n_jobs=len(jobs), bar=bar)):
                 if n > 1:
                     self._make_parallel(attempts, n, bar)
                     continue
@@ -103,12 +105,25 @@ class _Runner:
                     self._make(attempt, bar, partial(self._show, attempt))
                     self._conclude(attempt)
 
-    def _open_all(self, jobs: list[Job]) -> Iterator[_Attempt]:
+    @contextmanager
+    def _counting(self, bar: Bar, n_jobs: int) -> Iterator[None]:
+        """Draw a bar of all recordings, if there are several."""
+        if not self.several:
+            yield
+            return
+        with bar("all files") as show:
+            self.count = lambda: show(len(self.failures) + self.n_done + self.n_skipped, n_jobs) if show else None
+            self.count()
+            yield
+
+    def _open_all(self, jobs: list[Job], bar: Bar) -> Iterator[_Attempt]:
         """Open each recording when its turn comes; after a dry run there is nothing more to do."""
         for job in jobs:
-            attempt = self._open(job)
+            with bar(f"reading {job.title}"):
+                attempt = self._open(job)
             if attempt is None:
                 self.n_skipped += 1
+                self.count()
             elif attempt.opened and self.workflow.common.dry_run:
                 self._preview(attempt.opened)
             else:
@@ -140,12 +155,13 @@ class _Runner:
             )
         return skip_existing(job, common, taken)
 
-    def _n_threads(self, attempt: _Attempt, n_jobs: int) -> int:
+    def _n_threads(self, attempt: _Attempt, n_jobs: int, bar: Bar) -> int:
         """Count the recordings like this one that can be made at the same time, one per core."""
         no_threads = not self.workflow.sounds or self.workflow.common.plot  # matplotlib is not thread-safe
         if attempt.opened is None or no_threads or attempt.duration_s > LONGEST_S:
             return 1
-        n = self._load(attempt.job.model).batches.n_lanes
+        with bar("loading the model"):
+            n = self._load(attempt.job.model).batches.n_lanes
         return n if n_jobs >= n else 1  # fewer would leave cores idle
 
     def _make_parallel(self, attempts: Iterable[_Attempt], n_threads: int, bar: Bar) -> None:
@@ -253,6 +269,7 @@ class _Runner:
         attempt.claims.close()
         if error is None:
             self.n_done += 1
+            self.count()
             return
         is_named = str(job.source) in error.message
         error = self.piped.rename_stdin(error, job.source)
@@ -264,6 +281,7 @@ class _Runner:
         if self.workflow.common.fail_fast or not self.several:
             raise error
         self.failures.append(error)
+        self.count()
 
     def metadata(self, request: ModelRequest) -> ModelMetadata:
         """Read the metadata of a model, and check that this machine can run it."""

@@ -74,7 +74,7 @@ def write_takes(
         again = ", ".join(f"{n} {why}" for why, n in choice.hopeless.items())
         yield f"kept {len(choice.kept)} of {choice.n_drawn} takes" + (f"; hopeless were: {again}" if again else "")
         scored = _best(opened.job, choice, common.skip_existing)
-    for path, take, scores in scored:
+    for rank, (path, take, scores) in enumerate(scored, 1):
         facts, note = describe(take) if describe else ({}, "")
         _write(path, take, common, loops)
         if common.plot:
@@ -85,9 +85,25 @@ def write_takes(
         del take  # before the next is made: it may be long
         if scores is not None:
             facts["scores"] = asdict(scores)
+        if common.keep is not None and scores is not None:
+            yield f"{path.name}: number {rank}, seed {seed}, {_score_words(scores)}"
         if note:
             yield f"{path.name}: {note}"
         yield Written(path, seed, facts)
+
+
+def _score_words(scores: Scores) -> str:
+    """Describe the scores of a take, which `vampcli.scoring.scores.Scores` explains."""
+    words = {
+        "click": "{:.1f}",
+        "jump": "{:.1f}",
+        "level_db": "{:+.1f} dB",
+        "colour_db": "{:.1f} dB",
+        "attacks": "{:.2f}",
+    }
+    found = [(name.removesuffix("_db"), text, getattr(scores, name)) for name, text in words.items()]
+    listed = ", ".join(f"{name} {text.format(value)}" for name, text, value in found if value is not None)
+    return f"score {scores.total:.2f} ({listed})"
 
 
 def _in_turn(job: Job, draw: Draw, score: Callable[[Take], Scores] | None) -> Iterator[Scored]:
