@@ -216,3 +216,30 @@ def test_usage_errors_import_no_numpy() -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"
     assert len(ran.stderr.splitlines()) == 2 * len(CHEAP), ran.stderr
+
+
+def test_torch_waits_for_a_recording(song: Song, tmp_path: Path) -> None:
+    """Lists, missing inputs and second runs start quickly: all in one process, which must not have imported it."""
+    source, made = song("song.wav", 1), tmp_path / "song.inpaint.0.wav"
+    made.write_bytes(b"made before")
+    span = "--start", "0.2", "--end", "0.5"
+    lines = [
+        (["models", "list"], 0),
+        (["models", "info", "mini"], 0),
+        (["presets"], 0),
+        (["inpaint", str(tmp_path / "missing.wav"), *span], 3),
+        (["inpaint", str(source), *span, "--skip-existing"], 0),
+        (["info", str(source), "--quick"], 0),
+    ]
+    code = (
+        "import sys\nfrom vampcli.cli.main import main\n"
+        f"for line, wanted in {lines!r}:\n"
+        "    sys.argv = ['vamp', *line]\n"
+        "    code = 0\n"
+        "    try: main()\n"
+        "    except SystemExit as stop: code = stop.code or 0\n"
+        "    assert code == wanted, (line, code)\n"
+        "    assert 'torch' not in sys.modules, line\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr

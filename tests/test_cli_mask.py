@@ -26,7 +26,7 @@ def shown(vamp: Vamp, tiny_folder: Path) -> Vamp:
 @pytest.fixture
 def no_weights(monkeypatch: pytest.MonkeyPatch, no_model: None) -> None:
     """No model is loaded, and no file of weights opened."""
-    for name in ("safetensors.safe_open", "safetensors.deserialize", "vampcli.checkpoints.weights.safe_open"):
+    for name in ("safetensors.safe_open", "safetensors.deserialize"):
         monkeypatch.setattr(name, lambda *_, **__: pytest.fail("weights were opened"))
     open_file = io.open
 

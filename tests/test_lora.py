@@ -221,4 +221,4 @@ def test_list_shows_adapters(vamp: Vamp, jazz: Path, tiny_folder: Path) -> None:
     assert next(e for e in entries if e["folder"] == str(jazz))["source"].endswith("fine-tuned on Song")
     (jazz / adapter_file.FILE).write_bytes(b"rubbish")
     ran = vamp("models", "list")
-    assert (ran.code, "jazz is damaged" in ran.err, "tiny" in ran.out) == (0, True, True)
+    assert (ran.code, "jazz/adapter.safetensors is damaged" in ran.err, "tiny" in ran.out) == (0, True, True)
