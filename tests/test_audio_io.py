@@ -1,6 +1,5 @@
 """Reading and writing sound files: exact, whole or not at all."""
 
-import logging
 import os
 import resource
 import tracemalloc
@@ -139,10 +138,8 @@ def test_loop_points(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clip = quiet(2, 1000, "PCM_16")
     write(tmp_path / "a.wav", clip, loop=(100, 900))
     assert loop_points(tmp_path / "a.wav") == (100, 900)
-    with caplog.at_level(logging.INFO, "vampcli"):
-        write(tmp_path / "a.flac", clip, loop=(0, 1000))
-    assert "FLAC files hold no loop points" in caplog.text
-    assert np.array_equal(read(tmp_path / "a.wav").samples, read(tmp_path / "a.flac").samples)
+    write(tmp_path / "a.mp3", Waveform(clip.samples, clip.sample_rate), loop=(0, 1000))
+    assert "MP3 files hold no loop points" in caplog.text
 
 
 @pytest.mark.parametrize("loop", [(-1, 5), (5, 5), (0, 1001)])

@@ -7,8 +7,21 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from vampcli.audio.riff import CuePoint, add_comment, add_loop, append, cue_points, loop_points, read_comment
+from vampcli.audio.metadata import wav
+from vampcli.audio.metadata.carry import read as read_metadata
+from vampcli.audio.riff import CuePoint, append, cue_points, loop_points
 from vampcli.errors import InputError
+
+
+def add_loop(path: Path, start: int, end: int) -> None:
+    """Write a sampler's loop."""
+    wav.write(path, wav.set_loop((), start, end, 44100))
+
+
+def read_comment(path: Path) -> str:
+    metadata = read_metadata(path)
+    return metadata.comment if metadata else ""
+
 
 KINDS = [
     ("WAV", "PCM_U8"),
@@ -63,7 +76,7 @@ def chunks(path: Path) -> dict[bytes, bytes]:
 def test_loop_chunk(tmp_path: Path, kind: str, subtype: str) -> None:
     path = tmp_path / "a.wav"
     before = sound(path, kind, subtype)
-    add_loop(path, 10, 90, 44100)
+    add_loop(path, 10, 90)
     numbers = struct.unpack("<15I", chunks(path)[b"smpl"])
     assert numbers == (0, 0, 22676, 60, 0, 0, 0, 1, 0, *(0, 0, 10, 89, 0, 0))
     assert np.array_equal(sf.read(path, always_2d=True)[0], before)
@@ -77,7 +90,7 @@ def test_loop_chunk(tmp_path: Path, kind: str, subtype: str) -> None:
 def test_odd_chunks_are_padded(tmp_path: Path, kind: str) -> None:
     sound(tmp_path / "a.wav", kind, "PCM_24")
     append(tmp_path / "a.wav", b"abcd", b"123")
-    add_loop(tmp_path / "a.wav", 1, 2, 44100)
+    add_loop(tmp_path / "a.wav", 1, 2)
     assert chunks(tmp_path / "a.wav")[b"abcd"] == b"123"
     assert loop_points(tmp_path / "a.wav") == (1, 2)
 
@@ -86,7 +99,7 @@ def test_missing_padding_byte_is_added(tmp_path: Path) -> None:
     sound(tmp_path / "a.wav", subtype="PCM_U8")
     content = (tmp_path / "a.wav").read_bytes()
     (tmp_path / "a.wav").write_bytes(content[:-1])
-    add_loop(tmp_path / "a.wav", 1, 2, 44100)
+    add_loop(tmp_path / "a.wav", 1, 2)
     assert chunks(tmp_path / "a.wav")[b"data"] == content[-102:-1]
 
 
@@ -148,7 +161,7 @@ def test_comments(tmp_path: Path, kind: str) -> None:
     sound(tmp_path / "a.wav", kind)
     assert read_comment(tmp_path / "a.wav") == ""
     mark(tmp_path / "a.wav", POINTS)
-    add_comment(tmp_path / "a.wav", "x" * 9999)
+    wav.write(tmp_path / "a.wav", wav.set_recipe((), "x" * 9999))
     assert chunks(tmp_path / "a.wav")[b"LIST"].startswith(b"INFOICMT")
     assert read_comment(tmp_path / "a.wav") == "x" * 9999
     (tmp_path / "a.wav").write_bytes((tmp_path / "a.wav").read_bytes()[:-99])

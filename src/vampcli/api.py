@@ -17,6 +17,7 @@ from torch import Tensor
 
 from vampcli import __version__
 from vampcli.audio.loudness import level_gain
+from vampcli.audio.metadata.carry import moved
 from vampcli.audio.ranges import merge_ranges
 from vampcli.audio.resample import resample
 from vampcli.audio.waveform import Waveform
@@ -38,7 +39,7 @@ from vampcli.tasks.networks import Networks
 from vampcli.tasks.outpaint import Outpaint
 from vampcli.tasks.plan import Margin, Plan
 from vampcli.tasks.recording import Audio, Recording
-from vampcli.tasks.registry import to_table, with_sources
+from vampcli.tasks.registry import to_table, with_sources, with_stored_tempo
 from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.take import Take, TakeKeywords, TakeOptions
 from vampcli.tasks.vamp import Vamp
@@ -140,7 +141,8 @@ class Model(Networks):
         return self._list(audio, Compress(n_kept_codebooks, period), **options)
 
     def _list(self, audio: Audio, task: Task, **options: Unpack[TakeKeywords]) -> list[Take]:
-        return list(self.takes(audio, task, TakeOptions.of(**options)))
+        recording = Recording.of(audio)
+        return list(self.takes(recording, with_stored_tempo(task, recording), TakeOptions.of(**options)))
 
     def takes(
         self, audio: Audio, task: Task, options: TakeOptions | None = None, plan: Plan | None = None
@@ -159,13 +161,13 @@ class Model(Networks):
         recording, options = Recording.of(audio), options or TakeOptions()
         plan = plan or task.plan(recording, self.codec, self.context_frames)
         earlier = task.map_ranges(recording.synthetic, recording, self.codec)
+        metadata = moved(recording.metadata, task.timeline(recording, self.codec))
         with torch.inference_mode():  # some tasks encode at once
             takes = task.takes(self, recording, plan, replace(options, config=self.suited(options.config)))
 
         def sign(take: Take) -> Take:
-            return replace(
-                take, recipe=self._recipe(with_sources(task, take), options, recording.source, plan, take.seed, earlier)
-            )
+            recipe = self._recipe(with_sources(task, take), options, recording.source, plan, take.seed, earlier)
+            return replace(take, recipe=recipe, metadata=metadata)
 
         yield from map(sign, _without_gradients(takes))
 

@@ -73,10 +73,10 @@ def read_header(file: BinaryIO) -> Header:
         return _header(container, stream, stream.rate, stream.channels)
 
 
-def read_comment(file: BinaryIO) -> str:
-    """Read the comment of a file; see `Unreadable`."""
-    with _open(file) as (container, _):
-        return container.metadata.get("comment", "")
+def read_texts(file: BinaryIO) -> dict[str, str]:
+    """Read the texts of a file by FFmpeg's names, such as `title` and `album_artist`; see `Unreadable`."""
+    with _open(file) as (container, stream):
+        return {**stream.metadata, **container.metadata}
 
 
 def decode(file: BinaryIO, skip: int | None = None) -> Decoded:

@@ -14,10 +14,12 @@ from typing import BinaryIO, Literal
 
 import numpy as np
 
-from vampcli.audio import riff, sndfile
+from vampcli.audio import sndfile
 from vampcli.audio.decoded import Decoded, Header, join
 from vampcli.audio.formats import READ
 from vampcli.audio.headers import mended_wav, mp3_tag, ogg_links
+from vampcli.audio.metadata import carry
+from vampcli.audio.metadata.carry import Metadata
 from vampcli.audio.waveform import Samples, Waveform
 from vampcli.errors import InputError
 
@@ -86,23 +88,39 @@ def inspect(path: str | Path) -> Format:
     return Format(header.container, header.subtype, header.sample_rate, header.n_channels, sum(lengths))
 
 
-def read_comment(path: str | Path) -> str:
-    """Read the comment in a sound file's metadata; empty without one, and for a pipe, which is read once.
+def read_metadata(path: str | Path, name: str = "") -> Metadata:
+    """Read what a sound file carries beside its sound; nothing from a pipe, which is read once.
+
+    A warning names what is damaged. Of files that FFmpeg decodes, texts are read, and no pictures.
+
+    Args:
+        path: the file.
+        name: of the file in warnings, if not its own.
 
     Raises:
         InputError: the file is missing or unreadable.
     """
     if (path := Path(path)).is_fifo():
-        return ""
+        return Metadata()
     with _open(path) as file:
-        if _read_header(file, path).container in ("WAV", "WAVEX", "RF64"):
-            return riff.read_comment(path)
+        _read_header(file, path)
+        if metadata := carry.read(path, name):
+            return metadata
         try:
-            return sndfile.read_comment(file)
+            return carry.of_texts({"comment": sndfile.read_comment(file)})
         except sndfile.Unreadable:
             from vampcli.audio import ffmpeg
 
-            return ffmpeg.read_comment(file)
+            return carry.of_texts(ffmpeg.read_texts(file))
+
+
+def read_comment(path: str | Path) -> str:
+    """Read the recipe in a sound file's metadata, or else the comment; empty without either, and for a pipe.
+
+    Raises:
+        InputError: the file is missing or unreadable.
+    """
+    return read_metadata(path).comment
 
 
 @contextmanager

@@ -1,65 +1,47 @@
-"""Chunks of WAV files beside the sound: loop points of samplers, cue points of editors, comments."""
+"""Chunks of WAV files beside the sound: loop points of samplers, cue points of editors; chunks are added."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from vampcli.audio.metadata.base import DamagedError, check_count, decode, replace_bytes
 from vampcli.errors import InputError
 
-_MIDDLE_C = 60
 _IN_DS64 = 0xFFFFFFFF  # stands for a size of 64 bits in the ds64 chunk of an RF64 file
 _DS64_SIZE_OFFSET = 20  # RF64, 4 bytes of size, WAVE, ds64, 4 bytes of size; then the file's size in 64 bits
 
 
-def add_loop(path: str | Path, start: int, end: int, sample_rate: int) -> None:
-    """Append one endless forward loop to a WAV or RF64 file, as a `smpl` chunk.
-
-    Args:
-        path: a whole file; changed in place.
-        start: first sample of the loop.
-        end: one past its last; the chunk stores the last.
-        sample_rate: in Hz.
-
-    Source: Microsoft, New Multimedia Data Types and Data Techniques 3.0 (`smpl`); EBU Tech 3306 (RF64).
-    """
-    period_ns = round(1e9 / sample_rate)
-    sampler = struct.pack("<9I", 0, 0, period_ns, _MIDDLE_C, 0, 0, 0, 1, 0)  # no manufacturer; 1 loop
-    loop = struct.pack("<6I", 0, 0, start, end - 1, 0, 0)  # forward, endless
-    append(path, b"smpl", sampler + loop)
-
-
-def add_comment(path: str | Path, text: str) -> None:
-    """Append a comment of any length to a WAV or RF64 file, as `ICMT` of a `LIST` chunk.
-
-    Source: Microsoft, New Multimedia Data Types and Data Techniques 3.0 (`INFO`).
-    """
-    content = text.encode() + b"\0"
-    append(path, b"LIST", b"INFO" + b"ICMT" + struct.pack("<I", len(content)) + content + bytes(len(content) % 2))
-
-
 def append(path: str | Path, name: bytes, content: bytes) -> None:
     """Append a chunk of any kind, with a name of 4 bytes, to a WAV or RF64 file and count it in the header."""
-    with Path(path).open("r+b") as file:
-        is_rf64 = file.read(4) == b"RF64"
-        size = file.seek(0, 2)
-        added = bytes(size % 2) + name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
-        file.write(added)
+    size = Path(path).stat().st_size
+    _put(Path(path), size, bytes(size % 2) + _chunk(name, content))
+
+
+def insert(path: str | Path, chunks: Iterable[tuple[bytes, bytes]]) -> None:
+    """Insert chunks, each a name and a content, before the samples of a WAV or RF64 file, and count them."""
+    with Path(path).open("rb") as file:
+        start = next(file.tell() - 8 for name, _ in walk_chunks(file, file.seek(0, 2)) if name == b"data")
+        file.seek(0)
+        if file.read(4) == b"RF64":  # libsndfile 1.2.2 finds no chunk after one of odd size
+            chunks = [(name, content + bytes(len(content) % 2)) for name, content in chunks]
+    _put(Path(path), start, b"".join(_chunk(*chunk) for chunk in chunks))
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
+
+
+def _put(path: Path, offset: int, added: bytes) -> None:
+    """Insert bytes into a file, and write its new size into its header."""
+    replace_bytes(path, offset, offset, added)
+    with path.open("r+b") as file:
+        is_rf64, size = file.read(4) == b"RF64", file.seek(0, 2) - 8
         file.seek(_DS64_SIZE_OFFSET if is_rf64 else 4)
-        file.write(struct.pack("<Q" if is_rf64 else "<I", size + len(added) - 8))
-
-
-def read_comment(path: str | Path) -> str:
-    """Read the comment of a WAV or RF64 file; empty without one, or if it is cut off."""
-    try:
-        lists = [content for _, content in _read_chunks(path, b"LIST") if content.startswith(b"INFO")]
-        comments = dict(item for content in lists for item in _list_items(content))
-    except struct.error:
-        return ""
-    return _decode(comments.get(b"ICMT", b""))
+        file.write(struct.pack("<Q" if is_rf64 else "<I", size))
 
 
 def loop_points(path: str | Path) -> tuple[int, int] | None:
@@ -102,29 +84,26 @@ def cue_points(path: str | Path) -> tuple[int, tuple[CuePoint, ...]]:
         (n_points,) = struct.unpack_from("<I", table)
         points = [struct.unpack_from("<I16xI", table, 4 + 24 * i) for i in range(n_points)]  # id, first sample
         # Lengths (`ltxt`) and names (`labl`) begin with the id of their point.
-        items = [item for _, content in chunks if content.startswith(b"adtl") for item in _list_items(content)]
+        items = [item for _, content in chunks if content.startswith(b"adtl") for item in list_items(content)]
         notes = [(name, struct.unpack_from("<I", note)[0], note) for name, note in items if name in (b"ltxt", b"labl")]
         lengths = {cue: struct.unpack_from("<I", note, 4)[0] for name, cue, note in notes if name == b"ltxt"}
-    except struct.error as error:
+    except (struct.error, DamagedError) as error:
         raise InputError(
             f"the cue points of {path} are cut off or damaged", "save it again in the program that set them"
         ) from error
-    names = {cue: _decode(note[4:]) for name, cue, note in notes if name == b"labl"}
+    names = {cue: decode(note[4:]) for name, cue, note in notes if name == b"labl"}
     return sample_rate, tuple(CuePoint(start, lengths.get(cue, 0), names.get(cue, "")) for cue, start in points)
 
 
-def _decode(text: bytes) -> str:
-    """Decode a string that ends with a zero byte."""
-    return text.split(b"\0")[0].decode("utf-8", "replace")
-
-
-def _list_items(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+def list_items(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield names and contents of the items of a `LIST` chunk; struct.error where one is cut off."""
-    offset = 4
+    offset, n_items = 4, 0
     while offset + 8 <= len(content):
         name, size = struct.unpack_from("<4sI", content, offset)
         yield name, struct.unpack_from(f"{size}s", content, offset + 8)[0]
         offset += 8 + size + size % 2
+        n_items += 1
+        check_count(n_items)
 
 
 def _read_chunks(path: str | Path, *wanted: bytes) -> list[tuple[bytes, bytes]]:

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import soundfile as sf
 
-from vampcli.audio import riff
 from vampcli.audio.formats import BITS, container, holds, native_path
+from vampcli.audio.metadata import carry
+from vampcli.audio.metadata.carry import Metadata
 from vampcli.audio.waveform import Samples, Waveform
 from vampcli.errors import InputError, UsageError
 from vampcli.files import replacing
@@ -20,7 +21,6 @@ log = logging.getLogger(__name__)
 
 _BLOCK = 2**16  # samples written at once; libsndfile's Vorbis crashes on minutes in one piece
 _WAV_LIMIT = 2**32 - 4096  # bytes of samples in a RIFF file
-_AIFF_COMMENT = 2**13 - 3  # libsndfile writes no longer string
 
 
 def output_format(path: str | Path, subtype: str) -> tuple[str, str]:
@@ -67,11 +67,6 @@ def check_output(path: str | Path, waveform: Waveform, subtype: str = "") -> Non
         ) from error
 
 
-def max_comment(path: str | Path) -> int:
-    """Return how many ASCII characters of comment an output can hold."""
-    return _AIFF_COMMENT if container(path) == "AIFF" else _WAV_LIMIT // 2
-
-
 def write(
     path: str | Path,
     waveform: Waveform,
@@ -79,6 +74,7 @@ def write(
     overwrite: bool = False,
     loop: tuple[int, int] | None = None,
     comment: str = "",
+    metadata: Metadata | None = None,
 ) -> None:
     """Write a sound file whole or not at all; samples read from a file of that format stay bit-identical.
 
@@ -87,8 +83,9 @@ def write(
         waveform: the audio.
         subtype: sample format; empty = that of the waveform.
         overwrite: replace a file that exists.
-        loop: samples [start, end) for samplers to repeat; stored in WAV files only.
-        comment: ASCII text for the file's metadata; left out with a warning if it is longer than `max_comment`.
+        loop: samples [start, end) for samplers to repeat; MP3 files hold none.
+        comment: a recipe for the file's metadata: in the place of the comment, or beside one of `metadata`.
+        metadata: what the input carried beside its sound, on the time line of the waveform.
 
     Raises:
         InputError: the file exists, or the folder is not writable or full.
@@ -99,37 +96,35 @@ def write(
     kind, stored = output_format(path, subtype or waveform.subtype)
     if loop and not 0 <= loop[0] < loop[1] <= waveform.n_samples:
         raise UsageError(f"a loop of samples {loop[0]} to {loop[1]} in {waveform.n_samples}", "start < end <= length")
-    if loop and kind != "WAV":
-        log.info("%s files hold no loop points: none are written", kind)
-    if len(comment) > max_comment(path):
-        log.warning("%s: AIFF holds no comment of %d characters: none is written", path.name, len(comment))
-        comment = ""
+    blocks = carry.prepare(kind, metadata, comment, loop, waveform.sample_rate)
     with replacing(path, overwrite) as temp:
         if not holds(stored, waveform.subtype):
             log.warning("%s cannot hold %s samples exactly: the kept part is rounded, too", stored, waveform.subtype)
         try:
-            n_clamped = _encode(temp, waveform, kind, stored, comment)
+            n_clamped = _encode(temp, waveform, kind, stored, carry.n_bytes(blocks))
         except (AssertionError, sf.LibsndfileError) as error:  # soundfile asserts that all was written
             raise OSError("the system took no more") from error
         if n_clamped:
             log.warning("%s: %d samples were too loud for the format and were clamped", path.name, n_clamped)
-        if kind == "WAV" and loop:
-            riff.add_loop(temp, *loop, waveform.sample_rate)
-        if kind == "WAV" and comment:
-            riff.add_comment(temp, comment)
+        carry.put(temp, kind, blocks)
 
 
-def _encode(path: Path, waveform: Waveform, kind: str, stored: str, comment: str) -> int:
-    """Write samples in a container and sample format; raise OSError on a full disk; return how many were clamped."""
+def _encode(path: Path, waveform: Waveform, kind: str, stored: str, n_added: int) -> int:
+    """Write samples in a container and sample format, for a file that gets `n_added` bytes more.
+
+    Returns:
+        How many samples were clamped.
+
+    Raises:
+        OSError: the disk is full.
+    """
     samples, bits, n_clamped = waveform.samples, BITS.get(stored), 0
     n_bytes = bits // 8 if bits else 8 if stored == "DOUBLE" else 4
-    if kind == "WAV" and samples.size * n_bytes + len(comment) > _WAV_LIMIT:
+    if kind == "WAV" and samples.size * n_bytes + n_added > _WAV_LIMIT:
         kind = "RF64"
     encoded = io.BytesIO()  # for the compressing encoders, which do not notice a full disk
     target = encoded if kind in ("OGG", "MP3") else native_path(path)
     with sf.SoundFile(target, "w", waveform.sample_rate, waveform.n_channels, stored, format=kind) as file:
-        if comment and kind not in ("WAV", "RF64"):  # WAV gets it later: libsndfile writes 8 kB at most
-            file.comment = comment
         for start in range(0, waveform.n_samples, _BLOCK):
             block = samples[:, start : start + _BLOCK]
             if bits is None:

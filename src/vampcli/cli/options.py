@@ -71,6 +71,9 @@ class OutputOptions:
     overwrite: Overwrite = False
     skip_existing: Annotated[bool, flag("Skip takes that exist.", panel=OUTPUT)] = False
     sidecar: Annotated[bool, flag("Also write the recipe as a JSON file.", panel=OUTPUT)] = False
+    metadata: Annotated[bool, flag("Store recipe and tags, or neither.", "--metadata/--no-metadata", panel=OUTPUT)] = (
+        True
+    )
     plot: Annotated[str | None, value("Draw before and after.", panel=OUTPUT, metavar="FILE.png")] = None
     as_json: Json = False
     dry_run: Annotated[bool, flag("Print what would be done.", panel=OUTPUT)] = False
@@ -140,7 +143,7 @@ class SpanOptions:
     snap: Annotated[
         Literal["beat", "onset"] | None, value("Move edges to the nearest beat or onset.", panel=SPANS, metavar=None)
     ] = None
-    bpm: Annotated[float | None, value("Beats per minute.", panel=SPANS, show_default="tracked")] = None
+    bpm: Annotated[str | None, value("Beats per minute, or track.", panel=SPANS, show_default="the file's")] = None
     downbeat: Annotated[
         str | None,
         value("Start of bar 1.", panel=SPANS, metavar="TIME", show_default="tracked; 0 with --bpm"),
@@ -158,7 +161,7 @@ class SpanOptions:
         downbeat_s = None if self.downbeat is None else parse_time(self.downbeat)
         spans = collect_spans(self.start, self.end, self.span or [])
         spans += read_spans(self.spans_from) if self.spans_from else ()
-        return SpanRequest(tuple(spans), TempoConfig(self.bpm, downbeat_s, self.beats_per_bar), self.snap)
+        return SpanRequest(tuple(spans), TempoConfig(parse_bpm(self.bpm), downbeat_s, self.beats_per_bar), self.snap)
 
 
 @dataclass(frozen=True)
@@ -221,6 +224,20 @@ DERIVED: dict[Any, dict[str, tuple[Any, ...]]] = {
     },
 }
 """Help of the options that have types and defaults of the fields of a dataclass."""
+
+
+def parse_bpm(text: str | None) -> float | None:
+    """A number of beats per minute; None for `track` and without a text.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if text is None or text == "track":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"--bpm is {text!r}", "give a number, or track to find it in the sound") from None
 
 
 def parse_margin(text: str) -> Margin:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from vampcli.audio.formats import TOKENS
+from vampcli.audio.metadata.carry import Metadata
 from vampcli.errors import InputError
 from vampcli.files import replacing
 from vampcli.reading import read_text
@@ -29,12 +30,13 @@ def write_beside(path: Path, recipe: Recipe, overwrite: bool = False) -> None:
         temp.write_text(to_text(recipe) + "\n", encoding="utf-8")
 
 
-def recipe_of(path: Path, name: str = "") -> Recipe | None:
+def recipe_of(path: Path, name: str = "", metadata: Metadata | None = None) -> Recipe | None:
     """Read the recipe of a file from its metadata, or from the JSON file beside it.
 
     Args:
         path: a result, or such a JSON file itself.
         name: of the file in errors, if not its path.
+        metadata: of the file, if it has been read.
 
     Returns:
         None if vamp did not make the file, or it has lost its metadata.
@@ -50,9 +52,11 @@ def recipe_of(path: Path, name: str = "") -> Recipe | None:
 
         return token_file.load(path).recipe
 
-    from vampcli.audio.read import read_comment  # imports soundfile, too much for --help
+    if metadata is None:
+        from vampcli.audio.read import read_metadata  # imports soundfile, too much for --help
 
-    embedded = from_text(read_comment(path), shown)
+        metadata = read_metadata(path)
+    embedded = from_text(metadata.comment, shown)
     return _from_json(beside(path), shown) if embedded is None and os.path.isfile(beside(path)) else embedded
 
 

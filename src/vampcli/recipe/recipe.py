@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from vampcli.audio.metadata.base import RECIPE
 from vampcli.config import SamplingConfig, Stereo
 from vampcli.errors import InputError, UsageError
 from vampcli.reading import parse_json
@@ -19,7 +20,7 @@ FORMAT = 1
 MOST_EARLIER = 16  # recipes of earlier edits; the samples of still earlier ones stay counted as synthetic
 MOST_TEXT = 2**22  # characters of a recipe with its history; enough for ten thousand spans
 
-_SEAL, _MARK = "sha256", "vamp_recipe"
+_SEAL, _MARK = "sha256", RECIPE
 _CURE = "make the file again, or strip its metadata: then a --sidecar beside it counts"
 _BLOCK = 2**20  # samples hashed at once
 
@@ -188,6 +189,9 @@ def from_text(text: str, where: str) -> Recipe | None:
         return None
     if len(text) > 2 * MOST_TEXT:
         raise InputError(f"{where} has {len(text)} characters, more than {2 * MOST_TEXT}", _CURE)
+    start, end = text.find(f'{{"{_MARK}"'), text.rfind("}") + 1
+    if 0 <= start < end:  # programs that know one comment join several: "mine;{...}"
+        text = text[start:end]
     found = parse_json(text, where, cure=_CURE)
     if not isinstance(found, dict) or not isinstance(table := found.get(_MARK), dict):
         raise InputError(f"{where} is damaged: it holds no table", _CURE)

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar
 
+from vampcli.audio.metadata.base import Timeline
 from vampcli.audio.waveform import Waveform
 from vampcli.codec.config import CodecShape
 from vampcli.model.config import VampNetConfig
@@ -43,6 +44,11 @@ class Task(ABC):
     def map_ranges(self, ranges: Ranges, recording: Recording, codec: CodecShape) -> Ranges:
         """Map sample ranges of the recording to those of a take that hold the same sound."""
         return ranges
+
+    def timeline(self, recording: Recording, codec: CodecShape) -> Timeline | None:
+        """Return where the recording's samples lie in a take; None if nowhere, or scattered."""
+        n_samples = recording.clip.n_samples
+        return Timeline(0, n_samples, 0, n_samples, recording.clip.sample_rate)
 
     def passes(
         self, recording: Recording, plan: Plan, codec: CodecShape, coarse: VampNetConfig, seed: int

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from vampcli.audio.metadata.base import Timeline
 from vampcli.audio.waveform import Waveform
 from vampcli.codec.config import CodecShape
 from vampcli.config import MemoryConfig
@@ -93,6 +94,11 @@ class Loop(Task):
         inside = [(max(start, first) - first, min(end, last) - first) for start, end in ranges]
         copies = range(0, (last - first) * self.repeats, last - first)
         return tuple((start + copy, end + copy) for copy in copies for start, end in inside if start < end)
+
+    def timeline(self, recording: Recording, codec: CodecShape) -> Timeline:
+        """See `Task.timeline`: the first copy stands for all."""
+        start, end = self._cut(recording, codec.grid)
+        return Timeline(start, end, -start, (end - start) * self.repeats, recording.clip.sample_rate)
 
     def passes(
         self, recording: Recording, plan: Plan, codec: CodecShape, coarse: VampNetConfig, seed: int

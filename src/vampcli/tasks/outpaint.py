@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from vampcli.audio.metadata.base import Timeline
 from vampcli.audio.ranges import split_range
 from vampcli.audio.waveform import Waveform
 from vampcli.codec.config import CodecShape
@@ -71,6 +72,11 @@ class Outpaint(Task):
         """See `Task.map_ranges`."""
         before, _ = self._n_added(recording.clip)
         return tuple((start + before, end + before) for start, end in ranges)
+
+    def timeline(self, recording: Recording, codec: CodecShape) -> Timeline:
+        """See `Task.timeline`."""
+        clip, (before, after) = recording.clip, self._n_added(recording.clip)
+        return Timeline(0, clip.n_samples, before, before + clip.n_samples + after, clip.sample_rate)
 
     def canvas(self, clip: Waveform) -> Waveform:
         """See `Task.canvas`: the recording with silence before and after it."""

@@ -12,7 +12,8 @@ import numpy as np
 
 from vampcli.audio import beats
 from vampcli.audio.loudness import SHORTEST_MEASURED_S, loudness
-from vampcli.audio.read import read
+from vampcli.audio.metadata.carry import Metadata
+from vampcli.audio.read import read, read_metadata
 from vampcli.audio.resample import resample
 from vampcli.audio.waveform import Waveform
 from vampcli.config import TempoConfig
@@ -96,13 +97,18 @@ class Recording:
         return measured if np.isfinite(measured) else None
 
     @cached_property
+    def metadata(self) -> Metadata:
+        """What the file carries beside its sound; empty without a file."""
+        return read_metadata(self.path, Path(self.name).name) if self.path else Metadata()
+
+    @cached_property
     def source(self) -> InputSource:
         """The input of a recipe: name, content hash and stored recipe.
 
         Raises:
             InputError: the file holds a recipe that is damaged or was changed by hand.
         """
-        recipe = recipe_of(self.path, self.name) if self.path else None
+        recipe = recipe_of(self.path, self.name, self.metadata) if self.path else None
         return InputSource(self.name or str(self.path or ""), audio_hash(self.clip), recipe)
 
     @property

@@ -13,6 +13,7 @@ from vampcli.tasks.compress import Compress
 from vampcli.tasks.inpaint import Inpaint
 from vampcli.tasks.loop import Loop
 from vampcli.tasks.outpaint import Outpaint
+from vampcli.tasks.recording import Recording
 from vampcli.tasks.take import Take
 from vampcli.tasks.vamp import Vamp
 
@@ -56,3 +57,10 @@ def with_sources(task: Task, take: Take) -> Task:
     if not isinstance(task, Inpaint | Outpaint | Loop):
         return task
     return replace(task, memory=replace(task.memory, sources=take.sources))
+
+
+def with_stored_tempo(task: Task, recording: Recording) -> Task:
+    """Return a task that counts bars and beats by the tempo in the recording's file, if it names none itself."""
+    if not isinstance(task, Inpaint | Loop | Vamp):
+        return task
+    return replace(task, places=task.places.with_stored_tempo(recording))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from vampcli.config import MusicalSpan, Span, TempoConfig
@@ -12,6 +13,8 @@ from vampcli.tokens.grid import TokenGrid
 
 if TYPE_CHECKING:
     from vampcli.tasks.recording import Recording
+
+log = logging.getLogger(__name__)
 
 Snap = Literal["beat", "onset"]
 
@@ -29,6 +32,23 @@ class SpanRequest:
     spans: Sequence[Span] = ()
     tempo: TempoConfig = field(default_factory=TempoConfig)
     snap: Snap | None = None
+
+    def with_stored_tempo(self, recording: Recording) -> SpanRequest:
+        """Return the request with the tempo in the recording's file, if a span needs one that is not named."""
+        if self.tempo.bpm is not None or not any(isinstance(span, MusicalSpan) for span in self.spans):
+            return self
+        if (stored := recording.metadata.tempo()) is None:
+            return self
+        bpm, where = stored
+        begin = "the beginning" if self.tempo.downbeat_s is None else f"{self.tempo.downbeat_s:g} s"
+        log.warning(
+            "%s: bars and beats are counted at %g bpm of its %s, from %s; --bpm and --downbeat change that",
+            recording.source.name or "the recording",
+            bpm,
+            where,
+            begin,
+        )
+        return replace(self, tempo=replace(self.tempo, bpm=bpm))
 
     def seconds(self, recording: Recording) -> list[tuple[float, float]]:
         """Return start and end of every span in seconds; beats are tracked only if a span or `snap` needs them.

@@ -9,8 +9,9 @@ from typing import TypedDict, get_args
 
 from torch import Tensor
 
+from vampcli.audio.metadata.carry import Metadata
 from vampcli.audio.waveform import Waveform
-from vampcli.audio.write import max_comment, write
+from vampcli.audio.write import write
 from vampcli.config import SamplingConfig, Source, Stereo
 from vampcli.errors import UsageError
 from vampcli.progress import Progress, part_of
@@ -95,6 +96,7 @@ class Take:
         base: `audio` as it would be without any generated sample, of the same length.
         recipe: how to make the take again; `Model.takes` sets it.
         sources: places of the recording that stretches of the take were made from.
+        metadata: what the recording's file carried beside its sound, on the take's time line; `Model.takes` sets it.
     """
 
     audio: Waveform
@@ -105,8 +107,9 @@ class Take:
     base: Waveform
     recipe: Recipe | None = None
     sources: tuple[Source, ...] = ()
+    metadata: Metadata | None = None
 
     def write(self, path: str | Path, overwrite: bool = False) -> None:
-        """Write the audio, with the recipe in its metadata, as `vampcli.write` does."""
-        text = to_text(self.recipe, max_comment(path)) if self.recipe else ""
-        write(path, self.audio, overwrite=overwrite, comment=text)
+        """Write the audio, with the recipe and the recording's metadata, as `vampcli.write` does."""
+        text = to_text(self.recipe) if self.recipe else ""
+        write(path, self.audio, overwrite=overwrite, comment=text, metadata=self.metadata)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from vampcli.audio.metadata.base import Timeline
 from vampcli.audio.ranges import merge_ranges
 from vampcli.audio.stereo import Image, stereo_image
 from vampcli.audio.waveform import Waveform
@@ -97,6 +98,10 @@ class Vamp(Task):
             ranges = [(0, clip.n_samples * self.prompt.stretch)]
         plan = plan_ranges(self.canvas(clip), ranges, codec, context, margin=0)
         return plan if self.own is None else self._narrow(plan, recording, codec.grid, self.own)
+
+    def timeline(self, recording: Recording, codec: CodecShape) -> Timeline | None:
+        """See `Task.timeline`."""
+        return super().timeline(recording, codec) if self.prompt.stretch == 1 else None
 
     def passes(
         self, recording: Recording, plan: Plan, codec: CodecShape, coarse: VampNetConfig, seed: int

@@ -108,6 +108,8 @@ class CompressWorkflow(Workflow):
             super().check_output(source, path)
         elif self.common.takes > 1:
             raise UsageError(f"{path} would be the same for each of {self.common.takes} takes", "ask for one take")
+        elif not self.common.metadata:
+            raise UsageError(f"{path} needs its recipe to become sound again", "leave --no-metadata out")
         elif self.common.subtype:
             raise UsageError(f"{path} holds tokens, not samples", "leave --int16, --int24 and --float32 out")
         elif self.common.only_generated or self.common.difference:

@@ -66,8 +66,7 @@ def _facts(path: Path, quick: bool) -> Facts:
         return {}
     if suffix == TOKENS:
         return _of_tokens(path)
-    from vampcli.audio.read import inspect
-    from vampcli.audio.riff import loop_points
+    from vampcli.audio.read import inspect, read_metadata
 
     form = inspect(path)
     facts: Facts = {
@@ -78,7 +77,7 @@ def _facts(path: Path, quick: bool) -> Facts:
         "n_samples": form.n_samples,
         "duration_s": form.n_samples / form.sample_rate,
     }
-    if form.container.startswith(("WAV", "RF64")) and (loop := loop_points(path)):
+    if loop := read_metadata(path).loop():
         facts["loop_s"] = [sample / form.sample_rate for sample in loop]
     return facts if quick else {**facts, **_of_samples(path)}
 

@@ -45,5 +45,5 @@ def inpaint(
         return Inpaint(spans, hidden, context_s, recalled)
 
     describe = partial(describe_sources, searched=recalled.trust != 0)
-    workflow = AudioWorkflow("inpaint", common, request, describe)
+    workflow = AudioWorkflow("inpaint", common, request, describe, stored_tempo=at.bpm is None)
     return PlacesWorkflow("inpaint", common, workflow) if memory.places else workflow

@@ -28,7 +28,7 @@ def loop(
 ) -> Workflow:
     """Make a span, or all of a recording, a loop without a seam.
 
-    The length is exact, and a WAV file holds the loop points. The click figure of each junction is printed; music by
+    The length is exact, and the file holds the loop points. The click figure of each junction is printed; music by
     itself stays below 3.
 
     Example: vamp loop song.wav --span bars:1-4 --repeats 4 --variation 0.4
@@ -41,13 +41,15 @@ def loop(
 
         return Loop(spans, repeats, variation, seam_s, hidden, recalled)
 
-    workflow = loop_workflow(common, request, repeats)
+    workflow = loop_workflow(common, request, repeats, stored_tempo=at.bpm is None)
     return PlacesWorkflow("loop", common, workflow) if memory.places else workflow
 
 
-def loop_workflow(common: o.Common, request: Callable[[], Task], repeats: int) -> AudioWorkflow:
+def loop_workflow(
+    common: o.Common, request: Callable[[], Task], repeats: int, stored_tempo: bool = False
+) -> AudioWorkflow:
     """The workflow of a loop with this number of copies."""
-    return AudioWorkflow("loop", common, request, lambda take: _clicks(take, repeats), loops=True)
+    return AudioWorkflow("loop", common, request, lambda take: _clicks(take, repeats), True, stored_tempo)
 
 
 def _clicks(take: Take, repeats: int) -> tuple[dict[str, Any], str]:

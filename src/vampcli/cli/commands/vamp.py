@@ -71,4 +71,4 @@ def vamp(
         own = None if mask is None else mask_file.pin(mask)
         return Vamp(prompt, spans, *ends_s, amount=amount, own=own)
 
-    return AudioWorkflow("vamp", common, request)
+    return AudioWorkflow("vamp", common, request, stored_tempo=at.bpm is None)

@@ -24,12 +24,14 @@ class AudioWorkflow(Workflow):
     Attributes:
         request: makes the task, after the cheap checks.
         describe: facts about a take for `--json`, and a note.
-        loops: the results are loops; WAV files say so.
+        loops: the results are loops; the files say so.
+        stored_tempo: a tempo in the recording's file counts bars and beats, if the task names none.
     """
 
     request: Callable[[], Task]
     describe: Describe | None = None
     loops: bool = False
+    stored_tempo: bool = False
 
     def open(self, job: Job, metadata: ModelMetadata) -> Opened:
         """See `Workflow.open`."""
@@ -38,9 +40,12 @@ class AudioWorkflow(Workflow):
 
         clip = read(job.source)
         from vampcli.tasks.recording import Recording  # imports torch, too much before a bad file is refused
+        from vampcli.tasks.registry import with_stored_tempo
 
         request = self.request()
         recording = Recording(clip, job.source, job.name)
+        if self.stored_tempo:
+            request = with_stored_tempo(request, recording)
         plan = request.plan(recording, metadata.codec, metadata.context_frames)
         for path in job.paths:
             check_output(path, clip, self.common.subtype)

@@ -62,7 +62,7 @@ def write_takes(
         draw: makes takes.
         frame_s: length of a frame in seconds, for plots.
         describe: facts and a note about each take.
-        loops: the takes are loops: WAV files say so, and scores count the wrap as a junction.
+        loops: the takes are loops: the files say so, and scores count the wrap as a junction.
     """
     score = _scorer(opened, loops)
     if common.keep is None:
@@ -124,16 +124,20 @@ def _best(job: Job, choice: Choice, skip_existing: bool) -> Iterator[Scored]:
 def _write(path: Path, take: Take, common: Common, loops: bool) -> None:
     """Write a take, or the part of it that is wanted, and its recipe."""
     from vampcli.audio import splice
-    from vampcli.audio.write import max_comment, write
+    from vampcli.audio.metadata.carry import moved
+    from vampcli.audio.write import write
 
     part, loop = take.audio, (0, take.audio.n_samples) if loops else None
+    metadata = take.metadata if common.metadata else None
     if common.only_generated:
         part, loop = splice.cut_out(part, take.spans), None
+        metadata = metadata and moved(metadata, None)
     elif common.difference:
         part = splice.difference(part, take.base)
     recipe = _recipe_of_part(take, part, common)
     make_folder(path)
-    write(path, part, common.subtype, common.overwrite, loop, to_text(recipe, max_comment(path)))
+    text = to_text(recipe) if common.metadata else ""
+    write(path, part, common.subtype, common.overwrite, loop, text, metadata)
     if common.sidecar:
         embed.write_beside(path, recipe, common.overwrite)
 
