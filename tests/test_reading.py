@@ -22,10 +22,12 @@ from vampcli.checkpoints.origin import read_origin
 from vampcli.cli.commands.eval_run import _recorded
 from vampcli.cli.console import Console
 from vampcli.errors import InputError, ModelError, UsageError, VampError
+from vampcli.evaluate.spec import read_experiment
 from vampcli.files import read_bounded
 from vampcli.reading import check_header, open_tensors, parse_json, parse_npy, read_json, read_text, read_toml
 from vampcli.schema import Between, from_table
 from vampcli.tokens import mask_file
+from vampcli.train.config import CodecRun, load_run
 from vampcli.train.data import MANIFEST, Pool, read_manifest
 from vampcli.train.loop import STATE, Trainer
 from vampcli.train.pieces import pieces_of_table
@@ -370,3 +372,37 @@ def test_damaged_state(tmp_path: Path, optimizer: str, edit: Any, says: str | No
     save_file(state, tmp_path / STATE, meta)
     with pytest.raises(InputError, match=says or "the optimizer lacks exp_avg of weight"):
         Trainer(Two(), LOOP, tmp_path).resume()
+
+
+def test_tokens_outside_the_codebook(packed: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(packed, tmp_path / "tokens"))
+    tokens = load_file(folder / "0.safetensors")["codes"]
+    save_file({"codes": tokens * 0 + 32}, folder / "0.safetensors")
+    with pytest.raises(InputError, match=r"0\.safetensors holds 32 to 32, of 32 classes"):
+        Pool(folder, "codes").draw(np.random.default_rng(0), 50, 20, n_classes=32)
+    save_file({"codes": tokens[:2].contiguous()}, folder / "0.safetensors")
+    with pytest.raises(InputError, match="codebooks, others"):
+        Pool(folder, "codes").draw(np.random.default_rng(0), 50, 20)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[loop]\nbatch_size = 0", r"\[loop\]: batch_size is 0"),
+        ("[loop]\nema_decay = 1.5", "ema_decay is 1.5"),
+        ("[discriminators]\nwindows = [0]", r"windows\[0\] is 0"),
+        ("[codec]\nhop_length = 0", "hop_length is 0"),
+        ('[codec]\nkind = ["a"]', r"kind \['a'\]"),
+    ],
+)
+def test_bad_training_runs(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "a.toml").write_text('data = { train = "a", validation = "b" }\n' + text)
+    with pytest.raises(UsageError, match=says):
+        load_run(tmp_path / "a.toml", CodecRun)
+
+
+def test_endless_sweeps(tmp_path: Path) -> None:
+    sweep = "".join(f"'sampling.x{i}' = [1, 2, 3, 4]\n" for i in range(20))
+    (tmp_path / "a.toml").write_text(f"[[conditions]]\nname = 'a'\n[conditions.sweep]\n{sweep}")
+    with pytest.raises(UsageError, match=f"the sweeps have {4**20} combinations"):
+        read_experiment(tmp_path / "a.toml")

@@ -15,6 +15,8 @@ class _Checked:
             raise UsageError(f"{name} is {getattr(self, name)}", f"it must be {wanted}")
 
 
+_MOST_STEPS = 100_000
+
 Sampler = Literal["confidence", "halton"]
 """Order in which tokens are generated: by confidence, or evenly over time; see `vampcli.sampling.order`."""
 
@@ -50,7 +52,7 @@ class SamplingConfig(_Checked):
 
     def __post_init__(self) -> None:
         for name in ("n_steps", "n_fine_steps", "typical_min_tokens"):
-            self._require(name, getattr(self, name) >= 1, "1 or more")
+            self._require(name, 1 <= getattr(self, name) <= _MOST_STEPS, f"from 1 to {_MOST_STEPS}")
         for name in ("temperature", "mask_temperature"):
             value = getattr(self, name)
             # below 0.01 logits would overflow, and samples equal those at 0

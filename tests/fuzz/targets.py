@@ -26,8 +26,9 @@ from vampcli.audio import markers, read, riff
 from vampcli.checkpoints import adapter_file, listing
 from vampcli.checkpoints.adapter_file import Facts
 from vampcli.checkpoints.folder import read_metadata
+from vampcli.checkpoints.headers import stored_hash
 from vampcli.checkpoints.registry import ModelPaths
-from vampcli.checkpoints.weights import load_parts, save_parts, stored_hash
+from vampcli.checkpoints.weights import load_parts, save_parts
 from vampcli.cli.commands import replay
 from vampcli.cli.main import main
 from vampcli.cli.options import Common

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any
 from vampcli.checkpoints.folder import CURE
 from vampcli.errors import ModelError
 from vampcli.reading import open_tensors
+from vampcli.schema import shown
 
 CODEC_HASH = "codec_hash"
 """Name of the hash of encoder and quantiser in the metadata of a weights file."""
@@ -37,7 +39,10 @@ def stored_hash(path: Path) -> str:
         ModelError: the file is missing or damaged.
     """
     with open_weights(path) as file:
-        return str((file.metadata() or {}).get(CODEC_HASH, ""))
+        found = str((file.metadata() or {}).get(CODEC_HASH, ""))
+    if not re.fullmatch("([0-9a-f]{2})*", found):
+        raise ModelError(f"{path}: {CODEC_HASH} is {shown(found)}, no hash", CURE)
+    return found
 
 
 def counts(path: Path) -> dict[str, int]:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from vampcli.config import SamplingConfig
 from vampcli.errors import UsageError
 from vampcli.evaluate.measures import FIGURES
 from vampcli.reading import read_toml
-from vampcli.schema import from_table
+from vampcli.schema import Between, from_table, shown
 from vampcli.tasks.base import Task
 from vampcli.tasks.inpaint import Inpaint
 from vampcli.tasks.registry import TASKS, build_task
+
+_MOST_CONDITIONS = 1000
 
 CODEC = "codec"
 """Command of conditions that only encode and decode."""
@@ -100,7 +103,9 @@ class Condition:
         """
         for name, values in self.sweep.items():
             if not isinstance(values, list) or not values:
-                raise UsageError(f"{self.name}: sweep of {name!r} is {values!r}", "write a list of values")
+                raise UsageError(f"{self.name}: sweep of {name!r} is {shown(values)}", "write a list of values")
+        if (n := math.prod(map(len, self.sweep.values()))) > _MOST_CONDITIONS:
+            raise UsageError(f"{self.name}: the sweeps have {n} combinations", f"sweep {_MOST_CONDITIONS} at most")
         for chosen in product(*self.sweep.values()):
             swept = dict(zip(self.sweep, chosen, strict=True))
             table: dict[str, Any] = {"request": copy.deepcopy(self.request), "sampling": dict(self.sampling)}
@@ -138,9 +143,9 @@ class Experiment:
     """
 
     conditions: tuple[Condition, ...]
-    excerpt_s: float = 5.0
-    n_excerpts: int = 64
-    n_takes: int = 1
+    excerpt_s: Annotated[float, Between(1, 3600)] = 5.0
+    n_excerpts: Annotated[int, Between(1, 100_000)] = 64
+    n_takes: Annotated[int, Between(1, 1000)] = 1
     seed: int = 0
     sampling: dict[str, Any] = field(default_factory=dict)
     figures: tuple[str, ...] = ("sound", "tokens", "embedding")

@@ -29,6 +29,8 @@ from vampcli.tasks.take import Take, TakeOptions
 from vampcli.tasks.vamp import Vamp
 from vampcli.tokens.grid import TokenGrid
 
+MOST_REPEATS = 10_000
+
 
 @dataclass(frozen=True)
 class Loop(Task):
@@ -55,8 +57,8 @@ class Loop(Task):
         self.memory.refuse_named_places()
         if len(self.places.spans) > 1:
             raise UsageError(f"{len(self.places.spans)} spans are named", "a loop is one: leave the others out")
-        if self.repeats < 1:
-            raise UsageError(f"{self.repeats} repeats are asked for", "ask for one or more")
+        if not 1 <= self.repeats <= MOST_REPEATS:
+            raise UsageError(f"{self.repeats} repeats are asked for", f"ask for 1 to {MOST_REPEATS}")
         if not 0 <= self.variation <= 1:
             raise UsageError(f"the variation is {self.variation:g}", "it must be from 0 to 1")
         if self.variation and self.repeats == 1:

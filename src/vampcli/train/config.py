@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from vampcli.codec.config import MagnitudeConfig
 from vampcli.errors import UsageError
 from vampcli.model.config import VampNetConfig
 from vampcli.reading import read_toml
-from vampcli.schema import from_table, shown
+from vampcli.schema import Between, from_table, shown
 from vampcli.train.discriminators import DiscriminatorConfig
 from vampcli.train.masking import HIDDEN_SHARES
 
 T = TypeVar("T")
+
+_Count = Annotated[int, Between(1, 10**12)]
+_CountOrNone = Annotated[int, Between(0, 10**12)]
+_Factor = Annotated[float, Between(0, 1e12)]
+_Share = Annotated[float, Between(0, 1)]
 
 
 def _at_least_one(config: object, *names: str) -> None:
@@ -37,7 +42,7 @@ class DataConfig:
     train: str
     validation: str
     codec: str = ""
-    author_cap: float = 0.08
+    author_cap: Annotated[float, Between(0, 1)] = 0.08
 
 
 @dataclass(frozen=True)
@@ -64,23 +69,23 @@ class LoopConfig:
         save_every_s: seconds between saves of the state.
     """
 
-    n_steps: int = 100_000
-    batch_size: int = 8
+    n_steps: _Count = 100_000
+    batch_size: Annotated[int, Between(1, 2**20)] = 8
     optimizer: Literal["adamw", "muon"] = "adamw"
-    learning_rate: float = 3e-4
-    warmup_steps: int = 200
+    learning_rate: _Factor = 3e-4
+    warmup_steps: _CountOrNone = 200
     schedule: Literal["linear", "constant"] = "linear"
-    decay_from: int = 0
-    weight_decay: float = 0.01
-    clip_norm: float = 5.0
-    ema_decay: float = 0.999
-    seed: int = 0
+    decay_from: _CountOrNone = 0
+    weight_decay: _Factor = 0.01
+    clip_norm: _Factor = 5.0
+    ema_decay: _Share = 0.999
+    seed: _CountOrNone = 0
     compile: bool = False
-    dtype: str = "auto"
-    log_every: int = 50
-    validate_every: int = 1000
-    sample_every: int = 0
-    save_every_s: float = 300.0
+    dtype: Literal["auto", "fp32", "bf16"] = "auto"
+    log_every: _CountOrNone = 50
+    validate_every: _CountOrNone = 1000
+    sample_every: _CountOrNone = 0
+    save_every_s: _Factor = 300.0
 
     def __post_init__(self) -> None:
         _at_least_one(self, "n_steps", "batch_size")
@@ -106,12 +111,12 @@ class CodecLossConfig:
         feature_weight: weight of feature matching.
     """
 
-    n_frames: int = 23
-    quantizer_dropout: float = 0.25
-    waveform_weight: float = 0.0
+    n_frames: Annotated[int, Between(1, 2**15)] = 23
+    quantizer_dropout: _Share = 0.25
+    waveform_weight: _Factor = 0.0
     adversarial_from: int = -1
-    adversarial_weight: float = 0.1
-    feature_weight: float = 0.2
+    adversarial_weight: _Factor = 0.1
+    feature_weight: _Factor = 0.2
 
     def __post_init__(self) -> None:
         _at_least_one(self, "n_frames")
@@ -151,12 +156,12 @@ class TokenRun:
 
     data: DataConfig
     model: VampNetConfig
-    n_frames: int
+    n_frames: Annotated[int, Between(1, 2**15)]
     loop: LoopConfig = field(default_factory=LoopConfig)
-    label_smoothing: float = 0.1
+    label_smoothing: _Share = 0.1
     masking: str = "cosine"
     start: str = ""
-    n_validation_frames: int = 0
+    n_validation_frames: Annotated[int, Between(0, 2**15)] = 0
 
     def __post_init__(self) -> None:
         _at_least_one(self, "n_frames")

@@ -143,11 +143,17 @@ class Pool:
         self.lengths = np.array([piece.get_shape()[-1] for piece in self.pieces])
         self.shares = cap_shares(self.lengths, [e["author"] for e in self.entries], author_cap)
 
-    def draw(self, rng: np.random.Generator, n_clips: int, length: int) -> torch.Tensor:
+    def draw(self, rng: np.random.Generator, n_clips: int, length: int, n_classes: int | None = None) -> torch.Tensor:
         """Draw excerpts: (n_clips, ..., length); pieces shorter than `length` are never drawn.
 
+        Args:
+            rng: chooses pieces and places.
+            n_clips: number of excerpts.
+            length: of an excerpt.
+            n_classes: of tokens, which are checked to be from 0 on and below.
+
         Raises:
-            InputError: all pieces are shorter.
+            InputError: all pieces are shorter, have another number of codebooks than others, or hold no tokens.
         """
         shares = np.where(self.lengths >= length, self.shares, 0.0)
         if not shares.any():
@@ -157,9 +163,16 @@ class Pool:
             )
         chosen = rng.choice(len(self.pieces), size=n_clips, p=shares / shares.sum())
         starts = [int(rng.integers(0, self.lengths[i] - length + 1)) for i in chosen]
-        return torch.stack(
-            [self.pieces[i][..., start : start + length] for i, start in zip(chosen, starts, strict=True)]
-        )
+        clips = [self.pieces[i][..., start : start + length] for i, start in zip(chosen, starts, strict=True)]
+        cure = "remove it and make the folder again; what is whole is kept"
+        for i, clip in zip(chosen, clips, strict=True):
+            if clip.shape != clips[0].shape:
+                fact = f"{self.entries[i]['file']} holds {clip.shape[0]} codebooks, others {clips[0].shape[0]}"
+                raise InputError(fact, cure)
+            if n_classes is not None and not 0 <= clip.min() <= clip.max() < n_classes:
+                fact = f"{self.entries[i]['file']} holds {clip.min()} to {clip.max()}, of {n_classes} classes"
+                raise InputError(fact, cure)
+        return torch.stack(clips)
 
 
 def _open_tensor(path: Path, key: str) -> Any:

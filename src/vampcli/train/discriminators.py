@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,7 @@ from torch.func import functional_call
 from torch.nn.utils.parametrizations import weight_norm
 
 from vampcli.evaluate.metrics import stft
+from vampcli.schema import Between
 
 _SLOPE = 0.1
 _QUIETEST_RMS = 1e-3  # quieter sound is not scaled to the common level
@@ -30,11 +32,11 @@ class DiscriminatorConfig:
             most 32 times.
     """
 
-    windows: tuple[int, ...] = (512, 1024, 2048)
+    windows: Annotated[tuple[Annotated[int, Between(4, 2**16)], ...], Between(0, 16)] = (512, 1024, 2048)
     bands: tuple[float, ...] = (0.1, 0.25, 0.5, 0.75)
-    width: int = 8
-    periods: tuple[int, ...] = ()
-    period_width: int = 8
+    width: Annotated[int, Between(1, 2**12)] = 8
+    periods: Annotated[tuple[Annotated[int, Between(1, 2**12)], ...], Between(0, 16)] = ()
+    period_width: Annotated[int, Between(1, 2**12)] = 8
 
     def __post_init__(self) -> None:
         if not self.windows and not self.periods:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vampcli.checkpoints.headers import stored_hash
 from vampcli.checkpoints.weights import load_parts
-from vampcli.errors import ModelError
+from vampcli.errors import InputError, ModelError
 from vampcli.evaluate.metrics import guess_sums
 from vampcli.model.transformer import VampNet
 from vampcli.train.config import TokenRun
@@ -58,8 +58,13 @@ class TokenTask(Task):
         self.model.mask_rows.data.copy_(self.model.codebooks.mean(1))
         self.pool = training_pool(run.data.train, "codes", run.data.author_cap)
         self.held_out = Pool(run.data.validation, "codes").draw(
-            np.random.default_rng(0), _N_VALIDATION_CLIPS, run.n_validation_frames or run.n_frames
+            np.random.default_rng(0), _N_VALIDATION_CLIPS, run.n_validation_frames or run.n_frames, config.codebook_size
         )
+        if self.held_out.shape[1] < config.n_codebooks:
+            raise InputError(
+                f"{run.data.validation} holds {self.held_out.shape[1]} codebooks, the model {config.n_codebooks}",
+                "make the tokens again",
+            )
         self.validation_clips = self.held_out[:, : config.n_codebooks].long()
         counts = self._counts()
         self.unigram = self._unigram(counts)
@@ -80,7 +85,9 @@ class TokenTask(Task):
     def loss(self, step: int, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         """Return the smoothed cross entropy of hidden tokens."""
         n, loop = self.run.loop.batch_size, self.run.loop
-        clips = self.pool.draw(rng, n, self.run.n_frames)[:, : self.run.model.n_codebooks].long()
+        clips = self.pool.draw(rng, n, self.run.n_frames, self.run.model.codebook_size)[
+            :, : self.run.model.n_codebooks
+        ].long()
         shares = HIDDEN_SHARES[self.run.masking](even_points(loop.seed, (step * self.n_processes + self.rank) * n, n))
         hidden = draw_masks(clips.shape, self.run.model.n_conditioning, shares, rng)
         smoothed = self.smoothed if self.compiled else _smoothed
@@ -131,7 +138,8 @@ class TokenTask(Task):
     def _counts(self) -> Tensor:
         """Count each code in training excerpts, plus one: float32 (n_predicted, codebook_size)."""
         config = self.run.model
-        seen = self.pool.draw(np.random.default_rng(2), _N_UNIGRAM_CLIPS, self.run.n_frames).long()
+        n_classes = config.codebook_size
+        seen = self.pool.draw(np.random.default_rng(2), _N_UNIGRAM_CLIPS, self.run.n_frames, n_classes).long()
         predicted = seen[:, config.n_conditioning : config.n_codebooks].transpose(0, 1).flatten(1)
         return torch.stack([torch.bincount(level, minlength=config.codebook_size) for level in predicted]) + 1.0
 
