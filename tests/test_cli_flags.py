@@ -68,6 +68,7 @@ SHARED: list[tuple[str, str, object]] = [
     ("--exact", "exact", True),
     ("--compile", "compiled", True),
     ("--stereo channels", "stereo", "channels"),
+    ("--nan zero", "nan", "zero"),
     ("-n 3", "takes", 3),
     ("--takes 3", "takes", 3),
     ("--keep 1", "keep", 1),

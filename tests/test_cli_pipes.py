@@ -3,11 +3,13 @@
 import io
 import json
 import os
+import shlex
 import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ from conftest import Ran, Song, Vamp, music
 from vampcli import read
 from vampcli.audio.riff import loop_points
 from vampcli.cli.jobs.pipes import PIPE
+from vampcli.recipe.embed import recipe_of
 
 Piped = Callable[..., tuple[Ran, bytes]]
 
@@ -290,3 +293,53 @@ def test_ctrl_c_while_stdin_is_read(line: Callable[..., list[str]], temporary: P
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, b"", b"\nvamp: interrupted\n")
+
+
+# --- named pipes
+
+
+@posix
+@pytest.mark.parametrize("kind", ["WAV", "FLAC"])
+def test_named_pipe_is_read_once(piped: Piped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file.wav").write_bytes(content := wav(1, kind=kind))
+    os.mkfifo("song.wav")
+    writer = threading.Thread(target=lambda: Path("song.wav").write_bytes(content))
+    writer.start()
+    ran, out = piped(None, "inpaint", "song.wav", *SPAN)
+    writer.join()
+    assert (ran.code, out.decode().strip()) == (0, "song.inpaint.7.wav"), ran.err
+    piped(None, "inpaint", "file.wav", *SPAN)
+    assert np.array_equal(read("song.inpaint.7.wav").samples, read("file.inpaint.7.wav").samples)
+    recipe = recipe_of(Path("song.inpaint.7.wav"))
+    assert recipe is not None
+    assert recipe.source.name == "song.wav"
+
+
+@posix
+def test_info_of_a_named_pipe(vamp: Vamp, tmp_path: Path) -> None:
+    os.mkfifo(pipe := tmp_path / "a.wav")
+    writer = threading.Thread(target=lambda: pipe.write_bytes(wav(1)))
+    writer.start()
+    (facts,) = vamp("info", pipe, "--json").facts
+    writer.join()
+    assert (facts["file"], facts["duration_s"]) == (str(pipe), 1.0)
+
+
+@posix
+def test_empty_named_pipe(piped: Piped, tmp_path: Path) -> None:
+    os.mkfifo(pipe := tmp_path / "a.wav")
+    writer = threading.Thread(target=lambda: pipe.write_bytes(b""))
+    writer.start()
+    ran, _ = piped(None, "inpaint", pipe, *SPAN)
+    writer.join()
+    ran.refuses(3, f"nothing comes in on {pipe}")
+
+
+@posix
+def test_process_substitution(line: Callable[..., list[str]], tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(wav(1))
+    command = shlex.join(line("inpaint", "INPUT", *SPAN)).replace("INPUT", "<(cat a.wav)")
+    ran = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (ran.returncode, ran.stdout) == (0, "pipe.inpaint.7.wav\n"), ran.stderr
+    assert read(tmp_path / "pipe.inpaint.7.wav").n_samples == 44100

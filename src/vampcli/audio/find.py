@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +14,19 @@ from vampcli.errors import InputError
 from vampcli.reading import read_text
 from vampcli.schema import shown
 
+log = logging.getLogger(__name__)
+
 MODULES = (".it", ".mod", ".s3m", ".xm")
-SOUNDS = (".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".w64", ".wav")
+OTHER_KIND = "of other kinds"
 _MOST_LISTS = 16  # lists in lists
+_N_SUFFIXES = 8  # named in a message
+
+SOUNDS = (
+    *(".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".au", ".caf", ".eac3", ".flac", ".m4a"),
+    *(".m4b", ".mka", ".mkv", ".mov", ".mp2", ".mp3", ".mp4", ".mpc", ".oga", ".ogg", ".opus", ".rf64"),
+    *(".snd", ".spx", ".tak", ".tta", ".voc", ".w64", ".wav", ".wave", ".webm", ".wma", ".wv"),
+)
+"""Suffixes of files that are taken from folders: all that `vampcli.audio.read` decodes."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +37,13 @@ class FoundFile:
         path: of the file; it may be missing, which is reported when it is read.
         below: its folder, relative to the folder that was searched; `.` for a file named itself.
         searched: found in a folder or by a pattern, not named itself.
+        left_out: why it is no input; empty for inputs.
     """
 
     path: Path
     below: Path = Path()
     searched: bool = False
+    left_out: str = ""
 
 
 def expand(inputs: Sequence[str]) -> list[Path]:
@@ -50,12 +64,35 @@ def find(inputs: Sequence[str], recursive: bool, suffixes: Sequence[str] = SOUND
     Raises:
         InputError: a list cannot be read or names itself, or a folder or a pattern has no sound files.
     """
+    found = find_all(inputs, recursive, suffixes)
+    warn_of_left_out(found)
+    return [file for file in found if not file.left_out]
+
+
+def find_all(inputs: Sequence[str], recursive: bool, suffixes: Sequence[str] = SOUNDS) -> list[FoundFile]:
+    """Return the files of `find`, and those that are left out."""
     files: dict[Path, FoundFile] = {}
     read: set[Path] = set()
     for text in inputs:
         for file in _resolve(text, recursive, suffixes, (), read):
-            files.setdefault(file.path, file)
+            if file.path not in files or files[file.path].left_out:
+                files[file.path] = file
     return list(files.values())
+
+
+def warn_of_left_out(found: Sequence[FoundFile]) -> None:
+    """Say in one line how many files are left out, and why."""
+    reasons = Counter(file.left_out for file in found if file.left_out)
+    if not reasons:
+        return
+    n, suffixes = sum(reasons.values()), sorted({f.path.suffix.lower() for f in found if f.left_out == OTHER_KIND})
+    of_suffixes = ", ".join(suffix or "none" for suffix in suffixes[:_N_SUFFIXES])
+    more = ", ..." if len(suffixes) > _N_SUFFIXES else ""
+    words = [
+        f"{count} {reason}" + (f" ({of_suffixes}{more})" if reason == OTHER_KIND else "")
+        for reason, count in reasons.items()
+    ]
+    log.warning("%d file%s left out: %s", n, "s" * (n != 1), ", ".join(words))
 
 
 def _resolve(
@@ -80,14 +117,15 @@ def _resolve(
             yield from _resolve(line if is_here else str(beside), recursive, suffixes, (*lists, listing), read)
         read.add(listing)
     elif os.path.isdir(path):
-        paths = sounds_below(path, recursive, suffixes)
+        files = _search(path, recursive, suffixes)
         hint = "" if recursive else "; folders in it are searched with --recursive"
-        _require_some(paths, f"the folder {path} holds no sound files{hint}", suffixes)
-        yield from (FoundFile(p, p.parent.relative_to(path), True) for p in paths)
+        _require_some(files, f"the folder {path} holds no sound files{hint}", suffixes)
+        yield from files
     elif not exists and glob.has_magic(text):
-        paths = [p for p in map(Path, sorted(glob.glob(str(path), recursive=True))) if _is_sound(p, suffixes)]
-        _require_some(paths, f"nothing matches {text}", suffixes)
-        yield from (FoundFile(p, searched=True) for p in paths)
+        paths = map(Path, sorted(glob.glob(str(path), recursive=True)))
+        files = [FoundFile(p, Path(), True, "" if _has(p, suffixes) else OTHER_KIND) for p in paths if p.is_file()]
+        _require_some(files, f"nothing matches {text}", suffixes)
+        yield from files
     else:
         yield FoundFile(path)
 
@@ -101,19 +139,27 @@ def _read_lines(path: Path) -> list[str]:
         raise InputError(f"cannot read the list {path}: {why}", "@NAME names a text file of inputs") from error
 
 
-def _require_some(paths: list[Path], message: str, suffixes: Sequence[str]) -> None:
-    if not paths:
+def _require_some(files: Sequence[FoundFile], message: str, suffixes: Sequence[str]) -> None:
+    if all(file.left_out for file in files):
         raise InputError(message, f"suffixes looked for: {' '.join(suffixes)}")
 
 
 def sounds_below(folder: Path, recursive: bool = True, suffixes: Sequence[str] = SOUNDS + MODULES) -> list[Path]:
     """Return files with such a suffix in a folder (and in its folders), sorted, without hidden ones."""
-    return sorted(
-        path
-        for path in (folder.rglob("*") if recursive else folder.glob("*"))
-        if _is_sound(path, suffixes) and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    return [file.path for file in _search(folder, recursive, suffixes) if not file.left_out]
 
 
-def _is_sound(path: Path, suffixes: Sequence[str]) -> bool:
-    return path.suffix.lower() in suffixes and path.is_file()
+def _search(folder: Path, recursive: bool, suffixes: Sequence[str]) -> list[FoundFile]:
+    """Return the files in a folder, sorted; hidden ones if they have such a suffix."""
+    found = []
+    for path in sorted(folder.rglob("*") if recursive else folder.glob("*")):
+        below = path.relative_to(folder)
+        is_hidden, is_sound = any(part.startswith(".") for part in below.parts), _has(path, suffixes)
+        if (is_sound or not is_hidden) and path.is_file():
+            reason = "hidden" if is_hidden else "" if is_sound else OTHER_KIND
+            found.append(FoundFile(path, below.parent, True, reason))
+    return found
+
+
+def _has(path: Path, suffixes: Sequence[str]) -> bool:
+    return path.suffix.lower() in suffixes

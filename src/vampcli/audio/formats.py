@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from vampcli.errors import UsageError
 
@@ -12,6 +13,9 @@ BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 
 FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3", ".aiff": "AIFF", ".aif": "AIFF"}
 """libsndfile's names of containers, by suffix."""
+
+NaN = Literal["error", "zero"]
+"""What becomes of samples that are NaN or infinite."""
 
 READ = "wav, flac, ogg, mp3, aiff, m4a, aac, opus, wma, wv and other sound files"
 """Formats that are read, in words."""

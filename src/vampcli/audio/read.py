@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import numpy as np
 
 from vampcli.audio import sndfile
 from vampcli.audio.decoded import Decoded, Header, join
-from vampcli.audio.formats import READ
+from vampcli.audio.formats import READ, NaN
 from vampcli.audio.headers import mended_wav, mp3_tag, ogg_links
 from vampcli.audio.metadata import carry
 from vampcli.audio.metadata.carry import Metadata
@@ -24,9 +24,6 @@ from vampcli.audio.waveform import Samples, Waveform
 from vampcli.errors import InputError
 
 log = logging.getLogger(__name__)
-
-NaN = Literal["error", "zero"]
-"""What becomes of samples that are NaN or infinite."""
 
 _BLOCK = 2**18  # samples checked at once
 _N_NAMED = 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -83,4 +84,16 @@ def main() -> None:
     # OpenMP's threads sleep while they wait: where other programs are busy, spinning ones take several times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     end_orderly()
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        if end.code:
+            _explain_dashes(sys.argv[1:])
+        raise
+
+
+def _explain_dashes(arguments: list[str]) -> None:
+    """Say how to name files whose names were parsed as options."""
+    for text in arguments[: arguments.index("--")] if "--" in arguments else arguments:
+        if text.startswith("-") and os.path.isfile(text):
+            sys.stderr.write(f"      {text} is a file, but was read as an option: name it as ./{text}\n")

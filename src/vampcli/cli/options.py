@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from vampcli.audio.find import find
+from vampcli.audio.formats import NaN
 from vampcli.audio.markers import read_spans
 from vampcli.cli.config import Rule
 from vampcli.cli.parse import collect_spans, parse_time
@@ -43,6 +44,7 @@ Json = Annotated[bool, flag("Print JSON objects on stdout.", "--json/--no-json",
 Quiet = Annotated[bool, flag("Print errors only.", "-q", "--quiet/--no-quiet")]
 Verbose = Annotated[bool, flag("Print more.", "-v", "--verbose/--no-verbose")]
 Recursive = Annotated[bool, flag("Search folders recursively.", "-r", "--recursive/--no-recursive")]
+NaNs = Annotated[NaN, value("NaN samples: error, or zero for 0.", metavar="NAME")]
 Overwrite = Annotated[bool, flag("Replace outputs that exist.", panel=OUTPUT), Rule(excludes=("skip-existing",))]
 ModelName = Annotated[str, value("Name or folder; +NAME: an adapter.", "-m", "--model", metavar="NAME")]
 Device = Annotated[str, value("auto, cpu, cuda, cuda:N or mps.", "-d", "--device", metavar="NAME")]
@@ -118,6 +120,7 @@ class Common(ModelOptions, FormatOptions, OutputOptions):  # fields of the last 
     takes: Annotated[int, value("Number of takes.", "-n", "--takes")] = 1
     keep: Annotated[int | None, value("Keep only the N best takes (ranked).", metavar="N")] = None
     seed: Annotated[int | None, value("First seed; each take adds 1.", show_default="random")] = None
+    nan: NaNs = "error"
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
 
     def __post_init__(self) -> None:

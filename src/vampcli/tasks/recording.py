@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from vampcli.audio import beats
+from vampcli.audio.formats import NaN
 from vampcli.audio.loudness import SHORTEST_MEASURED_S, loudness
 from vampcli.audio.metadata.carry import Metadata
 from vampcli.audio.read import read, read_metadata
@@ -34,11 +35,13 @@ class Recording:
         clip: the samples.
         path: the file that they were read from; None = samples without a file.
         name: of the file in recipes and messages, if not its path; `-` for stdin.
+        nan: what becomes of samples of other recordings that are NaN or infinite.
     """
 
     clip: Waveform
     path: Path | None = None
     name: str = ""
+    nan: NaN = "error"
 
     @classmethod
     def of(cls, audio: Audio) -> Recording:
@@ -80,7 +83,7 @@ class Recording:
         if not path:
             return self
         if path not in self._others:
-            self._others[path] = Recording(_adapted(read(path), self.clip), Path(path))
+            self._others[path] = Recording(_adapted(read(path, self.nan), self.clip), Path(path))
         return self._others[path]
 
     @cached_property

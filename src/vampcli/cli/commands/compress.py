@@ -133,7 +133,7 @@ class CompressWorkflow(Workflow):
         from vampcli.audio.write import check_output
         from vampcli.tasks.recording import Recording
 
-        clip, n_model_channels = read(job.source), 1
+        clip, n_model_channels = read(job.source, self.common.nan), 1
         if self.common.stereo == "channels":
             n_model_channels = clip.n_channels
         request = self._request(metadata, n_model_channels)

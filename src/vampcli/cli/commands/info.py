@@ -10,11 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from vampcli.audio.find import SOUNDS, find
-from vampcli.audio.formats import TOKENS
+from vampcli.audio.formats import TOKENS, NaN
 from vampcli.cli import options as o
 from vampcli.cli.commands.presets import settings
 from vampcli.cli.console import Console, guarded, report
 from vampcli.cli.jobs.job import Facts
+from vampcli.cli.jobs.pipes import local_copy
 from vampcli.cli.jobs.places import source_words
 from vampcli.config import MemoryConfig, PromptConfig, SamplingConfig
 from vampcli.errors import InputError, UsageError
@@ -23,6 +24,7 @@ from vampcli.recipe.recipe import Recipe, to_table
 from vampcli.schema import from_table
 
 _MOST_SPANS = 8
+_LENGTH_FROM = {"header": ", as the header says", "samples": ", decoded", "tokens": ""}
 
 
 @guarded
@@ -31,7 +33,8 @@ def info(
         list[str], typer.Argument(metavar="FILE", help="Sound, .vamp files, sidecars, folders, @list.txt.")
     ],
     recursive: o.Recursive = False,
-    quick: Annotated[bool, typer.Option("--quick", help="Skip level and tempo: read no samples.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Trust the header; no level, no tempo.")] = False,
+    nan: o.NaNs = "error",
     as_json: o.Json = False,
 ) -> None:
     """Show formats and recipes of files: command, seed, model, licence, synthetic spans.
@@ -44,8 +47,9 @@ def info(
         facts: Facts = {"file": str(found.path)}
         recipe = None
         try:
-            facts |= _facts(found.path, quick)
-            recipe = recipe_of(found.path)
+            with local_copy(found.path) as path:
+                facts |= _facts(path, quick, nan)
+                recipe = recipe_of(path)
         except InputError as error:
             failures.append(error)
             facts |= {"error": error.message, "hint": error.hint}
@@ -59,8 +63,8 @@ def info(
         raise SystemExit(int(failures[0].exit_code))
 
 
-def _facts(path: Path, quick: bool) -> Facts:
-    """Format of a file, and figures of its samples."""
+def _facts(path: Path, quick: bool, nan: NaN) -> Facts:
+    """Format of a file, and figures of its samples; `quick`: as its header says."""
     suffix = path.suffix.lower()
     if suffix == SIDECAR:
         return {}
@@ -76,25 +80,28 @@ def _facts(path: Path, quick: bool) -> Facts:
         "n_channels": form.n_channels,
         "n_samples": form.n_samples,
         "duration_s": form.n_samples / form.sample_rate,
+        "length_from": "header",
     }
     if loop := read_metadata(path).loop():
         facts["loop_s"] = [sample / form.sample_rate for sample in loop]
-    return facts if quick else {**facts, **_of_samples(path)}
+    return facts if quick else {**facts, **_of_samples(path, nan)}
 
 
-def _of_samples(path: Path) -> Facts:
-    """Level and tempo; None without a signal or a beat."""
+def _of_samples(path: Path, nan: NaN) -> Facts:
+    """Length, level and tempo; None without a signal or a beat."""
+    from vampcli.audio.read import read
     from vampcli.config import TempoConfig
     from vampcli.tasks.recording import Recording
 
-    recording = Recording.of(path)
-    samples = recording.clip.samples
+    recording = Recording(read(path, nan), path)
+    clip, samples = recording.clip, recording.clip.samples
     peak = max(float(samples.max()), -float(samples.min()))
     try:
         bpm = recording.pulse(TempoConfig()).bpm
     except InputError:  # there is no beat
         bpm = None
-    return {"lufs": recording.lufs, "peak_dbfs": 20 * math.log10(peak) if peak else None, "bpm": bpm}
+    length = {"n_samples": clip.n_samples, "duration_s": clip.duration_s, "length_from": "samples"}
+    return length | {"lufs": recording.lufs, "peak_dbfs": 20 * math.log10(peak) if peak else None, "bpm": bpm}
 
 
 def _of_tokens(path: Path) -> Facts:
@@ -108,6 +115,7 @@ def _of_tokens(path: Path) -> Facts:
         "n_channels": file.n_channels,
         "n_samples": file.n_samples,
         "duration_s": file.n_samples / file.sample_rate,
+        "length_from": "tokens",
         "keep_codebooks": file.n_kept_codebooks,
         "period": file.period,
         "bits_per_second": file.bits_per_second,
@@ -127,7 +135,7 @@ def _sound_rows(facts: Facts) -> list[tuple[str, str]]:
     channels = {1: "mono", 2: "stereo"}.get(facts["n_channels"], f"{facts['n_channels']} channels")
     rows = [
         ("format", f"{facts['format']}, {facts['subtype']}, {facts['sample_rate']} Hz, {channels}"),
-        ("length", f"{facts['duration_s']:.3f} s, {facts['n_samples']} samples"),
+        ("length", f"{facts['duration_s']:.3f} s, {facts['n_samples']} samples{_LENGTH_FROM[facts['length_from']]}"),
     ]
     if "lufs" in facts:
         level = [("{:.1f} LUFS", facts["lufs"]), ("peak {:.1f} dBFS", facts["peak_dbfs"])]

@@ -257,9 +257,10 @@ def _made_by(recipe: Recipe, common: Common, name: str) -> Workflow:
 
 
 def _common(recipe: Recipe, common: Common, model: str) -> Common:
-    """The options of a recipe, with those of `replay` itself."""
+    """The options of a recipe, with those of `replay` itself; the hash of the input tells if NaN was counted as 0."""
     return replace(
         common,
+        nan="zero",
         sampling=recipe.sampling,
         stereo=recipe.stereo,
         model=model,

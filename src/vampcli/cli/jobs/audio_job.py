@@ -38,12 +38,12 @@ class AudioWorkflow(Workflow):
         from vampcli.audio.read import read
         from vampcli.audio.write import check_output
 
-        clip = read(job.source)
+        clip = read(job.source, self.common.nan)
         from vampcli.tasks.recording import Recording  # imports torch, too much before a bad file is refused
         from vampcli.tasks.registry import with_stored_tempo
 
         request = self.request()
-        recording = Recording(clip, job.source, job.name)
+        recording = Recording(clip, job.source, job.name, self.common.nan)
         if self.stored_tempo:
             request = with_stored_tempo(request, recording)
         plan = request.plan(recording, metadata.codec, metadata.context_frames)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vampcli.audio.find import SOUNDS, FoundFile, find
+from vampcli.audio.find import SOUNDS, FoundFile, find_all, warn_of_left_out
 from vampcli.audio.formats import TOKENS
 from vampcli.cli.jobs.job import Job, Workflow
 from vampcli.cli.jobs.outputs import Naming
@@ -25,6 +25,7 @@ from vampcli.recipe import embed
 log = logging.getLogger(__name__)
 
 COMMANDS = ("inpaint", "outpaint", "loop", "vamp", "compress")
+_MADE = "made by vamp"
 _RESULT = re.compile(rf".+\.({'|'.join(COMMANDS)})\.-?\d+(\.replay)*")
 
 
@@ -50,13 +51,23 @@ def find_sources(
     Raises:
         InputError: there is no such file.
     """
-    found = find(inputs, recursive, (*SOUNDS, *suffixes))
-    files = [f for f in found if not (f.searched and (_lies_in(f, out) or _is_made_by_vamp(f.path, of_results)))]
+    found = [_without_made(file, out, of_results) for file in find_all(inputs, recursive, (*SOUNDS, *suffixes))]
+    files = [file for file in found if not file.left_out]
     if not files:
+        n_made = sum(file.left_out == _MADE for file in found)
         raise InputError(
-            f"{inputs[0]} holds nothing but results of vamp ({len(found)} files)", "name a file to work on it again"
+            f"{inputs[0]} holds nothing but results of vamp ({n_made} file{'s' * (n_made != 1)})",
+            "name a file to work on it again",
         )
-    return files, (len(inputs) > 1 or len(found) > 1 or any(f.searched for f in found))
+    warn_of_left_out(found)
+    return files, (len(inputs) > 1 or len(files) > 1 or any(f.searched for f in files))
+
+
+def _without_made(file: FoundFile, out: str | None, of_results: bool) -> FoundFile:
+    """Leave out a file that was found and that vamp has made."""
+    if file.searched and not file.left_out and (_lies_in(file, out) or _is_made_by_vamp(file.path, of_results)):
+        return replace(file, left_out=_MADE)
+    return file
 
 
 def _is_made_by_vamp(path: Path, by_replay: bool) -> bool:

@@ -1,69 +1,81 @@
-"""`-`: sound from stdin and to stdout, through files in a temporary folder."""
+"""`-` and named pipes: sound from stdin and to stdout, through files in a temporary folder."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from vampcli.cli.console import drop_stdout
 from vampcli.cli.options import Common
 from vampcli.errors import InputError, UsageError, VampError
 
 PIPE = "-"
+_NOT_FOLDERS = ("/dev/", "/proc/")  # where the shell names pipes: <(command)
 _READER_GONE = 141  # 128 + SIGPIPE, the exit code that shells report
 
 
 @dataclass(frozen=True)
 class Pipes:
-    """The files that stand for stdin and stdout: libsndfile must seek, and stdout gets complete files only.
+    """The files that stand for stdin, named pipes and stdout: pipes are read once, and stdout gets complete files only.
 
     Attributes:
-        source: stands for stdin, empty until `read_stdin`; None if `-` is not among the inputs.
+        sources: files, empty until `fill`, and the pipes that they stand for, as typed; `-` is stdin.
         target: stands for stdout; None if the results go to files.
     """
 
-    source: Path | None = None
+    sources: Mapping[Path, str] = field(default_factory=dict)
     target: Path | None = None
 
     def inputs(self, inputs: Sequence[str]) -> list[str]:
-        """Replace `-` by the file that stands for it; in a list `-` is a file of that name, as is `./-`."""
-        return [str(self.source) if text == PIPE else text for text in inputs]
+        """Replace pipes by the files that stand for them; in a list `-` is a file of that name, as is `./-`."""
+        files = {pipe: str(path) for path, pipe in self.sources.items()}
+        return [files.get(text, text) for text in inputs]
 
     def label(self, path: Path) -> str:
         """Name a recording in messages and facts."""
-        return PIPE if path == self.source else str(path)
+        return self.sources.get(path, str(path))
 
     def name_source(self, path: Path) -> Path:
-        """Return the path that outputs are named after: `stdin` in the current folder."""
-        return Path(path.name) if path == self.source else path
+        """Return the path that outputs are named after: of stdin and `<(command)`, one in the current folder."""
+        pipe = self.sources.get(path, "")
+        return Path(path.name) if pipe == PIPE or pipe.startswith(_NOT_FOLDERS) else Path(pipe or path)
 
-    def rename_stdin(self, error: VampError, path: Path) -> VampError:
-        """Return an error that names stdin instead of its file."""
-        if path != self.source:
+    def rename(self, error: VampError, path: Path) -> VampError:
+        """Return an error that names the pipe instead of its file."""
+        if path not in self.sources:
             return error
-        return type(error)(error.message.replace(str(path), f"{PIPE} (sound on stdin)"), error.hint)
+        pipe = self.sources[path]
+        shown = f"{PIPE} (sound on stdin)" if pipe == PIPE else pipe
+        return type(error)(error.message.replace(str(path), shown), error.hint)
 
-    def read_stdin(self, path: Path) -> None:
-        """Read stdin to its end, if the path stands for it.
+    def fill(self, path: Path) -> None:
+        """Read a pipe to its end, if the path stands for one.
 
         Raises:
             InputError: it is empty, or too long for the temporary folder.
         """
-        if path != self.source:
+        if path not in self.sources:
             return
+        pipe = self.sources[path]
+        shown = "stdin" if pipe == PIPE else pipe
         try:
-            with path.open("wb") as file:
-                shutil.copyfileobj(sys.stdin.buffer, file)
+            with _opened(pipe) as source, path.open("wb") as file:
+                shutil.copyfileobj(source, file)
         except OSError as error:
             why = error.strerror or error
-            raise InputError(f"cannot copy stdin to a temporary file: {why}", "TMPDIR names another folder") from error
+            raise InputError(
+                f"cannot copy {shown} to a temporary file: {why}", "TMPDIR names another folder"
+            ) from error
         if path.stat().st_size == 0:
-            raise InputError("nothing comes in on stdin", "has the command before the pipe failed?")
+            raise InputError(f"nothing comes in on {shown}", "has the command before the pipe failed?")
 
     def write_stdout(self, path: Path) -> None:
         """Copy a finished file to stdout; exit without a message if the reader has closed it.
@@ -84,7 +96,7 @@ class Pipes:
 
 @contextmanager
 def pipes(inputs: Sequence[str], common: Common, sounds: bool = True) -> Iterator[Pipes]:
-    """Make the files for stdin and stdout, and remove them at the end.
+    """Make the files for stdin, named pipes and stdout, and remove them at the end.
 
     Without `-o`, the result of `-` goes to stdout.
 
@@ -103,7 +115,8 @@ def pipes(inputs: Sequence[str], common: Common, sounds: bool = True) -> Iterato
         raise UsageError(f"{PIPE} is named {inputs.count(PIPE)} times", "stdin is read once; leave the others out")
     if writes and not sounds:
         raise UsageError("no sound comes of this for stdout", "name a file with -o, or leave -o out")
-    if not (reads or writes):
+    named = [text for text in dict.fromkeys(inputs) if text == PIPE or _is_fifo(text)]
+    if not (named or writes):
         yield Pipes()
         return
     if reads and (sys.stdin is None or sys.stdin.isatty()):
@@ -116,9 +129,51 @@ def pipes(inputs: Sequence[str], common: Common, sounds: bool = True) -> Iterato
     except OSError as error:
         raise InputError(f"cannot make a temporary folder: {error}", "TMPDIR names where") from error
     with folder as name:
-        source = Path(name, "stdin")
-        source.touch()
-        yield Pipes(source if reads else None, Path(name, "stdout.wav") if writes else None)
+        yield Pipes(dict(_files_for(named, Path(name))), Path(name, "stdout.wav") if writes else None)
+
+
+@contextmanager
+def local_copy(path: Path) -> Iterator[Path]:
+    """Yield a path that can be opened more than once: that of a copy, if the path is a pipe.
+
+    Raises:
+        InputError: the pipe cannot be copied, or is empty.
+    """
+    if not _is_fifo(str(path)):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="vamp-") as folder:
+        copied = Pipes({Path(folder, path.name): str(path)})
+        for copy in copied.sources:
+            copied.fill(copy)
+            yield copy
+
+
+@contextmanager
+def _opened(pipe: str) -> Iterator[BinaryIO]:
+    if pipe == PIPE:
+        yield sys.stdin.buffer
+        return
+    with Path(os.path.expanduser(pipe)).open("rb") as file:
+        yield file
+
+
+def _is_fifo(text: str) -> bool:
+    try:
+        return stat.S_ISFIFO(os.stat(os.path.expanduser(text)).st_mode)
+    except (OSError, ValueError):  # it is missing, or no file can have such a name
+        return False
+
+
+def _files_for(named: Sequence[str], folder: Path) -> Iterator[tuple[Path, str]]:
+    """Make an empty file for each pipe, with its name if it has one of its own."""
+    for i, pipe in enumerate(named):
+        inner = folder / str(i)
+        inner.mkdir()
+        nameless = pipe.startswith(_NOT_FOLDERS)
+        path = inner / ("stdin" if pipe == PIPE else f"pipe{i or ''}" if nameless else Path(pipe).name)
+        path.touch()
+        yield path, pipe
 
 
 def _check_stdout(common: Common) -> None:

@@ -137,7 +137,7 @@ class _Runner:
             if (left := skip_existing(job, common)) is None:
                 return None
             check_outputs([*left.paths, *list_companions(left, common)], job.source, common.overwrite)
-            self.piped.read_stdin(job.source)
+            self.piped.fill(job.source)
             opened = self.workflow.open(left, self.metadata(job.model))
             if not common.dry_run:
                 left = self._claim(left, claims)
@@ -272,7 +272,7 @@ class _Runner:
             self.count()
             return
         is_named = str(job.source) in error.message
-        error = self.piped.rename_stdin(error, job.source)
+        error = self.piped.rename(error, job.source)
         if self.workflow.common.as_json:
             facts = {"input": job.name, "error": error.message, "hint": error.hint}
             self.console.result({**facts, "exit_code": int(error.exit_code)})
