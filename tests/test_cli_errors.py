@@ -224,7 +224,7 @@ def test_ctrl_c_keeps_finished_takes(
 
 
 def test_bugs_keep_their_traceback(vamp: Vamp, song: Song, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vampcli.audio.read.read", lambda _: 1 / 0)
+    monkeypatch.setattr("vampcli.audio.read.read", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):  # uncaught: the interpreter prints it and exits with 1
         vamp("inpaint", song(), "--span", "1-2")
     assert sys.exc_info() == (None, None, None)
