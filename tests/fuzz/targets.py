@@ -19,10 +19,13 @@ import mutate
 import numpy as np
 import torch
 
+import tagged
 import vampcli
 from conftest import music, tiny_parts
 from recipes import recipe
 from vampcli.audio import markers, read, riff
+from vampcli.audio.metadata import carry
+from vampcli.audio.metadata.base import Timeline
 from vampcli.checkpoints import adapter_file, listing
 from vampcli.checkpoints.adapter_file import Facts
 from vampcli.checkpoints.folder import read_metadata
@@ -112,7 +115,9 @@ class Audio(Target):
         ):
             path = folder / f"seed.{suffix}"
             kept = subtype == "FLOAT"
-            vampcli.write(path, clip, subtype, overwrite=True, loop=(9, 99) if kept else None, comment="a" * 40)
+            carried = carry.Metadata("WAV", tagged.CHUNKS, path.name) if kept or suffix != "wav" else None
+            loop = (9, 99) if kept else None
+            vampcli.write(path, clip, subtype, overwrite=True, loop=loop, comment="a" * 40, metadata=carried)
             self.seeds.append((suffix, path.read_bytes()))
 
     def damage(self, rng: Random, folder: Path) -> Path:
@@ -128,7 +133,18 @@ class Audio(Target):
             lambda: recipe_of(path),
             lambda: riff.loop_points(path),
             lambda: riff.cue_points(path),
+            lambda: carried_on(path),
         )
+
+
+def carried_on(path: Path) -> None:
+    """Prepare the metadata of a file for results in all containers, on its time line and on another."""
+    metadata = read.read_metadata(path)
+    longer = Timeline(0, 480, 100, 700, 8000)
+    for one in (metadata, carry.moved(metadata, longer), carry.moved(metadata, None)):
+        for container in carry.CONTAINERS:
+            carry.prepare(container, one, "{}", (9, 99), 8000)
+    metadata.tempo()
 
 
 class Tokens(Target):

@@ -39,7 +39,7 @@ class Container(Protocol):
         """Move what counts samples to another time line; return also the names of what was dropped."""
 
 
-_CONTAINERS: dict[str, Container] = {"WAV": wav, "AIFF": aiff, "FLAC": flac, "OGG": ogg, "MP3": mp3}
+CONTAINERS: dict[str, Container] = {"WAV": wav, "AIFF": aiff, "FLAC": flac, "OGG": ogg, "MP3": mp3}
 _MAGIC = {b"RIFF": "WAV", b"RF64": "WAV", b"FORM": "AIFF", b"fLaC": "FLAC", b"OggS": "OGG"}
 _OF_FFMPEG = {
     **{"track": "TRACKNUMBER", "disc": "DISCNUMBER", "album_artist": "ALBUMARTIST", "tmpo": "BPM"},
@@ -66,7 +66,7 @@ class Metadata:
 
     def tags(self) -> Tags:
         """Return what other containers can hold."""
-        return _CONTAINERS[self.container].to_tags(self.blocks)
+        return CONTAINERS[self.container].to_tags(self.blocks)
 
     @property
     def comment(self) -> str:
@@ -76,7 +76,7 @@ class Metadata:
 
     def loop(self) -> tuple[int, int] | None:
         """Return the loop points, samples [start, end); None without them."""
-        return _CONTAINERS[self.container].loop(self.blocks)
+        return CONTAINERS[self.container].loop(self.blocks)
 
     def tempo(self) -> tuple[float, str] | None:
         """Return the beats per minute that the file states, and where; None if it states none."""
@@ -115,7 +115,7 @@ def read(path: str | Path, name: str = "") -> Metadata | None:
             file.seek(id3.size_at(file))
             head = b"fLaC" if file.read(4) == b"fLaC" else head
     kind = _MAGIC.get(head) or ("MP3" if head[:3] == b"ID3" or head[:1] == b"\xff" else None)
-    return Metadata(kind, _CONTAINERS[kind].read(path, name or path.name), name or path.name) if kind else None
+    return Metadata(kind, CONTAINERS[kind].read(path, name or path.name), name or path.name) if kind else None
 
 
 @lru_cache(maxsize=4)  # so that several takes warn once
@@ -128,7 +128,7 @@ def moved(metadata: Metadata, timeline: Timeline | None) -> Metadata:
     """
     if timeline and timeline.shift == 0 and timeline.start == 0 and timeline.stop == timeline.n_samples:
         return metadata
-    blocks, lost = _CONTAINERS[metadata.container].move(metadata.blocks, timeline)
+    blocks, lost = CONTAINERS[metadata.container].move(metadata.blocks, timeline)
     if lost:
         log.warning("%s: the time line changes: the result is without all or part of %s", metadata.name, _list(lost))
     return Metadata(metadata.container, blocks, metadata.name)
@@ -145,7 +145,7 @@ def _converted(metadata: Metadata, container: str) -> Blocks:
     lost = tags.lost if container in _WITH_ID3 else (*tags.lost, *tags.lost_frames)
     if lost:
         log.warning("%s: %s cannot hold its %s: the result is without", metadata.name, container, _list(lost))
-    return _CONTAINERS[container].from_tags(tags)
+    return CONTAINERS[container].from_tags(tags)
 
 
 def _list(names: tuple[str, ...]) -> str:
@@ -164,7 +164,7 @@ def prepare(
         loop: samples [start, end) for samplers to repeat.
         sample_rate: in Hz.
     """
-    module = _CONTAINERS[container]
+    module = CONTAINERS[container]
     blocks = module.set_recipe(_converted(metadata or Metadata(), container), recipe)
     return module.set_loop(blocks, *loop, sample_rate) if loop else blocks
 
@@ -175,7 +175,7 @@ def put(path: Path, container: str, blocks: Blocks) -> None:
     Raises:
         OSError: the disk is full.
     """
-    _CONTAINERS[container].write(path, blocks)
+    CONTAINERS[container].write(path, blocks)
 
 
 def n_bytes(blocks: tuple[Block, ...]) -> int:
