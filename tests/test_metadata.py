@@ -495,6 +495,15 @@ def test_sizes_beyond_the_file_allocate_nothing(tmp_path: Path) -> None:
     assert peak < 200_000
 
 
+def test_sound_behind_a_header_without_length(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tagged.sound(tmp_path / "a.wav")
+    content = bytearray(path.read_bytes()) + bytes(80_000)
+    content[40:44] = bytes(4)  # the recorder was stopped
+    path.write_bytes(content)
+    assert wav.read(path, "a.wav") == ()
+    assert len(caplog.messages) == 1
+
+
 def test_no_more_is_carried_than_the_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -118,8 +118,8 @@ def collect(
         if chunk in skipped:
             continue
         if not (chunk.isascii() and chunk.decode().isprintable()):
-            log.warning("%s: a chunk has the damaged name %r: the result is without it", name, chunk)
-            continue
+            log.warning("%s: a chunk has the damaged name %r: the result is without it and what follows", name, chunk)
+            break
         if len(blocks) == _MOST_BLOCKS:
             log.warning("%s holds more than %d chunks: the result is without the others", name, _MOST_BLOCKS)
             break
