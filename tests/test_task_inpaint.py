@@ -12,8 +12,10 @@ from vampcli.api import Model
 from vampcli.audio.clicks import LIMIT, junction_figure
 from vampcli.codec.base import Codec
 from vampcli.config import MusicalSpan, TempoConfig
+from vampcli.recipe.recipe import RENDERING
 from vampcli.tasks import regenerate, render
 from vampcli.tasks.inpaint import Inpaint
+from vampcli.tasks.level import Level
 from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.take import TakeOptions
 
@@ -26,7 +28,7 @@ def made(tiny: Model, source: Waveform, request: Inpaint) -> Take:
 @pytest.fixture
 def level(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fix the gain, which depends on the whole clip."""
-    monkeypatch.setattr(regenerate, "level_gain", lambda *_: 1.5)
+    monkeypatch.setattr(regenerate, "set_level", lambda *_: Level(1.5, True, (0.0,), False, RENDERING))
 
 
 @pytest.mark.usefixtures("level")
@@ -72,7 +74,7 @@ def test_no_edge_clicks(tiny: Model) -> None:
 
 @pytest.mark.parametrize("rate", [44100, 48000])
 @pytest.mark.parametrize("n_channels", [1, 2])
-@pytest.mark.parametrize("at_once", [60, 1024])
+@pytest.mark.parametrize("at_once", [80, 1024])
 def test_close_spans_are_decoded_together(
     tiny: Model, rate: int, n_channels: int, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from vampcli import __version__
-from vampcli.audio.loudness import level_gain
 from vampcli.audio.metadata.carry import moved
 from vampcli.audio.ranges import merge_ranges
 from vampcli.audio.resample import resample
@@ -29,11 +28,12 @@ from vampcli.codec.chunked import decode_long, encode_long
 from vampcli.config import PromptConfig, SamplingConfig, Span
 from vampcli.errors import ModelError
 from vampcli.model.devices import DTYPES, pick_batches, pick_device, pick_dtype
-from vampcli.recipe.recipe import InputSource, MadeBy, Ranges, Recipe
+from vampcli.recipe.recipe import RENDERING, InputSource, MadeBy, Recipe
 from vampcli.recipe.token_file import TokenFile, file_hash
 from vampcli.tasks.base import Task
 from vampcli.tasks.compress import Compress, expand, squeeze
 from vampcli.tasks.inpaint import Inpaint
+from vampcli.tasks.level import set_level
 from vampcli.tasks.loop import Loop
 from vampcli.tasks.networks import Networks
 from vampcli.tasks.outpaint import Outpaint
@@ -64,6 +64,7 @@ class Model(Networks):
         stereo: `mid` generates the mid channel and gives it the stereo image of the surroundings or the original;
             `channels` generates both channels with the same noise.
         progress: called after each step of either model.
+        rendering: version of the rule for levels; 1 makes takes as older versions of vamp made them.
 
     Attributes:
         provenance: licence, source and training.
@@ -166,8 +167,10 @@ class Model(Networks):
             takes = task.takes(self, recording, plan, replace(options, config=self.suited(options.config)))
 
         def sign(take: Take) -> Take:
-            recipe = self._recipe(with_sources(task, take), options, recording.source, plan, take.seed, earlier)
-            return replace(take, recipe=recipe, metadata=metadata)
+            made = () if take.audio is take.base else plan.spans
+            synthetic = tuple(merge_ranges((*made, *earlier)))
+            recipe = self._recipe(with_sources(task, take), options, recording.source, plan, take.seed)
+            return replace(take, recipe=replace(recipe, synthetic=synthetic), metadata=metadata)
 
         yield from map(sign, _without_gradients(takes))
 
@@ -210,10 +213,10 @@ class Model(Networks):
     def encode(self, audio: Audio) -> Tensor:
         """Encode audio, resampled, mixed to mono and set to -24 LUFS: int64 (n_codebooks, n_frames)."""
         clip = Recording.of(audio).clip
-        gain = level_gain(clip.samples, clip.sample_rate)
-        mono = resample(clip.samples.mean(axis=0, keepdims=True), clip.sample_rate, self.grid.sample_rate)
+        level = set_level(clip.samples, clip.sample_rate, "mid", RENDERING)
+        mono = resample(level.mixed(level.centred(clip.samples)), clip.sample_rate, self.grid.sample_rate)
         with torch.inference_mode():
-            return encode_long(self.codec, torch.from_numpy(mono[0] * np.float32(gain)).to(self.device))
+            return encode_long(self.codec, torch.from_numpy(mono[0] * np.float32(level.gain)).to(self.device))
 
     def decode(self, tokens: Tensor) -> Waveform:
         """Decode tokens, int64 (n_codebooks, n_frames), to mono audio at the codec's rate."""
@@ -226,13 +229,10 @@ class Model(Networks):
         temperature = config.temperature and max(0.01, config.temperature * self.temperature)
         return replace(config, temperature=temperature)
 
-    def _recipe(
-        self, task: Task, options: TakeOptions, source: InputSource, plan: Plan, seed: int, earlier: Ranges = ()
-    ) -> Recipe:
-        """Return the recipe of a take; `earlier`: sample ranges of it that earlier edits generated."""
-        synthetic = tuple(merge_ranges((*plan.spans, *earlier)))
-        drawn = options.config, options.stereo, seed
-        return Recipe(task.command, to_table(task), *drawn, source, self.made_by, plan.n_canvas_samples, synthetic)
+    def _recipe(self, task: Task, options: TakeOptions, source: InputSource, plan: Plan, seed: int) -> Recipe:
+        """Return the recipe of a take whose spans are all generated."""
+        how = task.command, to_table(task), options.config, options.stereo, seed
+        return Recipe(*how, source, self.made_by, plan.n_canvas_samples, plan.spans, rendering=options.rendering)
 
     @cached_property
     def made_by(self) -> MadeBy:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torchaudio.functional import highpass_biquad, treble_biquad
 
+from vampcli.audio.ranges import split_range
 from vampcli.audio.waveform import Samples
 
 TARGET_LUFS = -24.0
@@ -21,9 +22,13 @@ _QUIETEST_GATE_LUFS = -70.0
 _OFFSET_DB = -0.691
 _CHANNEL_WEIGHTS = np.array([1, 1, 1, 1.41, 1.41])
 _LOUDEST_FILTERED = 0.25  # peak; torchaudio's filters clip at full scale
+_BLOCK = 2**19  # samples mixed at once
 
 Ranges = Sequence[tuple[int, int]]
 """Sample ranges [start, end)."""
+
+Mix = Callable[[Samples], Samples]
+"""Mixes channels: float (n_channels, n_samples) -> (n_mixed, n_samples)."""
 
 
 def level_gain(samples: Samples, sample_rate: int, spans: Ranges = ()) -> float:
@@ -37,7 +42,7 @@ def level_gain(samples: Samples, sample_rate: int, spans: Ranges = ()) -> float:
     Returns:
         A factor; 1 for audio under 0.4 s or below -60 LUFS.
     """
-    kept, shortest = _complement(spans, samples.shape[1]), SHORTEST_MEASURED_S * sample_rate
+    kept, shortest = complement(spans, samples.shape[1]), SHORTEST_MEASURED_S * sample_rate
     if _length(kept) < shortest:
         kept = [(0, samples.shape[1])]
     if _length(kept) < shortest:
@@ -46,6 +51,40 @@ def level_gain(samples: Samples, sample_rate: int, spans: Ranges = ()) -> float:
     if not lufs >= QUIETEST_LUFS:
         return 1.0
     return min(10 ** ((TARGET_LUFS - lufs) / 20), 1 / _peak(samples, kept))
+
+
+def gain_at_any_level(samples: Samples, sample_rate: int, spans: Ranges, mix: Mix) -> float:
+    """Return the gain that brings the loudest channel of a mix to -24 LUFS, or less if peaks would exceed full scale.
+
+    Args:
+        samples: float (n_channels, n_samples).
+        sample_rate: in Hz.
+        spans: sample ranges [start, end) to ignore, unless nothing else is there.
+        mix: makes the channels whose loudness counts.
+
+    Returns:
+        A factor; 1 for silence.
+    """
+    kept = complement(spans, samples.shape[1]) or [(0, samples.shape[1])]
+    peak = _peak(samples, kept, mix)
+    if peak == 0.0:
+        return 1.0
+    powers = _gate_powers(samples, sample_rate, kept, peak, mix)
+    loudest = max(_gated(channel[channel > 0]) for channel in powers)
+    return float(min(10 ** ((TARGET_LUFS - loudest) / 20), 1 / peak))
+
+
+def weighted_powers(samples: Samples, sample_rate: int) -> npt.NDArray[np.float64]:
+    """Return the mean square of each channel after the K-weighting filters: float (n_channels, n) -> (n_channels,)."""
+    return np.array([_weighted_power(channel.astype(np.float64), sample_rate) for channel in samples])
+
+
+def _weighted_power(channel: npt.NDArray[np.float64], sample_rate: int) -> float:
+    peak = float(np.abs(channel).max(initial=0.0))
+    if peak == 0.0:
+        return 0.0
+    scale = _LOUDEST_FILTERED / peak
+    return float(_weigh(channel * scale, sample_rate).square().mean()) / scale**2
 
 
 def loudness(samples: Samples, sample_rate: int, kept: Ranges | None = None) -> float:
@@ -65,31 +104,54 @@ def loudness(samples: Samples, sample_rate: int, kept: Ranges | None = None) -> 
     peak = _peak(samples, kept)
     if peak == 0.0:
         return -math.inf
-    scale = min(1.0, _LOUDEST_FILTERED / peak)
-    energies = np.concatenate(list(_gate_energies(samples, sample_rate, kept, scale)), axis=1) / scale**2
+    energies = _gate_powers(samples, sample_rate, kept, max(peak, _LOUDEST_FILTERED))
     powers = _CHANNEL_WEIGHTS[: len(energies)] @ energies
-    powers = powers[powers > 10 ** ((_QUIETEST_GATE_LUFS - _OFFSET_DB) / 10)]
+    return _gated(powers[powers > 10 ** ((_QUIETEST_GATE_LUFS - _OFFSET_DB) / 10)])
+
+
+def _gated(powers: npt.NDArray[np.float64]) -> float:
+    """LUFS of gates above the absolute threshold; -inf if there are none."""
     if not len(powers):
         return -math.inf
     return float(_OFFSET_DB + 10 * np.log10(powers[powers > powers.mean() / 10].mean()))  # 10 dB below the mean
 
 
-def _gate_energies(samples: Samples, sample_rate: int, kept: Ranges, scale: float) -> Iterator[npt.NDArray[np.float64]]:
-    """Yield mean squares of the K-weighted audio in gates of 0.4 s every 0.1 s: float64 (n_channels, n_gates)."""
-    gate = round(SHORTEST_MEASURED_S * sample_rate)
-    step = round(gate / 4)
+def _gate_powers(
+    samples: Samples, sample_rate: int, kept: Ranges, peak: float, mix: Mix | None = None
+) -> npt.NDArray[np.float64]:
+    """Mean squares of the K-weighted audio in all gates: float64 (n_channels, n_gates)."""
+    scale = _LOUDEST_FILTERED / peak
+    return np.concatenate(list(_gate_energies(samples, sample_rate, kept, scale, mix)), axis=1) / scale**2
+
+
+def _gate_energies(
+    samples: Samples, sample_rate: int, kept: Ranges, scale: float, mix: Mix | None
+) -> Iterator[npt.NDArray[np.float64]]:
+    """Yield mean squares of the K-weighted audio in gates of 0.4 s every 0.1 s: float64 (n_channels, n_gates).
+
+    Less than 0.4 s is one gate.
+    """
+    gate = min(round(SHORTEST_MEASURED_S * sample_rate), _length(kept))
+    step = max(1, round(gate / 4))
     n_gates = (_length(kept) - gate) // step + 1
     for first in range(0, n_gates, _GATES_AT_ONCE):
         last = min(first + _GATES_AT_ONCE, n_gates) - 1
         begin = max(0, first * step - gate)  # early enough: the filters decay within 0.1 s
-        block = torch.from_numpy(_cut(samples, kept, begin, last * step + gate).astype(np.float64) * scale)
-        block = treble_biquad(block, sample_rate, 4.0, 1500.0, 1 / math.sqrt(2))
-        block = highpass_biquad(block, sample_rate, 38.0, 0.5)[:, first * step - begin :]
-        yield block.square().unfold(-1, gate, step).mean(-1).numpy()
+        block = _cut(samples, kept, begin, last * step + gate)
+        block = (mix(block) if mix else block).astype(np.float64) * scale
+        weighted = _weigh(block, sample_rate)[:, first * step - begin :]
+        yield weighted.square().unfold(-1, gate, step).mean(-1).numpy()
 
 
-def _complement(spans: Ranges, n_samples: int) -> list[tuple[int, int]]:
-    """Ranges that no span covers, in order."""
+def _weigh(samples: npt.NDArray[np.float64], sample_rate: int) -> torch.Tensor:
+    """Apply the K-weighting filters: float64 (..., n_samples), whose peak stays below `_LOUDEST_FILTERED`."""
+    treble = treble_biquad(torch.from_numpy(samples), sample_rate, 4.0, 1500.0, 1 / math.sqrt(2))
+    weighted: torch.Tensor = highpass_biquad(treble, sample_rate, 38.0, 0.5)
+    return weighted
+
+
+def complement(spans: Ranges, n_samples: int) -> list[tuple[int, int]]:
+    """Return the ranges of samples that no span covers, in order."""
     kept, covered = [], 0
     for start, end in sorted([*spans, (n_samples, n_samples)]):
         if start > covered:
@@ -102,9 +164,10 @@ def _length(ranges: Ranges) -> int:
     return sum(end - start for start, end in ranges)
 
 
-def _peak(samples: Samples, ranges: Ranges) -> float:
-    parts = [samples[:, start:end] for start, end in ranges]
-    return float(max(max(part.max(), -part.min()) for part in parts))
+def _peak(samples: Samples, ranges: Ranges, mix: Mix | None = None) -> float:
+    blocks = [block for start, end in ranges for block in split_range(start, end, _BLOCK if mix else end - start)]
+    parts = (samples[:, start:end] for start, end in blocks)
+    return float(max(max(part.max(), -part.min()) for part in (map(mix, parts) if mix else parts)))
 
 
 def _cut(samples: Samples, ranges: Ranges, start: int, stop: int) -> Samples:

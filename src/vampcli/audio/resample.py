@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +48,13 @@ def resample(samples: Samples, from_rate: int, to_rate: int) -> npt.NDArray[np.f
 
 
 def resample_range(
-    samples: Samples, from_rate: int, to_rate: int, start: int, stop: int, first: int = 0
+    samples: Samples,
+    from_rate: int,
+    to_rate: int,
+    start: int,
+    stop: int,
+    first: int = 0,
+    change: Callable[[Samples], Samples] = lambda samples: samples,
 ) -> npt.NDArray[np.float32]:
     """Resample only what samples [start, stop) of the resampled audio depend on.
 
@@ -58,6 +65,7 @@ def resample_range(
         start: first sample wanted, counted at `to_rate` from time 0.
         stop: one past the last.
         first: index of `samples[:, 0]`, counted at `from_rate` from time 0.
+        change: of the samples before they are resampled; it may mix the channels.
 
     Returns:
         float32 (n_channels, stop - start).
@@ -70,7 +78,7 @@ def resample_range(
     begin = max(0, start * down // up - reach) // down * down
     end = -(-stop * down // up) + reach
     # Take them, with zeros for those that do not exist.
-    inside = samples[:, max(0, begin - first) : max(0, end - first)]
+    inside = change(samples[:, max(0, begin - first) : max(0, end - first)])
     before = max(0, first - begin)
     after = max(0, end - begin - before - inside.shape[1])
     padded = np.pad(inside, ((0, 0), (before, after)))

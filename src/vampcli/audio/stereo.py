@@ -19,7 +19,6 @@ BARK_EDGES_HZ = (
 
 _N_FFT = 2048
 REACH = _N_FFT  # samples; input further away does not change the output of `widen`
-_IMAGE_S = 0.5  # audio on each side of a span from which its stereo image is measured
 _IMAGE_STEP = 2**17  # samples between images; in between they are cross-faded, so that changes do not click
 
 Image = Callable[[int, int], Tensor | None]
@@ -32,21 +31,20 @@ def mid_side(stereo: Samples) -> tuple[Samples, Samples]:
     return (left + right) / 2, (left - right) / 2
 
 
-def surroundings(
-    samples: Samples, sample_rate: int, spans: Sequence[tuple[int, int]], span: tuple[int, int]
-) -> list[Samples]:
-    """Return up to 0.5 s of kept audio on each side of a span.
+def sides(
+    n_samples: int, reach: int, spans: Sequence[tuple[int, int]], span: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the sample ranges of kept audio before and after a span; they may be empty.
 
     Args:
-        samples: float (n_channels, n_samples).
-        sample_rate: in Hz.
+        n_samples: of the recording.
+        reach: the most samples on each side.
         spans: all sample ranges [start, end) that are generated.
         span: one of them.
     """
-    reach = round(_IMAGE_S * sample_rate)
     begin = max([0, span[0] - reach, *(end for _, end in spans if end <= span[0])])
-    finish = min([samples.shape[1], span[1] + reach, *(start for start, _ in spans if start >= span[1])])
-    return [samples[:, begin : span[0]], samples[:, span[1] : finish]]
+    finish = min([n_samples, span[1] + reach, *(start for start, _ in spans if start >= span[1])])
+    return (begin, span[0]), (span[1], finish)
 
 
 def stereo_image(pieces: list[Samples], sample_rate: int) -> Tensor | None:
@@ -79,13 +77,20 @@ def widen(mid: npt.NDArray[np.float32], image: Tensor | None) -> Samples:
     """
     if image is None:
         return np.concatenate([mid, mid])
-    spectrum = _stft(torch.from_numpy(mid)) * image[:, None]
-    window = torch.hann_window(_N_FFT)
-    side = torch.istft(spectrum, _N_FFT, _N_FFT // 4, window=window, length=mid.shape[1]).numpy()
+    side = _side(mid, image)
     return np.concatenate([mid + side, mid - side])
 
 
-def widen_along(mid: npt.NDArray[np.float32], image: Image, start: int, stop: int, first: int) -> Samples:
+def _side(mid: npt.NDArray[np.float32], image: Tensor) -> npt.NDArray[np.float32]:
+    """The side of mono audio with an image: float32 (1, n_samples)."""
+    spectrum = _stft(torch.from_numpy(mid)) * image[:, None]
+    window = torch.hann_window(_N_FFT)
+    return np.asarray(torch.istft(spectrum, _N_FFT, _N_FFT // 4, window=window, length=mid.shape[1]).numpy())
+
+
+def widen_along(
+    mid: npt.NDArray[np.float32], image: Image, start: int, stop: int, first: int, exact: bool = True
+) -> Samples:
     """Give mono audio a stereo image that changes with time.
 
     Args:
@@ -94,11 +99,12 @@ def widen_along(mid: npt.NDArray[np.float32], image: Image, start: int, stop: in
         start: index in `mid` of the first sample to return.
         stop: one past the last.
         first: index of `mid[:, 0]` in the recording, on whose grid images change.
+        exact: without an image both channels equal the mid, to the bit; else they are rounded, as older versions did.
 
     Returns:
         float32 (2, stop - start).
     """
-    wide = np.zeros((2, stop - start), np.float32)
+    wide, sides = np.zeros((2, stop - start), np.float32), np.zeros((1, stop - start), np.float32)
     # Images belong to multiples of `_IMAGE_STEP` in the recording; each fades in and out linearly over one step.
     before = (first + start) // _IMAGE_STEP * _IMAGE_STEP - first
     for centre in range(before, stop + _IMAGE_STEP, _IMAGE_STEP):
@@ -107,9 +113,14 @@ def widen_along(mid: npt.NDArray[np.float32], image: Image, start: int, stop: in
             share = 1 - np.abs(np.arange(a, b, dtype=np.float32) - centre) / _IMAGE_STEP
             current = image(max(0, first + centre - _IMAGE_STEP), first + centre + _IMAGE_STEP)
             begin = max(0, a - REACH)
-            part = widen(mid[:, begin : b + REACH], current)
-            wide[:, a - start : b - start] += share * part[:, a - begin : b - begin]
-    return wide
+            if not exact:
+                part = widen(mid[:, begin : b + REACH], current)
+                wide[:, a - start : b - start] += share * part[:, a - begin : b - begin]
+            elif current is not None:
+                side = _side(mid[:, begin : b + REACH], current)
+                sides[:, a - start : b - start] += share * side[:, a - begin : b - begin]
+    middle = mid[:, start:stop]
+    return np.concatenate([middle + sides, middle - sides]) if exact else wide
 
 
 def _stft(samples: Tensor) -> Tensor:

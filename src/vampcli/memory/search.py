@@ -220,10 +220,10 @@ def exact_lag(
 
 
 def level_ratio(samples: Samples, side: Range, lag: int, there: Samples | None = None) -> float:
-    """Return the RMS level of a sample range over that at a lag, of `there` if it is given, from 0.5 to 2."""
-    here = np.square(cut(samples, *side), dtype=np.float64).sum()
-    other = np.square(cut(samples if there is None else there, side[0] + lag, side[1] + lag), dtype=np.float64).sum()
-    return float(np.clip(np.sqrt((here + 1e-12) / (other + 1e-12)), 1 / _MOST_GAIN, _MOST_GAIN))
+    """Return the RMS level of a range, without offset, over that at a lag, of `there` if given, from 0.5 to 2."""
+    other = cut(samples if there is None else there, side[0] + lag, side[1] + lag)
+    here, other = (part.var(axis=1, dtype=np.float64).sum() for part in (cut(samples, *side), other))
+    return float(np.clip(np.sqrt((here + 1e-18) / (other + 1e-18)), 1 / _MOST_GAIN, _MOST_GAIN))
 
 
 def cut(samples: Samples, start: int, stop: int) -> Samples:

@@ -30,6 +30,11 @@ Part = Literal["all", "generated", "difference"]
 Subtype = Literal["", "PCM_16", "PCM_24", "FLOAT"]
 """A sample format; empty = the input's."""
 
+Rendering = Literal[1, 2]
+"""Version of the rule for the level of sound before the models and after them; see `vampcli.tasks.level`."""
+
+RENDERING: Rendering = 2
+
 Ranges = tuple[tuple[int, int], ...]
 """Sample ranges [start, end)."""
 
@@ -93,6 +98,7 @@ class Recipe:
         part: the part of the take that was written.
         subtype: sample format that was given by option.
         format: version of the recipe format.
+        rendering: version of the rule for levels; recipes that name none are older than version 2.
 
     Raises:
         UsageError: there is no sample, or a synthetic range is not within the result.
@@ -110,6 +116,7 @@ class Recipe:
     part: Part = "all"
     subtype: Subtype = ""
     format: int = FORMAT
+    rendering: Rendering = 1
 
     def __post_init__(self) -> None:
         if self.n_samples < 1:

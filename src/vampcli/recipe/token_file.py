@@ -45,7 +45,7 @@ class TokenFile:
         n_kept_codebooks: number of codebooks kept, the first ones,
         period: of the frames 0, period, 2 * period, ...; 1 = of every frame, 0 = of none.
         codebook_size: classes of a token.
-        gain: factor on the samples before encoding.
+        gain: factor that decoded samples are divided by: the gain before encoding, less what the codec loses.
         sample_rate: of the recording, in Hz; not the codec's.
         n_channels: of the recording.
         n_samples: exact length of the recording, in samples at `sample_rate`.

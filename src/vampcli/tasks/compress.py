@@ -9,17 +9,21 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor
 
+from vampcli.audio.matching import level_factor, mean_weighted_power
 from vampcli.audio.waveform import Waveform
+from vampcli.codec.chunked import decode_long
 from vampcli.codec.config import CodecShape
 from vampcli.errors import ModelError, UsageError
 from vampcli.model.config import VampNetConfig
 from vampcli.recipe.recipe import Recipe
 from vampcli.recipe.token_file import TokenFile
 from vampcli.tasks.base import Task
+from vampcli.tasks.level import Level
 from vampcli.tasks.networks import EncodedContext, Networks
 from vampcli.tasks.plan import Pass, Plan, check_channels, plan_ranges
 from vampcli.tasks.recording import Recording, silence_like
 from vampcli.tasks.regenerate import encode_context, regenerate
+from vampcli.tasks.render import NO_TARGET
 from vampcli.tasks.take import Take, TakeOptions
 from vampcli.tokens import bitrate, masks
 from vampcli.tokens.grid import TokenGrid
@@ -60,7 +64,7 @@ class Compress(Task):
     def takes(self, networks: Networks, recording: Recording, plan: Plan, options: TakeOptions) -> Iterator[Take]:
         """See `Task.takes`."""
         mask = self.mask(networks.grid.n_codebooks, plan.n_frames)
-        context = encode_context(networks, recording.clip, plan, options.stereo)
+        context = _encode(networks, recording.clip, plan, options)
         return map(lambda take: replace(take, base=recording.clip), _complete(networks, context, mask, options))
 
     def mask(self, n_codebooks: int, n_frames: int) -> Tensor:
@@ -74,6 +78,18 @@ class Compress(Task):
         return n_kept_frames * n_kept * bitrate.bits_per_token(grid.codebook_size)
 
 
+def _encode(networks: Networks, clip: Waveform, plan: Plan, options: TakeOptions) -> EncodedContext:
+    """Encode a clip; the gain makes up for the level that the codec alone loses. The offset is not kept."""
+    context = encode_context(networks, clip, plan, options)
+    level, rate = context.level, networks.grid.sample_rate
+    if level.is_matched:
+        decoded = np.stack([decode_long(networks.codec, channel).cpu().numpy() for channel in context.tokens])
+        made = mean_weighted_power(lambda start, stop: decoded[:, start:stop], decoded.shape[1], rate)
+        wanted = mean_weighted_power(context.read, clip.n_samples, clip.sample_rate)
+        level = Level(level.gain / level_factor(wanted * level.gain**2, made), level.mid, rendering=level.rendering)
+    return replace(context, level=level)
+
+
 def squeeze(networks: Networks, clip: Waveform, task: Compress, plan: Plan, recipe: Recipe) -> TokenFile:
     """Encode a clip into a token file; nothing is generated.
 
@@ -84,13 +100,14 @@ def squeeze(networks: Networks, clip: Waveform, task: Compress, plan: Plan, reci
         plan: the result of `task.plan`.
         recipe: of the take that `expand` makes.
     """
-    context = encode_context(networks, clip, plan, recipe.stereo)
+    options = TakeOptions([recipe.seed], recipe.sampling, recipe.stereo, rendering=recipe.rendering)
+    context = _encode(networks, clip, plan, options)
     return TokenFile(
         tokens=context.tokens.cpu(),
         n_kept_codebooks=min(task.n_kept_codebooks, networks.grid.n_codebooks),
         period=task.period,
         codebook_size=networks.grid.codebook_size,
-        gain=context.gain,
+        gain=context.level.gain,
         sample_rate=clip.sample_rate,
         n_channels=clip.n_channels,
         n_samples=clip.n_samples,
@@ -110,7 +127,8 @@ def expand(networks: Networks, file: TokenFile, options: TakeOptions) -> Iterato
     _, n_codebooks, n_frames = file.tokens.shape
     if (n_codebooks, file.codebook_size, n_frames) != (grid.n_codebooks, grid.codebook_size, plan.n_frames):
         raise ModelError(f"the tokens are of {file.recipe.made_by.model}, not of this model", "load that model")
-    context = EncodedContext(canvas, plan, file.tokens.to(networks.device), file.gain)
+    level = Level(file.gain, rendering=file.recipe.rendering)
+    context = EncodedContext(canvas, plan, file.tokens.to(networks.device), level)
     return _complete(networks, context, file.mask, options)
 
 
@@ -130,6 +148,4 @@ def _complete(networks: Networks, context: EncodedContext, mask: Tensor, options
         options: seeds and sampling options.
     """
     canvas = silence_like(context.canvas, context.canvas.n_samples)
-    return regenerate(
-        networks, replace(context, canvas=canvas), mask, lambda _span: lambda _start, _stop: None, options
-    )
+    return regenerate(networks, replace(context, canvas=canvas), mask, NO_TARGET, options)

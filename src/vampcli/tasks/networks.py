@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from vampcli.audio.waveform import Waveform
+from vampcli.audio.waveform import Samples, Waveform
 from vampcli.codec.base import Codec
 from vampcli.model.batching import Batches
 from vampcli.model.transformer import VampNet
+from vampcli.tasks.level import Level
 from vampcli.tasks.plan import Plan
 from vampcli.tokens.grid import TokenGrid
 
@@ -52,10 +53,14 @@ class EncodedContext:
         canvas: the clip that generated audio is spliced into.
         plan: the parts of the canvas.
         tokens: int64 (n_model_channels, n_codebooks, n_frames), from the plan's first frame on.
-        gain: the factor on the samples before they were encoded.
+        level: the change of the samples before they were encoded.
     """
 
     canvas: Waveform
     plan: Plan
     tokens: Tensor
-    gain: float
+    level: Level
+
+    def read(self, start: int, stop: int) -> Samples:
+        """Return samples [start, stop) of the canvas without offset: float (n_channels, stop - start)."""
+        return self.level.centred(self.canvas.samples[:, start:stop])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache, partial
+from functools import cache, cached_property, lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +19,12 @@ from vampcli.codec.chunked import encode_ranges
 from vampcli.config import Source
 from vampcli.memory.render import edit_audio
 from vampcli.memory.search import cut
+from vampcli.tasks.level import Level
 from vampcli.tasks.networks import EncodedContext, Networks
 from vampcli.tasks.plan import Plan
 from vampcli.tasks.recording import Recording
 from vampcli.tasks.regenerate import encode_context, model_audio, refill
-from vampcli.tasks.render import nearby_image, render_spans
+from vampcli.tasks.render import match_nearby, nearby_target, render_spans
 from vampcli.tasks.take import Take, TakeOptions
 
 _CROSSFADE_S = 0.040  # half the length, between stretches
@@ -50,10 +51,10 @@ def recall_spans(
         options: seeds and sampling options.
         mask_of: the tokens to generate; by default all of a span, but for the frames kept of trusted places.
     """
-    unmeasured = plan.spans if mask_of is None else ()
+    unlike, unmeasured = mask_of is None, plan.spans if mask_of is None else ()
     mask_of = mask_of or partial(plan.recall_mask, networks.grid.n_codebooks)
-    context = encode_context(networks, canvas, plan, options.stereo, unmeasured)
-    memory = _Memory(networks, context, recording, options.stereo == "mid")
+    context = encode_context(networks, canvas, plan, options, unmeasured)
+    memory = _Memory(networks, context, recording, context.level.is_matched and unlike)
     for batch in options.batches(networks.batches.n_takes):
         chosen = [tuple(stretch.source(seed) for stretch in plan.stretches) for seed in batch.seeds]
         tokens = torch.stack([memory.prompt(sources) for sources in chosen])
@@ -73,13 +74,13 @@ class _Memory:
         networks: the codec.
         context: the canvas and the plan.
         recording: holds the places.
-        mid: the models see the mix of the channels.
+        is_limited: the level of spans is near that of their surroundings.
     """
 
     networks: Networks
     context: EncodedContext
     recording: Recording
-    mid: bool
+    is_limited: bool
 
     @property
     def fade(self) -> int:
@@ -119,8 +120,10 @@ class _Memory:
         @lru_cache(maxsize=64)
         def encode(source: Source) -> Tensor:
             codec, (first, last) = self.networks.codec, self.frames(source)
-            gain = self.context.gain * float(np.sqrt(np.prod(source.place.gains)))
-            read = model_audio(self.networks, *_shift(self._clip(source), source.place.lag), mid=self.mid, gain=gain)
+            level = self._level(source.place.file)
+            level = replace(level, gain=level.gain * float(np.sqrt(np.prod(source.place.gains))))
+            audio, offset = _shift(self._clip(source), source.place.lag)
+            read = model_audio(self.networks, audio, level, offset)
             n_samples = (last + codec.halo_frames) * codec.grid.hop_length
             return encode_ranges(codec, n_samples, read, range(first, last))
 
@@ -128,6 +131,17 @@ class _Memory:
 
     def _clip(self, source: Source) -> Waveform:
         return self.recording.other(source.place.file).clip
+
+    @cached_property
+    def _level(self) -> Callable[[str], Level]:
+        """The level of a recording by its file: that of the canvas, with its own offset."""
+        level = self.context.level
+
+        @cache
+        def of(file: str) -> Level:
+            return level.of_recording(self.recording.other(file).clip.samples) if file else level
+
+        return of
 
     def render(self, made: Tensor, sources: Sequence[Source]) -> Waveform:
         """Render all spans of a take: stretches from their places, other spans from tokens alone.
@@ -140,10 +154,14 @@ class _Memory:
         recalled = [span for span in plan.spans if any(span[0] <= source.start < span[1] for source in sources)]
         if others := tuple(span for span in plan.spans if span not in recalled):
             rest = replace(self.context, plan=replace(plan, spans=others))
-            canvas = render_spans(self.networks, rest, made, nearby_image(self.context))
-        renders = {
-            span: match_edges(self._render_span(made, sources, span), canvas, span, plan.spans) for span in recalled
-        }
+            canvas = render_spans(self.networks, rest, made, nearby_target(self.networks, self.context))
+
+        def render(span: tuple[int, int]) -> Render:
+            inner = self._render_span(made, sources, span)
+            limited = match_nearby(inner, self.context, span) if self.is_limited else inner
+            return lambda start, stop: self.context.level.restored(limited(start, stop))
+
+        renders = {span: match_edges(render(span), canvas, span, plan.spans) for span in recalled}
         return paste(canvas, [Patch(*span, render) for span, render in renders.items()])
 
     def _render_span(self, made: Tensor, sources: Sequence[Source], span: tuple[int, int]) -> Render:
@@ -164,10 +182,12 @@ class _Memory:
         return render
 
     def _audio(self, source: Source, made: Tensor) -> Samples:
-        """Render a stretch and `fade` samples around it: float (n_channels, n) at the canvas's rate."""
+        """Render a stretch and `fade` samples around it, without offset: float (n_channels, n), the canvas's rate."""
         codec, file_rate, place = self.networks.codec, self.context.canvas.sample_rate, source.place
         begin, stop = source.start - self.fade, source.end + self.fade
-        copied = cut(self._clip(source).samples, begin + place.lag, stop + place.lag) * _gain_curve(source, begin, stop)
+        level, clip = self._level(place.file), self._clip(source)
+        copied = level.centred(cut(clip.samples, begin + place.lag, stop + place.lag))
+        copied = copied * _gain_curve(source, begin, stop)
         first, last = self.frames(source)
         tokens = self.tokens(source)
         made = made[..., first - self.context.plan.first_frame : last - self.context.plan.first_frame]
@@ -175,8 +195,8 @@ class _Memory:
             return copied
         # The same place at the codec's rate, before and after the edit: their difference is added to the copy.
         hop, rate = codec.grid.hop_length, codec.grid.sample_rate
-        there, offset = _shift(self._clip(source), place.lag)
-        wave = resample_range(there.samples, file_rate, rate, first * hop, last * hop, offset)
+        there, offset = _shift(clip, place.lag)
+        wave = resample_range(there.samples, file_rate, rate, first * hop, last * hop, offset, level.centred)
         curve = _gain_curve(source, first * hop * file_rate / rate, last * hop * file_rate / rate, wave.shape[1])
         before = torch.from_numpy(wave * curve).to(made.device)
         change = (edit_audio(codec, before, made, tokens, self.context.plan.edit) - before).cpu().numpy()

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vampcli.audio.loudness import level_gain
 from vampcli.audio.resample import resample_range
 from vampcli.audio.waveform import Waveform
 from vampcli.codec.chunked import Read, encode_ranges
@@ -20,10 +19,11 @@ from vampcli.model.transformer import VampNet
 from vampcli.progress import Progress, part_of
 from vampcli.sampling.sampler import fill
 from vampcli.sampling.windows import window_predictor
+from vampcli.tasks.level import Level, set_level
 from vampcli.tasks.networks import EncodedContext, Networks
 from vampcli.tasks.plan import Plan
-from vampcli.tasks.render import ImageOf, nearby_image, render_spans
-from vampcli.tasks.take import Stereo, Take, TakeOptions
+from vampcli.tasks.render import Target, nearby_target, render_spans
+from vampcli.tasks.take import Take, TakeOptions
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def encode_context(
     networks: Networks,
     canvas: Waveform,
     plan: Plan,
-    stereo: Stereo,
+    options: TakeOptions,
     unmeasured: Sequence[tuple[int, int]] = (),
     effect: Callable[[Tensor], Tensor] = lambda samples: samples,
 ) -> EncodedContext:
@@ -42,37 +42,40 @@ def encode_context(
         networks: the codec and its device.
         canvas: the clip to encode.
         plan: gives the frames.
-        stereo: one model channel, or one for each.
+        options: the models hear the mix or each channel, and by which rule the level is set.
         unmeasured: sample ranges that do not count for the level.
         effect: applied to the audio, float32 (n_channels, n_samples) at the codec's rate, before it is encoded.
     """
     grid, rate = networks.grid, canvas.sample_rate
-    gain = level_gain(canvas.samples, rate, unmeasured)
-    log.info("level changed by %.1f dB for the models, which see %d frames", 20 * np.log10(gain), plan.n_frames)
+    level = set_level(canvas.samples, rate, options.stereo, options.rendering, unmeasured)
+    log.info("level changed by %.1f dB for the models, which see %d frames", 20 * np.log10(level.gain), plan.n_frames)
 
-    read = model_audio(networks, canvas, mid=stereo == "mid", gain=gain)
+    read = model_audio(networks, canvas, level)
     frames = range(plan.first_frame, plan.first_frame + plan.n_frames)
     n_samples = grid.n_samples(canvas.n_samples, rate)
     tokens = encode_ranges(networks.codec, n_samples, lambda *samples: effect(read(*samples)), frames)
-    return EncodedContext(canvas, plan, tokens, gain)
+    return EncodedContext(canvas, plan, tokens, level)
 
 
-def model_audio(networks: Networks, audio: Waveform, first: int = 0, *, mid: bool, gain: float) -> Read:
+def model_audio(networks: Networks, audio: Waveform, level: Level, first: int = 0) -> Read:
     """Return a function that reads audio as the codec takes it: float32 (n_model_channels, stop - start).
 
     Args:
         networks: the codec and its device.
         audio: the samples.
-        mid: mix the channels.
-        gain: factor on the samples.
+        level: offset, mix and gain.
         first: time of the first sample, in samples of the audio; silence before it.
     """
+    rates = audio.sample_rate, networks.grid.sample_rate
 
     def read(start: int, stop: int) -> Tensor:
-        samples = resample_range(audio.samples, audio.sample_rate, networks.grid.sample_rate, start, stop, first)
-        if mid:
-            samples = samples.mean(axis=0, keepdims=True)
-        return torch.from_numpy(samples * np.float32(gain)).to(networks.device)
+        if level.rendering == 1:
+            samples = level.mixed(resample_range(audio.samples, *rates, start, stop, first))
+        else:
+            samples = resample_range(
+                audio.samples, *rates, start, stop, first, lambda part: level.mixed(level.centred(part))
+            )
+        return torch.from_numpy(samples * np.float32(level.gain)).to(networks.device)
 
     return read
 
@@ -164,24 +167,25 @@ def _with_less(batches: Batches, fill: Callable[[], Tensor]) -> Tensor:
 
 
 def regenerate(
-    networks: Networks, context: EncodedContext, mask: Tensor, image_of: ImageOf, options: TakeOptions
+    networks: Networks, context: EncodedContext, mask: Tensor, target: Target, options: TakeOptions
 ) -> Iterator[Take]:
     """Yield takes that share one mask: bool (n_codebooks, n_frames), True = generate."""
     for batch in options.batches(networks.batches.n_takes):
         filled = refill(networks, context.plan, context.tokens[None], mask[None], batch)
         for seed, tokens in zip(batch.seeds, filled, strict=True):
-            yield to_take(networks, context, tokens, mask, seed, image_of)
+            yield to_take(networks, context, tokens, mask, seed, target)
 
 
 def inpaint_spans(networks: Networks, canvas: Waveform, plan: Plan, options: TakeOptions) -> Iterator[Take]:
     """Yield takes in which the spans of a plan are generated from their surroundings alone."""
-    context = encode_context(networks, canvas, plan, options.stereo, unmeasured=plan.spans)
-    return regenerate(networks, context, plan.mask(networks.grid.n_codebooks), nearby_image(context), options)
+    context = encode_context(networks, canvas, plan, options, unmeasured=plan.spans)
+    target = nearby_target(networks, context)
+    return regenerate(networks, context, plan.mask(networks.grid.n_codebooks), target, options)
 
 
 def to_take(
-    networks: Networks, context: EncodedContext, tokens: Tensor, mask: Tensor, seed: int, image_of: ImageOf
+    networks: Networks, context: EncodedContext, tokens: Tensor, mask: Tensor, seed: int, target: Target
 ) -> Take:
     """Make a take of filled tokens. Callers keep no reference to it: it may be long, and the next one follows."""
-    audio = render_spans(networks, context, tokens, image_of)
+    audio = render_spans(networks, context, tokens, target)
     return Take(audio, tokens.cpu(), mask, seed, context.plan.spans, context.canvas)

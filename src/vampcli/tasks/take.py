@@ -15,7 +15,7 @@ from vampcli.audio.write import write
 from vampcli.config import SamplingConfig, Source, Stereo
 from vampcli.errors import UsageError
 from vampcli.progress import Progress, part_of
-from vampcli.recipe.recipe import Recipe, to_text
+from vampcli.recipe.recipe import RENDERING, Recipe, Rendering, to_text
 
 __all__ = ["Stereo", "Take", "TakeKeywords", "TakeOptions"]
 
@@ -28,6 +28,7 @@ class TakeKeywords(TypedDict, total=False):
     config: SamplingConfig | None
     stereo: Stereo
     progress: Progress | None
+    rendering: Rendering
 
 
 @dataclass(frozen=True)
@@ -39,19 +40,23 @@ class TakeOptions:
         config: sampling options.
         stereo: `mid` generates the mid channel and widens it; `channels` generates both channels, with the same noise.
         progress: called after each step of either model.
+        rendering: version of the rule for levels; an older one makes takes as older versions of vamp made them.
 
     Raises:
-        UsageError: `stereo` is neither.
+        UsageError: `stereo` is neither, or there is no such version.
     """
 
     seeds: Sequence[int] = (0,)
     config: SamplingConfig = SamplingConfig()  # noqa: RUF009 (it is frozen)
     stereo: Stereo = "mid"
     progress: Progress | None = None
+    rendering: Rendering = RENDERING
 
     def __post_init__(self) -> None:
         if self.stereo not in get_args(Stereo):
             raise UsageError(f"stereo is {self.stereo!r}", "choose mid or channels")
+        if self.rendering not in get_args(Rendering):
+            raise UsageError(f"rendering is {self.rendering!r}", f"choose {RENDERING}, or an older version")
 
     @classmethod
     def of(
@@ -61,6 +66,7 @@ class TakeOptions:
         config: SamplingConfig | None = None,
         stereo: Stereo = "mid",
         progress: Progress | None = None,
+        rendering: Rendering = RENDERING,
     ) -> TakeOptions:
         """Options for `n_takes` takes; take i has the seed `seed` + i.
 
@@ -69,7 +75,7 @@ class TakeOptions:
         """
         if n_takes < 1:
             raise UsageError(f"{n_takes} takes are asked for", "ask for one or more")
-        return cls(range(seed, seed + n_takes), config or SamplingConfig(), stereo, progress)
+        return cls(range(seed, seed + n_takes), config or SamplingConfig(), stereo, progress, rendering)
 
     def part(self, i: int, n: int, seeds: Sequence[int] | None = None) -> TakeOptions:
         """Return the options for part i of n equal parts of the work, for some of the seeds."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import ClassVar
 
 import numpy as np
@@ -15,7 +14,6 @@ from torch.nn.functional import pad
 
 from vampcli.audio.metadata.base import Timeline
 from vampcli.audio.ranges import merge_ranges
-from vampcli.audio.stereo import Image, stereo_image
 from vampcli.audio.waveform import Waveform
 from vampcli.codec.config import CodecShape
 from vampcli.config import PromptConfig
@@ -26,8 +24,9 @@ from vampcli.tasks.networks import EncodedContext, Networks
 from vampcli.tasks.plan import Pass, Plan, check_channels, plan_ranges, sample_range
 from vampcli.tasks.recording import Recording, silence_like
 from vampcli.tasks.regenerate import encode_context, refill, to_take
+from vampcli.tasks.render import original_target
 from vampcli.tasks.spans import SpanRequest
-from vampcli.tasks.take import Stereo, Take, TakeOptions
+from vampcli.tasks.take import Take, TakeOptions
 from vampcli.tokens import presets
 from vampcli.tokens.grid import TokenGrid
 from vampcli.tokens.mask_file import MaskFile
@@ -113,13 +112,16 @@ class Vamp(Task):
 
     def takes(self, networks: Networks, recording: Recording, plan: Plan, options: TakeOptions) -> Iterator[Take]:
         """See `Task.takes`."""
-        context = self._encode(networks, recording.clip, plan, options.stereo)
+        context = self._encode(networks, recording.clip, plan, options)
         mask_of = self._dialled(networks.grid, networks.coarse.config)._masks(recording, plan, networks.grid)
-        image = self._image(recording.clip)
+        target = original_target(context, recording.clip, self.prompt.stretch)
         for batch in options.batches(networks.batches.n_takes):
             filled, masks = self._fill(networks, context, mask_of, batch)
             for seed, tokens, mask in zip(batch.seeds, filled, masks, strict=True):
-                yield to_take(networks, context, tokens, mask, seed, lambda _span: image)
+                if context.level.is_matched and not self._has_effects and torch.equal(tokens, context.tokens):
+                    yield Take(recording.clip, tokens.cpu(), mask, seed, plan.spans, recording.clip)  # nothing changes
+                else:
+                    yield to_take(networks, context, tokens, mask, seed, target)
 
     def mask_of(self, recording: Recording, plan: Plan, networks: Networks) -> Callable[[int], Tensor]:
         """Return the function that gives the mask of the first pass of a take by its seed."""
@@ -130,6 +132,10 @@ class Vamp(Task):
         """See `Task.canvas`: the recording, or silence of its stretched length."""
         factor = self.prompt.stretch
         return clip if factor == 1 else silence_like(clip, clip.n_samples * factor)
+
+    @property
+    def _has_effects(self) -> bool:
+        return self.prompt.stretch > 1 or self.prompt.pitch != 0
 
     @property
     def _has_limits(self) -> bool:
@@ -151,28 +157,17 @@ class Vamp(Task):
         effects = {name: getattr(self.prompt, name) for name in ("n_passes", "stretch", "pitch")}
         return replace(self, prompt=replace(prompt, **effects), amount=None)
 
-    def _image(self, clip: Waveform) -> Image:
-        """Return the stereo image of the original at the same time."""
-        factor = self.prompt.stretch
-
-        @cache
-        def image(start: int, stop: int) -> Tensor | None:
-            piece = clip.samples[:, start // factor : max(stop // factor, start // factor + 1)]
-            return stereo_image([piece], clip.sample_rate)
-
-        return image
-
-    def _encode(self, networks: Networks, clip: Waveform, plan: Plan, stereo: Stereo) -> EncodedContext:
+    def _encode(self, networks: Networks, clip: Waveform, plan: Plan, options: TakeOptions) -> EncodedContext:
         """Encode the clip, shift the pitch inside the spans, and repeat each frame `stretch` times."""
         factor, pitch = self.prompt.stretch, self.prompt.pitch
         source = plan if factor == 1 else plan_ranges(clip, [(0, clip.n_samples)], networks.codec, 0, margin=0)
-        context = encode_context(networks, clip, source, stereo)
+        context = encode_context(networks, clip, source, options)
         tokens = context.tokens
         if pitch:
-            shifted = encode_context(networks, clip, source, stereo, effect=lambda x: shift_pitch(x, pitch))
+            shifted = encode_context(networks, clip, source, options, effect=lambda x: shift_pitch(x, pitch))
             tokens = torch.where(source.mask(1)[0].to(tokens.device), shifted.tokens, tokens)
         stretched = tokens.repeat_interleave(factor, dim=2)[:, :, : plan.n_frames]
-        return EncodedContext(self.canvas(clip), plan, stretched, context.gain)
+        return EncodedContext(self.canvas(clip), plan, stretched, context.level)
 
     def _events(self, recording: Recording) -> Events:
         """Beats and onsets that the prompt keeps."""

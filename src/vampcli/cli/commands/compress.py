@@ -211,6 +211,7 @@ class CompressWorkflow(Workflow):
             seed=seed,
             config=common.sampling,
             stereo=common.stereo,
+            rendering=opened.job.rendering,
         )
         make_folder(path)
         token_file.save(path, file, common.overwrite)

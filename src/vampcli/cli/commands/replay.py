@@ -149,7 +149,7 @@ class ReplayWorkflow(Workflow):
         for path in candidates:
             check_outputs(list(job.paths), path, self.common.overwrite)
             workflow = self._workflow(recipe, path, job)
-            opened = workflow.open(replace(job, source=path), metadata)
+            opened = workflow.open(replace(job, source=path, rendering=recipe.rendering), metadata)
             if opened.recording.source.sha256 == recipe.source.sha256:
                 break
         else:

@@ -17,7 +17,7 @@ from vampcli.reading import parse_json
 from vampcli.recipe.recipe import Recipe, recipe_from_table, to_table
 
 _TABLES = ("sampling", "request")
-_TOP_LEVEL = ("seed", "stereo", "part", "subtype")
+_TOP_LEVEL = ("seed", "stereo", "part", "subtype", "rendering")
 
 
 def apply_settings(recipe: Recipe, settings: Sequence[str], where: str) -> Recipe:

@@ -12,6 +12,7 @@ from vampcli.cli.jobs.outputs import Naming
 from vampcli.cli.options import Common
 from vampcli.errors import UsageError
 from vampcli.progress import Progress
+from vampcli.recipe.recipe import RENDERING, Rendering
 
 if TYPE_CHECKING:
     from vampcli.api import Model
@@ -86,6 +87,7 @@ class Job:
         name: of the recording in messages and facts; `-` for stdin.
         naming: names takes by their seeds.
         model: makes the takes.
+        rendering: version of the rule for levels; see `Recipe`.
     """
 
     source: Path
@@ -94,6 +96,7 @@ class Job:
     name: str
     naming: Naming
     model: ModelRequest
+    rendering: Rendering = RENDERING
 
     @property
     def title(self) -> str:

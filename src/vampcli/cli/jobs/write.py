@@ -45,7 +45,7 @@ def make_takes(
     from vampcli.tasks.take import TakeOptions
 
     def draw(seeds: Sequence[int]) -> Iterator[Take]:
-        options = TakeOptions(seeds, common.sampling, common.stereo, progress)
+        options = TakeOptions(seeds, common.sampling, common.stereo, progress, opened.job.rendering)
         return model.takes(opened.recording, opened.request, options, opened.plan)
 
     return write_takes(opened, common, draw, model.grid.frame_s, describe, loops)
