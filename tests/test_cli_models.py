@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from conftest import Song, Vamp, random_codec
 from hubserver import COMMIT, Hub, forbid_sockets, serving, use
+from published import edited
 from vampcli.checkpoints import adapter_file, install, listing, published, registry, tensorfile
 from vampcli.checkpoints.adapter_file import Facts
 from vampcli.checkpoints.convert import dac, vampnet
@@ -354,6 +355,18 @@ def test_verify_continues_after_damage(vamp: Vamp, mine: Path, monkeypatch: pyte
     (mine.with_name("also") / "codec.safetensors").write_bytes(b"rubbish")
     ran = vamp("models", "verify", "also", "mine")
     assert (ran.code, ran.out) == (4, "mine\tintact\n")
+
+
+def test_random_weights_are_called_random(vamp: Vamp, home: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(OFFICIAL, tmp_path / "random"))
+    ran = vamp("models", "import", folder, "--name", "known")
+    assert "licence, if these are the published weights: CC-BY-NC-SA-4.0" in ran.err
+    edited(folder / "codec.pth", lambda content: content["metadata"].update(random=True))
+    ran = vamp("models", "import", folder, "--name", "noise")
+    assert "licence: none, the weights are random" in ran.err.splitlines()
+    facts = json.loads(vamp("models", "info", "noise", "--json").out)
+    assert facts["licence"] == "none, the weights are random"
+    assert facts["source"] == "random weights, which nobody trained"
 
 
 def test_import_of_single_files(vamp: Vamp, home: Path, tmp_path: Path) -> None:

@@ -297,6 +297,15 @@ def test_bad_model_hides_no_other(home: Path, tiny_folder: Path, vamp: Vamp, mon
     assert [line.split(":")[0] for line in ran.err.splitlines()] == ["away", "deep", "huge", "text"]
 
 
+def test_part_that_is_null_is_missing(tiny_folder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_folder, tmp_path / "half"))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"fine": None}))
+    assert listing.facts(str(folder)).keys() >= {"coarse", "codec"}
+    with pytest.raises(ModelError, match="has no fine model"):
+        read_metadata(folder)
+
+
 def test_origin_of_wrong_types(tmp_path: Path) -> None:
     table = {"name": "", "address": "", "licence": "", "dtype": "", "downloads": {"a": {"n_bytes": 1.5}}}
     (tmp_path / "origin.json").write_text(json.dumps(table))

@@ -101,7 +101,7 @@ def run_apart(target: str, cases: range) -> dict[int, str]:
                     found[int(case)] = error
             if ran.returncode == 0:
                 break
-            case = int(progress.read_text()) if progress.exists() else first
+            case = int(progress.read_text() or first) if progress.exists() else first
             found[case] = f"the process ended with {ran.returncode}: {ran.stderr[-300:]}"
             first = case + 1
     return found

@@ -116,7 +116,7 @@ def _details(found: ModelPaths) -> dict[str, Any]:
     grid = known.codec.grid
     table: dict[str, Any] = {"hop_length": grid.hop_length, "frame_rate_hz": round(grid.frame_rate, 3)}
     table["training"] = known.provenance.training
-    for part in (part for part in PARTS if part in config):
+    for part in (part for part in PARTS if config.get(part) is not None):
         file = found.folder / f"{part}.safetensors"
         stored = counts(file)
         table[part] = config[part] | {
@@ -127,7 +127,7 @@ def _details(found: ModelPaths) -> dict[str, Any]:
         if part != "codec":
             table[part]["context_s"] = round(config[part]["context_frames"] / grid.frame_rate, 2)
     table["codec_hash"] = stored_hash(found.folder / "codec.safetensors")
-    if set(PARTS) <= set(config):
+    if all(config.get(part) is not None for part in PARTS):
         table["model_sha256"] = registry.model_hash(found)
     return table
 
