@@ -38,7 +38,7 @@ class Spy:
 def windows(n: int, n_frames: int = 8) -> list[Input]:
     """Random windows, of which all frames but the first are wanted."""
     generator = torch.Generator().manual_seed(n)
-    return [(torch.randint(11, (1, 3, n_frames), generator=generator), slice(1, n_frames)) for _ in range(n)]
+    return [Input(torch.randint(11, (1, 3, n_frames), generator=generator), slice(1, n_frames)) for _ in range(n)]
 
 
 def run(batches: Batches, inputs: list[Input], forward: Forward) -> list[Tensor]:
@@ -47,7 +47,7 @@ def run(batches: Batches, inputs: list[Input], forward: Forward) -> list[Tensor]
 
 def equal(logits: list[Tensor], inputs: list[Input]) -> bool:
     """Return whether logits are those of all threads, window by window."""
-    return all(torch.equal(one, Spy()(*window)) for one, window in zip(logits, inputs, strict=True))
+    return all(torch.equal(one, window.run(Spy())) for one, window in zip(logits, inputs, strict=True))
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 7])
@@ -106,7 +106,7 @@ def test_closing_early() -> None:
 @pytest.mark.usefixtures("two_threads")
 def test_errors_in_lanes() -> None:
     with pytest.raises(RuntimeError, match="no such window"):
-        run(Batches(1, 2), [*windows(3), (torch.zeros(1, 3, 8, dtype=torch.int64), slice(1, 8))], Spy())
+        run(Batches(1, 2), [*windows(3), Input(torch.zeros(1, 3, 8, dtype=torch.int64), slice(1, 8))], Spy())
     assert torch.get_num_threads() == 2
 
 

@@ -36,6 +36,8 @@ class SamplingConfig(_Checked):
         typical_min_tokens: number of classes that the typical filter keeps at least.
         sample_cutoff: draw in this share of the steps, then take the likeliest; negative = always the likeliest.
         sampler: order in which tokens are generated.
+        refresh: 0 computes all frames in every step. Otherwise every so many steps do, and those between compute the
+            frames near hidden ones, which is faster and changes few tokens; see `vampcli.sampling.reuse`.
 
     Source: Garcia et al., "VampNet" (arXiv 2307.04686), section 3.3.
     """
@@ -49,10 +51,12 @@ class SamplingConfig(_Checked):
     typical_min_tokens: int = 64
     sample_cutoff: float = 1.0
     sampler: Sampler = "confidence"
+    refresh: int = 0
 
     def __post_init__(self) -> None:
         for name in ("n_steps", "n_fine_steps", "typical_min_tokens"):
             self._require(name, 1 <= getattr(self, name) <= _MOST_STEPS, f"from 1 to {_MOST_STEPS}")
+        self._require("refresh", 0 <= self.refresh <= _MOST_STEPS, f"from 0 to {_MOST_STEPS}")
         for name in ("temperature", "mask_temperature"):
             value = getattr(self, name)
             # below 0.01 logits would overflow, and samples equal those at 0

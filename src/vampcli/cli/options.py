@@ -209,6 +209,7 @@ DERIVED: dict[Any, dict[str, tuple[Any, ...]]] = {
         "typical_min_tokens": (value("Smallest number of typical classes.", panel=ADVANCED),),
         "sample_cutoff": (value("Share of steps that sample; then greedy.", panel=ADVANCED),),
         "sampler": (value("Order: confidence or halton (evenly).", panel=ADVANCED, metavar="NAME"),),
+        "refresh": (value("Steps between passes over all frames; 0: every step.", panel=ADVANCED),),
     },
     PromptConfig: {
         "period": (value("Keep one frame in N; 0 none; 7 if alone.", panel=PROMPT),),

@@ -8,21 +8,41 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+
+from vampcli.model.transformer import Frames, KeyValueCache
 
 
 class Forward(Protocol):
     """A forward pass of a model over one context."""
 
-    def __call__(self, tokens: Tensor, wanted: slice = ...) -> Tensor:
+    def __call__(
+        self, tokens: Tensor, wanted: slice = ..., cache: KeyValueCache | None = ..., frames: Frames | None = ...
+    ) -> Tensor:
         """Map tokens (batch, n_codebooks, n_frames) to logits (batch, n_predicted, n_frames wanted, classes)."""
 
 
-Input = tuple[Tensor, slice]
-"""Tokens (batch, n_codebooks, n_frames), and the frames that get logits."""
+class Input(NamedTuple):
+    """Arguments of a forward pass; see `VampNet.forward`."""
+
+    tokens: Tensor
+    wanted: slice
+    cache: KeyValueCache | None = None
+    frames: Frames | None = None
+
+    def run(self, forward: Forward) -> Tensor:
+        """Return the logits of the pass."""
+        return forward(self.tokens, self.wanted) if self.cache is None else forward(*self)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Numbers that determine the shapes of all products of the pass."""
+        frames, n_frames = self.frames, self.tokens.shape[-1]
+        n = n_frames if frames is None else len(frames) if isinstance(frames, Tensor) else frames.stop - frames.start
+        return (*self.tokens.shape, self.wanted.stop - self.wanted.start, n)
 
 
 class Batches:
@@ -67,22 +87,22 @@ class Batches:
         if _thread.one_core:
             return self._run_on_one_core(forward, inputs)
         if self.n_lanes == 1 or n_inputs < self.n_lanes:  # all cores on one after another leave fewer idle
-            return (forward(tokens, wanted) for tokens, wanted in inputs)
+            return (one.run(forward) for one in inputs)
         return self._run_in_parallel(forward, inputs)
 
     def _run_on_one_core(self, forward: Forward, inputs: Iterator[Input]) -> Iterator[Tensor]:
         with _threads(1) as n_threads:
-            for tokens, wanted in inputs:
-                logits = self._run_on_all_cores(forward, tokens, wanted, n_threads)
-                yield forward(tokens, wanted) if logits is None else logits
+            for one in inputs:
+                logits = self._run_on_all_cores(forward, one, n_threads)
+                yield one.run(forward) if logits is None else logits
 
     def _run_in_parallel(self, forward: Forward, inputs: Iterator[Input]) -> Iterator[Tensor]:
         queue: deque[Future[Tensor]] = deque()
         with _threads(1) as n_threads, _cancel_at_end(queue):  # the caller works on results meanwhile
-            for tokens, wanted in inputs:
-                logits = self._run_on_all_cores(forward, tokens, wanted, n_threads)
+            for one in inputs:
+                logits = self._run_on_all_cores(forward, one, n_threads)
                 if logits is None:
-                    queue.append(self._pool.submit(_pass, forward, tokens, wanted))
+                    queue.append(self._pool.submit(_pass, forward, one))
                 while len(queue) > (self.n_lanes if logits is None else 0):
                     yield queue.popleft().result()
                 if logits is not None:
@@ -90,15 +110,16 @@ class Batches:
             while queue:
                 yield queue.popleft().result()
 
-    def _run_on_all_cores(self, forward: Forward, tokens: Tensor, wanted: slice, n_threads: int) -> Tensor | None:
+    def _run_on_all_cores(self, forward: Forward, one: Input, n_threads: int) -> Tensor | None:
         """Run a pass on all cores, unless passes of this shape are known to give the same bits on one."""
-        shape = (*tokens.shape, wanted.stop - wanted.start, n_threads)
+        shape = (*one.shape, n_threads)
         if self._same.get(shape):
             return None
+        # Alone first, so that a cache keeps what the pass on all cores stores, as in later passes of this shape.
+        alone = None if shape in self._same else self._pool.submit(_pass, forward, one).result()
         with _threads(n_threads):
-            logits = forward(tokens, wanted)
-        if shape not in self._same:
-            alone = self._pool.submit(_pass, forward, tokens, wanted).result()
+            logits = one.run(forward)
+        if alone is not None:
             self._same[shape] = torch.equal(alone, logits)
         return logits
 
@@ -129,9 +150,9 @@ def _set_threads(n: int) -> None:
     torch.set_num_threads(n)
 
 
-def _pass(forward: Forward, tokens: Tensor, wanted: slice) -> Tensor:
+def _pass(forward: Forward, one: Input) -> Tensor:
     with torch.inference_mode():  # off in a new thread
-        return forward(tokens, wanted)
+        return one.run(forward)
 
 
 @contextmanager

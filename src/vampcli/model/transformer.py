@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +15,49 @@ from vampcli.model.config import VampNetConfig
 
 _N_BUCKETS = 32
 _MAX_DISTANCE = 128
+
+Frames = slice | Tensor
+"""Frames of a window: a slice, or their indices, int64 (n,), ascending."""
+
+
+@dataclass
+class KeyValueCache:
+    """Keys and values of the frames of a window, from the last pass over each frame.
+
+    Attributes:
+        tokens: that they were computed from, int64 (batch, n_codebooks, n_frames); empty before the first pass.
+        layers: of each layer, float (2, batch, n_heads, n_frames, width of a head).
+
+    Source: Wu et al., "Fast-dLLM" (arXiv 2505.22618); Liu et al., "dLLM-Cache" (arXiv 2506.06295).
+    """
+
+    tokens: Tensor
+    layers: list[Tensor]
+
+    @classmethod
+    def empty(cls) -> KeyValueCache:
+        """Return a cache for a window that no pass has seen."""
+        return cls(torch.empty(0), [])
+
+    def copy(self) -> KeyValueCache:
+        """Return a cache of equal content."""
+        return KeyValueCache(self.tokens.clone(), [layer.clone() for layer in self.layers])
+
+    def store(self, layer: int, frames: Frames, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Store keys and values of some frames in a layer, and return those of all frames.
+
+        Args:
+            layer: its number.
+            frames: of the window.
+            keys: float (batch, n_heads, n, width of a head).
+            values: shaped like `keys`.
+        """
+        if layer == len(self.layers):
+            self.layers.append(torch.stack((keys, values)))
+        else:
+            self.layers[layer][0][:, :, frames] = keys
+            self.layers[layer][1][:, :, frames] = values
+        return self.layers[layer][0], self.layers[layer][1]
 
 
 class VampNet(nn.Module):
@@ -38,32 +83,70 @@ class VampNet(nn.Module):
         self.classifier = nn.Linear(config.width, config.n_predicted * config.codebook_size)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, tokens: Tensor, wanted: slice = slice(None), bias: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        tokens: Tensor,
+        wanted: slice = slice(None),
+        cache: KeyValueCache | None = None,
+        frames: Frames | None = None,
+        bias: Tensor | None = None,
+    ) -> Tensor:
         """Predict all tokens of the last codebooks.
 
         Args:
             tokens: int64 (batch, n_codebooks, n_frames); the id `codebook_size` hides a token.
             wanted: the frames that get logits; all by default.
+            cache: keys and values of this window, which the pass brings up to date.
+            frames: compute these alone, with keys and values of the others from the cache; a slice has all of `wanted`.
+                Logits of other frames are undefined.
             bias: `attention_bias(n_frames)`, if computed before.
 
         Returns:
             float32 logits (batch, n_predicted, n_frames wanted, codebook_size).
         """
-        # (batch, n_frames wanted, n_predicted * codebook_size) -> (batch, n_predicted, n_frames wanted, codebook_size)
-        logits: Tensor = self.classifier(self.features(tokens, wanted, bias))
-        shape = (len(tokens), -1, self.config.n_predicted, self.config.codebook_size)
+        if isinstance(frames, Tensor):
+            inside = frames[(frames >= wanted.start) & (frames < wanted.stop)]
+            few = self._logits(self.features(tokens, slice(None), cache, frames, bias)[:, torch.isin(frames, inside)])
+            logits = few.new_empty(*few.shape[:2], wanted.stop - wanted.start, few.shape[-1])
+            logits[:, :, inside - wanted.start] = few
+            return logits
+        return self._logits(self.features(tokens, wanted, cache, frames, bias))
+
+    def _logits(self, features: Tensor) -> Tensor:
+        """(batch, n, width) -> float32 (batch, n_predicted, n, codebook_size)."""
+        logits: Tensor = self.classifier(features)
+        shape = (len(features), -1, self.config.n_predicted, self.config.codebook_size)
         return logits.float().view(shape).transpose(1, 2)
 
-    def features(self, tokens: Tensor, wanted: slice = slice(None), bias: Tensor | None = None) -> Tensor:
-        """Return the classifier's input: (batch, n_codebooks, n_frames) -> (batch, n_frames wanted, width)."""
+    def features(
+        self,
+        tokens: Tensor,
+        wanted: slice = slice(None),
+        cache: KeyValueCache | None = None,
+        frames: Frames | None = None,
+        bias: Tensor | None = None,
+    ) -> Tensor:
+        """Return the classifier's input; arguments as in `forward`.
+
+        Returns:
+            float (batch, n_frames wanted, width); of all `frames` if these are indices.
+        """
+        bias = self.attention_bias(tokens.shape[-1]) if bias is None else bias
         # Look up and project the codebook rows of each frame: (batch, n_frames, width).
-        x: Tensor = self.dropout(self.embed(self.look_up(tokens).to(self.embed.weight.dtype)))
-        bias = (self.attention_bias(tokens.shape[-1]) if bias is None else bias).to(x.dtype)
+        seen = tokens if frames is None else tokens[..., frames]
+        x: Tensor = self.dropout(self.embed(self.look_up(seen).to(self.embed.weight.dtype)))
+        bias = (bias if frames is None else bias[:, frames]).to(x.dtype)
+        if isinstance(frames, slice):
+            wanted = slice(wanted.start - frames.start, wanted.stop - frames.start)
         # All layers mix all frames; the last one computes the wanted frames only.
-        *first_layers, last_layer = self.layers
-        for layer in first_layers:
-            x = layer(x, bias)
-        x = self.norm(last_layer(x, bias, wanted))
+        for i, layer in enumerate(self.layers):
+            kept = None if cache is None else partial(cache.store, i, slice(None) if frames is None else frames)
+            x = layer(x, bias, wanted if i == len(self.layers) - 1 else slice(None), kept)
+        if cache is not None and frames is None:
+            cache.tokens = tokens.clone()
+        elif cache is not None:
+            cache.tokens[..., frames] = seen
+        x = self.norm(x)
         return x
 
     def look_up(self, tokens: Tensor) -> Tensor:
@@ -122,6 +205,10 @@ class RMSNorm(nn.Module):
         return self.weight.to(x.dtype) * (x.float() * scale).to(x.dtype)
 
 
+Kept = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Stores keys and values of some frames, float (batch, n_heads, n, width of a head), and returns those of all."""
+
+
 class Layer(nn.Module):
     """Pre-norm transformer layer: self-attention, then a gated feed-forward network."""
 
@@ -135,24 +222,25 @@ class Layer(nn.Module):
         self.narrow = nn.Linear(2 * d, d, bias=False)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, bias: Tensor, wanted: slice = slice(None)) -> Tensor:
+    def forward(self, x: Tensor, bias: Tensor, wanted: slice = slice(None), kept: Kept | None = None) -> Tensor:
         """Apply attention over frames, then the feed-forward network to each frame.
 
         Args:
             x: float (batch, n_frames, width).
-            bias: float (n_heads, n_frames, n_frames).
+            bias: float (n_heads, n_frames, n_frames of which there are keys).
             wanted: the frames to return; they attend to all of `x`.
+            kept: stores keys and values of the frames of `x`, and returns those of all frames of the window.
 
         Returns:
             float (batch, n_frames wanted, width).
         """
-        x = x[:, wanted] + self.dropout(self.attend(self.norm_1(x), bias, wanted))
+        x = x[:, wanted] + self.dropout(self.attend(self.norm_1(x), bias, wanted, kept))
         # Gated GELU: 4 * width values, half of them gates of the other half.
         a, b = self.widen(self.norm_2(x)).chunk(2, dim=-1)
         y: Tensor = self.dropout(self.narrow(self.dropout(a * F.gelu(b, approximate="tanh"))))
         return x + y
 
-    def attend(self, x: Tensor, bias: Tensor, wanted: slice) -> Tensor:
+    def attend(self, x: Tensor, bias: Tensor, wanted: slice, kept: Kept | None = None) -> Tensor:
         """Self-attention over frames: (batch, n_frames, width) -> (batch, n_frames wanted, width)."""
         # (batch, n_frames, width) -> (batch, n_heads, n_frames, width of a head)
         n_batch, _, width = x.shape
@@ -160,6 +248,8 @@ class Layer(nn.Module):
             project(y).view(n_batch, -1, self.n_heads, width // self.n_heads).transpose(1, 2)
             for project, y in ((self.query, x[:, wanted]), (self.key, x), (self.value, x))
         )
+        if kept is not None:
+            k, v = kept(k, v)
         bias = bias[:, wanted]
         p = self.p_dropout if self.training else 0.0
         if x.device.type == "cpu" and self.training:

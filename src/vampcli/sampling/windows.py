@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from vampcli.audio.ranges import merge_ranges, split_range
-from vampcli.model.batching import Batches, Forward
+from vampcli.model.batching import Batches, Forward, Input
+from vampcli.sampling.reuse import Job, Reuse
 
 
 class Piece(NamedTuple):
@@ -81,7 +82,9 @@ def find_regions(hidden: Tensor, context: int) -> list[tuple[int, int]]:
     return [region for run in runs for region in split_range(*run, context)]
 
 
-def window_predictor(model: Forward, context: int, ever: Tensor, batches: Batches | None = None) -> Predict:
+def window_predictor(
+    model: Forward, context: int, ever: Tensor, batches: Batches | None = None, refresh: int = 0
+) -> Predict:
     """Make a model of one context predict clips of any length.
 
     Windows are placed once, around the frames in `ever`; a window in which nothing is hidden any more is skipped. Only
@@ -95,10 +98,14 @@ def window_predictor(model: Forward, context: int, ever: Tensor, batches: Batche
         context: frames in a window.
         ever: bool (n_rows, n_frames), frames that may hide something in any step.
         batches: how many windows run at once; one by default.
+        refresh: 0: every pass computes all frames. Otherwise every so many passes do, and those between compute few
+            frames, with keys and values of the others from before; see `vampcli.sampling.reuse`.
     """
     batches, ever = batches or Batches(), ever.cpu()
     starts_of_rows = [window_starts(row, context) for row in ever]
     needed = torch.ones_like(ever) if batches.whole else ever
+    n_windows = [len(starts) for starts in starts_of_rows]
+    reuse = Reuse(0 if batches.whole else refresh, n_windows, min(context, ever.shape[1]))
 
     def predict(tokens: Tensor, hidden: Tensor) -> Iterator[Piece]:
         n_frames, now = tokens.shape[-1], hidden.cpu()
@@ -108,14 +115,14 @@ def window_predictor(model: Forward, context: int, ever: Tensor, batches: Batche
 
         # Cut each job's windows out of its rows and stack them: (n_windows * n_rows, n_codebooks, length).
         jobs = list(_plan_jobs(now, needed, starts_of_rows, length, batches.size))
-        inputs = (
-            (torch.cat([tokens[job.rows, :, start : start + length] for start in job.starts]), job.wanted)
-            for job in jobs
-        )
+        stacked = [torch.cat([tokens[job.rows, :, start : start + length] for start in job.starts]) for job in jobs]
+        passes = reuse.plan(jobs, stacked, now)
+        to_run = [one for one in passes if isinstance(one, Input)]
+        done = batches.run(model, iter(to_run), len(to_run))
 
         # Add window after window; frames left of the next window of the same rows are complete.
         mean = _WindowMean(length, n_frames)
-        for i, (job, logits) in enumerate(zip(jobs, batches.run(model, inputs, len(jobs)), strict=True)):
+        for i, (job, logits) in enumerate(zip(jobs, reuse.share(jobs, passes, done), strict=True)):
             following = [later.starts[0] for later in jobs[i + 1 : i + 2] if later.rows == job.rows]
             ends = [*job.starts[1:], *(following or [n_frames])]
             for start, end, part in zip(job.starts, ends, logits.chunk(len(job.starts)), strict=True):
@@ -125,17 +132,9 @@ def window_predictor(model: Forward, context: int, ever: Tensor, batches: Batche
     return predict
 
 
-class _Job(NamedTuple):
-    """Windows of some rows that run in one batch, and the frames in them that get logits."""
-
-    rows: slice
-    starts: tuple[int, ...]
-    wanted: slice
-
-
 def _plan_jobs(
     hidden: Tensor, needed: Tensor, starts_of_rows: Sequence[list[int]], length: int, size: int
-) -> Iterator[_Job]:
+) -> Iterator[Job]:
     """Batch the windows that hide something: group of rows by group of rows, from left to right.
 
     Args:
@@ -152,7 +151,7 @@ def _plan_jobs(
         for i in range(0, len(busy), n_together):
             starts = tuple(busy[i : i + n_together])
             frames = torch.stack([any_needed[start : start + length] for start in starts]).any(0).nonzero()
-            yield _Job(rows, starts, slice(int(frames[0]), int(frames[-1]) + 1))
+            yield Job(rows, starts, slice(int(frames[0]), int(frames[-1]) + 1))
 
 
 def _equal_runs(items: Sequence[list[int]], longest: int) -> Iterator[slice]:

@@ -136,7 +136,7 @@ def generate(
         return _with_less(
             networks.batches,
             lambda: fill(
-                window_predictor(forward, context, mask.any(1), networks.batches),
+                window_predictor(forward, context, mask.any(1), networks.batches, config.refresh),
                 tokens,
                 mask,
                 seeds,
