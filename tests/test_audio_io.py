@@ -183,6 +183,16 @@ def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.parametrize("n_channels", [1, 2, 3])
+@pytest.mark.parametrize("n_samples", [1, 1000, 1001])
+def test_length_of_8_bit_aiff_is_exact(tmp_path: Path, n_samples: int, n_channels: int) -> None:
+    audio = quiet(n_channels, n_samples, "PCM_S8")
+    write(tmp_path / "a.aiff", audio, comment="odd", loop=(0, n_samples))
+    found = read(tmp_path / "a.aiff")
+    assert found.samples.shape == audio.samples.shape
+    assert np.abs(found.samples - audio.samples).max() <= 0.5 / 128
+
+
 def test_overwriting(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"precious")
     with pytest.raises(InputError, match="exists"):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import soundfile as sf
 
 from vampcli.audio.formats import BITS, container, holds, native_path
-from vampcli.audio.metadata import carry
+from vampcli.audio.metadata import aiff, carry
 from vampcli.audio.metadata.carry import Metadata
 from vampcli.audio.waveform import Samples, Waveform
 from vampcli.errors import InputError, UsageError
@@ -133,6 +133,8 @@ def _encode(path: Path, waveform: Waveform, kind: str, stored: str, n_added: int
                 integers, n = _quantize(block, bits)
                 file.write(integers.T)
                 n_clamped += n
+    if kind == "AIFF" and bits == 8 and samples.size % 2:
+        aiff.correct_length(path, waveform.n_samples, waveform.n_channels)
     if target is encoded:
         path.write_bytes(encoded.getbuffer())
     elif sf.info(native_path(path)).frames != waveform.n_samples:

@@ -92,6 +92,25 @@ def write(path: Path, blocks: Blocks) -> None:
     replace_bytes(path, 4, 8, struct.pack(">I", size + len(added) - 8))
 
 
+def correct_length(path: Path, n_samples: int, n_channels: int) -> None:
+    """Correct the counts of an 8-bit file of an odd number of bytes: libsndfile 1.2.2 counts the padding as sound.
+
+    Args:
+        path: of the file, changed in place.
+        n_samples: in each channel.
+        n_channels: of the file.
+    """
+    with path.open("r+b") as file:
+        for name, _ in _walk(file):
+            start = file.tell()
+            if name == b"COMM":
+                file.seek(start + 2)
+                file.write(struct.pack(">I", n_samples))
+            elif name == b"SSND":
+                file.seek(start - 4)
+                file.write(struct.pack(">I", 8 + n_samples * n_channels))
+
+
 def to_tags(blocks: Blocks) -> Tags:
     """Return what other containers can hold."""
     texts = [(_TEXTS[b.name], decode(b.content)) for b in blocks if b.name in _TEXTS]
