@@ -254,7 +254,7 @@ def quick(vamp: Vamp, tiny_folder: Path) -> Vamp:
 REQUESTS = {
     "inpaint": ("--span", "0.3-0.6"),
     "outpaint": ("--after", "0.25", "--before", "0:00.1"),
-    "loop": ("--span", "0.1-0.9", "--repeats", "2"),
+    "loop": ("--span", "0.1-0.9", "--repeats", "2", "--seam", "0.3"),
     "vamp": ("--period", "3"),
     "compress": ("--keep-codebooks", "2"),
 }

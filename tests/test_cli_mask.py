@@ -170,7 +170,8 @@ def test_several_masks_go_to_a_folder(shown: Vamp, song: Song, tmp_path: Path) -
         ("vamp", ("--name", "{stem}.wav"), "no name of a mask"),
         ("vamp", ("-o", "-"), "no sound"),
         ("vamp", ("-o", "mask.npy", "--feedback", "2"), "holds one pass"),
-        ("loop", ("-o", "mask.npy"), "turned by half"),
+        ("loop", ("-o", "mask.npy", "--seam", "0.3"), "turned by half"),
+        ("loop", ("-o", "mask.npy", "--seam", "0"), "no model"),
         ("vamp", ("--stereo", "left"), "'mid'"),
     ],
 )

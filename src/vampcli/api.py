@@ -25,6 +25,7 @@ from vampcli.checkpoints.folder import Provenance
 from vampcli.checkpoints.registry import ModelPaths
 from vampcli.checkpoints.weights import load_parts
 from vampcli.codec.chunked import decode_long, encode_long
+from vampcli.codec.config import CodecShape
 from vampcli.config import PromptConfig, SamplingConfig, Span
 from vampcli.errors import ModelError
 from vampcli.model.devices import DTYPES, pick_batches, pick_device, pick_dtype
@@ -112,11 +113,12 @@ class Model(Networks):
         *,
         repeats: int = 1,
         variation: float = 0.0,
-        seam_s: float = 0.3,
+        seam_s: float | None = None,
+        find: bool = False,
         **options: Unpack[TakeKeywords],
     ) -> list[Take]:
         """Make a span of a clip, or all of it, loop without a seam; see `Loop`."""
-        task = Loop(SpanRequest([span] if span else []), repeats, variation, seam_s)
+        task = Loop(SpanRequest([span] if span else []), repeats, variation, seam_s, find=find)
         return self._list(audio, task, **options)
 
     def vamp(
@@ -161,6 +163,9 @@ class Model(Networks):
         self._hash  # noqa: B018 (it begins)
         recording, options = Recording.of(audio), options or TakeOptions()
         plan = plan or task.plan(recording, self.codec, self.context_frames)
+        if isinstance(task, Loop) and not plan.calls:
+            yield from copies(recording, task, options, plan, self.codec, self.name)
+            return
         earlier = task.map_ranges(recording.synthetic, recording, self.codec)
         metadata = moved(recording.metadata, task.timeline(recording, self.codec))
         with torch.inference_mode():  # some tasks encode at once
@@ -169,7 +174,8 @@ class Model(Networks):
         def sign(take: Take) -> Take:
             made = () if take.audio is take.base else plan.spans
             synthetic = tuple(merge_ranges((*made, *earlier)))
-            recipe = self._recipe(with_sources(task, take), options, recording.source, plan, take.seed)
+            signed = with_sources(task, take)
+            recipe = _recipe(signed, options, recording.source, plan, take.seed, self.made_by)
             return replace(take, recipe=replace(recipe, synthetic=synthetic), metadata=metadata)
 
         yield from map(sign, _without_gradients(takes))
@@ -184,7 +190,7 @@ class Model(Networks):
         """
         recording, one = Recording.of(audio), TakeOptions.of(**options)
         plan = task.plan(recording, self.codec, self.context_frames)
-        recipe = self._recipe(task, one, recording.source, plan, one.seeds[0])
+        recipe = _recipe(task, one, recording.source, plan, one.seeds[0], self.made_by)
         with torch.inference_mode():
             return squeeze(self, recording.clip, task, plan, recipe)
 
@@ -229,11 +235,6 @@ class Model(Networks):
         temperature = config.temperature and max(0.01, config.temperature * self.temperature)
         return replace(config, temperature=temperature)
 
-    def _recipe(self, task: Task, options: TakeOptions, source: InputSource, plan: Plan, seed: int) -> Recipe:
-        """Return the recipe of a take whose spans are all generated."""
-        how = task.command, to_table(task), options.config, options.stereo, seed
-        return Recipe(*how, source, self.made_by, plan.n_canvas_samples, plan.spans, rendering=options.rendering)
-
     @cached_property
     def made_by(self) -> MadeBy:
         """Model, versions and device, for recipes."""
@@ -262,6 +263,35 @@ class Model(Networks):
 
         Thread(target=work, daemon=True).start()  # daemon: an interrupted program does not wait for it
         return future
+
+
+def copies(
+    recording: Recording, task: Loop, options: TakeOptions, plan: Plan, codec: CodecShape, name: str
+) -> Iterator[Take]:
+    """Yield takes of a loop that needs no model, without one.
+
+    Args:
+        recording: the input.
+        task: the loop.
+        options: seeds.
+        plan: of the task, without calls.
+        codec: as for `Task.plan`.
+        name: of the model that another setting would need.
+    """
+    if len(options.seeds) > 1:
+        log.warning("the %d takes are equal: no model makes anything of this loop", len(options.seeds))
+    earlier = task.map_ranges(recording.synthetic, recording, codec)
+    metadata = moved(recording.metadata, task.timeline(recording, codec))
+    for take in task.copies(recording, plan, options, codec.grid.n_codebooks):
+        signed, made_by = with_sources(task, take), MadeBy.no_model(name, __version__, torch.__version__)
+        recipe = _recipe(signed, options, recording.source, plan, take.seed, made_by)
+        yield replace(take, recipe=replace(recipe, synthetic=tuple(merge_ranges(earlier))), metadata=metadata)
+
+
+def _recipe(task: Task, options: TakeOptions, source: InputSource, plan: Plan, seed: int, made_by: MadeBy) -> Recipe:
+    """Return the recipe of a take whose spans are all generated."""
+    how = task.command, to_table(task), options.config, options.stereo, seed
+    return Recipe(*how, source, made_by, plan.n_canvas_samples, plan.spans, rendering=options.rendering)
 
 
 def _without_gradients(takes: Iterator[Take]) -> Iterator[Take]:

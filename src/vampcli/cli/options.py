@@ -271,6 +271,11 @@ def parse_trust(text: str) -> float | None:
         raise UsageError(f"--memory is {text!r}", "give auto, off, or a number from 0 to 1") from None
 
 
+def parse_seam(text: str) -> float | None:
+    """A time in seconds, or None for `auto`."""
+    return None if text == "auto" else parse_time(text)
+
+
 def parse_context(text: str | None) -> float | None:
     """A time in seconds, or None for all that the models see."""
     return None if text is None else parse_time(text)

@@ -60,7 +60,7 @@ class MadeBy:
 
     Attributes:
         model: name or folder, as it was typed.
-        model_sha256: of the model's files; see `vampcli.checkpoints.registry.model_hash`.
+        model_sha256: of the model's files; see `vampcli.checkpoints.registry.model_hash`. Empty = no model ran.
         licence: of the model.
         version: of vamp.
         torch: version of PyTorch.
@@ -79,6 +79,11 @@ class MadeBy:
     dtype: str
     exact: bool = True
     compiled: bool = False
+
+    @classmethod
+    def no_model(cls, model: str, version: str, torch: str) -> MadeBy:
+        """Describe a take that no model made; `model` is that which other settings would need."""
+        return cls(model, "", "", version, torch, "cpu", "fp32")
 
 
 @dataclass(frozen=True)
@@ -137,7 +142,7 @@ class Recipe:
     @property
     def licences(self) -> list[str]:
         """Licences of all models that were used, each once."""
-        return list(dict.fromkeys(r.made_by.licence for r in (self, *self.earlier)))
+        return list(dict.fromkeys(r.made_by.licence for r in (self, *self.earlier) if r.made_by.model_sha256))
 
 
 def to_table(recipe: Recipe, most_text: int = MOST_TEXT) -> dict[str, Any]:

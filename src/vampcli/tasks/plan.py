@@ -10,12 +10,14 @@ from typing import Literal
 from torch import Tensor
 from torch.nn.functional import pad
 
+from vampcli.audio.junction import Junction
 from vampcli.audio.ranges import merge_ranges
 from vampcli.audio.resample import resample_reach
 from vampcli.audio.waveform import Waveform
 from vampcli.codec.config import CodecShape
 from vampcli.config import MOST_PLACES, Place, Source
 from vampcli.errors import InputError, UsageError
+from vampcli.memory.loop_points import LoopPoints
 from vampcli.tokens import masks
 from vampcli.tokens.grid import TokenGrid
 
@@ -64,6 +66,23 @@ class Stretch:
 
 
 @dataclass(frozen=True)
+class LoopCut:
+    """A loop in the recording.
+
+    Attributes:
+        start: first sample.
+        end: one past the last.
+        junction: of its end with its start, as it is before any copy is varied.
+        found: loop points that a search has found, best first; the first are those of the loop.
+    """
+
+    start: int
+    end: int
+    junction: Junction
+    found: tuple[LoopPoints, ...] = ()
+
+
+@dataclass(frozen=True)
 class Plan:
     """The parts of a canvas that a task generates. The canvas is a clip as long as the result.
 
@@ -76,6 +95,7 @@ class Plan:
         n_canvas_samples: length of the canvas.
         stretches: parts of spans that are made from places of the recording; others are made by the models alone.
         edit: share of the models' changes that places get.
+        loop: the loop, if the result is one.
     """
 
     spans: tuple[tuple[int, int], ...]
@@ -86,6 +106,12 @@ class Plan:
     n_canvas_samples: int
     stretches: tuple[Stretch, ...] = ()
     edit: float = 1.0
+    loop: LoopCut | None = None
+
+    @classmethod
+    def of_nothing(cls, n_canvas_samples: int) -> Plan:
+        """Plan to generate nothing: no model runs."""
+        return cls((), (), 0, 0, (), n_canvas_samples)
 
     @property
     def n_hidden_frames(self) -> int:

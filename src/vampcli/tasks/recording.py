@@ -19,6 +19,7 @@ from vampcli.audio.resample import resample
 from vampcli.audio.waveform import Waveform
 from vampcli.config import TempoConfig
 from vampcli.memory.features import Features, compute_features
+from vampcli.memory.loop_points import LoopPoints, Meter, find_loop_points
 from vampcli.recipe.embed import recipe_of
 from vampcli.recipe.recipe import InputSource, Ranges, audio_hash
 
@@ -73,6 +74,18 @@ class Recording:
     def features(self) -> Features:
         """Features by which similar places are found."""
         return compute_features(self.clip.samples, self.clip.sample_rate)
+
+    def loop_points(self, near: tuple[int, int] | None, meter: Meter | None) -> list[LoopPoints]:
+        """Return the best loop points; see `vampcli.memory.loop_points.find_loop_points`."""
+        key = near, meter
+        if key not in self._loop_points:
+            clip = self.clip
+            self._loop_points[key] = find_loop_points(clip.samples, clip.sample_rate, self.features, near, meter)
+        return self._loop_points[key]
+
+    @cached_property
+    def _loop_points(self) -> dict[tuple[tuple[int, int] | None, Meter | None], list[LoopPoints]]:
+        return {}
 
     def other(self, path: str) -> Recording:
         """Return another recording, at the rate and with the channels of this one; an empty path returns this one.

@@ -53,7 +53,9 @@ def build_task(command: str, table: dict[str, Any], where: str) -> Task:
 
 
 def with_sources(task: Task, take: Take) -> Task:
-    """Return a task that makes a take again from the places that it was made from."""
+    """Return a task that makes a take again from the places that it was made from, and with the loop points found."""
+    if isinstance(task, Loop) and task.find:
+        task = replace(task, found=take.loop)
     if not isinstance(task, Inpaint | Outpaint | Loop):
         return task
     return replace(task, memory=replace(task.memory, sources=take.sources))

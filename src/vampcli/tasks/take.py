@@ -9,6 +9,7 @@ from typing import TypedDict, get_args
 
 from torch import Tensor
 
+from vampcli.audio.junction import Junction
 from vampcli.audio.metadata.carry import Metadata
 from vampcli.audio.waveform import Waveform
 from vampcli.audio.write import write
@@ -103,6 +104,8 @@ class Take:
         recipe: how to make the take again; `Model.takes` sets it.
         sources: places of the recording that stretches of the take were made from.
         metadata: what the recording's file carried beside its sound, on the take's time line; `Model.takes` sets it.
+        junctions: of a loop: what was done before each copy, the first of them at the wrap.
+        loop: of a loop: its samples [start, end) in the recording.
     """
 
     audio: Waveform
@@ -114,6 +117,8 @@ class Take:
     recipe: Recipe | None = None
     sources: tuple[Source, ...] = ()
     metadata: Metadata | None = None
+    junctions: tuple[Junction, ...] = ()
+    loop: tuple[int, int] | None = None
 
     def write(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the audio, with the recipe and the recording's metadata, as `vampcli.write` does."""

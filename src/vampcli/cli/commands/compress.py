@@ -193,7 +193,7 @@ class CompressWorkflow(Workflow):
         elif opened.job.paths[0].suffix.lower() == TOKENS:
             yield self._squeeze(model, opened)
         else:
-            yield from make_takes(model, opened, self.common, progress)
+            yield from make_takes(load, opened, self.common, progress)
 
     @cached_property
     def _model_hash(self) -> str:

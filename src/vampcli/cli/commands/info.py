@@ -159,17 +159,20 @@ def _recipe_rows(recipe: Recipe, sample_rate: int | None) -> list[tuple[str, str
         ("written", {"all": "", "generated": "what was made, alone", "difference": "what was added"}[recipe.part]),
         ("synthetic", _spans(recipe, sample_rate)),
         ("from", _sources(recipe, sample_rate)),
-        ("model", f"{made_by.model} ({made_by.model_sha256[:12]})"),
+        ("model", f"{made_by.model} ({made_by.model_sha256[:12]})" if made_by.model_sha256 else "none ran"),
         ("licence", ", ".join(recipe.licences)),
         ("with", f"vamp {made_by.version}, torch {made_by.torch}, {made_by.device}, {made_by.dtype}"),
     ]
     for earlier in recipe.earlier:
-        rows.append(("before", f"vamp {earlier.command}, seed {earlier.seed}, {earlier.made_by.model}"))
+        model = earlier.made_by.model if earlier.made_by.model_sha256 else "no model"
+        rows.append(("before", f"vamp {earlier.command}, seed {earlier.seed}, {model}"))
     return rows
 
 
 def _spans(recipe: Recipe, sample_rate: int | None) -> str:
     """Synthetic spans, in seconds if the rate is known."""
+    if not recipe.synthetic:
+        return "nothing"
     share = sum(end - start for start, end in recipe.synthetic) / recipe.n_samples
     scale, unit, digits = (sample_rate, "s", 3) if sample_rate else (1, "samples", 0)
     spans = [f"{start / scale:.{digits}f}-{end / scale:.{digits}f}" for start, end in recipe.synthetic]

@@ -13,7 +13,7 @@ from vampcli.cli.jobs.job import Job, Load, NamingHints, Opened, Preview, Result
 from vampcli.cli.jobs.outputs import Naming, check_outputs, make_folder
 from vampcli.cli.jobs.places import plan_words
 from vampcli.cli.jobs.plots import draw_mask, plot_path
-from vampcli.cli.jobs.prompt_table import forecast, n_canvas_frames, picture, table
+from vampcli.cli.jobs.prompt_table import empty_mask, forecast, n_canvas_frames, picture, table
 from vampcli.cli.jobs.run import run
 from vampcli.cli.options import INPUTS_HELP
 from vampcli.errors import UsageError
@@ -59,9 +59,11 @@ class Shown(Opened):
 
     Attributes:
         masks: prompt of each pass over the canvas, bool (n_codebooks, n_frames), True = generate.
+        drawn: the prompt that `--plot` draws.
     """
 
     masks: list[Tensor]
+    drawn: Tensor
 
 
 @dataclass(frozen=True)
@@ -91,12 +93,16 @@ class MaskWorkflow(Preview):
         if self.other.common.plot:
             check_outputs([self._pictured(job)], job.source, self.other.common.overwrite)
         passes = opened.request.passes(opened.recording, opened.plan, codec, metadata.coarse, job.seeds[0])
+        if job.paths and not passes:
+            raise UsageError("there is no mask: this loop needs no model", "leave -o out")
         if job.paths and (len(passes) > 1 or passes[0].plan != opened.plan):
             why = f"there are {len(passes)}" if len(passes) > 1 else "a loop is turned by half before its seam is made"
             raise UsageError(f"a mask file holds one pass over the result, but {why}", "leave -o out")
         masks = [one.on_canvas(n_canvas_frames(metadata, one.plan, rate)) for one in passes]
+        drawn = masks[-1] if masks else empty_mask(metadata, opened.plan, rate)
         facts = forecast(metadata, self.other.common, opened, passes)
-        return Shown(job, opened.request, opened.recording, opened.plan, facts, "", masks)
+        facts |= {name: opened.facts[name] for name in ("junction", "found") if name in opened.facts}
+        return Shown(job, opened.request, opened.recording, opened.plan, facts, "", masks, drawn, note=opened.note)
 
     def make(self, load: Load, opened: Opened, progress: Progress) -> Results:
         """See `Workflow.make`: the facts go to stdout; but if a file is written, its path, and the facts to people."""
@@ -113,10 +119,10 @@ class MaskWorkflow(Preview):
             encoding = getattr(sys.stderr if path else sys.stdout, "encoding", None) or "ascii"
             pictures = [picture(1 - mask.float().mean(0).numpy(), encoding) for mask in opened.masks]
             title = f"{job.name}: {self.command}, seed {job.seeds[0]}, {common.model}"
-            places = f"\n{words}" if (words := plan_words(opened)) else ""
+            places = "".join(f"\n{words}" for words in (plan_words(opened), opened.note) if words)
             text = f"{title}{places}\n{table(opened.facts, pictures, encoding)}"
         if common.plot and not common.dry_run:
-            draw_mask(self._pictured(job), opened, opened.masks[-1], common)
+            draw_mask(self._pictured(job), opened, opened.drawn, common)
         if path and text:
             yield text
         yield Written(path, job.seeds[0], {}, "" if path else text)

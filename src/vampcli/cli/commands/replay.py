@@ -166,8 +166,9 @@ class ReplayWorkflow(Workflow):
     def make(self, load: Load, opened: Opened, progress: Progress) -> Results:
         """See `Workflow.make`."""
         assert isinstance(opened, Replayed)
-        for difference in differences(opened.recipe.made_by, load().made_by):
-            yield f"{opened.job.title}: {difference}: the samples may differ"
+        if opened.recipe.made_by.model_sha256:  # otherwise no model ran
+            for difference in differences(opened.recipe.made_by, load().made_by):
+                yield f"{opened.job.title}: {difference}: the samples may differ"
         before, result = opened.opened, _result(opened.job.source)
         inner = replace(before, job=replace(before.job, name=str(before.job.source)), recording=opened.recording)
         comparable = not self.settings and self.other_model is None and result.is_file()
@@ -249,7 +250,7 @@ def _made_by(recipe: Recipe, common: Common, name: str) -> Workflow:
     if isinstance(task, Inpaint | Outpaint | Loop):
         _refuse_odd_files(task.memory, name)
     if isinstance(task, Loop):
-        return loop_workflow(common, lambda: task, task.repeats)
+        return loop_workflow(common, lambda: task)
     if not isinstance(task, Inpaint | Outpaint):
         return AudioWorkflow(recipe.command, common, lambda: task)
     describe = partial(describe_sources, searched=task.memory.trust != 0)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vampcli.cli.jobs.job import Job, Load, Opened, Results, Workflow
+from vampcli.cli.jobs.loops import describe_plan
 from vampcli.cli.jobs.write import Describe, make_takes
+from vampcli.errors import InputError
 from vampcli.progress import Progress
 
 if TYPE_CHECKING:
@@ -53,10 +55,19 @@ class AudioWorkflow(Workflow):
         spans = ", ".join(f"{start:.2f}-{end:.2f} s" for start, end in spans_s[:_N_LISTED])
         more = f" and {len(spans_s) - _N_LISTED} more" if len(spans_s) > _N_LISTED else ""
         facts = {"spans_s": spans_s, "n_frames": plan.n_hidden_frames}
-        summary = f"{plan.n_hidden_frames} frames ({spans}{more})"
+        summary, note = f"{plan.n_hidden_frames} frames ({spans}{more})", ""
+        if self.loops:
+            loop, note = describe_plan(plan, clip.sample_rate)
+            facts |= loop
+        if not plan.calls:
+            summary = "a loop without a model"
+            if self.common.only_generated:
+                raise InputError("nothing is generated: the junction needs no model", "leave --only-generated out")
         recording.source  # noqa: B018 (raises now if the stored recipe is damaged)
-        return Opened(job, request, recording, plan, facts, summary)
+        return Opened(job, request, recording, plan, facts, summary, note=note, codec=metadata.codec)
 
     def make(self, load: Load, opened: Opened, progress: Progress) -> Results:
         """See `Workflow.make`."""
-        return make_takes(load(), opened, self.common, progress, self.describe, self.loops)
+        if opened.plan.loop and opened.plan.loop.found:
+            yield f"{opened.job.title}: {opened.note}"
+        yield from make_takes(load, opened, self.common, progress, self.describe, self.loops)

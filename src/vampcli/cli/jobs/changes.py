@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from vampcli.cli.names import FIELDS
-from vampcli.cli.options import parse_trust
+from vampcli.cli.options import parse_seam, parse_trust
 from vampcli.cli.parse import parse_span, parse_time
 from vampcli.config import MusicalSpan
 from vampcli.errors import InputError, UsageError
@@ -17,6 +17,7 @@ from vampcli.reading import parse_json
 from vampcli.recipe.recipe import Recipe, recipe_from_table, to_table
 
 _TABLES = ("sampling", "request")
+_AFTER_SEARCH = ("repeats", "variation", "seam_s", "margin", "trust", "edit")  # settings that move no loop point
 _TOP_LEVEL = ("seed", "stereo", "part", "subtype", "rendering")
 
 
@@ -51,6 +52,8 @@ def apply_settings(recipe: Recipe, settings: Sequence[str], where: str) -> Recip
         memory = table["request"].get("memory")
         if memory and (key == "seed" or (owner is not table and owner is not table["sampling"])) and key != "edit":
             memory["sources"] = None  # another request: places are searched anew
+        if owner is not table and "found" in table["request"] and key not in _AFTER_SEARCH:
+            table["request"]["found"] = None  # and loop points, too
     from vampcli.tasks import registry
 
     try:
@@ -81,6 +84,8 @@ def _parse(key: str, text: str) -> Any:
     if key == "spans":
         spans = map(parse_span, text.split(","))
         return [asdict(span) if isinstance(span, MusicalSpan) else span for span in spans]
+    if key == "seam_s":
+        return parse_seam(text)
     if key.endswith("_s"):
         return parse_time(text)
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vampcli.api import Model
     from vampcli.audio.waveform import Waveform
     from vampcli.checkpoints.folder import ModelMetadata
+    from vampcli.codec.config import CodecShape
     from vampcli.tasks.base import Task
     from vampcli.tasks.plan import Plan
     from vampcli.tasks.recording import Recording
@@ -115,6 +116,8 @@ class Opened:
         plan: the spans that the task generates.
         facts: about the request, for `--json`.
         summary: the same in a few words; empty if nothing is generated.
+        note: what is done beside that, in words.
+        codec: of the model, without weights.
     """
 
     job: Job
@@ -123,6 +126,8 @@ class Opened:
     plan: Plan
     facts: Facts
     summary: str
+    note: str = field(default="", kw_only=True)
+    codec: CodecShape | None = field(default=None, kw_only=True)
 
     @property
     def clip(self) -> Waveform:

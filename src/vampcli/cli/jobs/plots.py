@@ -48,7 +48,7 @@ def draw_take(
         before=take.base if take.base.samples.any() else None,
         after=take.audio,
         spans=take.spans,
-        mask=mask.numpy(),
+        mask=mask.numpy() if mask.numel() else None,
         first_frame=opened.plan.first_frame,
         frame_s=frame_s,
         title=f"{opened.job.title}: {opened.request.command}, seed {take.seed}",

@@ -15,6 +15,7 @@ from vampcli.tokens import bitrate
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from vampcli.checkpoints.folder import ModelMetadata
     from vampcli.tasks.cost import Work
@@ -30,6 +31,13 @@ def n_canvas_frames(metadata: ModelMetadata, plan: Plan, file_rate: int) -> int:
     """Return the length of a plan's canvas in frames of a model."""
     grid = metadata.codec.grid
     return grid.n_frames(grid.n_samples(plan.n_canvas_samples, file_rate))
+
+
+def empty_mask(metadata: ModelMetadata, plan: Plan, file_rate: int) -> Tensor:
+    """Return the mask of a plan that generates nothing: bool (n_codebooks, n_frames), False."""
+    import torch
+
+    return torch.zeros(metadata.codec.grid.n_codebooks, n_canvas_frames(metadata, plan, file_rate), dtype=torch.bool)
 
 
 def forecast(metadata: ModelMetadata, common: Common, opened: Opened, passes: list[Pass]) -> Facts:

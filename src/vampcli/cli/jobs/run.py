@@ -158,7 +158,9 @@ class _Runner:
     def _n_threads(self, attempt: _Attempt, n_jobs: int, bar: Bar) -> int:
         """Count the recordings like this one that can be made at the same time, one per core."""
         no_threads = not self.workflow.sounds or self.workflow.common.plot  # matplotlib is not thread-safe
-        if attempt.opened is None or no_threads or attempt.duration_s > LONGEST_S:
+        if attempt.opened is None or no_threads or attempt.duration_s > LONGEST_S or n_jobs == 1:
+            return 1
+        if not attempt.opened.plan.calls:  # no model is needed: none is loaded
             return 1
         with bar("loading the model"):
             n = self._load(attempt.job.model).batches.n_lanes
@@ -224,8 +226,10 @@ class _Runner:
                 facts = {"dry_run": True, **({"sources": sources} if sources else {})}
                 self._show(_Attempt(job, opened), Written(path, seed, facts))
         n, best = len(job.seeds), f", the best {keep} kept" if keep else ""
-        takes = f"{n} take{'s' * (n != 1)}{best}"
-        self.console.note(self._label(job, f"would make {opened.summary} with {job.model.name}: {takes}"))
+        takes, model = f"{n} take{'s' * (n != 1)}{best}", f" with {job.model.name}" * bool(opened.plan.calls)
+        self.console.note(self._label(job, f"would make {opened.summary}{model}: {takes}"))
+        if opened.note:
+            self.console.note(self._label(job, opened.note))
         if places := plan_words(opened):
             self.console.note(self._label(job, places))
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vampcli.cli.jobs.job import Facts, Job, Opened, Results, Written
+from vampcli.cli.jobs.job import Facts, Job, Load, Opened, Results, Written
 from vampcli.cli.jobs.outputs import make_folder
 from vampcli.cli.jobs.plots import draw_take
 from vampcli.cli.options import Common
@@ -17,7 +17,7 @@ from vampcli.recipe import embed
 from vampcli.recipe.recipe import Recipe, to_text
 
 if TYPE_CHECKING:
-    from vampcli.api import Model, Take
+    from vampcli.api import Take
     from vampcli.audio.waveform import Waveform
     from vampcli.scoring.attacks import ExpectedAttacks
     from vampcli.scoring.scores import Reference, Scores
@@ -34,21 +34,27 @@ Scored = tuple[Path, "Take", "Scores | None"]
 
 
 def make_takes(
-    model: Model,
+    load: Load,
     opened: Opened,
     common: Common,
     progress: Progress,
     describe: Describe | None = None,
     loops: bool = False,
 ) -> Results:
-    """Make the takes of a recording and write them; see `write_takes`."""
+    """Make the takes of a recording and write them, with a model if the plan needs one; see `write_takes`."""
+    from vampcli.api import copies
+    from vampcli.tasks.loop import Loop
     from vampcli.tasks.take import TakeOptions
 
     def draw(seeds: Sequence[int]) -> Iterator[Take]:
+        request, plan = opened.request, opened.plan
         options = TakeOptions(seeds, common.sampling, common.stereo, progress, opened.job.rendering)
-        return model.takes(opened.recording, opened.request, options, opened.plan)
+        if opened.codec and not plan.calls and isinstance(request, Loop):
+            return copies(opened.recording, request, options, plan, opened.codec, opened.job.model.name)
+        return load().takes(opened.recording, request, options, plan)
 
-    return write_takes(opened, common, draw, model.grid.frame_s, describe, loops)
+    codec = opened.codec or load().codec
+    return write_takes(opened, common, draw, codec.grid.frame_s, describe, loops)
 
 
 def write_takes(
@@ -79,7 +85,7 @@ def write_takes(
         _write(path, take, common, loops)
         if common.plot:
             # the tokens of a loop are rotated by half a copy, so its mask is too
-            mask = opened.plan.mask(len(take.mask)) if loops else take.mask
+            mask = opened.plan.mask(len(take.mask)) if loops and opened.plan.calls else take.mask
             draw_take(path, opened, take, mask, scores, frame_s, common)
         seed = take.seed
         del take  # before the next is made: it may be long
