@@ -6,7 +6,7 @@ import resource
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ import soundfile as sf
 import torch
 from safetensors.torch import load_file, save_file
 
-from vampcli import Waveform
+from vampcli import SamplingConfig, Waveform
 from vampcli.api import Model, load
-from vampcli.checkpoints.folder import Provenance
+from vampcli.checkpoints.folder import ModelConfig, Provenance, model_config
 from vampcli.checkpoints.weights import Parts, save_parts
 from vampcli.codec.config import MagnitudeConfig
 from vampcli.codec.magnitude import MagnitudeCodec
@@ -78,6 +78,17 @@ def no_configuration(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     for variable in set(os.environ) - {"VAMP_HOME"}:
         if variable.startswith("VAMP_"):
             monkeypatch.delenv(variable)
+
+
+@pytest.fixture
+def plain_mini(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the embedded model recommend nothing, so that defaults are those of the dataclasses."""
+
+    def plain(path: Path) -> ModelConfig:
+        config = model_config(path)
+        return replace(config, sampling=SamplingConfig()) if path.name == "mini" else config
+
+    monkeypatch.setattr("vampcli.checkpoints.folder.model_config", plain)
 
 
 @pytest.fixture

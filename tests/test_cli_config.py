@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 import shlex
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import Any
 import pytest
 import typer
 
+from clips import clip
 from conftest import Ran, Song, Vamp
 from test_cli_flags import APP, KEPT, LABELS, REQUESTS, SAMPLING, SHARED, SHORT, workflow_of
+from vampcli import SamplingConfig, load
 from vampcli.cli import main
 from vampcli.cli.config import to_toml
 from vampcli.tokens.presets import PRESETS
@@ -22,6 +25,9 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+
+pytestmark = pytest.mark.usefixtures("plain_mini")
 
 
 class Sources:
@@ -114,6 +120,34 @@ def test_strongest_source_wins(sources: Sources) -> None:
         assert workflow_of(f"vamp {typed}").common.sampling.n_steps == next(iter(numbers.values()), 36), numbers
 
 
+@pytest.fixture
+def recommending(tiny_folder: Path, tmp_path: Path) -> Path:
+    """A model that recommends some options of the sampler."""
+    folder = Path(shutil.copytree(tiny_folder, tmp_path / "model"))
+    config = json.loads((folder / "config.json").read_text())
+    recommended = {"n_steps": 7, "sampler": "halton", "temperature": 0.5, "refresh": 3}
+    (folder / "config.json").write_text(json.dumps({**config, "sampling": recommended}))
+    return folder
+
+
+def test_models_recommend_options_of_the_sampler(sources: Sources, recommending: Path) -> None:
+    sources.write("temperature = 0.6", STEPS="8")
+    sampling = workflow_of(f"loop -m {recommending} --refresh 2").common.sampling
+    assert sampling == SamplingConfig(n_steps=8, sampler="halton", temperature=0.6, refresh=2)
+    assert workflow_of("loop").common.sampling == SamplingConfig(n_steps=8, temperature=0.6)
+    assert workflow_of("loop -m missing").common.sampling == SamplingConfig(n_steps=8, temperature=0.6)
+
+
+def test_python_takes_what_the_model_recommends(recommending: Path) -> None:
+    model = load(recommending, device="cpu")
+    [take] = model.inpaint(clip(1.0), [(0.3, 0.5)])
+    assert take.recipe is not None
+    assert take.recipe.sampling == SamplingConfig(n_steps=7, sampler="halton", temperature=0.5, refresh=3)
+    [take] = model.inpaint(clip(1.0), [(0.3, 0.5)], config=SamplingConfig(n_steps=2))
+    assert take.recipe is not None
+    assert take.recipe.sampling == SamplingConfig(n_steps=2)
+
+
 def test_presets_are_weakest(sources: Sources) -> None:
     for source, key in itertools.product((None, *SOURCES), ("period", "width")):
         typed = write_numbers(sources, key, {source: 3} if source else {})
@@ -153,12 +187,18 @@ def test_switches_turn_on_and_off(sources: Sources) -> None:
 
 # ---- every option
 
-_ONCE = ("--skip-existing", "--int24", "--float32", "--difference")  # each excludes another one of SHARED
+_ONCE = (
+    "--skip-existing",
+    "--int24",
+    "--float32",
+    "--difference",
+    "--no-metadata",
+)  # each excludes another one of SHARED
 _TOGETHER = " ".join(typed for typed, *_ in (*SHARED, *SAMPLING) if typed[:2] == "--" and typed not in _ONCE)
 LINES = [
     f"loop {_TOGETHER.replace('--json', '')} --repeats 3 --variation 0.4 --seam 0.5 --margin 0",
     "loop --skip-existing --int24 --difference",
-    "loop --float32",
+    "loop --float32 --no-metadata",
     "inpaint --start 1 --end 2 --span bars:1-2 --snap onset --bpm 90 --downbeat 0:01 --beats-per-bar 3 --context 0:04",
     f"inpaint --spans-from {LABELS} --margin auto",
     f"inpaint --span 1-2 --memory 0.5 --edit 0.2 --place 0:03.5 --memory-from {SHORT}",
@@ -397,7 +437,7 @@ def test_refusals_name_sources(cli: Vamp, sources: Sources) -> None:
     fact, hint = cli("loop a.wav").err.splitlines()  # the dataclass says n_steps
     assert fact == "vamp: VAMP_STEPS is 0"
     assert hint.endswith("(steps is from environment VAMP_STEPS)")
-    assert "from" not in cli("loop a.wav --steps 0").err
+    assert "is from" not in cli("loop a.wav --steps 0").err
 
 
 # ---- what is printed

@@ -22,6 +22,8 @@ from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.vamp import Vamp as Vary
 from vampcli.tokens import mask_file
 
+pytestmark = pytest.mark.usefixtures("plain_mini")
+
 _seen: list[Any] = []
 _app = typer.Typer()
 for task in main.TASKS:

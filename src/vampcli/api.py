@@ -61,7 +61,7 @@ class Model(Networks):
     take these keyword arguments:
         seed: of the first take; take i has seed + i and depends on nothing else.
         n_takes: number of takes.
-        config: sampling options.
+        config: sampling options; by default those of the model, `sampling`.
         stereo: `mid` generates the mid channel and gives it the stereo image of the surroundings or the original;
             `channels` generates both channels with the same noise.
         progress: called after each step of either model.
@@ -74,6 +74,7 @@ class Model(Networks):
         dtype: of the transformers.
         temperature: that suits the transformers; that of a `SamplingConfig` is multiplied with it.
         compiled: `torch.compile` makes the transformers' kernels.
+        sampling: options that suit the transformers.
     """
 
     provenance: Provenance
@@ -82,6 +83,7 @@ class Model(Networks):
     dtype: torch.dtype
     temperature: float = 1.0
     compiled: bool = False
+    sampling: SamplingConfig = SamplingConfig()  # noqa: RUF009 (it is frozen)
 
     def inpaint(
         self, audio: Audio, spans: Sequence[Span], *, margin: Margin = 1, **options: Unpack[TakeKeywords]
@@ -145,7 +147,12 @@ class Model(Networks):
 
     def _list(self, audio: Audio, task: Task, **options: Unpack[TakeKeywords]) -> list[Take]:
         recording = Recording.of(audio)
-        return list(self.takes(recording, with_stored_tempo(task, recording), TakeOptions.of(**options)))
+        return list(self.takes(recording, with_stored_tempo(task, recording), self._options(options)))
+
+    def _options(self, keywords: TakeKeywords) -> TakeOptions:
+        """Return the options of keyword arguments, with the model's sampling if they have none."""
+        options = TakeOptions.of(**keywords)
+        return options if keywords.get("config") else replace(options, config=self.sampling)
 
     def takes(
         self, audio: Audio, task: Task, options: TakeOptions | None = None, plan: Plan | None = None
@@ -157,11 +164,11 @@ class Model(Networks):
         Args:
             audio: see `Model`.
             task: such as `Inpaint`.
-            options: seeds and sampling options.
+            options: seeds and sampling options; by default one take with the model's.
             plan: the result of `task.plan` for this clip, if it exists.
         """
         self._hash  # noqa: B018 (it begins)
-        recording, options = Recording.of(audio), options or TakeOptions()
+        recording, options = Recording.of(audio), options or TakeOptions(config=self.sampling)
         plan = plan or task.plan(recording, self.codec, self.context_frames)
         if isinstance(task, Loop) and not plan.calls:
             yield from copies(recording, task, options, plan, self.codec, self.name)
@@ -188,7 +195,7 @@ class Model(Networks):
             task: the tokens to keep.
             options: of the take that `expand` makes of the file.
         """
-        recording, one = Recording.of(audio), TakeOptions.of(**options)
+        recording, one = Recording.of(audio), self._options(options)
         plan = task.plan(recording, self.codec, self.context_frames)
         recipe = _recipe(task, one, recording.source, plan, one.seeds[0], self.made_by)
         with torch.inference_mode():
@@ -346,5 +353,6 @@ def load(
         torch_dtype,
         parts.temperature,
         compiled,
+        parts.sampling,
         batches=pick_batches(torch_device, parts.coarse.config, exact, compiled),
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from vampcli.codec.config import CodecShape, codec_config
+from vampcli.config import SamplingConfig
 from vampcli.errors import InputError, ModelError
 from vampcli.model.config import VampNetConfig
 from vampcli.reading import read_json
@@ -39,6 +40,7 @@ class ModelConfig:
         coarse: sizes of the coarse model; None if the folder has none.
         fine: sizes of the fine model; None if the folder has none.
         temperature: that suits the transformers.
+        sampling: options of takes for which nothing else is said; the paper's by default.
     """
 
     codec: Any
@@ -46,6 +48,7 @@ class ModelConfig:
     coarse: VampNetConfig | None = None
     fine: VampNetConfig | None = None
     temperature: Annotated[float, Between(0.01, 100)] = 1.0
+    sampling: SamplingConfig = SamplingConfig()  # noqa: RUF009 (it is frozen)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from vampcli.checkpoints.folder import (
 from vampcli.checkpoints.headers import CODEC_HASH, open_weights
 from vampcli.codec.base import Codec
 from vampcli.codec.kinds import build_codec
+from vampcli.config import SamplingConfig
 from vampcli.errors import ModelError
 from vampcli.files import replacing
 from vampcli.model import lora
@@ -38,13 +39,14 @@ _ALWAYS_FLOAT32 = ("codebooks", "mask_rows", "quantizer.", "decoder.head.")
 
 @dataclass(frozen=True)
 class Parts:
-    """A loaded model: codec, transformers (None if the folder has none yet) and their best temperature."""
+    """A loaded model: codec, transformers (None if the folder has none yet), their best temperature and sampling."""
 
     codec: Codec
     coarse: VampNet | None
     fine: VampNet | None
     provenance: Provenance
     temperature: float = 1.0
+    sampling: SamplingConfig = SamplingConfig()  # noqa: RUF009 (it is frozen)
 
 
 def load_parts(folder: Path, device: torch.device, dtype: torch.dtype, adapter: Path | None = None) -> Parts:
@@ -82,7 +84,7 @@ def load_parts(folder: Path, device: torch.device, dtype: torch.dtype, adapter: 
     provenance = config.provenance
     if adapter:
         provenance = replace(provenance, name=f"{provenance.name}+{adapter_file.read(adapter).name}")
-    return Parts(codec, coarse, fine, provenance, config.temperature)
+    return Parts(codec, coarse, fine, provenance, config.temperature, config.sampling)
 
 
 def _load_into(
@@ -184,6 +186,9 @@ def save_parts(
     config: dict[str, Any] = {"format": FORMAT, "codec": {"kind": kind, **asdict(parts.codec.config)}}
     config |= {name: asdict(m.config) for name, m in modules.items() if isinstance(m, VampNet)}
     config |= {"provenance": asdict(parts.provenance), TEMPERATURE: parts.temperature}
+    usual = SamplingConfig()
+    changed = {name: value for name, value in asdict(parts.sampling).items() if value != getattr(usual, name)}
+    config |= {"sampling": changed} if changed else {}
     with replacing(folder / CONFIG, overwrite=True, parents=True) as new_config:
         new_config.write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
         for part, module in modules.items():

@@ -1,4 +1,4 @@
-"""Resolve option values: command line > environment (VAMP_...) > ./vamp.toml > user vamp.toml > preset."""
+"""Resolve option values: command line > environment (VAMP_...) > ./vamp.toml > user vamp.toml > preset, model."""
 
 from __future__ import annotations
 
@@ -175,11 +175,12 @@ def resolve(ctx: typer.Context, parsed: dict[str, Any], only_typed: Collection[s
             _add(settings, {key: setting for key, setting in layer.items() if key not in only_typed}, options)
     found = Configuration(options, settings, parsed)
     for key, option in options.items():
-        if option.rule.fills and key in settings:
-            name = settings[key].value
+        name = found.values[option.parameter.name]
+        if option.rule.fills and name is not None:
             with found.explained():
                 values = option.rule.fills(name)
-            _add(settings, {other: Setting(value, f"{key} {name}") for other, value in values.items()}, options)
+            filled = {other: Setting(value, f"{key} {name}") for other, value in values.items() if other in options}
+            _add(settings, filled, options)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -12,9 +12,10 @@ from vampcli.audio.find import find
 from vampcli.audio.formats import NaN
 from vampcli.audio.markers import read_spans
 from vampcli.cli.config import Rule
+from vampcli.cli.names import option_of
 from vampcli.cli.parse import collect_spans, parse_time
 from vampcli.config import MemoryConfig, PromptConfig, SamplingConfig, Stereo, TempoConfig
-from vampcli.errors import UsageError
+from vampcli.errors import UsageError, VampError
 from vampcli.recipe.recipe import Subtype
 from vampcli.tasks.spans import SpanRequest
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from vampcli.tasks.plan import Margin
 
 SPANS, MEMORY, PROMPT, OUTPUT, ADVANCED = "Spans", "Memory", "Prompt", "Output", "Advanced"  # panels of the help
+
+BY_MODEL = "the model's"
+"""The default of options that a model folder may recommend."""
 
 INPUTS_HELP = "INPUT: sound files, folders, patterns such as 'takes/*.wav', @list.txt, or - for stdin."
 
@@ -36,6 +40,19 @@ def value(help: str, *names: str, panel: str | None = None, metavar: str | None 
     return typer.Option(*names, help=help, rich_help_panel=panel, metavar=metavar, **more)
 
 
+def sampling_of(model: str) -> dict[str, Any]:
+    """Return the options that a model folder recommends, by their names; none if there is no such model."""
+    from vampcli.checkpoints import registry
+    from vampcli.checkpoints.folder import model_config
+
+    try:
+        found = model_config(registry.find(model)).sampling
+    except VampError:  # reported when the model is needed
+        return {}
+    usual = asdict(SamplingConfig())
+    return {option_of(name): value for name, value in asdict(found).items() if value != usual[name]}
+
+
 Inputs = Annotated[list[str] | None, typer.Argument(metavar="INPUT", hidden=True)]  # in the help as INPUTS_HELP
 PrintConfig = Annotated[
     bool, typer.Option("--print-config", help="Print every option with its source.", rich_help_panel=OUTPUT)
@@ -46,7 +63,11 @@ Verbose = Annotated[bool, flag("Print more.", "-v", "--verbose/--no-verbose")]
 Recursive = Annotated[bool, flag("Search folders recursively.", "-r", "--recursive/--no-recursive")]
 NaNs = Annotated[NaN, value("NaN samples: error, or zero for 0.", metavar="NAME")]
 Overwrite = Annotated[bool, flag("Replace outputs that exist.", panel=OUTPUT), Rule(excludes=("skip-existing",))]
-ModelName = Annotated[str, value("Name or folder; +NAME: an adapter.", "-m", "--model", metavar="NAME")]
+ModelName = Annotated[
+    str,
+    value("Name or folder; +NAME: an adapter.", "-m", "--model", metavar="NAME"),
+    Rule(fills=sampling_of),
+]
 Device = Annotated[str, value("auto, cpu, cuda, cuda:N or mps.", "-d", "--device", metavar="NAME")]
 Dtype = Annotated[
     Literal["auto", "fp32", "bf16", "fp16"], value("auto, fp32, bf16 or fp16.", panel=ADVANCED, metavar="NAME")
@@ -198,8 +219,8 @@ class MemoryOptions:
 
 DERIVED: dict[Any, dict[str, tuple[Any, ...]]] = {
     SamplingConfig: {
-        "n_steps": (value("Sampling steps of the coarse model.", "--steps"),),
-        "temperature": (value("Higher is wilder; 0 is greedy."),),
+        "n_steps": (value("Sampling steps of the coarse model.", "--steps", show_default=BY_MODEL),),
+        "temperature": (value("Higher is wilder; 0 is greedy.", show_default=BY_MODEL),),
         "n_fine_steps": (value("Sampling steps of the fine model.", "--fine-steps", panel=ADVANCED),),
         "mask_temperature": (
             value("Randomness in choosing which tokens to re-mask.", panel=ADVANCED, show_default=False),
@@ -208,8 +229,10 @@ DERIVED: dict[Any, dict[str, tuple[Any, ...]]] = {
         "typical_mass": (value("Mass of typical classes to sample from.", panel=ADVANCED),),
         "typical_min_tokens": (value("Smallest number of typical classes.", panel=ADVANCED),),
         "sample_cutoff": (value("Share of steps that sample; then greedy.", panel=ADVANCED),),
-        "sampler": (value("Order: confidence or halton (evenly).", panel=ADVANCED, metavar="NAME"),),
-        "refresh": (value("Steps between passes over all frames; 0: every step.", panel=ADVANCED),),
+        "sampler": (
+            value("Order: confidence or halton (evenly).", panel=ADVANCED, metavar="NAME", show_default=BY_MODEL),
+        ),
+        "refresh": (value("Steps from one whole pass to the next; 0: all.", panel=ADVANCED, show_default=False),),
     },
     PromptConfig: {
         "period": (value("Keep one frame in N; 0 none; 7 if alone.", panel=PROMPT),),
