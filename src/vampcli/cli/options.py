@@ -219,8 +219,8 @@ class MemoryOptions:
 
 DERIVED: dict[Any, dict[str, tuple[Any, ...]]] = {
     SamplingConfig: {
-        "n_steps": (value("Sampling steps of the coarse model.", "--steps", show_default=BY_MODEL),),
-        "temperature": (value("Higher is wilder; 0 is greedy.", show_default=BY_MODEL),),
+        "n_steps": (value("Coarse sampling steps.", "--steps", show_default=BY_MODEL),),
+        "temperature": (value("Higher is wilder, 0 greedy.", show_default=BY_MODEL),),
         "n_fine_steps": (value("Sampling steps of the fine model.", "--fine-steps", panel=ADVANCED),),
         "mask_temperature": (
             value("Randomness in choosing which tokens to re-mask.", panel=ADVANCED, show_default=False),
