@@ -1,11 +1,13 @@
 """Keys and values that are kept between the steps of the sampler, against passes over all frames."""
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
 import torch
 
 from clips import clip
+from conftest import Song, Vamp
 from test_transformer import CONFIGS, random_model, random_tokens
 from vampcli import SamplingConfig
 from vampcli.api import Model
@@ -122,3 +124,23 @@ def test_refresh_in_every_step_is_exact(tiny: Model) -> None:
     configs = (SamplingConfig(n_steps=6, sampler="halton", refresh=refresh) for refresh in (0, 1))
     (exact,), (refreshed,) = (tiny.vamp(clip(1.2), PromptConfig(period=7), config=config) for config in configs)
     assert torch.equal(exact.tokens, refreshed.tokens)
+
+
+def test_figures_of_whole_passes_are_zero(vamp: Vamp, tiny_folder: Path, song: Song) -> None:
+    """With a whole pass in every step nothing changes; with few, little does."""
+    source = song(seconds=14)
+    ran = vamp("eval", "reuse", source, "-m", tiny_folder, "-n", 2, "--refresh", 1)
+    assert ran.code == 0, ran.err
+    assert [one["case"] for one in ran.facts] == [
+        "span of 0.5 s",
+        "span of 2 s",
+        "span of 5 s",
+        "period 7",
+        "period 16",
+    ]
+    for one in ran.facts:
+        assert (one["n_excerpts"], one["loss_change"], one["kl"], one["equal_tokens"]) == (2, 0, 0, 1)
+    some = vamp("eval", "reuse", source, "-m", tiny_folder, "-n", 1, "--refresh", 36).facts
+    assert 0 < some[0]["kl"] < 0.5
+    assert some[0]["loss_error"] is None
+    vamp("eval", "reuse", song("short.wav", seconds=0.5), "-m", tiny_folder).refuses(3, "no recording is 1.4 s long")

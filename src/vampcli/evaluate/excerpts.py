@@ -74,9 +74,9 @@ def load_clip(path: Path, sample_rate: int, limit_s: float | None = None) -> Cli
     """
     audio = read(path)
     stop = audio.n_samples if limit_s is None else round(limit_s * audio.sample_rate)
-    samples = audio.samples[:, :stop]
-    gain = level_gain(samples, audio.sample_rate)
-    mono = resample(samples.mean(axis=0, keepdims=True), audio.sample_rate, sample_rate)
+    mixed = audio.samples[:, :stop].mean(axis=0, keepdims=True)
+    gain = level_gain(mixed, audio.sample_rate)
+    mono = resample(mixed, audio.sample_rate, sample_rate)
     return Clip(path.name, torch.from_numpy(mono[0] * np.float32(gain)), sample_rate)
 
 
