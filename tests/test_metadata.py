@@ -278,6 +278,21 @@ def test_markers_of_aiff_move() -> None:
     assert (aiff.loop(blocks), lost) == (None, ("MIDI", "MARK", "loop of INST"))
 
 
+def test_positions_of_cue_points_stay_within_32_bits() -> None:
+    block = Block(b"cue ", struct.pack("<3I4s3I", 1, 7, 2**32 - 1, b"data", 0, 0, 100))
+    blocks, lost = wav.move((block,), BEFORE)
+    assert (struct.unpack_from("<2I", blocks[0].content, 4), lost) == ((7, 2**32 - 1), ())
+
+
+def test_marker_without_its_last_zero() -> None:
+    marker = Block(b"MARK", struct.pack(">HhIB", 1, 5, 100, 4) + b"vers")
+    blocks = aiff.set_loop((marker,), 100, 900, RATE)
+    assert aiff.loop(blocks) == (100, 900)
+    assert aiff._markers(contents(blocks, b"MARK")[0])[5] == (100, b"\x04vers\0")
+    with pytest.raises(DamagedError):
+        aiff._markers(marker.content[:-1])
+
+
 # --- loop points
 
 

@@ -205,9 +205,11 @@ def _markers(content: bytes) -> Markers:
         offset = 2
         for _ in range(n_markers):
             number, sample, count = struct.unpack_from(">hIB", content, offset)
-            size = 1 + count + (1 + count) % 2
-            markers[number] = sample, content[offset + 6 : offset + 6 + size]
-            offset += 6 + size
+            name = content[offset + 6 : offset + 7 + count]
+            if len(name) <= count:
+                raise DamagedError("a name is cut off")
+            markers[number] = sample, name + bytes(len(name) % 2)  # some programs leave the last zero out
+            offset += 6 + len(markers[number][1])
     except struct.error as error:
         raise DamagedError("it is cut off") from error
     return markers

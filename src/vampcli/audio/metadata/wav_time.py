@@ -11,6 +11,7 @@ from vampcli.audio.metadata.base import Block, Blocks, DamagedError, Timeline, c
 _REFERENCE = struct.Struct("<Q")
 _REFERENCE_OFFSET = 338  # of `bext`: after description, originator, its reference, date and time
 _CUE = struct.Struct("<II4sIII")  # number, position, chunk, chunk's start, block's start, sample
+_MOST = 2**32 - 1  # of a number of 32 bits
 _LOOP = struct.Struct("<6I")  # number, kind, first and last sample, fraction, count
 _ACID = struct.Struct("<IHHfIHHf")  # kind, root, 2 unknown, beats, meter, tempo
 _LEAST = {b"bext": 602, b"cue ": 4, b"smpl": 36, b"acid": _ACID.size}
@@ -92,7 +93,7 @@ def move(block: Block, timeline: Timeline | None, cues: dict[int, int]) -> tuple
         return _move_ixml(content, timeline)
     if name == b"cue ":
         points = [point for point in _points(content) if point[0] in cues]
-        moved = [(n, max(0, at + timeline.shift), *more, cues[n]) for n, at, *more, _ in points]
+        moved = [(n, min(max(0, at + timeline.shift), _MOST), *more, cues[n]) for n, at, *more, _ in points]
         packed = b"".join(_CUE.pack(*point) for point in moved)
         return (struct.pack("<I", len(moved)) + packed if moved else b""), len(moved) == len(_points(content))
     if name == b"LIST" and content[:4] == b"adtl":

@@ -19,7 +19,7 @@ from vampcli.cli.jobs.plots import plot_path
 from vampcli.cli.options import Common
 from vampcli.config import MOST_PLACES
 from vampcli.errors import InputError, UsageError
-from vampcli.files import exists
+from vampcli.files import claim, exists
 from vampcli.recipe import embed
 
 log = logging.getLogger(__name__)
@@ -202,7 +202,9 @@ def skip_existing(job: Job, common: Common, taken: Sequence[Path] = ()) -> Job |
     if common.sidecar and not common.dry_run:
         for path in job.paths:
             if exists(path) and not exists(embed.beside(path)):
-                _restore_sidecar(path)
+                with claim(path) as held:
+                    if held and not exists(embed.beside(path)):  # another process writes it, or has written it
+                        _restore_sidecar(path)
     paths, seeds = tuple(job.paths[i] for i in left), job.seeds
     if common.keep is None:  # the best are found among all
         seeds = tuple(seeds[i] for i in left)

@@ -141,9 +141,12 @@ class _Runner:
             opened = self.workflow.open(left, self.metadata(job.model))
             if not common.dry_run:
                 left = self._claim(left, claims)
+            if left is None:
+                claims.close()
+                return None
         except (InputError, ModelError, OSError) as error:  # ModelError: a token file may be of another model
             return _Attempt(job, error=_curable(error), claims=claims)
-        return _Attempt(left, replace(opened, job=left), claims=claims) if left else None
+        return _Attempt(left, replace(opened, job=left), claims=claims)
 
     def _claim(self, job: Job, claims: ExitStack) -> Job | None:
         """Claim the outputs of a job; with `--skip-existing`, leave out the takes that other processes make or made."""
