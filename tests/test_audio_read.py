@@ -337,3 +337,33 @@ def test_one_nan(tmp_path: Path) -> None:
     sf.write(tmp_path / "a.wav", np.where(np.arange(99) == 5, np.nan, 0), RATE, "FLOAT")
     with pytest.raises(InputError, match=r"holds 1 sample that is NaN or infinite, of 99: at 0\.0001 s \(sample 5\)$"):
         read(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("n_bext", [602, 603])
+def test_rf64_with_a_chunk_of_any_size_before_the_sound(tmp_path: Path, n_bext: int) -> None:
+    """Libsndfile 1.2.2 skips no padding there; see findings/libsndfile_rf64_odd_bext.sh."""
+    numbers = np.arange(-500, 500, dtype="<i2")
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 44100, 88200, 2, 16)
+    bext = struct.pack("<4sI", b"bext", n_bext) + bytes(n_bext + n_bext % 2)
+    data = struct.pack("<4sI", b"data", 0xFFFFFFFF) + numbers.tobytes()
+    n_bytes = 4 + 36 + len(form + bext + data)
+    sizes = struct.pack("<4sIQQQI", b"ds64", 28, n_bytes, numbers.nbytes, len(numbers), 0)
+    content = struct.pack("<4sI4s", b"RF64", 0xFFFFFFFF, b"WAVE") + sizes + form + bext + data
+    (tmp_path / "a.wav").write_bytes(content)
+    found = read(tmp_path / "a.wav")
+    assert found.subtype == "PCM_16"
+    assert np.array_equal(found.samples * 32768, numbers[None])
+
+
+@pytest.mark.parametrize("n_text", [8189, 9000])
+def test_aiff_with_a_long_text(tmp_path: Path, n_text: int) -> None:
+    """Libsndfile 1.2.2 opens no such file; see findings/libsndfile_aiff_long_text.sh."""
+    numbers = np.arange(-500, 500, dtype=np.int16)
+    sf.write(tmp_path / "a.aiff", numbers, 44100, "PCM_16")
+    content = (tmp_path / "a.aiff").read_bytes()
+    text = struct.pack(">4sI", b"ANNO", n_text) + b"x" * n_text + bytes(n_text % 2)
+    size = struct.pack(">I", len(content) + len(text) - 8)
+    (tmp_path / "a.aiff").write_bytes(content[:4] + size + content[8:12] + text + content[12:])
+    found = read(tmp_path / "a.aiff")
+    assert found.subtype == "PCM_16"
+    assert np.array_equal(found.samples * 32768, numbers[None])
