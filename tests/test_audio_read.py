@@ -244,6 +244,18 @@ def test_lossless_formats_are_exact(
     assert np.array_equal(sf.read(tmp_path / "b.wav", dtype="int32")[0], numbers << (32 - bits))
 
 
+def test_blocks_of_voc(tmp_path: Path) -> None:
+    numbers = integers(16).astype("<i2")
+    first, second = numbers[:99].tobytes(), numbers[99:].tobytes()
+    head = b"Creative Voice File\x1a" + struct.pack("<3H", 26, 0x114, 0x111F)
+    sound = b"\x09" + (12 + len(first)).to_bytes(3, "little") + struct.pack("<I2BHI", RATE, 16, 2, 4, 0) + first
+    path = tmp_path / "a.voc"
+    path.write_bytes(head + sound + b"\x02" + len(second).to_bytes(3, "little") + second + b"\0")
+    clip = read(path)
+    assert np.array_equal(clip.samples.T * 2.0**15, numbers)
+    assert inspect(path).n_samples == len(numbers)
+
+
 @pytest.mark.parametrize(("name", "codec"), [("a.m4a", "aac"), ("a.wma", "wmav2"), ("a.aac", "aac"), ("a.ac3", "ac3")])
 def test_lossy_formats(tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, codec: str) -> None:
     sound = music(2, RATE, 2).T.astype(np.float32)

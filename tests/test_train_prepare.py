@@ -476,3 +476,14 @@ def test_two_processes_give_the_same_outcomes(song: Song, tmp_path: Path) -> Non
     (one, failed), (other, failed_there) = (list(prepare(pieces, tmp_path / str(jobs), jobs)) for jobs in (1, 2))
     assert one == other
     assert vars(failed.error) == vars(failed_there.error)
+
+
+def test_ended_workers_leave_no_files(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, sys, time; from pathlib import Path\n"
+        "from vampcli.files import replacing; from vampcli.train.prepare import _start_worker\n"
+        "_start_worker()\n"
+        "with replacing(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGTERM); time.sleep(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", script, tmp_path / "a"], check=False, timeout=60).returncode == 1
+    assert os.listdir(tmp_path) == []

@@ -144,6 +144,8 @@ def _open(file: BinaryIO) -> Iterator[sf.SoundFile]:
     file.seek(0)
     in_python = os.name == "nt" or isinstance(file, io.BytesIO)
     with quiet, _Stream(file if in_python else file.fileno(), closefd=False) as stream:
+        if stream.format == "VOC":  # libsndfile 1.2.2 reads the headers of its blocks as sound
+            raise RuntimeError("VOC is decoded by FFmpeg alone")
         yield stream
 
 

@@ -7,6 +7,7 @@ import multiprocessing
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -151,8 +152,9 @@ def _outcomes(pieces: Sequence[Piece], out: Path, known: Groups, jobs: int) -> I
 
 
 def _start_worker() -> None:
-    """Ignore Ctrl-C, which the parent handles by ending its workers."""
+    """Ignore Ctrl-C, which the parent handles by ending its workers; these remove their temporary files."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     torch.set_num_threads(1)
 
 
