@@ -87,6 +87,24 @@ def test_outputs_below_inputs_are_no_inputs(songs: Path) -> None:
     assert len(found(songs, recursive=True, out=songs)) == 6  # results lie among the recordings
 
 
+def test_renamed_results_are_known_by_their_recipes(quick: Vamp, songs: Path) -> None:
+    made = quick(songs / "a.wav", "--seed", 0).path
+    renamed = made.rename(songs / "renamed.wav")
+    again = quick(songs, "--dry-run")
+    assert names(again, songs) == ["a.inpaint.0.wav", "b.inpaint.0.wav"]
+    assert "1 file left out: 1 made by vamp" in again.err
+    assert "renamed.inpaint.0.wav" in names(quick(songs, "--dry-run", "--include-made"), songs)
+    assert names(quick(renamed, "--seed", 0, "--dry-run"), songs) == ["renamed.inpaint.0.wav"]
+
+
+def test_dry_run_says_that_the_seed_changes(quick: Vamp, songs: Path, no_model: None) -> None:
+    drawn = quick(songs / "a.wav", "--dry-run")
+    seed = drawn.path.name.split(".")[-2]
+    assert f"the seed changes from run to run: --seed {seed} keeps it" in drawn.err
+    assert "seed changes" not in quick(songs / "a.wav", "--dry-run", "--seed", 3).err
+    assert "seed changes" not in quick(songs, "--dry-run").err
+
+
 def test_results_are_inputs_if_named(songs: Path, tmp_path: Path) -> None:
     (songs / "a.loop.-3.wav").write_bytes(b"")
     (songs / "a.vamp.wav").write_bytes(b"")  # no seed: no result
@@ -228,7 +246,8 @@ def test_bars_show_names_unchanged(
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     source = (songs / "a.wav").rename(songs / "[bold]a[].wav")
     assert quick(source, "--seed", 7).code == 0
-    assert [Text.from_markup(title).plain for title in titles] == [source.name]
+    shown = [Text.from_markup(title).plain for title in titles]
+    assert [title for title in shown if title != "loading the model"] == [f"reading {source.name}", source.name]
 
 
 def test_closed_stdout_stops_no_work(monkeypatch: pytest.MonkeyPatch) -> None:

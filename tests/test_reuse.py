@@ -129,7 +129,7 @@ def test_refresh_in_every_step_is_exact(tiny: Model) -> None:
 def test_figures_of_whole_passes_are_zero(vamp: Vamp, tiny_folder: Path, song: Song) -> None:
     """With a whole pass in every step nothing changes; with few, little does."""
     source = song(seconds=14)
-    ran = vamp("eval", "reuse", source, "-m", tiny_folder, "-n", 2, "--refresh", 1)
+    ran = vamp("eval", "reuse", source, "-m", tiny_folder, "--windows", 2, "--refresh", 1)
     assert ran.code == 0, ran.err
     assert [one["case"] for one in ran.facts] == [
         "span of 0.5 s",
@@ -140,7 +140,7 @@ def test_figures_of_whole_passes_are_zero(vamp: Vamp, tiny_folder: Path, song: S
     ]
     for one in ran.facts:
         assert (one["n_excerpts"], one["loss_change"], one["kl"], one["equal_tokens"]) == (2, 0, 0, 1)
-    some = vamp("eval", "reuse", source, "-m", tiny_folder, "-n", 1, "--refresh", 36).facts
+    some = vamp("eval", "reuse", source, "-m", tiny_folder, "--windows", 1, "--refresh", 36).facts
     assert 0 < some[0]["kl"] < 0.5
     assert some[0]["loss_error"] is None
     vamp("eval", "reuse", song("short.wav", seconds=0.5), "-m", tiny_folder).refuses(3, "no recording is 1.4 s long")

@@ -84,6 +84,7 @@ class OutputOptions:
     """Options of inputs, outputs and messages."""
 
     recursive: Recursive = False
+    include_made: Annotated[bool, flag("Take results of vamp in folders, too.", panel=OUTPUT)] = False
     fail_fast: Annotated[bool, flag("Stop at the first recording that fails.")] = False
     quiet: Quiet = False
     verbose: Verbose = False

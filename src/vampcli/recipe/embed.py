@@ -60,6 +60,14 @@ def recipe_of(path: Path, name: str = "", metadata: Metadata | None = None) -> R
     return _from_json(beside(path), shown) if embedded is None and os.path.isfile(beside(path)) else embedded
 
 
+def holds_recipe(path: Path) -> bool:
+    """Return whether vamp made a file, by the recipe in it; False where none can be read."""
+    try:
+        return recipe_of(path) is not None
+    except InputError:
+        return False
+
+
 def _from_json(path: Path, name: str) -> Recipe:
     recipe = from_text(read_text(path, 2 * MOST_TEXT, "name a file that vamp has written"), name)
     if recipe is None:

@@ -9,11 +9,15 @@ from vampcli.cli import options as o
 from vampcli.cli.eval_inputs import EvalOptions, read_clips, round_floats
 from vampcli.errors import InputError
 
+_UNCHECKED = 4  # steps from one whole pass to the next, for a model that recommends nothing
+
 
 def reuse(
     evaluation: EvalOptions,
-    n: Annotated[int, o.value("Excerpts of a context.", "-n", "--excerpts", min=1)] = 16,
-    refresh: Annotated[int | None, o.value("Steps between whole passes.", min=1, show_default=o.BY_MODEL)] = None,
+    windows: Annotated[int, o.value("Contexts per recording.", min=1)] = 4,
+    refresh: Annotated[
+        int | None, o.value("Steps from one whole pass to the next; 0: all.", panel=o.ADVANCED, show_default=False)
+    ] = None,
     device: o.Device = "auto",
 ) -> None:
     """Compare passes that keep keys and values with whole ones: time, loss of true tokens, KL, equal tokens.
@@ -33,14 +37,14 @@ def reuse(
 
     loaded = load(model, device, "fp32")
     config = loaded.suited(loaded.sampling)
-    config = replace(config, refresh=refresh or config.refresh or 4)
+    config = replace(config, refresh=refresh if refresh is not None else config.refresh or _UNCHECKED)
     length, excerpts = loaded.context_frames, []
     with torch.inference_mode():
         for clip in read_clips(console, files, loaded.grid.sample_rate, None):
             codes = encode_long(loaded.codec, clip.samples.to(loaded.device))
-            excerpts += spread(codes, length, -(-n // len(files)))
+            excerpts += spread(codes, length, windows)
     if not excerpts:
         raise InputError(f"no recording is {length * loaded.grid.frame_s:.1f} s long", "name longer ones")
     shared = {"model": model, "refresh": config.refresh, "n_steps": config.n_steps}
-    for figures in measure_reuse(loaded.coarse, loaded.grid, excerpts[:n], config):
+    for figures in measure_reuse(loaded.coarse, loaded.grid, excerpts, config):
         console.result({**shared, **round_floats(asdict(figures))})

@@ -35,6 +35,7 @@ def find_sources(
     suffixes: Sequence[str] = (),
     out: str | None = None,
     of_results: bool = False,
+    include_made: bool = False,
 ) -> tuple[list[FoundFile], bool]:
     """Find the files that inputs stand for; results of vamp in folders are left out.
 
@@ -44,6 +45,7 @@ def find_sources(
         suffixes: of files in folders, beside those of sound.
         out: folder of the results; left out if it lies in a folder that is searched.
         of_results: leave out only results of `replay`.
+        include_made: leave out none that do not lie in `out`.
 
     Returns:
         The files, and whether there are several inputs, or one that can stand for several files.
@@ -51,29 +53,34 @@ def find_sources(
     Raises:
         InputError: there is no such file.
     """
-    found = [_without_made(file, out, of_results) for file in find_all(inputs, recursive, (*SOUNDS, *suffixes))]
+    everything = find_all(inputs, recursive, (*SOUNDS, *suffixes))
+    found = [_without_made(file, out, of_results, include_made) for file in everything]
     files = [file for file in found if not file.left_out]
     if not files:
         n_made = sum(file.left_out == _MADE for file in found)
         raise InputError(
             f"{inputs[0]} holds nothing but results of vamp ({n_made} file{'s' * (n_made != 1)})",
-            "name a file to work on it again",
+            "name a file to work on it again, or add --include-made",
         )
     warn_of_left_out(found)
     return files, (len(inputs) > 1 or len(files) > 1 or any(f.searched for f in files))
 
 
-def _without_made(file: FoundFile, out: str | None, of_results: bool) -> FoundFile:
+def _without_made(file: FoundFile, out: str | None, of_results: bool, include_made: bool) -> FoundFile:
     """Leave out a file that was found and that vamp has made."""
-    if file.searched and not file.left_out and (_lies_in(file, out) or _is_made_by_vamp(file.path, of_results)):
-        return replace(file, left_out=_MADE)
-    return file
+    if not file.searched or file.left_out:
+        return file
+    is_made = _lies_in(file, out) or (not include_made and _is_made_by_vamp(file.path, of_results))
+    return replace(file, left_out=_MADE) if is_made else file
 
 
 def _is_made_by_vamp(path: Path, by_replay: bool) -> bool:
+    """Say whether vamp made a file: by its name, or by the recipe in it if it was renamed."""
     if by_replay:
         return path.stem.endswith(".replay")
-    return path.suffix.lower() != TOKENS and _RESULT.fullmatch(path.stem) is not None
+    if path.suffix.lower() == TOKENS:
+        return False
+    return _RESULT.fullmatch(path.stem) is not None or embed.holds_recipe(path)
 
 
 def _lies_in(found: FoundFile, out: str | None) -> bool:
@@ -94,7 +101,12 @@ def find_jobs(workflow: Workflow, inputs: Sequence[str], piped: Pipes) -> list[J
     """
     common = workflow.common
     found, several = find_sources(
-        piped.inputs(inputs), common.recursive, workflow.suffixes, common.out, workflow.of_results
+        piped.inputs(inputs),
+        common.recursive,
+        workflow.suffixes,
+        common.out,
+        workflow.of_results,
+        common.include_made,
     )
     default_seed = 0 if common.skip_existing or several else MOST_PLACES * secrets.randbelow(1000)
     files = [file for file in found if not file.searched or workflow.accepts(file.path)]

@@ -50,6 +50,9 @@ def run(workflow: Workflow, inputs: list[str]) -> None:
             runner.metadata(models.pop())  # a missing model is reported before anything is read
         with runner.held:
             runner.run(jobs)
+        is_drawn = common.seed is None and not (common.skip_existing or runner.several or workflow.of_results)
+        if common.dry_run and is_drawn:
+            console.note(f"the seed changes from run to run: --seed {jobs[0].seeds[0]} keeps it")
         runner.finish(len(jobs))
 
 
