@@ -379,3 +379,13 @@ def test_aiff_with_a_long_text(tmp_path: Path, n_text: int) -> None:
     found = read(tmp_path / "a.aiff")
     assert found.subtype == "PCM_16"
     assert np.array_equal(found.samples * 32768, numbers[None])
+
+
+def test_header_that_asks_for_too_much_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def huge(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(av, "open", huge)
+    (tmp_path / "a.wma").write_bytes(b"no sound that libsndfile knows")
+    with pytest.raises(InputError, match="cannot read"):
+        read(tmp_path / "a.wma")

@@ -231,7 +231,11 @@ def _stated(container: InputContainer, stream: AudioStream, rate: int) -> int | 
 @contextmanager
 def _open(file: BinaryIO) -> Iterator[tuple[InputContainer, AudioStream]]:
     file.seek(0)
-    with av.open(file, "r", metadata_errors="replace", options={"format_whitelist": _DEMUXERS}) as container:
+    try:
+        opened = av.open(file, "r", metadata_errors="replace", options={"format_whitelist": _DEMUXERS})
+    except MemoryError as error:
+        raise ValueError("its header asks for more memory than there is") from error
+    with opened as container:
         if not container.streams.audio or container.streams.audio[0].codec_context is None:
             raise ValueError("it holds no sound that can be decoded")
         yield container, container.streams.audio[0]
