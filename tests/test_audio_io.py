@@ -293,7 +293,7 @@ def test_samples_are_rounded_and_clamped(
     samples = np.array([[1.0, 5.0, -1.0, -1.0 - step, 1 - step, 0.4 * step, 0.6 * step, -0.4 * step, -0.6 * step]])
     write(tmp_path / "a.wav", Waveform(samples, 44100, subtype))
     assert [record.getMessage() for record in caplog.records] == [
-        "a.wav: 3 samples were too loud for the format and were clamped"
+        "a.wav: 3 samples were too loud for the format and clamped"
     ]
     expected = [1 - step, 1 - step, -1.0, -1.0, 1 - step, 0, step, 0, -step]
     assert read(tmp_path / "a.wav").samples.tolist() == [expected]

@@ -9,6 +9,7 @@ import tagged
 from conftest import Song, Vamp
 from tagged import CHUNKS, INFO, PICTURE, acid, bext, cue, smpl
 from vampcli.api import Model
+from vampcli.audio import riff
 from vampcli.audio.metadata import wav
 from vampcli.audio.metadata.base import Block
 from vampcli.audio.read import read_metadata
@@ -144,3 +145,9 @@ def test_takes_of_the_api(tiny: Model, source: Path, tmp_path: Path) -> None:
     (plain,) = tiny.inpaint(Recording.of(source).clip, [(0.5, 1)], seed=3)
     plain.write(tmp_path / "y.wav")
     assert [block.name for block in wav.read(tmp_path / "y.wav", "")] == [b"LIST"]
+
+
+def test_info_names_damage_once(vamp: Vamp, song: Song) -> None:
+    path = song(seconds=1)
+    riff.append(path, b"id3 ", b"ID3 is not this")
+    assert vamp("info", path, "--quick").err.count("id3 is damaged") == 1

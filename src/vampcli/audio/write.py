@@ -105,7 +105,8 @@ def write(
         except (AssertionError, sf.LibsndfileError) as error:  # soundfile asserts that all was written
             raise OSError("the system took no more") from error
         if n_clamped:
-            log.warning("%s: %d samples were too loud for the format and were clamped", path.name, n_clamped)
+            were = "1 sample was" if n_clamped == 1 else f"{n_clamped} samples were"
+            log.warning("%s: %s too loud for the format and clamped", path.name, were)
         carry.put(temp, kind, blocks)
 
 

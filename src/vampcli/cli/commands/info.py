@@ -11,6 +11,7 @@ import typer
 
 from vampcli.audio.find import SOUNDS, find
 from vampcli.audio.formats import TOKENS, NaN
+from vampcli.audio.metadata.carry import Metadata
 from vampcli.cli import options as o
 from vampcli.cli.commands.presets import settings
 from vampcli.cli.console import Console, guarded, report
@@ -48,8 +49,9 @@ def info(
         recipe = None
         try:
             with local_copy(found.path) as path:
-                facts |= _facts(path, quick, nan)
-                recipe = recipe_of(path)
+                metadata = _metadata(path)
+                facts |= _facts(path, metadata, quick, nan)
+                recipe = recipe_of(path, metadata=metadata)
         except InputError as error:
             failures.append(error)
             facts |= {"error": error.message, "hint": error.hint}
@@ -63,14 +65,20 @@ def info(
         raise SystemExit(int(failures[0].exit_code))
 
 
-def _facts(path: Path, quick: bool, nan: NaN) -> Facts:
+def _metadata(path: Path) -> Metadata | None:
+    """Metadata of a sound file; None of a token file or a recipe."""
+    if path.suffix.lower() in (SIDECAR, TOKENS):
+        return None
+    from vampcli.audio.read import read_metadata
+
+    return read_metadata(path)
+
+
+def _facts(path: Path, metadata: Metadata | None, quick: bool, nan: NaN) -> Facts:
     """Format of a file, and figures of its samples; `quick`: as its header says."""
-    suffix = path.suffix.lower()
-    if suffix == SIDECAR:
-        return {}
-    if suffix == TOKENS:
-        return _of_tokens(path)
-    from vampcli.audio.read import inspect, read_metadata
+    if metadata is None:
+        return _of_tokens(path) if path.suffix.lower() == TOKENS else {}
+    from vampcli.audio.read import inspect
 
     form = inspect(path)
     facts: Facts = {
@@ -82,7 +90,7 @@ def _facts(path: Path, quick: bool, nan: NaN) -> Facts:
         "duration_s": form.n_samples / form.sample_rate,
         "length_from": "header",
     }
-    if loop := read_metadata(path).loop():
+    if loop := metadata.loop():
         facts["loop_s"] = [sample / form.sample_rate for sample in loop]
     return facts if quick else {**facts, **_of_samples(path, nan)}
 
