@@ -48,8 +48,8 @@ class Plain:
 
     def encode(self, clip: Waveform, spans: Sequence[tuple[int, int]] = ()) -> tuple[Tensor, float]:
         """The clip's tokens, int64 (n_codebooks, n_frames), and the gain before encoding."""
-        gain = level_gain(clip.samples, clip.sample_rate, spans)
         mono = clip.samples.mean(axis=0, keepdims=True)
+        gain = level_gain(mono, clip.sample_rate, spans)
         samples = torch.from_numpy(resample(mono, clip.sample_rate, self.codec.grid.sample_rate)[0] * np.float32(gain))
         return self.codec.encode(samples.to(self.coarse.codebooks.device)), gain
 

@@ -198,7 +198,7 @@ _TOGETHER = " ".join(typed for typed, *_ in (*SHARED, *SAMPLING) if typed[:2] ==
 LINES = [
     f"loop {_TOGETHER.replace('--json', '')} --repeats 3 --variation 0.4 --seam 0.5 --margin 0",
     "loop --skip-existing --int24 --difference",
-    "loop --float32",
+    "loop --float32 --find",
     "inpaint --start 1 --end 2 --span bars:1-2 --snap onset --bpm 90 --downbeat 0:01 --beats-per-bar 3 --context 0:04",
     f"inpaint --spans-from {LABELS} --margin auto",
     f"inpaint --span 1-2 --memory 0.5 --edit 0.2 --place 0:03.5 --memory-from {SHORT}",

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -283,7 +284,8 @@ def test_interruption_keeps_finished_recordings(
     command = [sys.executable, "-m", "vampcli", "inpaint", tmp_path / "many", "--span", "0.2-0.8", "-m", tiny_folder]
     parallel = {**os.environ, "OMP_NUM_THREADS": "2"}
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, bufsize=0, stdout=pipe, stderr=pipe, env=parallel) as process:
+    as_usual = partial(signal.signal, sent, signal.default_int_handler if sent == signal.SIGINT else signal.SIG_DFL)
+    with subprocess.Popen(command, bufsize=0, stdout=pipe, stderr=pipe, env=parallel, preexec_fn=as_usual) as process:
         assert process.stdout is not None
         first = process.stdout.readline()  # without a buffer, which would swallow a second line
         time.sleep(0.05)

@@ -21,7 +21,7 @@ def test_every_command_has_a_section(name: str) -> None:
 
 
 def test_options_come_with_help_and_default() -> None:
-    assert re.search(r"\| `--steps N` \| .+ \[default: 36\] \|", COMMANDS)
+    assert re.search(r"\| `--fine-steps N` \| .+ \[default: 2\] \|", COMMANDS)
 
 
 def test_shared_options_are_named_once() -> None:

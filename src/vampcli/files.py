@@ -91,9 +91,7 @@ def replacing(path: Path, overwrite: bool = False, parents: bool = False) -> Ite
         if overwrite:
             os.replace(temp, target)
         else:
-            _publish(temp, target)
-    except FileExistsError as error:
-        raise _existing(path) from error
+            _publish(temp, target, path)
     except OSError as error:
         raise InputError(
             f"cannot write {path}: {error}", "is the disk full, the folder missing or not writable?"
@@ -107,17 +105,20 @@ def _existing(path: Path) -> InputError:
     return InputError(f"{path} exists", "replace it with overwrite, or name another file")
 
 
-def _publish(temp: Path, target: Path) -> None:
-    """Give a file its name; FileExistsError if another one has it."""
+def _publish(temp: Path, target: Path, path: Path) -> None:
+    """Give a file its name; InputError if another one has it."""
     if target.exists() and not exists(target):
         target.unlink()
     try:
-        os.link(temp, target)
-    except FileExistsError:
-        raise
-    except OSError:  # the file system has no hard links
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        os.replace(temp, target)
+        try:
+            os.link(temp, target)
+        except FileExistsError:
+            raise
+        except OSError:  # the file system has no hard links
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            os.replace(temp, target)
+    except FileExistsError as error:
+        raise _existing(path) from error
 
 
 def _new_file(path: Path) -> Path:
