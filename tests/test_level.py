@@ -267,3 +267,17 @@ def test_levels_follow_block_by_block() -> None:
     assert not whole[:, -RATE // 2 + 200 : -100].any()
     parts = [follow(a, b) for a, b in ((0, 30000), (30000, 100001), (100001, 4 * RATE))]
     assert np.array_equal(np.concatenate(parts, axis=1), whole)
+
+
+def test_silence_beside_sound_stays_silent() -> None:
+    made, original = steady(2, 4), steady(2, 4, seed=1)
+    original[0, : 2 * RATE] = 0.25
+    original[1, 2 * RATE :] = 0
+    span, fade = (0, 4 * RATE), RATE // 10
+    follow = follow_level(reader(made), reader(original), RATE, span)  # type: ignore[arg-type]
+    result = follow(*span)
+    assert not result[0, : 2 * RATE - fade].any()
+    assert not result[1, 2 * RATE + fade :].any()
+    assert np.count_nonzero(result[0, 2 * RATE :]) == np.count_nonzero(result[1, : 2 * RATE]) == 2 * RATE
+    pieces = [follow(start, start + RATE) for start in range(0, 4 * RATE, RATE)]
+    assert np.allclose(np.concatenate(pieces, axis=1), result, atol=1e-7)

@@ -15,6 +15,7 @@ from vampcli.audio.waveform import Samples
 _MOST_BOOST = 4.0
 _LEAST_SIDE_S = 0.05  # less says nothing about a level
 _STEP_S = 0.5  # between gains that follow a recording
+_SILENCE_S = 0.05  # blocks in which the original sounds or is silent
 _MEASURED_S = 2.0  # at each end of a span
 _FARTHEST = 10 ** (5 / 20)  # of a span's level from that of its surroundings
 _LEAST = 1e-15  # amplitude
@@ -85,7 +86,7 @@ def follow_level(render: Render, original: Render, sample_rate: int, span: Range
     """Return a renderer whose level follows that of the original at the same time.
 
     Every half second, the gain of each channel is that between the original and the rendered audio of the second around
-    it, by K-weighted power; it is linear in between. Where the original is silent, so is the result.
+    it, by K-weighted power; it is linear in between. Where the original is silent, so is the result, but for a fade.
 
     Args:
         render: renders the span.
@@ -107,9 +108,26 @@ def follow_level(render: Render, original: Render, sample_rate: int, span: Range
         gains = [_gains(original(a, b), made[:, a - first : b - first], sample_rate) for a, b in windows]
         times, grid = np.arange(start, stop), np.array(centres) * step
         curves = np.stack([np.interp(times, grid, channel) for channel in zip(*gains, strict=True)])
-        return _multiply(made[:, start - first : stop - first], curves)
+        return _multiply(
+            made[:, start - first : stop - first], curves * _gate(original, sample_rate, span, start, stop)
+        )
 
     return matched
+
+
+def _gate(original: Render, sample_rate: int, span: Range, start: int, stop: int) -> Gains:
+    """Return 0 where the original is constant, else 1, with fades of 50 ms inside silence: (n_channels, stop - start).
+
+    Blocks begin at multiples of their length in the recording, so that the result does not depend on `start`.
+    """
+    size = max(1, round(_SILENCE_S * sample_rate))
+    blocks = range(start // size - 1, -(-stop // size) + 1)
+    ends = [(max(span[0], block * size), min(span[1], (block + 1) * size)) for block in blocks]
+    outside = np.zeros(len(original(span[0], span[0] + 1)), bool)
+    sounds = np.stack([np.ptp(original(a, b), axis=1) > 0 if a < b else outside for a, b in ends], axis=1)
+    borders = sounds[:, :-1] | sounds[:, 1:]
+    times, grid = np.arange(start, stop), np.array(blocks[1:]) * size
+    return np.stack([np.interp(times, grid, channel) for channel in borders])
 
 
 def mean_weighted_power(read: Render, n_samples: int, sample_rate: int) -> float:
