@@ -487,3 +487,13 @@ def test_ended_workers_leave_no_files(tmp_path: Path) -> None:
     )
     assert subprocess.run([sys.executable, "-c", script, tmp_path / "a"], check=False, timeout=60).returncode == 1
     assert os.listdir(tmp_path) == []
+
+
+def test_links_to_nothing_stop_no_other_piece(song: Song, tmp_path: Path) -> None:
+    (tmp_path / "stems").mkdir()
+    (tmp_path / "stems/a.wav").symlink_to(tmp_path / "gone.wav")
+    whole = song("b.wav", 1)
+    table = table_of(tmp_path / "t.tsv", [("stems", "train"), (whole.name, "train")])
+    failed, done = prepare(pieces_of_table(table, whole.parent, "train"), tmp_path / "out")
+    assert "a.wav: No such file" in failed.error.message  # type: ignore[union-attr]
+    assert len(done.entries) == 1

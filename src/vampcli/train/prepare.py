@@ -25,7 +25,7 @@ from vampcli.audio.find import MODULES, sounds_below
 from vampcli.audio.loudness import level_gain
 from vampcli.audio.read import read
 from vampcli.audio.resample import resample
-from vampcli.errors import InputError, VampError
+from vampcli.errors import InputError, VampError, from_os_error
 from vampcli.files import locked
 from vampcli.train.data import MANIFEST, read_manifest, save_tensors, write_manifest
 from vampcli.train.pieces import Piece
@@ -160,7 +160,10 @@ def _start_worker() -> None:
 
 def _outcome(out: Path, task: tuple[Piece, list[Entry]]) -> Outcome:
     piece, old = task
-    stamp = _stamp(piece.path)
+    try:
+        stamp = _stamp(piece.path)
+    except OSError as error:  # such as a link to nothing among stems
+        return Outcome(piece, [], from_os_error(error))
     if old and all((out / e["file"]).is_file() for e in old) and stamp in (old[0].get("stamp"), ""):
         return Outcome(piece, [{**entry, **_about(piece)} for entry in old])
     try:
