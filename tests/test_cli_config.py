@@ -17,6 +17,7 @@ from clips import clip
 from conftest import Ran, Song, Vamp
 from test_cli_flags import APP, KEPT, LABELS, REQUESTS, SAMPLING, SHARED, SHORT, workflow_of
 from vampcli import SamplingConfig, load
+from vampcli.checkpoints.registry import locate, model_hash
 from vampcli.cli import main
 from vampcli.cli.config import to_toml
 from vampcli.tokens.presets import PRESETS
@@ -136,6 +137,10 @@ def test_models_recommend_options_of_the_sampler(sources: Sources, recommending:
     assert sampling == SamplingConfig(n_steps=8, sampler="halton", temperature=0.6, refresh=2)
     assert workflow_of("loop").common.sampling == SamplingConfig(n_steps=8, temperature=0.6)
     assert workflow_of("loop -m missing").common.sampling == SamplingConfig(n_steps=8, temperature=0.6)
+
+
+def test_recommendations_are_no_other_model(recommending: Path, tiny_folder: Path) -> None:
+    assert model_hash(locate(recommending)) == model_hash(locate(tiny_folder))
 
 
 def test_python_takes_what_the_model_recommends(recommending: Path) -> None:

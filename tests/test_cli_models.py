@@ -246,7 +246,7 @@ def test_interrupted_conversion_keeps_the_downloads(
         patch.setattr(vampnet, "import_published", interrupted)
         ran = vamp("models", "pull", "vampnet", "-y")
     assert (ran.code, ran.out) == (code, "")
-    assert list(home.iterdir()) == []
+    assert not home.exists()
     hub.log.clear()
     assert vamp("models", "pull", "vampnet", "-y").code == 0
     assert hub.gets(".pth") == []

@@ -124,7 +124,11 @@ def test_claim_of_a_killed_process_is_taken_over(tmp_path: Path) -> None:
     )
     assert subprocess.run([sys.executable, "-c", script, path], check=False, timeout=60).returncode == 9
     assert len(os.listdir(tmp_path)) == 2
-    with claim(path) as held:
+    beside = tmp_path / "a.wav.json"
+    with pytest.raises(InputError, match="cannot write"), replacing(beside) as temp:
+        left = temp.rename(tmp_path / "kept")
+    left.rename(temp)
+    with claim(path, [beside]) as held:
         assert held
         assert len(os.listdir(tmp_path)) == 1
     assert os.listdir(tmp_path) == []
@@ -150,7 +154,7 @@ def test_takes_that_appear_while_a_recording_is_read_are_skipped(
 
     command, made = ("inpaint", song(seconds=1), "--span", "0.3-0.6"), tmp_path / "song.inpaint.3.wav"
 
-    def late(path: Path) -> ExitStack:
+    def late(path: Path, beside: object) -> ExitStack:
         made.write_text("theirs")
         return claim(path)  # type: ignore[return-value]
 

@@ -7,7 +7,7 @@ import hashlib
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -112,7 +112,7 @@ def _publish(temp: Path, target: Path, path: Path) -> None:
     try:
         try:
             os.link(temp, target)
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError):
             raise
         except OSError:  # the file system has no hard links
             os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
@@ -134,7 +134,7 @@ def _prefix(path: Path) -> str:
 
 
 @contextmanager
-def claim(path: Path) -> Iterator[bool]:
+def claim(path: Path, beside: Sequence[Path] = ()) -> Iterator[bool]:
     """Hold the right to make an output, so that processes which would make the same one share the work.
 
     The claim is a lock on a hidden file beside the output. The system releases it when its process ends, however that
@@ -142,6 +142,7 @@ def claim(path: Path) -> Iterator[bool]:
 
     Args:
         path: the output; its folder is made if it is missing, and removed again if nothing is written.
+        beside: files that are written with it, whose temporary files are removed, too.
 
     Yields:
         False if another process holds the claim, or another claim of this process.
@@ -165,8 +166,9 @@ def claim(path: Path) -> Iterator[bool]:
         raise InputError(f"cannot write {path}: {error.strerror or error}", "name another folder with -o") from error
     try:
         if was_left:
-            for temp in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
-                temp.unlink(missing_ok=True)
+            for one in (path, *beside):
+                for temp in one.parent.glob(f"{glob.escape(_prefix(one))}*"):
+                    temp.unlink(missing_ok=True)
         yield True
     finally:
         with suppress(OSError):  # Windows removes no open file

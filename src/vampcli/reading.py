@@ -168,7 +168,8 @@ def read_toml(path: str | Path, shown_path: str = "", limit: int = 2**20) -> dic
     except RecursionError as error:
         raise UsageError(f"{where} is not TOML: it has more than {MOST_DEPTH} levels", "nest less") from error
     except ValueError as error:
-        raise UsageError(f"{where} is not TOML: {error}", "write lines such as: temperature = 0.9") from error
+        fact = f"a number has more than {MOST_DIGITS} digits" if "max_str_digits" in str(error) else error
+        raise UsageError(f"{where} is not TOML: {fact}", "write lines such as: temperature = 0.9") from error
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -94,6 +95,22 @@ def read_metadata(folder: Path) -> ModelMetadata:
 def read_config(folder: Path) -> dict[str, Any]:
     """Read `config.json` as a table, and check it; see `model_config`."""
     return _read(folder)[0]
+
+
+def config_without_sampling(folder: Path) -> bytes:
+    """Return the content of `config.json`, without the table of recommended sampling options if it has one.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    try:
+        content = (folder / CONFIG).read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read {folder / CONFIG}: {error}", CURE) from error
+    table = read_config(folder)
+    if "sampling" not in table:
+        return content
+    return (json.dumps({key: value for key, value in table.items() if key != "sampling"}, indent=1) + "\n").encode()
 
 
 def model_config(folder: Path) -> ModelConfig:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vampcli.checkpoints import adapter_file
-from vampcli.checkpoints.folder import CONFIG, PARTS, read_metadata
+from vampcli.checkpoints.folder import CONFIG, PARTS, config_without_sampling, read_metadata
 from vampcli.checkpoints.headers import stored_hash
 from vampcli.checkpoints.published import find_published
 from vampcli.errors import InputError, ModelError
@@ -147,13 +147,15 @@ def _fitting(base: str, adapter: Path) -> ModelPaths:
 def model_hash(found: ModelPaths) -> str:
     """SHA-256 of names and contents of the files of a model and its adapter.
 
+    What the model recommends for sampling does not count: recipes hold what was used.
+
     Raises:
         ModelError: a file cannot be read.
     """
     folder, adapter = found.folder, found.adapter
-    files = [folder / CONFIG, *(folder / f"{part}.safetensors" for part in PARTS)]
-    files += [adapter / adapter_file.FILE] if adapter else []
-    digest = hashlib.sha256()
+    files = [folder / f"{part}.safetensors" for part in PARTS] + ([adapter / adapter_file.FILE] if adapter else [])
+    config = config_without_sampling(folder)
+    digest = hashlib.sha256(f"{CONFIG} {len(config)}\n".encode() + config)
     for path in files:
         try:
             with path.open("rb") as file:

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from vampcli.checkpoints.folder import CONFIG, PARTS, refuse_existing
 from vampcli.errors import InputError
+from vampcli.files import claim
 
 
 @contextmanager
 def whole(out: Path, overwrite: bool) -> Iterator[Path]:
     """Yield a temporary folder beside `out`, which is renamed to `out` on success; on any error nothing changes.
 
-    Other files of a replaced model folder are kept. Of two processes the later one wins. A killed process leaves a
+    Other files of a replaced model folder are kept. Of two processes the earlier one goes on. A killed process leaves a
     hidden folder, which the next call removes.
 
     Args:
@@ -25,9 +26,18 @@ def whole(out: Path, overwrite: bool) -> Iterator[Path]:
         overwrite: replace a model.
 
     Raises:
-        InputError: `out` holds something else or cannot be written.
+        InputError: `out` holds something else, cannot be written, or another process writes it.
     """
     out = out.resolve()
+    with claim(out) as is_ours:
+        if not is_ours:
+            raise InputError(f"{out} is being written by another process", "wait for it, or name another folder")
+        with _beside(out, overwrite) as new:
+            yield new
+
+
+@contextmanager
+def _beside(out: Path, overwrite: bool) -> Iterator[Path]:
     temp = None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -90,7 +90,7 @@ class _Runner:
         self.workflow, self.console, self.piped, self.several = workflow, console, piped, several
         self.metadata_by_request: dict[ModelRequest, ModelMetadata] = {}
         self.models: dict[ModelRequest, Model] = {}
-        self.n_done = self.n_skipped = 0
+        self.n_done = self.n_skipped = self.n_taken = 0
         self.held = ExitStack()
         self.count: Callable[[], None] = lambda: None  # shows how many jobs are done
         self.failures: list[VampError] = []
@@ -154,7 +154,9 @@ class _Runner:
     def _claim(self, job: Job, claims: ExitStack) -> Job | None:
         """Claim the outputs of a job; with `--skip-existing`, leave out the takes that other processes make or made."""
         common = self.workflow.common
-        taken = [path for path in job.paths if not claims.enter_context(claim(path))]
+        beside = list_companions(job, common)
+        taken = [path for path in job.paths if not claims.enter_context(claim(path, beside))]
+        self.n_taken += len(taken)
         if taken and not common.skip_existing:
             raise InputError(
                 f"{taken[0]} is being made by another process", "wait for it, or share the work with --skip-existing"
@@ -320,7 +322,8 @@ class _Runner:
             if "NC" in (licence := model.provenance.licence):
                 self.console.note(f"made with {request.name}, whose licence is {licence}: not for commercial use")
         if self.n_skipped == n_inputs:
-            self.console.note("every take exists already: nothing to do")
+            being_made = ", or another process makes it" if self.n_taken else " already"
+            self.console.note(f"every take exists{being_made}: nothing to do")
         elif self.several and not common.dry_run:
             skipped = f", {self.n_skipped} skipped" if self.n_skipped else ""
             failed = f", {len(self.failures)} failed:" if self.failures else ""
