@@ -12,6 +12,7 @@ from conftest import Song, Vamp
 from test_audio_read import encode, flac, integers, mp3, noise
 from vampcli import read
 from vampcli.audio.find import SOUNDS, find
+from vampcli.errors import InputError
 
 SPAN = ("--span", "0.3-0.6")
 
@@ -122,3 +123,9 @@ def test_names_that_look_like_options(
     ran.refuses(2)
     assert f"{name} is a file, but was read as an option: name it as ./{name}" in ran.err
     assert "is a file" not in vamp("inpaint", f"./{name}", *SPAN, "--steps", "0").err
+
+
+def test_unreadable_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may read all
+    with pytest.raises(InputError, match="cannot be read"):
+        find([str(tmp_path)], False)

@@ -117,6 +117,8 @@ def _resolve(
             yield from _resolve(line if is_here else str(beside), recursive, suffixes, (*lists, listing), read)
         read.add(listing)
     elif os.path.isdir(path):
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise InputError(f"the folder {path} cannot be read", "check its permissions")
         files = _search(path, recursive, suffixes)
         hint = "" if recursive else "; folders in it are searched with --recursive"
         _require_some(files, f"the folder {path} holds no sound files{hint}", suffixes)

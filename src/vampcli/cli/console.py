@@ -26,7 +26,9 @@ Bar = Callable[[str], AbstractContextManager[Progress | None]]
 """Opens a progress bar with a title."""
 
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # all but tab and line feed
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+)  # all but tab and line feed
 _INDENT = "    "
 _SIGNALLED = 128  # added to the number of a signal, as shells do
 
