@@ -243,3 +243,12 @@ def test_torch_waits_for_a_recording(song: Song, tmp_path: Path) -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
+
+
+def test_garbage_is_collected_again_after_torch_is_imported() -> None:
+    code = (
+        "import gc\nfrom vampcli.cli.torch_loader import load_torch\n"
+        "load_torch()\nimport sys\nprint('torch' in sys.modules, gc.isenabled(), gc.get_freeze_count() > 10_000)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "True True True\n"

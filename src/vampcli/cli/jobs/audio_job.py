@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from vampcli.cli.jobs.job import Job, Load, Opened, Results, Workflow
 from vampcli.cli.jobs.loops import describe_plan
 from vampcli.cli.jobs.write import Describe, make_takes
+from vampcli.cli.torch_loader import load_torch
 from vampcli.errors import InputError
 from vampcli.progress import Progress
 
@@ -41,7 +42,8 @@ class AudioWorkflow(Workflow):
         from vampcli.audio.write import check_output
 
         clip = read(job.source, self.common.nan)
-        from vampcli.tasks.recording import Recording  # imports torch, too much before a bad file is refused
+        load_torch()  # after a bad file is refused
+        from vampcli.tasks.recording import Recording
         from vampcli.tasks.registry import with_stored_tempo
 
         request = self.request()
