@@ -24,17 +24,16 @@ def extrapolate(samples: npt.NDArray[np.float64], n: int) -> npt.NDArray[np.floa
     Returns:
         float64 (n,); zeros if the signal is silent or has at most 64 samples.
     """
-    from scipy.linalg import solve_toeplitz
-    from scipy.signal import lfilter, lfiltic
-
     if len(samples) <= 2 * _ORDER or not samples.any():
         return np.zeros(n)
     correlation = np.array([samples[: len(samples) - lag] @ samples[lag:] for lag in range(_ORDER + 1)])
     correlation[0] *= 1 + 1e-6  # pure tones make the equations singular
-    predictor = np.concatenate([[1.0], -solve_toeplitz(correlation[:-1], correlation[1:])])
-    state = lfiltic([1.0], predictor, samples[: -_ORDER - 1 : -1])
-    continued, _ = lfilter([1.0], predictor, np.zeros(n), zi=state)
-    return np.asarray(continued)
+    lags = np.arange(_ORDER)
+    weights = np.linalg.solve(correlation[np.abs(lags[:, None] - lags)], correlation[1:])[::-1]
+    continued = np.concatenate([samples[-_ORDER:], np.zeros(n)])
+    for i in range(n):  # a few hundred samples: less time than the import of a filter takes
+        continued[_ORDER + i] = weights @ continued[i : i + _ORDER]
+    return continued[_ORDER:]
 
 
 def match_edges(render: Render, original: Waveform, span: tuple[int, int], spans: Sequence[tuple[int, int]]) -> Render:
