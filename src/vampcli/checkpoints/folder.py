@@ -107,9 +107,9 @@ def config_without_sampling(folder: Path) -> bytes:
         content = (folder / CONFIG).read_bytes()
     except OSError as error:
         raise ModelError(f"cannot read {folder / CONFIG}: {error}", CURE) from error
-    table = read_config(folder)
-    if "sampling" not in table:
+    if b'"sampling"' not in content:
         return content
+    table = read_config(folder)
     return (json.dumps({key: value for key, value in table.items() if key != "sampling"}, indent=1) + "\n").encode()
 
 
