@@ -93,6 +93,7 @@ def test_spans(vamp: Vamp, song: Song, span: tuple[str, ...], code: ExitCode, sa
         (("--temperature", "1e-40"), ExitCode.USAGE, ("temperature is 1e-40", "0.01")),
         (("--sample-cutoff", "nan"), ExitCode.USAGE, ("--sample-cutoff",)),
         (("--margin", "\u00b2"), ExitCode.USAGE, ("--margin",)),
+        (("--seed", "1" * 19), ExitCode.USAGE, ("the seed has 19 digits",)),
         (("--overwrite", "--skip-existing"), ExitCode.USAGE, ("cannot be combined",)),
         (("-o", ".wav"), ExitCode.USAGE, ("names no file",)),
         (("-o", "out.xyz"), ExitCode.USAGE, (".xyz", ".wav")),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SPANS, MEMORY, PROMPT, OUTPUT, ADVANCED = "Spans", "Memory", "Prompt", "Output", "Advanced"  # panels of the help
 
+_LARGEST_SEED = 10**18
 BY_MODEL = "the model's"
 """The default of options that a model folder may recommend."""
 
@@ -148,6 +149,8 @@ class Common(ModelOptions, FormatOptions, OutputOptions):  # fields of the last 
     def __post_init__(self) -> None:
         if self.takes < 1:
             raise UsageError(f"{self.takes} takes are asked for", "ask for one or more: -n 1")
+        if self.seed is not None and abs(self.seed) >= _LARGEST_SEED:
+            raise UsageError(f"the seed has {len(str(abs(self.seed)))} digits", "18 are allowed")
         if self.keep is not None and not 1 <= self.keep <= self.takes:
             raise UsageError(f"{self.keep} of {self.takes} takes are to be kept", "such as -n 16 --keep 3")
 
