@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -177,6 +178,17 @@ def test_lost_sidecar_is_written_again(quick: Vamp, song: Song) -> None:
     assert not beside.exists()
     ran = quick(*command)
     assert (ran.code, ran.out, beside.read_text()) == (0, "", before)
+
+
+def test_prepare_removes_what_a_killed_run_left(vamp: Vamp, song: Song, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for name, age_s in (("old", 7200), ("new", 60)):
+        left = out / f".vamp-0123456789ab-{name}.safetensors"
+        left.write_text("half")
+        os.utime(left, (time.time() - age_s,) * 2)
+    assert vamp("prepare", song("song.wav", 1), "-o", out).code == 0
+    assert [path.name for path in out.glob(".vamp-*-*")] == [".vamp-0123456789ab-new.safetensors"]
 
 
 def test_two_runs_of_prepare_keep_all_pieces(song: Song, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import secrets
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ LOCK = ".vamp.lock"
 """A file in folders whose list of files several processes may change; it stays there."""
 
 _CLAIM = ".claim"
+_LEFT_OVER_S = 3600
 _WAITS_FOR_NOTHING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -197,6 +199,13 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def remove_left_over(folder: Path) -> None:
+    """Remove temporary files of killed processes from a folder: those that nobody has written to for an hour."""
+    for temp in folder.glob(".vamp-*-*"):
+        if time.time() - temp.stat().st_mtime > _LEFT_OVER_S:
+            temp.unlink(missing_ok=True)
 
 
 def child(folder: Path, name: Any, where: object) -> Path:

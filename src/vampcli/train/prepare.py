@@ -26,7 +26,7 @@ from vampcli.audio.loudness import level_gain
 from vampcli.audio.read import read
 from vampcli.audio.resample import resample
 from vampcli.errors import InputError, VampError, from_os_error
-from vampcli.files import locked
+from vampcli.files import locked, remove_left_over
 from vampcli.train.data import MANIFEST, read_manifest, save_tensors, write_manifest
 from vampcli.train.pieces import Piece
 
@@ -104,6 +104,7 @@ def _open_folder(out: Path, pieces: Iterable[Piece]) -> Groups:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {out}: {error.strerror}", "name another one") from error
+    remove_left_over(out)
     return _merge(out, {}, {p.split for p in pieces})
 
 
