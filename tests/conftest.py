@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from vampcli import SamplingConfig, Waveform
 from vampcli.api import Model, load
+from vampcli.audio.metadata import carry
 from vampcli.checkpoints.folder import ModelConfig, Provenance, model_config
 from vampcli.checkpoints.weights import Parts, save_parts
 from vampcli.codec.config import MagnitudeConfig
@@ -139,6 +140,12 @@ def music(seconds: float, rate: int, n_channels: int = 1, seed: int = 0) -> np.n
         tone = sum(np.sin(2 * np.pi * pitch * k * after) / k for k in (1, 2, 3))
         x += 0.1 * gains * np.where(after >= 0, np.exp(-4 * np.abs(after)), 0) * tone
     return np.clip(x, -0.6, 0.6)
+
+
+def loop_points(path: Path) -> tuple[int, int] | None:
+    """The first loop in a file's metadata: samples [start, end); None without one."""
+    metadata = carry.read(path)
+    return metadata.loop() if metadata else None
 
 
 def sine(frequency: float, rate: int, n: int) -> np.ndarray:

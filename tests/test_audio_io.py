@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from conftest import limited, music, quiet
+from conftest import limited, loop_points, music, quiet
 from vampcli.audio.formats import BITS, FORMATS, holds
 from vampcli.audio.read import read
-from vampcli.audio.riff import loop_points
 from vampcli.audio.waveform import Waveform
 from vampcli.audio.write import output_format, write
 from vampcli.errors import InputError, UsageError

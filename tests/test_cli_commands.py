@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from conftest import REQUESTS, Song, Vamp
+from conftest import REQUESTS, Song, Vamp, loop_points
 from vampcli import read
-from vampcli.audio.riff import loop_points
 from vampcli.recipe import token_file
 
 LENGTHS = {"inpaint": 1.0, "outpaint": 1.35, "loop": 1.6, "vamp": 1.0, "compress": 1.0}

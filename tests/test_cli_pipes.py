@@ -18,9 +18,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from conftest import Ran, Song, Vamp, music
+from conftest import Ran, Song, Vamp, loop_points, music
 from vampcli import read
-from vampcli.audio.riff import loop_points
 from vampcli.cli.jobs.pipes import PIPE
 from vampcli.recipe.embed import recipe_of
 

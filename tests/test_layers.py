@@ -14,7 +14,7 @@ SOURCE = Path(vampcli.__file__).parent
 
 # From the bottom to the top. A module imports from lower layers, or from its own if no cycle results.
 LAYERS = [
-    {"errors", "config", "files", "schema", "reading", "progress"},
+    {"errors", "config", "files", "schema", "reading", "tensor_reading", "progress"},
     {"model"},
     {"audio", "tokens"},
     {"codec", "sampling", "recipe"},
@@ -35,7 +35,7 @@ OUTSIDE = {
     "av": {"audio"},
     "librosa": {"audio"},
     "dac": {"codec", "train"},
-    "safetensors": {"reading", "recipe"},
+    "safetensors": {"tensor_reading", "recipe"},
     "pickle": {"checkpoints"},
     "huggingface_hub": {"checkpoints"},
     "pooch": {"checkpoints"},

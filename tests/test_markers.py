@@ -11,7 +11,7 @@ import pytest
 
 from test_riff import mark, sound
 from vampcli.audio.markers import read_spans
-from vampcli.audio.riff import CuePoint
+from vampcli.audio.metadata.wav_time import CuePoint
 from vampcli.errors import ExitCode, InputError
 
 DATA = Path(__file__).parent / "data" / "labels"

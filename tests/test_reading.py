@@ -24,8 +24,9 @@ from vampcli.cli.console import Console
 from vampcli.errors import InputError, ModelError, UsageError, VampError
 from vampcli.evaluate.spec import read_experiment
 from vampcli.files import read_bounded
-from vampcli.reading import check_header, open_tensors, parse_json, parse_npy, read_json, read_text, read_toml
+from vampcli.reading import parse_json, parse_npy, read_json, read_text, read_toml
 from vampcli.schema import Between, from_table
+from vampcli.tensor_reading import check_header, open_tensors
 from vampcli.tokens import mask_file
 from vampcli.train.config import CodecRun, load_run
 from vampcli.train.data import MANIFEST, Pool, read_manifest

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from conftest import loop_points
 from vampcli.audio.metadata import wav
 from vampcli.audio.metadata.carry import read as read_metadata
-from vampcli.audio.riff import CuePoint, append, cue_points, loop_points
+from vampcli.audio.metadata.wav_time import CuePoint, cue_points
+from vampcli.audio.riff import append
 from vampcli.errors import InputError
 
 

@@ -24,7 +24,7 @@ import vampcli
 from conftest import music, tiny_parts
 from recipes import recipe
 from vampcli.audio import markers, read, riff
-from vampcli.audio.metadata import carry
+from vampcli.audio.metadata import carry, wav_time
 from vampcli.audio.metadata.base import Timeline
 from vampcli.checkpoints import adapter_file, listing
 from vampcli.checkpoints.adapter_file import Facts
@@ -131,8 +131,7 @@ class Audio(Target):
             lambda: read.read(path),
             lambda: read.inspect(path),
             lambda: recipe_of(path),
-            lambda: riff.loop_points(path),
-            lambda: riff.cue_points(path),
+            lambda: wav_time.cue_points(path),
             lambda: carried_on(path),
         )
 

@@ -1,4 +1,4 @@
-"""What a decoder returns, and the array that grows with what is decoded."""
+"""Results of decoders, and an array that grows while a file is decoded."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vampcli.audio.waveform import Samples
+
+SAMPLES_A_BYTE = 16
+"""Samples for which memory is reserved at first, for each byte of a file; silence and low rates have more."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Decoded:
 
     @property
     def differs(self) -> bool:
-        """Whether the header says another length than the file holds."""
+        """True if the header says another length than the file holds."""
         stated = self.header.n_samples
         return stated is not None and abs(stated - self.n_samples) > self.tolerance
 

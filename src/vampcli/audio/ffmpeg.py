@@ -17,16 +17,15 @@ from av.codec.context import Flags2
 from av.container import InputContainer
 from av.packet import Packet
 
-from vampcli.audio.decoded import Decoded, Header, collect
+from vampcli.audio.decoded import SAMPLES_A_BYTE, Decoded, Header, collect
 from vampcli.audio.waveform import Samples
 
 Numbers = npt.NDArray[Any]
 """Samples as a decoder makes them: integers or floats."""
 
 Unreadable = (av.FFmpegError, OSError, ValueError)
-"""What FFmpeg raises for a file that it cannot read."""
+"""Exceptions of FFmpeg for a file that it cannot read."""
 
-_SAMPLES_A_BYTE = 16  # that memory is reserved for at first: silence and low rates have more
 _RESERVED = 2**16  # samples in each channel that memory is reserved for beside those of the header
 
 # Demuxers that read the one file alone: no lists, whose entries can name other files and addresses.
@@ -99,7 +98,7 @@ def decode(file: BinaryIO, skip: int | None = None) -> Decoded:
         if first is None:
             raise ValueError("it holds no sound that can be decoded")
         header = _header(container, stream, frames.rate, len(first))
-        reserved = min(_RESERVED + (header.n_samples or 0), _SAMPLES_A_BYTE * n_bytes // len(first))
+        reserved = min(_RESERVED + (header.n_samples or 0), SAMPLES_A_BYTE * n_bytes // len(first))
         samples = collect(chain([first], blocks), len(first), first.dtype.name, reserved)
         if frames.n_damaged > frames.n_good:
             raise ValueError(f"{frames.n_damaged} of {frames.n_damaged + frames.n_good} packets are damaged")

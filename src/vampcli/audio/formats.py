@@ -15,7 +15,7 @@ FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3", ".aiff"
 """libsndfile's names of containers, by suffix."""
 
 NaN = Literal["error", "zero"]
-"""What becomes of samples that are NaN or infinite."""
+"""Treatment of samples that are NaN or infinite: an error, or 0 in their place."""
 
 READ = "wav, flac, ogg, mp3, aiff, m4a, aac, opus, wma, wv and other sound files"
 """Formats that are read, in words."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from vampcli.audio import riff
+from vampcli.audio.metadata.id3_frames import size_at
 
-_ID3, _ID3_BYTES = b"ID3", 10
 _TAG_WITHIN = 4096  # bytes from the first frame to its Xing tag, at most
 _HAS_FRAMES = 1
 _LAME_PADS = 141  # bytes from the start of a Xing tag with all its fields to the LAME tag's delay and padding
@@ -41,14 +41,9 @@ def mp3_tag(file: BinaryIO) -> MP3Tag | None:
 
     Source: G. Bouvigne, Mp3 Info Tag revision 1 specifications (LAME); Xing VBR header.
     """
-    file.seek(0)
-    head = file.read(_ID3_BYTES)
     start = 0
-    while head.startswith(_ID3) and len(head) == _ID3_BYTES:
-        a, b, c, d = head[6:]
-        start += _ID3_BYTES + (a << 21 | b << 14 | c << 7 | d)
-        file.seek(start)
-        head = file.read(_ID3_BYTES)
+    while size := size_at(file, start):
+        start += size
     file.seek(start)
     found = re.search(rb"(?:Xing|Info)(?=\0\0\0[\0-\x0f])", frame := file.read(_TAG_WITHIN))
     if found is None:

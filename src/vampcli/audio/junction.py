@@ -32,13 +32,13 @@ _BANDS_HZ = 60.0 * 2 ** (np.arange(26) / 3)  # thirds of an octave
 _MASKED_DB = 50.0  # below the louder side
 
 Method = Literal["copied", "cut", "crossfaded", "generated", "varied"]
-"""What is done: nothing, as the junction is clean; nothing, as no seam is asked for; a crossfade; the models make it,
-alone or with the varied copies on both sides."""
+"""Treatment of a junction: nothing, as it is clean; nothing, as no seam is wanted; a crossfade; made by the models
+alone, or with the varied copies on both sides."""
 
 
 @dataclass(frozen=True)
 class Junction:
-    """What is done at a junction, with the figures before. Positions are samples from the start of the loop on.
+    """Treatment of a junction, with the figures before it. Positions are samples from the start of the loop on.
 
     Attributes:
         method: what is done.

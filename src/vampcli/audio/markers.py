@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vampcli.audio.riff import cue_points
+from vampcli.audio.metadata.wav_time import cue_points
 from vampcli.errors import InputError
 from vampcli.files import open_regular, read_bounded
 

@@ -1,15 +1,13 @@
-"""Chunks of WAV files beside the sound: loop points of samplers, cue points of editors; chunks are added."""
+"""Chunks of WAV and RF64 files: read, appended, inserted before the samples."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from vampcli.audio.metadata.base import DamagedError, check_count, decode, replace_bytes
-from vampcli.errors import InputError
+from vampcli.audio.metadata.base import check_count, replace_bytes
 
 _IN_DS64 = 0xFFFFFFFF  # stands for a size of 64 bits in the ds64 chunk of an RF64 file
 _DS64_SIZE_OFFSET = 20  # RF64, 4 bytes of size, WAVE, ds64, 4 bytes of size; then the file's size in 64 bits
@@ -44,57 +42,6 @@ def _put(path: Path, offset: int, added: bytes) -> None:
         file.write(struct.pack("<Q" if is_rf64 else "<I", size))
 
 
-def loop_points(path: str | Path) -> tuple[int, int] | None:
-    """Read the first loop of a WAV or RF64 file: its samples [start, end); None without one."""
-    try:
-        for _, content in _read_chunks(path, b"smpl"):
-            n_loops, start, last = (struct.unpack_from("<I", content, offset)[0] for offset in (28, 44, 48))
-            return (start, last + 1) if n_loops else None
-    except struct.error:
-        pass
-    return None
-
-
-@dataclass(frozen=True)
-class CuePoint:
-    """A marker: its first sample, its length in samples (0 = a point), its name (may be empty)."""
-
-    start: int
-    n_samples: int
-    name: str
-
-
-def cue_points(path: str | Path) -> tuple[int, tuple[CuePoint, ...]]:
-    """Read sample rate (Hz) and cue points of a WAV or RF64 file, in the order of its table; 0 and none without one.
-
-    Raises:
-        InputError: a chunk that describes them is cut off or damaged.
-
-    Source: IBM and Microsoft, Multimedia Programming Interface and Data Specifications 1.0 (`cue `, `adtl`).
-    """
-    try:
-        chunks = _read_chunks(path, b"fmt ", b"cue ", b"LIST")
-        by_name = dict(chunks)
-        if b"cue " not in by_name:
-            return 0, ()
-        table = by_name[b"cue "]
-        (sample_rate,) = struct.unpack_from("<4xI", by_name.get(b"fmt ", b""))
-        if sample_rate == 0:
-            raise struct.error("the sample rate is 0")
-        (n_points,) = struct.unpack_from("<I", table)
-        points = [struct.unpack_from("<I16xI", table, 4 + 24 * i) for i in range(n_points)]  # id, first sample
-        # Lengths (`ltxt`) and names (`labl`) begin with the id of their point.
-        items = [item for _, content in chunks if content.startswith(b"adtl") for item in list_items(content)]
-        notes = [(name, struct.unpack_from("<I", note)[0], note) for name, note in items if name in (b"ltxt", b"labl")]
-        lengths = {cue: struct.unpack_from("<I", note, 4)[0] for name, cue, note in notes if name == b"ltxt"}
-    except (struct.error, DamagedError) as error:
-        raise InputError(
-            f"the cue points of {path} are cut off or damaged", "save it again in the program that set them"
-        ) from error
-    names = {cue: decode(note[4:]) for name, cue, note in notes if name == b"labl"}
-    return sample_rate, tuple(CuePoint(start, lengths.get(cue, 0), names.get(cue, "")) for cue, start in points)
-
-
 def list_items(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield names and contents of the items of a `LIST` chunk; struct.error where one is cut off."""
     offset, n_items = 4, 0
@@ -106,7 +53,7 @@ def list_items(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         check_count(n_items)
 
 
-def _read_chunks(path: str | Path, *wanted: bytes) -> list[tuple[bytes, bytes]]:
+def read_chunks(path: str | Path, *wanted: bytes) -> list[tuple[bytes, bytes]]:
     """Read names and contents of chunks with these names; struct.error where one is cut off."""
     chunks = []
     with Path(path).open("rb") as file:

@@ -14,17 +14,16 @@ from typing import BinaryIO
 import numpy as np
 import soundfile as sf
 
-from vampcli.audio.decoded import Decoded, Header, collect
+from vampcli.audio.decoded import SAMPLES_A_BYTE, Decoded, Header, collect
 from vampcli.audio.formats import BITS
 from vampcli.audio.headers import MP3Tag, mp3_tag
 from vampcli.audio.waveform import Samples
 
 Unreadable = (sf.LibsndfileError, OSError, RuntimeError)
-"""What libsndfile raises for a file that it cannot read."""
+"""Exceptions of libsndfile for a file that it cannot read."""
 
 _BLOCK = 2**16  # samples read at once; libsndfile's Vorbis crashes on minutes in one piece
 _MOST_SAMPLES = 2**40  # a longer stream is one of unknown length
-_SAMPLES_A_BYTE = 16  # that memory is reserved for at first: silence and low rates have more
 _MP3_SLACK = 2 * 1152  # samples by which decoders of MP3 differ at the ends
 
 # How libsndfile's log names chunks larger than the file holds: that of the sound, else that of the whole file.
@@ -91,7 +90,7 @@ def decode(file: BinaryIO, n_counted: int | None = None) -> Decoded:
         header, is_mp3 = _header(stream, tag), stream.format == "MP3"
         expected = n_counted if n_counted is not None else stream.frames
         dtype = "float64" if stream.subtype in ("PCM_32", "DOUBLE") else "float32"
-        reserved = min(expected, _SAMPLES_A_BYTE * n_bytes // stream.channels)
+        reserved = min(expected, SAMPLES_A_BYTE * n_bytes // stream.channels)
         samples = collect(_blocks(stream, dtype, errors), stream.channels, dtype, reserved)
         if is_mp3:
             expected -= _MP3_SLACK + (tag.delay + tag.padding if tag else 0)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from vampcli.errors import ModelError
-from vampcli.reading import open_tensors, parse_json
+from vampcli.reading import parse_json
 from vampcli.schema import Between, from_table, raising, shown
+from vampcli.tensor_reading import open_tensors
 
 if TYPE_CHECKING:
     from vampcli.model.lora import Pairs

@@ -12,8 +12,8 @@ from typing import Any
 
 from vampcli.checkpoints.folder import CURE
 from vampcli.errors import ModelError
-from vampcli.reading import open_tensors
 from vampcli.schema import shown
+from vampcli.tensor_reading import open_tensors
 
 CODEC_HASH = "codec_hash"
 """Name of the hash of encoder and quantiser in the metadata of a weights file."""

@@ -24,7 +24,7 @@ Rates = Annotated[tuple[Annotated[int, Between(1, 64)], ...], Between(1, 12)]
 
 
 class CodecShape(Protocol):
-    """What a plan needs to know of a codec: a codec or its configuration."""
+    """Token grid and reach of a codec, on which plans depend: a codec or its configuration."""
 
     @property
     def grid(self) -> TokenGrid:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 import torchaudio.functional
 from torch import Tensor
 
-from vampcli.reading import load_tensors
+from vampcli.tensor_reading import load_tensors
 
 WEIGHTS = Path(__file__).parent / "weights/musicnn.safetensors"
 """MSD_musicnn, trained on the Million Song Dataset; ISC licence."""

@@ -1,4 +1,4 @@
-"""How much a model's distributions change when keys and values are kept between steps (`vampcli.sampling.reuse`)."""
+"""Measure the change of a model's distributions when keys and values are kept between steps (`sampling.reuse`)."""
 
 from __future__ import annotations
 

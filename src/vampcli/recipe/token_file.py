@@ -22,9 +22,10 @@ from torch import Tensor
 from vampcli.audio.formats import BITS
 from vampcli.errors import InputError, UsageError
 from vampcli.files import replacing
-from vampcli.reading import open_tensors, parse_json
+from vampcli.reading import parse_json
 from vampcli.recipe.recipe import Recipe, to_table
 from vampcli.schema import from_table, shown
+from vampcli.tensor_reading import open_tensors
 from vampcli.tokens import masks
 from vampcli.tokens.bitrate import bits_per_token
 

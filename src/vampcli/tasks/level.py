@@ -1,4 +1,4 @@
-"""How samples become what the models hear: offset, mix and gain."""
+"""Offset, mix and gain that turn samples of a recording into input of the models."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ class Recording:
 
     @cached_property
     def metadata(self) -> Metadata:
-        """What the file carries beside its sound; empty without a file."""
+        """Metadata of the file; empty without a file."""
         return read_metadata(self.path, Path(self.name).name) if self.path else Metadata()
 
     @cached_property

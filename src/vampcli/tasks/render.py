@@ -28,7 +28,7 @@ Range = tuple[int, int]
 
 @dataclass(frozen=True)
 class Target:
-    """What rendered spans resemble. Offsets are left out.
+    """Audio whose level rendered spans get. Offsets are left out.
 
     Attributes:
         image_of: returns the stereo image of a span, for one model channel that becomes two.

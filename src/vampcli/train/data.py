@@ -15,8 +15,9 @@ import torch
 from vampcli.checkpoints import tensorfile
 from vampcli.errors import InputError, UsageError
 from vampcli.files import child, write_text
-from vampcli.reading import open_tensors, read_json
+from vampcli.reading import read_json
 from vampcli.schema import Between, from_table, raising
+from vampcli.tensor_reading import open_tensors
 
 MANIFEST = "manifest.json"
 SUFFIX = ".safetensors"

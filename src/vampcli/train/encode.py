@@ -12,7 +12,7 @@ from vampcli.checkpoints.headers import stored_hash
 from vampcli.checkpoints.weights import load_parts
 from vampcli.codec.chunked import encode_long
 from vampcli.errors import InputError
-from vampcli.reading import open_tensors
+from vampcli.tensor_reading import open_tensors
 from vampcli.train.data import MANIFEST, Pool, read_manifest, save_tensors, write_manifest
 
 _HASH = "codec_hash"

@@ -16,7 +16,7 @@ from vampcli.codec.config import kind_of
 from vampcli.codec.magnitude import MagnitudeCodec
 from vampcli.errors import InputError, ModelError
 from vampcli.model.transformer import VampNet
-from vampcli.reading import open_tensors
+from vampcli.tensor_reading import open_tensors
 from vampcli.train.config import CodecRun, TokenRun, load_run
 from vampcli.train.loop import STATE
 

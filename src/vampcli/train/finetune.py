@@ -15,7 +15,7 @@ from vampcli.checkpoints.headers import stored_hash
 from vampcli.errors import InputError, UsageError, VampError
 from vampcli.model import lora
 from vampcli.model.config import VampNetConfig
-from vampcli.reading import load_tensors
+from vampcli.tensor_reading import load_tensors
 from vampcli.tokens.grid import TokenGrid
 from vampcli.train.config import DataConfig, LoopConfig, TokenRun
 from vampcli.train.data import read_manifest, save_tensors, write_manifest

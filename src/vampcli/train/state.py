@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor, nn, optim
 
 from vampcli.errors import InputError
-from vampcli.reading import open_tensors
 from vampcli.schema import shown
+from vampcli.tensor_reading import open_tensors
 from vampcli.train.data import save_tensors
 
 STATE = "state.safetensors"

@@ -1,1 +1,1 @@
-"""What a sound file carries beside its sound: tags, pictures, markers, time stamps."""
+"""Metadata of sound files: tags, pictures, markers, time stamps."""

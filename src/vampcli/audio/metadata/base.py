@@ -44,7 +44,7 @@ Blocks = tuple[Block, ...]
 
 @dataclass(frozen=True)
 class Tags:
-    """What most containers can hold, each in a form of its own.
+    """Texts and pictures that most containers can hold, each in a form of its own.
 
     Attributes:
         texts: names, as Vorbis comments use them (upper case), and values; a name may occur more than once.
@@ -67,7 +67,7 @@ class Tags:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Where the samples of an input lie in a result.
+    """Position of the samples of an input in a result.
 
     Attributes:
         start: first sample of the input that the result holds.

@@ -7,12 +7,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from vampcli.audio.metadata import aiff, flac, id3, mp3, ogg, vorbis, wav
+from vampcli.audio.metadata import aiff, flac, id3_frames, mp3, ogg, vorbis, wav
 from vampcli.audio.metadata.base import RECIPE, Block, Blocks, Tags, Timeline, log
 
 
 class Container(Protocol):
-    """What the module of a container offers."""
+    """Functions that the module of every container has."""
 
     def read(self, path: Path, name: str) -> Blocks:
         """Read the blocks of a file; warn of damaged ones."""
@@ -52,7 +52,7 @@ _WITH_ID3 = {"WAV", "AIFF", "MP3"}
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file carries beside its sound.
+    """Metadata of a file, as its container holds it.
 
     Attributes:
         container: libsndfile's name of the container.
@@ -112,7 +112,7 @@ def read(path: str | Path, name: str = "") -> Metadata | None:
     with path.open("rb") as file:
         head = file.read(4)
         if head[:3] == b"ID3":  # some programs put it before FLAC, too
-            file.seek(id3.size_at(file))
+            file.seek(id3_frames.size_at(file))
             head = b"fLaC" if file.read(4) == b"fLaC" else head
     kind = _MAGIC.get(head) or ("MP3" if head[:3] == b"ID3" or head[:1] == b"\xff" else None)
     return Metadata(kind, CONTAINERS[kind].read(path, name or path.name), name or path.name) if kind else None

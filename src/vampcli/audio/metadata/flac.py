@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from vampcli.audio.metadata import id3, vorbis
+from vampcli.audio.metadata import id3_frames, vorbis
 from vampcli.audio.metadata.base import (
     Block,
     Blocks,
@@ -38,7 +38,7 @@ def read(path: Path, name: str) -> Blocks:
 
 def _walk(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
     """Yield names and sizes, with the file positioned at the content of each block; an ID3 tag may come first."""
-    file.seek(id3.size_at(file))
+    file.seek(id3_frames.size_at(file))
     if file.read(4) != b"fLaC":
         return
     while len(header := file.read(4)) == 4:

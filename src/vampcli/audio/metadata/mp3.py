@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vampcli.audio.metadata import id3
+from vampcli.audio.metadata import id3, id3_frames
 from vampcli.audio.metadata.base import (
     LIMIT,
     Block,
@@ -27,7 +27,7 @@ _V1_SIZE = 128
 def read(path: Path, name: str) -> Blocks:
     """Read the tag of a file."""
     with path.open("rb") as file:
-        size = id3.size_at(file)
+        size = id3_frames.size_at(file)
         if size > LIMIT:
             log.warning(
                 "%s: the ID3 tag exceeds the %d MiB that are carried: the result is without it", name, LIMIT >> 20

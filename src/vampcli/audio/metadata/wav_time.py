@@ -1,12 +1,15 @@
-"""Chunks of WAV files that count samples: checked, and moved to another time line."""
+"""Chunks of WAV files that count samples: read, checked, and moved to another time line."""
 
 from __future__ import annotations
 
 import re
 import struct
+from dataclasses import dataclass
+from pathlib import Path
 
 from vampcli.audio import riff
-from vampcli.audio.metadata.base import Block, Blocks, DamagedError, Timeline, check_count
+from vampcli.audio.metadata.base import Block, Blocks, DamagedError, Timeline, check_count, decode
+from vampcli.errors import InputError
 
 _REFERENCE = struct.Struct("<Q")
 _REFERENCE_OFFSET = 338  # of `bext`: after description, originator, its reference, date and time
@@ -61,6 +64,42 @@ def first_loop(content: bytes) -> tuple[int, int] | None:
     """Return the samples [start, end) of the first loop of a `smpl` chunk; None without one."""
     loops = _loops(content)
     return (loops[0][2], loops[0][3] + 1) if loops else None
+
+
+@dataclass(frozen=True)
+class CuePoint:
+    """A marker: its first sample, its length in samples (0 = a point), its name (may be empty)."""
+
+    start: int
+    n_samples: int
+    name: str
+
+
+def cue_points(path: str | Path) -> tuple[int, tuple[CuePoint, ...]]:
+    """Read sample rate (Hz) and cue points of a WAV or RF64 file, in the order of its table; 0 and none without one.
+
+    Raises:
+        InputError: a chunk that describes them is cut off or damaged.
+
+    Source: IBM and Microsoft, Multimedia Programming Interface and Data Specifications 1.0 (`cue `, `adtl`).
+    """
+    try:
+        chunks = riff.read_chunks(path, b"fmt ", b"cue ", b"LIST")
+        by_name = dict(chunks)
+        if b"cue " not in by_name:
+            return 0, ()
+        (sample_rate,) = struct.unpack_from("<4xI", by_name.get(b"fmt ", b""))
+        if sample_rate == 0:
+            raise DamagedError("the sample rate is 0")
+        points = _points(by_name[b"cue "])
+        notes = [note for _, content in chunks if content.startswith(b"adtl") for note in _notes(content)]
+        lengths = {cue: struct.unpack_from("<I", note, 4)[0] for kind, cue, note in notes if kind == b"ltxt"}
+    except (struct.error, DamagedError) as error:
+        raise InputError(
+            f"the cue points of {path} are cut off or damaged", "save it again in the program that set them"
+        ) from error
+    names = {cue: decode(note[4:]) for kind, cue, note in notes if kind == b"labl"}
+    return sample_rate, tuple(CuePoint(at, lengths.get(n, 0), names.get(n, "")) for n, *_, at in points)
 
 
 def kept_cues(blocks: Blocks, timeline: Timeline | None) -> dict[int, int]:

@@ -79,7 +79,7 @@ def _figures(junctions: Sequence[Junction], facts: Sequence[Facts]) -> list[str]
 
 
 def _methods(junctions: Sequence[Junction], rate: int) -> str:
-    """What is done at the wrap, and between the copies if that is something else."""
+    """Describe the treatment of the wrap, and of the junctions between copies if it differs."""
     wrap, *others = (method_words(one, rate) for one in junctions)
     return wrap if set(others) <= {wrap} else f"{wrap} (wrap), {others[0]} (others)"
 
