@@ -14,7 +14,8 @@ from recipes import MADE_BY
 from vampcli import read
 from vampcli.audio.read import read_comment
 from vampcli.audio.write import write
-from vampcli.cli.commands.replay import ReplayWorkflow, differences
+from vampcli.cli.commands.replay import ReplayWorkflow
+from vampcli.cli.jobs.compare import differences
 from vampcli.cli.jobs.job import ModelRequest
 from vampcli.cli.options import Common
 from vampcli.recipe.embed import beside, recipe_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -12,10 +12,10 @@ from vampcli.audio.find import find
 from vampcli.audio.formats import NaN
 from vampcli.audio.markers import read_spans
 from vampcli.cli.config import Rule
-from vampcli.cli.names import option_of
 from vampcli.cli.parse import collect_spans, parse_time
+from vampcli.cli.recommended import sampling_of
 from vampcli.config import MemoryConfig, PromptConfig, SamplingConfig, Stereo, TempoConfig
-from vampcli.errors import UsageError, VampError
+from vampcli.errors import UsageError
 from vampcli.recipe.recipe import Subtype
 from vampcli.tasks.spans import SpanRequest
 
@@ -39,19 +39,6 @@ def flag(help: str, *names: str, panel: str | None = None) -> Any:
 def value(help: str, *names: str, panel: str | None = None, metavar: str | None = "N", **more: Any) -> Any:
     """An option with a value, by default a number; without a metavar, the help shows its choices."""
     return typer.Option(*names, help=help, rich_help_panel=panel, metavar=metavar, **more)
-
-
-def sampling_of(model: str) -> dict[str, Any]:
-    """Return the options that a model folder recommends, by their names; none if there is no such model."""
-    from vampcli.checkpoints import registry
-    from vampcli.checkpoints.folder import model_config
-
-    try:
-        found = model_config(registry.find(model)).sampling
-    except VampError:  # reported when the model is needed
-        return {}
-    usual = asdict(SamplingConfig())
-    return {option_of(name): value for name, value in asdict(found).items() if value != usual[name]}
 
 
 Inputs = Annotated[list[str] | None, typer.Argument(metavar="INPUT", hidden=True)]  # in the help as INPUTS_HELP

@@ -12,20 +12,16 @@ from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from threading import Event
-from typing import TYPE_CHECKING
 
 from vampcli.cli.console import Bar, Console, report
 from vampcli.cli.jobs.inputs import find_jobs, list_companions, skip_existing
-from vampcli.cli.jobs.job import Job, ModelRequest, Opened, Results, Workflow, Written
+from vampcli.cli.jobs.job import Job, Opened, Results, Workflow, Written
+from vampcli.cli.jobs.models import Models
 from vampcli.cli.jobs.outputs import check_outputs
 from vampcli.cli.jobs.pipes import Pipes, pipes
-from vampcli.cli.jobs.places import plan_words, planned_sources, source_facts
+from vampcli.cli.jobs.preview import preview
 from vampcli.errors import InputError, ModelError, VampError, from_os_error
 from vampcli.files import claim
-
-if TYPE_CHECKING:
-    from vampcli.api import Model
-    from vampcli.checkpoints.folder import ModelMetadata
 
 LONGEST_S = 60.0
 """Longer recordings keep all cores busy alone, and several at the same time would need much memory."""
@@ -47,7 +43,7 @@ def run(workflow: Workflow, inputs: list[str]) -> None:
         jobs = find_jobs(workflow, inputs, piped)
         runner = _Runner(workflow, console, piped, several=jobs[0].naming.several)
         if len(models := {job.model for job in jobs}) == 1:
-            runner.metadata(models.pop())  # a missing model is reported before anything is read
+            runner.models.metadata(models.pop())  # a missing model is reported before anything is read
         with runner.held:
             runner.run(jobs)
         is_drawn = common.seed is None and not (common.skip_existing or runner.several or workflow.of_results)
@@ -88,8 +84,7 @@ class _Runner:
 
     def __init__(self, workflow: Workflow, console: Console, piped: Pipes, several: bool) -> None:
         self.workflow, self.console, self.piped, self.several = workflow, console, piped, several
-        self.metadata_by_request: dict[ModelRequest, ModelMetadata] = {}
-        self.models: dict[ModelRequest, Model] = {}
+        self.models = Models()
         self.n_done = self.n_skipped = self.n_taken = 0
         self.held = ExitStack()
         self.count: Callable[[], None] = lambda: None  # shows how many jobs are done
@@ -141,7 +136,7 @@ class _Runner:
                 return None
             check_outputs([*left.paths, *list_companions(left, common)], job.source, common.overwrite)
             self.piped.fill(job.source)
-            opened = self.workflow.open(left, self.metadata(job.model))
+            opened = self.workflow.open(left, self.models.metadata(job.model))
             if not common.dry_run:
                 left = self._claim(left, claims)
             if left is None:
@@ -171,7 +166,7 @@ class _Runner:
         if not attempt.opened.plan.calls:  # no model is needed: none is loaded
             return 1
         with bar("loading the model"):
-            n = self._load(attempt.job.model).batches.n_lanes
+            n = self.models.load(attempt.job.model).batches.n_lanes
         return n if n_jobs >= n else 1  # fewer would leave cores idle
 
     def _make_parallel(self, attempts: Iterable[_Attempt], n_threads: int, bar: Bar) -> None:
@@ -221,25 +216,16 @@ class _Runner:
                 if show is not None:
                     show(step, total)
 
-            yield from self.workflow.make(partial(self._load, job.model), opened, progress)
+            yield from self.workflow.make(partial(self.models.load, job.model), opened, progress)
         if opened.summary:
             seeds = f"seed {job.seeds[0]}" if len(job.seeds) == 1 else f"seeds {job.seeds[0]} to {job.seeds[-1]}"
             yield self._label(job, f"{opened.summary} made in {time.monotonic() - began:.1f} s, {seeds}")
 
     def _preview(self, opened: Opened) -> None:
-        job, keep = opened.job, self.workflow.common.keep
-        if keep is None:
-            for path, seed in zip(job.paths, job.seeds, strict=True):
-                sources = [source_facts(one, opened.clip.sample_rate) for one in planned_sources(opened, seed)]
-                facts = {"dry_run": True, **({"sources": sources} if sources else {})}
-                self._show(_Attempt(job, opened), Written(path, seed, facts))
-        n, best = len(job.seeds), f", the best {keep} kept" if keep else ""
-        takes, model = f"{n} take{'s' * (n != 1)}{best}", f" with {job.model.name}" * bool(opened.plan.calls)
-        self.console.note(self._label(job, f"would make {opened.summary}{model}: {takes}"))
-        if opened.note:
-            self.console.note(self._label(job, opened.note))
-        if places := plan_words(opened):
-            self.console.note(self._label(job, places))
+        """Report what a run would make."""
+        for result in preview(opened, self.workflow.common.keep):
+            words = self._label(opened.job, result) if isinstance(result, str) else result
+            self._show(_Attempt(opened.job, opened), words)
 
     def _label(self, job: Job, text: str) -> str:
         return f"{job.title}: {text}" if self.several else text
@@ -266,7 +252,7 @@ class _Runner:
             "input": job.name,
             "command": self.workflow.command,
             "model": job.model.name,
-            "licence": self.metadata_by_request[job.model].provenance.licence,
+            "licence": self.models.metadata(job.model).provenance.licence,
             **(attempt.opened.facts if attempt.opened else {}),
             **more,
         }
@@ -295,32 +281,11 @@ class _Runner:
         self.failures.append(error)
         self.count()
 
-    def metadata(self, request: ModelRequest) -> ModelMetadata:
-        """Read the metadata of a model, and check that this machine can run it."""
-        if request not in self.metadata_by_request:
-            from vampcli.checkpoints import registry
-            from vampcli.checkpoints.folder import read_metadata
-
-            self.metadata_by_request[request] = read_metadata(registry.find(request.name))
-            if request.device not in ("auto", "cpu") or request.dtype not in ("auto", "fp32"):
-                from vampcli.model.devices import pick_device, pick_dtype  # imports torch
-
-                pick_dtype(request.dtype, pick_device(request.device))
-        return self.metadata_by_request[request]
-
-    def _load(self, request: ModelRequest) -> Model:
-        if request not in self.models:
-            from vampcli.api import load
-
-            self.models[request] = load(*request)
-        return self.models[request]
-
     def finish(self, n_inputs: int) -> None:
         """Print a summary and the failures, and exit with the code of the first failure."""
         common = self.workflow.common
-        for request, model in self.models.items():
-            if "NC" in (licence := model.provenance.licence):
-                self.console.note(f"made with {request.name}, whose licence is {licence}: not for commercial use")
+        for note in self.models.licence_notes():
+            self.console.note(note)
         if self.n_skipped == n_inputs:
             being_made = ", or another process makes it" if self.n_taken else " already"
             self.console.note(f"every take exists{being_made}: nothing to do")

@@ -1,0 +1,23 @@
+"""Options that a model folder recommends."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from vampcli.cli.names import option_of
+from vampcli.config import SamplingConfig
+from vampcli.errors import VampError
+
+
+def sampling_of(model: str) -> dict[str, Any]:
+    """Return the options that a model folder recommends, by their names; none if there is no such model."""
+    from vampcli.checkpoints import registry
+    from vampcli.checkpoints.folder import model_config
+
+    try:
+        found = model_config(registry.find(model)).sampling
+    except VampError:  # reported when the model is needed
+        return {}
+    usual = asdict(SamplingConfig())
+    return {option_of(name): value for name, value in asdict(found).items() if value != usual[name]}
