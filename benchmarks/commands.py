@@ -94,6 +94,9 @@ def cases(own: Bench, load: Load) -> list[Case]:
     ]
 
 
+_PAPER = ("--sampler", "confidence", "--temperature", "1", "--refresh", "0")  # whatever the model recommends
+
+
 @dataclass(frozen=True)
 class Shell:
     """Runs commands with a model."""
@@ -102,11 +105,24 @@ class Shell:
     own: Bench
 
     def vamp(self, verb: str, *arguments: str) -> Ran:
-        """Run `vamp`; its output is removed."""
+        """Run `vamp` with the sampler of the plain version; its output is removed."""
         out = self.own.cache / "out"
         shutil.rmtree(out, ignore_errors=True)
         model = ("--model", self.subject.fast, "--device", self.own.device)
-        command = (sys.executable, "-m", "vampcli", verb, *arguments, *model, "--seed", "0", "-q", "-o", f"{out}/")
+        command = (
+            sys.executable,
+            "-m",
+            "vampcli",
+            verb,
+            *_PAPER,
+            *arguments,
+            *model,
+            "--seed",
+            "0",
+            "-q",
+            "-o",
+            f"{out}/",
+        )
         return run([*command, *self.own.extra])
 
     def plain(self, verb: str, clip: Path, *arguments: str) -> Ran:

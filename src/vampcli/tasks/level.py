@@ -91,7 +91,7 @@ def set_level(
     inverted = mid and len(samples) == 2 and left + 2 * both + right < _LEAST_MID * (left - 2 * both + right)
     level = Level(1.0, mid, offsets, bool(inverted), rendering)
     gain = gain_at_any_level(samples, sample_rate, spans, lambda block: level.mixed(level.centred(block)))
-    return Level(gain, mid, offsets, bool(inverted), rendering)
+    return replace(level, gain=gain)
 
 
 def _offsets(means: npt.NDArray[np.float64], covariance: npt.NDArray[np.float64]) -> tuple[float, ...]:
