@@ -108,21 +108,8 @@ class Shell:
         """Run `vamp` with the sampler of the plain version; its output is removed."""
         out = self.own.cache / "out"
         shutil.rmtree(out, ignore_errors=True)
-        model = ("--model", self.subject.fast, "--device", self.own.device)
-        command = (
-            sys.executable,
-            "-m",
-            "vampcli",
-            verb,
-            *_PAPER,
-            *arguments,
-            *model,
-            "--seed",
-            "0",
-            "-q",
-            "-o",
-            f"{out}/",
-        )
+        model = ("--model", self.subject.fast, "--device", self.own.device, *_PAPER)
+        command = (sys.executable, "-m", "vampcli", verb, *arguments, *model, "--seed", "0", "-q", "-o", f"{out}/")
         return run([*command, *self.own.extra])
 
     def plain(self, verb: str, clip: Path, *arguments: str) -> Ran:
