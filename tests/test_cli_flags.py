@@ -56,6 +56,7 @@ SHARED: list[tuple[str, str, object]] = [
     ("--metadata", "metadata", True),
     ("--no-metadata", "metadata", False),
     ("--only-generated", "only_generated", True),
+    ("--clip-mode rescale", "clip_mode", "rescale"),
     ("--difference", "difference", True),
     ("--json", "as_json", True),
     ("--dry-run", "dry_run", True),

@@ -17,6 +17,9 @@ FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3", ".aiff"
 NaN = Literal["error", "zero"]
 """Treatment of samples that are NaN or infinite: an error, or 0 in their place."""
 
+ClipMode = Literal["clamp", "rescale", "error"]
+"""Treatment of samples beyond full scale in an integer format: clamp them, lower the generated spans, or an error."""
+
 READ = "wav, flac, ogg, mp3, aiff, m4a, aac, opus, wma, wv and other sound files"
 """Formats that are read, in words."""
 

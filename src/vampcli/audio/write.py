@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile as sf
 
-from vampcli.audio.formats import BITS, container, holds, native_path
+from vampcli.audio.formats import BITS, ClipMode, container, holds, native_path
 from vampcli.audio.metadata import aiff, carry
 from vampcli.audio.metadata.carry import Metadata
 from vampcli.audio.waveform import Samples, Waveform
@@ -75,6 +75,7 @@ def write(
     loop: tuple[int, int] | None = None,
     comment: str = "",
     metadata: Metadata | None = None,
+    clip_mode: ClipMode = "clamp",
 ) -> None:
     """Write a sound file whole or not at all; samples read from a file of that format stay bit-identical.
 
@@ -86,9 +87,10 @@ def write(
         loop: samples [start, end) for samplers to repeat; MP3 files hold none.
         comment: a recipe for the file's metadata: in the place of the comment, or beside one of `metadata`.
         metadata: what the input carried beside its sound, on the time line of the waveform.
+        clip_mode: `error` refuses samples beyond full scale in an integer format; otherwise they are clamped.
 
     Raises:
-        InputError: the file exists, or the folder is not writable or full.
+        InputError: the file exists, the folder is not writable or full, or samples are beyond full scale.
         UsageError: the suffix is unknown, or the loop is not within the audio.
     """
     path = Path(path)
@@ -105,6 +107,12 @@ def write(
         except (AssertionError, sf.LibsndfileError) as error:  # soundfile asserts that all was written
             raise OSError("the system took no more") from error
         if n_clamped:
+            if clip_mode == "error":
+                peak = 20 * np.log10(float(np.abs(waveform.samples).max()))
+                raise InputError(
+                    f"{path.name}: {n_clamped} samples lie beyond full scale, the peak at {peak:+.1f} dBFS",
+                    "write --float32, or choose --clip-mode clamp or rescale",
+                )
             were = "1 sample was" if n_clamped == 1 else f"{n_clamped} samples were"
             log.warning("%s: %s too loud for the format and clamped", path.name, were)
         carry.put(temp, kind, blocks)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from vampcli.audio.find import find
-from vampcli.audio.formats import NaN
+from vampcli.audio.formats import ClipMode, NaN
 from vampcli.audio.markers import read_spans
 from vampcli.cli.config import Rule
 from vampcli.cli.parse import collect_spans, parse_time
@@ -98,6 +98,10 @@ class FormatOptions:
     int16: Annotated[bool, flag("Write 16-bit samples.", panel=OUTPUT), Rule(excludes=("int24", "float32"))] = False
     int24: Annotated[bool, flag("Write 24-bit samples.", panel=OUTPUT), Rule(excludes=("float32",))] = False
     float32: Annotated[bool, flag("Write 32-bit floats.", panel=OUTPUT)] = False
+    clip_mode: Annotated[
+        ClipMode,
+        value("Beyond full scale: clamp, rescale (made spans), or error.", panel=OUTPUT, metavar="NAME"),
+    ] = "clamp"
     only_generated: Annotated[
         bool, flag("Write the re-made spans alone.", panel=OUTPUT), Rule(excludes=("difference",))
     ] = False

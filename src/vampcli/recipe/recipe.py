@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from vampcli.audio.formats import ClipMode
 from vampcli.audio.metadata.base import RECIPE
 from vampcli.config import SamplingConfig, Stereo
 from vampcli.errors import InputError, UsageError
@@ -103,6 +104,7 @@ class Recipe:
         part: the part of the take that was written.
         subtype: sample format that was given by option.
         format: version of the recipe format.
+        clip_mode: treatment of samples beyond full scale.
         rendering: version of the rule for levels; recipes that name none are older than version 2.
 
     Raises:
@@ -121,6 +123,7 @@ class Recipe:
     part: Part = "all"
     subtype: Subtype = ""
     format: int = FORMAT
+    clip_mode: ClipMode = "clamp"
     rendering: Rendering = 1
 
     def __post_init__(self) -> None:

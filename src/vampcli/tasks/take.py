@@ -9,10 +9,12 @@ from typing import TypedDict, get_args
 
 from torch import Tensor
 
+from vampcli.audio.clipping import rescale
+from vampcli.audio.formats import ClipMode
 from vampcli.audio.junction import Junction
 from vampcli.audio.metadata.carry import Metadata
 from vampcli.audio.waveform import Waveform
-from vampcli.audio.write import write
+from vampcli.audio.write import output_format, write
 from vampcli.config import SamplingConfig, Source, Stereo
 from vampcli.errors import UsageError
 from vampcli.progress import Progress, part_of
@@ -120,7 +122,27 @@ class Take:
     junctions: tuple[Junction, ...] = ()
     loop: tuple[int, int] | None = None
 
-    def write(self, path: str | Path, overwrite: bool = False) -> None:
-        """Write the audio, with the recipe and the recording's metadata, as `vampcli.write` does."""
-        text = to_text(self.recipe) if self.recipe else ""
-        write(path, self.audio, overwrite=overwrite, comment=text, metadata=self.metadata)
+    def write(self, path: str | Path, overwrite: bool = False, clip_mode: ClipMode = "clamp") -> None:
+        """Write the audio, with the recipe and the recording's metadata, as `vampcli.write` does.
+
+        Args:
+            path: see `vampcli.write`.
+            overwrite: replace a file that exists.
+            clip_mode: see `Take.fitted`; `error` refuses generated and kept samples beyond full scale.
+        """
+        text = to_text(replace(self.recipe, clip_mode=clip_mode)) if self.recipe else ""
+        audio = self.fitted(path, "", clip_mode).audio
+        write(path, audio, overwrite=overwrite, comment=text, metadata=self.metadata, clip_mode=clip_mode)
+
+    def fitted(self, path: str | Path, subtype: str, clip_mode: ClipMode) -> Take:
+        """Return the take as an output can hold it: with `rescale`, one gain lowers generated spans that are too loud.
+
+        Args:
+            path: the output.
+            subtype: its sample format; empty = that of the audio.
+            clip_mode: with `clamp` and `error`, the take stays as it is.
+        """
+        if clip_mode != "rescale":
+            return self
+        _, stored = output_format(path, subtype or self.audio.subtype)
+        return replace(self, audio=rescale(self.audio, self.spans, stored, is_loop=self.loop is not None))

@@ -270,4 +270,5 @@ def _common(recipe: Recipe, common: Common, model: str) -> Common:
         int16=recipe.subtype == "PCM_16",
         int24=recipe.subtype == "PCM_24",
         float32=recipe.subtype == "FLOAT",
+        clip_mode=recipe.clip_mode,
     )

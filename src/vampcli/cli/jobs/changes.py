@@ -18,7 +18,7 @@ from vampcli.recipe.recipe import Recipe, recipe_from_table, to_table
 
 _TABLES = ("sampling", "request")
 _AFTER_SEARCH = ("repeats", "variation", "seam_s", "margin", "trust", "edit")  # settings that move no loop point
-_TOP_LEVEL = ("seed", "stereo", "part", "subtype", "rendering")
+_TOP_LEVEL = ("seed", "stereo", "part", "subtype", "clip_mode", "rendering")
 
 
 def apply_settings(recipe: Recipe, settings: Sequence[str], where: str) -> Recipe:

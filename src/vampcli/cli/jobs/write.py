@@ -133,6 +133,7 @@ def _write(path: Path, take: Take, common: Common, loops: bool) -> None:
     from vampcli.audio.metadata.carry import moved
     from vampcli.audio.write import write
 
+    take = take.fitted(path, common.subtype, common.clip_mode)
     part, loop = take.audio, (0, take.audio.n_samples) if loops else None
     metadata = take.metadata if common.metadata else None
     if common.only_generated:
@@ -143,14 +144,14 @@ def _write(path: Path, take: Take, common: Common, loops: bool) -> None:
     recipe = _recipe_of_part(take, part, common)
     make_folder(path)
     text = to_text(recipe) if common.metadata else ""
-    write(path, part, common.subtype, common.overwrite, loop, text, metadata)
+    write(path, part, common.subtype, common.overwrite, loop, text, metadata, common.clip_mode)
     if common.sidecar:
         embed.write_beside(path, recipe, common.overwrite)
 
 
 def _recipe_of_part(take: Take, part: Waveform, common: Common) -> Recipe:
     assert take.recipe is not None  # the model sets it
-    recipe = replace(take.recipe, subtype=common.subtype)
+    recipe = replace(take.recipe, subtype=common.subtype, clip_mode=common.clip_mode)
     if common.only_generated:
         n_samples = part.n_samples
         return replace(recipe, part="generated", n_samples=n_samples, synthetic=((0, n_samples),))
