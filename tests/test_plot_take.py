@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 from conftest import music, sine
 from vampcli import Waveform
+from vampcli.audio.spectrogram import SILENT_DB, spectrogram
 from vampcli.cli.plots.figure import check_suffix, save
-from vampcli.cli.plots.spectrogram import SILENT_DB, spectrogram
 from vampcli.cli.plots.take import N_COLUMNS, RANGE_DB, draw
 from vampcli.errors import InputError, UsageError
 

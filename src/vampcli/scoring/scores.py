@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vampcli.audio.clicks import LIMIT, click_figure
+from vampcli.audio.spectra import finite
 from vampcli.audio.waveform import Samples, Waveform
 from vampcli.scoring.context import Music, beside, edges, measured_ranges, music_around
-from vampcli.scoring.spectra import Floats, Ranges, finite, frames_in
+from vampcli.scoring.spectra import Floats, Ranges, frames_in
 from vampcli.tasks.take import Take
 
 _PLATEAU = 0.999  # of the peak: few samples of an unclipped wave are above

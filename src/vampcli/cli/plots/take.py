@@ -18,9 +18,9 @@ from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 from matplotlib.transforms import ScaledTranslation
 
+from vampcli.audio.spectrogram import band_edges, density, envelope, spectrogram
 from vampcli.audio.waveform import Waveform
 from vampcli.cli.plots.figure import default_style, installed_fonts
-from vampcli.cli.plots.spectrogram import band_edges, density, envelope, spectrogram
 
 N_COLUMNS = 1200
 """Columns of a plot, at most: about its pixels."""

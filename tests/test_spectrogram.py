@@ -5,7 +5,7 @@ import pytest
 
 from conftest import sine
 from vampcli import Waveform
-from vampcli.cli.plots.spectrogram import SILENT_DB, band_edges, density, envelope, spectrogram
+from vampcli.audio.spectrogram import SILENT_DB, band_edges, density, envelope, spectrogram
 
 RATE = 8000
 

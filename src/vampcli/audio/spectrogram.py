@@ -1,4 +1,4 @@
-"""Reduce sound and masks of any length to the columns of a plot, in bounded memory."""
+"""Reduce sound and masks of any length to the columns of a picture, in bounded memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from vampcli.scoring.spectra import power_spectra
+from vampcli.audio.spectra import power_spectra
 
 if TYPE_CHECKING:
     from vampcli.audio.waveform import Waveform
