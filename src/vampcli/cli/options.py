@@ -99,8 +99,7 @@ class FormatOptions:
     int24: Annotated[bool, flag("Write 24-bit samples.", panel=OUTPUT), Rule(excludes=("float32",))] = False
     float32: Annotated[bool, flag("Write 32-bit floats.", panel=OUTPUT)] = False
     clip_mode: Annotated[
-        ClipMode,
-        value("Beyond full scale: clamp, rescale (made spans), or error.", panel=OUTPUT, metavar="NAME"),
+        ClipMode, value("Beyond full scale: clamp, rescale or error.", panel=ADVANCED, metavar="NAME")
     ] = "clamp"
     only_generated: Annotated[
         bool, flag("Write the re-made spans alone.", panel=OUTPUT), Rule(excludes=("difference",))
@@ -215,7 +214,7 @@ class MemoryOptions:
 DERIVED: dict[Any, dict[str, tuple[Any, ...]]] = {
     SamplingConfig: {
         "n_steps": (value("Coarse sampling steps.", "--steps", show_default=BY_MODEL),),
-        "temperature": (value("Higher is wilder, 0 greedy.", show_default=BY_MODEL),),
+        "temperature": (value("High is wild, 0 greedy.", show_default=BY_MODEL),),
         "n_fine_steps": (value("Sampling steps of the fine model.", "--fine-steps", panel=ADVANCED),),
         "mask_temperature": (
             value("Randomness in choosing which tokens to re-mask.", panel=ADVANCED, show_default=False),
