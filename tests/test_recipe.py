@@ -150,6 +150,24 @@ def test_tasks_survive_json(asked: Any) -> None:
     assert registry.task_from_table(asked.command, table, "here") == asked
 
 
+@pytest.mark.parametrize(("snap", "read"), [("onset", "before-onset"), ("beat", "beat"), (None, None)])
+def test_older_recipes_snap_as_they_did(snap: Any, read: Any) -> None:
+    request = registry.to_table(Inpaint(SpanRequest(((1.0, 2.5),), snap=snap)))
+    again = from_text(to_text(recipe(request=request)), "a.wav")
+    assert again is not None
+    task = registry.task_from_table("inpaint", again.request, "here")
+    assert task == Inpaint(SpanRequest(((1.0, 2.5),), snap=read))
+
+
+def test_recipes_hold_snapped_edges(tiny: Model, song: Song) -> None:
+    source, quick = song(seconds=2), SamplingConfig(n_steps=2, n_fine_steps=1)
+    task = Inpaint(SpanRequest([(0.3, 1.2), MusicalSpan("beats", 1, 2)], TempoConfig(bpm=150), "beat"))
+    (take,) = tiny.takes(source, task, TakeOptions([3], quick))
+    assert take.recipe is not None
+    assert take.recipe.request["places"]["spans"] == [[0.4, 1.2], [0.0, 0.8]]
+    assert take.recipe.request["places"]["snap"] is None
+
+
 def test_bad_tasks_are_refused() -> None:
     with pytest.raises(InputError, match="here: there is no command 'sing'"):
         registry.task_from_table("sing", {}, "here")

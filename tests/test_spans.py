@@ -48,8 +48,8 @@ def test_edges_snap_to_beats() -> None:
 
 def test_edges_snap_to_onsets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(beats, "onsets_s", lambda *_: (0.21, 0.5, 0.9))
-    assert SpanRequest([(0.1, 0.8)], snap="onset").seconds(Recording(clip(1.0, 8000))) == [(0.21, 0.9)]
-    bars = SpanRequest([MusicalSpan("beats", 1, 2)], TempoConfig(bpm=150), "onset")  # 0 to 0.8 s
+    assert SpanRequest([(0.1, 0.8)], snap="before-onset").seconds(Recording(clip(1.0, 8000))) == [(0.21, 0.9)]
+    bars = SpanRequest([MusicalSpan("beats", 1, 2)], TempoConfig(bpm=150), "before-onset")  # 0 to 0.8 s
     assert bars.seconds(Recording(clip(1.0, 8000))) == [(0.21, 0.9)]
 
 

@@ -40,7 +40,7 @@ from vampcli.tasks.networks import Networks
 from vampcli.tasks.outpaint import Outpaint
 from vampcli.tasks.plan import Margin, Plan
 from vampcli.tasks.recording import Audio, Recording
-from vampcli.tasks.registry import to_table, with_sources, with_stored_tempo
+from vampcli.tasks.registry import to_table, with_findings, with_stored_tempo
 from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.take import Take, TakeKeywords, TakeOptions
 from vampcli.tasks.vamp import Vamp
@@ -181,7 +181,7 @@ class Model(Networks):
         def sign(take: Take) -> Take:
             made = () if take.audio is take.base else plan.spans
             synthetic = tuple(merge_ranges((*made, *earlier)))
-            signed = with_sources(task, take)
+            signed = with_findings(task, take, recording)
             recipe = _recipe(signed, options, recording.source, plan, take.seed, self.made_by)
             return replace(take, recipe=replace(recipe, synthetic=synthetic), metadata=metadata)
 
@@ -290,7 +290,7 @@ def copies(
     earlier = task.map_ranges(recording.synthetic, recording, codec)
     metadata = moved(recording.metadata, task.timeline(recording, codec))
     for take in task.copies(recording, plan, options, codec.grid.n_codebooks):
-        signed, made_by = with_sources(task, take), MadeBy.no_model(name, __version__, torch.__version__)
+        signed, made_by = with_findings(task, take, recording), MadeBy.no_model(name, __version__, torch.__version__)
         recipe = _recipe(signed, options, recording.source, plan, take.seed, made_by)
         yield replace(take, recipe=replace(recipe, synthetic=tuple(merge_ranges(earlier))), metadata=metadata)
 

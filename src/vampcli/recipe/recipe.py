@@ -216,7 +216,15 @@ def from_text(text: str, where: str) -> Recipe | None:
             f"{where} was changed by hand: its checksum does not fit",
             "undo that, and change a setting with `vamp replay --set`",
         )
-    return recipe
+    return _with_old_snapping(recipe)
+
+
+def _with_old_snapping(recipe: Recipe) -> Recipe:
+    """Name the older rule for edges at onsets: since the newer one, recipes hold the edges themselves."""
+    places = recipe.request.get("places")
+    if not isinstance(places, dict) or places.get("snap") != "onset":
+        return recipe
+    return replace(recipe, request={**recipe.request, "places": {**places, "snap": "before-onset"}})
 
 
 def _seal(table: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vampcli.audio import beats
+from vampcli.audio import attacks, beats
 from vampcli.audio.formats import NaN
 from vampcli.audio.loudness import SHORTEST_MEASURED_S, loudness
 from vampcli.audio.metadata.carry import Metadata
@@ -69,6 +69,11 @@ class Recording:
     def onsets_s(self) -> tuple[float, ...]:
         """Onsets of notes and other sounds, in seconds."""
         return beats.onsets_s(self.clip.samples, self.clip.sample_rate)
+
+    @cached_property
+    def attacks_s(self) -> tuple[float, ...]:
+        """Attacks of the onsets, in seconds, to a few milliseconds."""
+        return attacks.refine(self.clip.samples, self.clip.sample_rate, self.onsets_s)
 
     @cached_property
     def features(self) -> Features:

@@ -52,10 +52,12 @@ def build_task(command: str, table: dict[str, Any], where: str) -> Task:
     return from_table(TASKS[command], table, f"{where} [request]")
 
 
-def with_sources(task: Task, take: Take) -> Task:
-    """Return a task that makes a take again from the places that it was made from, and with the loop points found."""
+def with_findings(task: Task, take: Take, recording: Recording) -> Task:
+    """Return a task that makes a take again: with the loop points, snapped edges and places that were found."""
     if isinstance(task, Loop) and task.find:
         task = replace(task, found=take.loop)
+    if isinstance(task, Inpaint | Loop | Vamp):
+        task = replace(task, places=task.places.settled(recording))
     if not isinstance(task, Inpaint | Outpaint | Loop):
         return task
     return replace(task, memory=replace(task.memory, sources=take.sources))

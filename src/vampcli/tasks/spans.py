@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Snap = Literal["beat", "onset"]
+Snap = Literal["beat", "onset", "before-onset"]
+"""Edges move to beats, or to attacks; `before-onset` is the rule of older recipes: 20 to 35 ms before attacks."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class SpanRequest:
     Attributes:
         spans: in seconds or in musical time; none = the whole recording, where a task allows that.
         tempo: tempo and bars, as far as they are known.
-        snap: move the edges of spans to the nearest beats or onsets.
+        snap: move the edges of spans to the nearest beats or attacks.
     """
 
     spans: Sequence[Span] = ()
@@ -67,8 +68,15 @@ class SpanRequest:
             return spans
         from vampcli.audio.beats import snap  # imports numpy
 
-        edges_s = recording.pulse(self.tempo).beats_s if self.snap == "beat" else recording.onsets_s
+        if self.snap == "beat":
+            edges_s = recording.pulse(self.tempo).beats_s
+        else:
+            edges_s = recording.attacks_s if self.snap == "onset" else recording.onsets_s
         return [snap(span, edges_s) for span in spans]
+
+    def settled(self, recording: Recording) -> SpanRequest:
+        """Return the request with its edges in seconds if they snap, so that it needs no analysis again."""
+        return self if self.snap is None else replace(self, spans=tuple(self.seconds(recording)), snap=None)
 
 
 def context_frames(context_s: float | None, grid: TokenGrid, longest: int) -> int:
