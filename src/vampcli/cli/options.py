@@ -11,6 +11,7 @@ import typer
 from vampcli.audio.find import find
 from vampcli.audio.formats import ClipMode, NaN
 from vampcli.audio.markers import read_spans
+from vampcli.cli import completion
 from vampcli.cli.config import Rule
 from vampcli.cli.parse import collect_spans, parse_time
 from vampcli.cli.recommended import sampling_of
@@ -53,14 +54,19 @@ NaNs = Annotated[NaN, value("NaN samples: error, or zero for 0.", metavar="NAME"
 Overwrite = Annotated[bool, flag("Replace outputs that exist.", panel=OUTPUT), Rule(excludes=("skip-existing",))]
 ModelName = Annotated[
     str,
-    value("Name or folder; +NAME: an adapter.", "-m", "--model", metavar="NAME"),
+    value("Name or folder; +NAME: an adapter.", "-m", "--model", metavar="NAME", autocompletion=completion.models),
     Rule(fills=sampling_of),
 ]
-Device = Annotated[str, value("auto, cpu, cuda, cuda:N or mps.", "-d", "--device", metavar="NAME")]
+Device = Annotated[
+    str, value("auto, cpu, cuda, cuda:N or mps.", "-d", "--device", metavar="NAME", autocompletion=completion.devices)
+]
 Dtype = Annotated[
     Literal["auto", "fp32", "bf16", "fp16"], value("auto, fp32, bf16 or fp16.", panel=ADVANCED, metavar="NAME")
 ]
-MarginFrames = Annotated[str, value("Frames re-made around a span; auto: all affected.", panel=SPANS)]
+MarginFrames = Annotated[
+    str,
+    value("Frames re-made around a span; auto: all affected.", panel=SPANS, autocompletion=completion.one_of("auto")),
+]
 Context = Annotated[
     str | None,
     value("Longest context on each side.", panel=SPANS, metavar="TIME", show_default="all"),
@@ -161,7 +167,15 @@ class SpanOptions:
     snap: Annotated[
         Literal["beat", "onset"] | None, value("Move edges to the nearest beat or onset.", panel=SPANS, metavar=None)
     ] = None
-    bpm: Annotated[str | None, value("Beats per minute, or track.", panel=SPANS, show_default="the file's")] = None
+    bpm: Annotated[
+        str | None,
+        value(
+            "Beats per minute, or track.",
+            panel=SPANS,
+            show_default="the file's",
+            autocompletion=completion.one_of("track"),
+        ),
+    ] = None
     downbeat: Annotated[
         str | None,
         value("Start of bar 1.", panel=SPANS, metavar="TIME", show_default="tracked; 0 with --bpm"),
@@ -186,9 +200,15 @@ class SpanOptions:
 class MemoryOptions:
     """Options of similar places, as typed."""
 
-    memory: Annotated[str, value("Trust in similar places: auto, off, or 0 to 1.", panel=MEMORY, metavar="TRUST")] = (
-        "auto"
-    )
+    memory: Annotated[
+        str,
+        value(
+            "Trust in similar places: auto, off, or 0 to 1.",
+            panel=MEMORY,
+            metavar="TRUST",
+            autocompletion=completion.one_of("auto", "off"),
+        ),
+    ] = "auto"
     edit: Annotated[float, value("Share of the model's changes: 0 copies a place.", panel=MEMORY)] = 0.5
     places: Annotated[bool, flag("Print similar places, make nothing.", panel=MEMORY)] = False
 

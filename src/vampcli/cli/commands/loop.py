@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
+from vampcli.cli import completion
 from vampcli.cli import options as o
 from vampcli.cli.jobs.audio_job import AudioWorkflow
 from vampcli.cli.jobs.job import Workflow
@@ -24,7 +25,10 @@ def loop(
     seam: Annotated[
         str,
         o.value(
-            "Length to re-make at each junction; auto: little or nothing; 0: raw cuts.", panel=o.SPANS, metavar="TIME"
+            "Length to re-make at each junction; auto: little or nothing; 0: raw cuts.",
+            panel=o.SPANS,
+            metavar="TIME",
+            autocompletion=completion.one_of("auto"),
         ),
     ] = "auto",
     find: Annotated[bool, o.flag("Search for loop points near the span, or anywhere.", panel=o.SPANS)] = False,

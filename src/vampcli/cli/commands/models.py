@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vampcli.cli import completion
 from vampcli.cli import options as o
 from vampcli.cli.commands.pull import Yes, agree, import_models, pull
 from vampcli.cli.console import Console, guarded, report
@@ -20,7 +21,12 @@ app = typer.Typer(help="List, fetch, import, check and remove models.", no_args_
 app.command()(pull)
 app.command("import")(import_models)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="As for -m: mini, vampnet/opera, mini+jazz, a folder.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="As for -m: mini, vampnet/opera, mini+jazz, a folder.", autocompletion=completion.models
+    ),
+]
 _COLUMNS = ("name", "kind", "size", "rate", "codebooks", "parameters", "licence", "where")
 
 
@@ -85,7 +91,9 @@ def _flat(table: dict[str, Any], prefix: str = "") -> Iterator[str]:
 @app.command()
 @guarded
 def verify(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="All by default.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="All by default.", autocompletion=completion.models)
+    ] = None,
 ) -> None:
     """Read every weight and compare every file with the hashes of the pull or import."""
     from vampcli.checkpoints import install, listing

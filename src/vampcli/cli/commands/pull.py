@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from vampcli.cli import completion
 from vampcli.cli import options as o
 from vampcli.cli.console import Console, guarded
 from vampcli.errors import ExitCode, ModelError, UsageError
@@ -19,7 +20,14 @@ Dtype = Annotated[Literal["fp32", "bf16", "fp16"], o.value("Precision to store."
 
 @guarded
 def pull(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="vampnet, vampnet/opera, dac-44khz-8kbps: see `list`.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="vampnet, vampnet/opera, dac-44khz-8kbps: see `list`.",
+            autocompletion=completion.published,
+        ),
+    ],
     yes: Yes = False,
     offline: Annotated[bool, typer.Option("--offline", help="Use the cache only; no network.")] = False,
     update: Annotated[bool, typer.Option("--update", help="Fetch again, and accept files that have changed.")] = False,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from vampcli.audio.formats import FORMATS, TOKENS
+from vampcli.cli import completion
 from vampcli.cli import options as o
 from vampcli.cli.commands.compress import CompressWorkflow
 from vampcli.cli.commands.loop import loop_workflow
@@ -47,7 +48,10 @@ def replay(
         str | None, o.value("Where the input is now.", "--input", metavar="FILE", show_default="where it was")
     ] = None,
     model: Annotated[
-        str | None, o.value("Another model.", "-m", "--model", metavar="NAME", show_default="the same")
+        str | None,
+        o.value(
+            "Another model.", "-m", "--model", metavar="NAME", show_default="the same", autocompletion=completion.models
+        ),
     ] = None,
     device: o.Device = "auto",
     dtype: o.Dtype = "auto",

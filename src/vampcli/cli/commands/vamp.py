@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any
 
+from vampcli.cli import completion
 from vampcli.cli import options as o
 from vampcli.cli.config import Rule
 from vampcli.cli.jobs.audio_job import AudioWorkflow
@@ -43,7 +44,7 @@ def vamp(
     ] = None,
     preset: Annotated[
         str | None,
-        o.value("Named prompt, see `vamp presets`.", panel=o.PROMPT, metavar="NAME"),
+        o.value("Named prompt, see `vamp presets`.", panel=o.PROMPT, metavar="NAME", autocompletion=completion.presets),
         Rule(fills=_values),
     ] = None,
     prompt: PromptConfig,
