@@ -5,6 +5,7 @@ import math
 import os
 import resource
 import stat
+import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import fields, replace
@@ -22,9 +23,13 @@ from conftest import limited
 from recipes import recipe
 from vampcli.errors import ExitCode, InputError, UsageError
 from vampcli.recipe import token_file
-from vampcli.recipe.token_file import TokenFile, load, pack, save, unpack
+from vampcli.recipe.packing import deflate, inflate, pack, unpack
+from vampcli.recipe.recipe import InputSource
+from vampcli.recipe.token_file import TokenFile, load, save
 from vampcli.tokens.bitrate import bits_per_second
 from vampcli.tokens.grid import TokenGrid
+
+DATA = Path(__file__).parent / "data"
 
 
 def made(
@@ -96,6 +101,28 @@ def test_kept_tokens_survive_others_are_0(
     for field in fields(TokenFile):
         if field.name != "tokens":
             assert getattr(again, field.name) == getattr(file, field.name)
+
+
+def test_files_of_format_2_are_read() -> None:
+    """`data/format2.vamp` was written by an older version."""
+    assert torch.equal(load(DATA / "format2.vamp").kept, made().kept)
+    for field in fields(TokenFile):
+        if field.name != "tokens":
+            assert getattr(load(DATA / "format2.vamp"), field.name) == getattr(made(), field.name)
+
+
+def test_files_of_format_3_are_read() -> None:
+    """Their dictionary never changes."""
+    assert load(DATA / "format3.vamp").recipe == made().recipe
+    assert torch.equal(load(DATA / "format3.vamp").kept, made().kept)
+
+
+def test_facts_are_small(path: Path) -> None:
+    save(path, made(n_frames=1))
+    assert path.stat().st_size <= 500  # 1,386 in format 2
+    save(path, token_file.without_source(made(n_frames=1)), overwrite=True)
+    assert path.stat().st_size <= 440
+    assert load(path).recipe == replace(made().recipe, source=InputSource("", ""))
 
 
 def test_hidden_tokens_do_not_matter(path: Path, tmp_path: Path) -> None:
@@ -232,17 +259,15 @@ def forged(path: Path, edit: Callable[[dict[str, Any]], Any], payload: np.ndarra
     """Write a file with a valid checksum over other facts, or another payload."""
     save(path, made(), overwrite=True)
     with safe_open(path, framework="np") as file:
-        facts, codes = json.loads(file.metadata()["vamp"]), file.get_tensor("codes")
-    del facts["sha256"]
+        facts, codes = json.loads(inflate(file.get_tensor("facts").tobytes()[32:], 10**6)), file.get_tensor("codes")
     edit(facts)
-    codes = codes if payload is None else payload
-    path.write_bytes(to_bytes({"codes": codes}, {"vamp": token_file._with_checksum(facts, codes)}))
+    path.write_bytes(token_file.seal(json.dumps(facts), codes if payload is None else payload))
 
 
-@pytest.mark.parametrize("version", [1, 3, "2", None])
+@pytest.mark.parametrize("version", [1, 4, "3", None])
 def test_another_version(path: Path, version: object) -> None:
     forged(path, lambda facts: facts.update(format=version))
-    assert refused(path, "another format than 2").hint.startswith("update vamp")
+    assert refused(path, "another format than 2 and 3").hint.startswith("update vamp")
 
 
 @pytest.mark.parametrize(
@@ -289,6 +314,34 @@ def test_missing_sampling_option_has_its_default(path: Path) -> None:
 def test_facts_of_wrong_form(path: Path, text: str) -> None:
     path.write_bytes(to_bytes({"codes": np.zeros(3, np.uint8)}, {"vamp": text}))
     refused(path, "is damaged")
+    path.write_bytes(token_file.seal(text, np.zeros(3, np.uint8)))
+    refused(path)
+
+
+@pytest.mark.parametrize(
+    ("packed", "fact"),
+    [
+        (b"", "end after 0 bytes"),
+        (b"\xff" * 9, "cannot be unpacked"),
+        (deflate("{}")[:-1], "end after"),
+        (deflate("{}") + b"\0", "end after 2 bytes"),
+        (zlib.compressobj(9, zlib.DEFLATED, -15).compress(bytes(2**24)), "more than 8388608 bytes"),
+    ],
+)
+def test_damaged_compression(path: Path, packed: bytes, fact: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(token_file, "deflate", lambda text: packed)
+    path.write_bytes(token_file.seal("", np.zeros(3, np.uint8)))
+    refused(path, fact)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux to bound the memory")
+def test_decompression_bomb_takes_little_memory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    bomb = b"".join(packer.compress(bytes(2**24)) for _ in range(64)) + packer.flush()  # 1 GB
+    monkeypatch.setattr(token_file, "deflate", lambda text: bomb)
+    path.write_bytes(token_file.seal("", np.zeros(3, np.uint8)))
+    with memory_of(2**26):
+        refused(path, "more than 8388608 bytes")
 
 
 @pytest.mark.parametrize(

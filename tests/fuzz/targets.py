@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import mutate
 import numpy as np
 import torch
+from safetensors.numpy import load
 
 import tagged
 import vampcli
@@ -42,6 +43,7 @@ from vampcli.model import lora
 from vampcli.recipe import recipe as recipes
 from vampcli.recipe import token_file
 from vampcli.recipe.embed import recipe_of
+from vampcli.recipe.packing import inflate
 from vampcli.tasks import registry
 from vampcli.tasks.compress import Compress
 from vampcli.tasks.inpaint import Inpaint
@@ -155,13 +157,21 @@ class Tokens(Target):
         token_file.save(folder / "seed.vamp", token_file.TokenFile(codes, *facts), overwrite=True)
         self.seed = (folder / "seed.vamp").read_bytes()
 
+        self.codes = load(self.seed)["codes"]
+        self.facts = json.loads(inflate(load(self.seed)["facts"].tobytes()[32:], 10**6))
+        self.earlier = (Path(__file__).parents[1] / "data/format2.vamp").read_bytes()
+
     def damage(self, rng: Random, folder: Path) -> Path:
-        def seal(facts: dict[str, Any], payload: bytes) -> str:
-            facts.pop("sha256", None)
+        def checked(facts: dict[str, Any], payload: bytes) -> str:
             return token_file._with_checksum(facts, np.frombuffer(payload, np.uint8))
 
         path = folder / "case.vamp"
-        path.write_bytes(rewrapped(rng, self.seed, seal))
+        if (how := rng.random()) < 0.4:
+            path.write_bytes(token_file.seal(json.dumps(mutate.tree(rng, self.facts)), self.codes))
+        elif how < 0.7:
+            path.write_bytes(mutate.content(rng, self.seed))
+        else:
+            path.write_bytes(rewrapped(rng, self.earlier, checked))
         return path
 
     def read(self, path: Path) -> None:

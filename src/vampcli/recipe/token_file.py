@@ -1,7 +1,8 @@
 """The `.vamp` file: the kept tokens of a recording, and everything that is needed to generate the others.
 
-A safetensors file with one tensor, `codes`: the kept tokens as bits, channel by channel, codebook by codebook, frame by
-frame. The rest is one JSON object in its metadata, with a SHA-256 checksum over both.
+A safetensors file with two tensors of bytes. `codes`: the kept tokens as bits, channel by channel, codebook by
+codebook, frame by frame. `facts`: a SHA-256 checksum over the rest of both tensors, and a JSON object, compressed
+by deflate with a dictionary. Files of format 2, which are read, too, hold the JSON in the metadata.
 """
 
 from __future__ import annotations
@@ -23,17 +24,20 @@ from vampcli.audio.formats import BITS
 from vampcli.errors import InputError, UsageError
 from vampcli.files import replacing
 from vampcli.reading import parse_json
-from vampcli.recipe.recipe import Recipe, to_table
+from vampcli.recipe.packing import MOST_BITS, deflate, inflate, pack, unpack
+from vampcli.recipe.recipe import InputSource, Recipe, to_table
 from vampcli.schema import from_table, shown
 from vampcli.tensor_reading import open_tensors
 from vampcli.tokens import masks
 from vampcli.tokens.bitrate import bits_per_token
 
-FORMAT = 2
+FORMAT = 3
+_EARLIER = 2
 MOST_TOKENS = 2**25  # kept or not; 18 hours of the embedded model
-_CODES, _FACTS, _SEAL = "codes", "vamp", "sha256"
+_CODES, _FACTS, _SEAL = "codes", "facts", "sha256"
+_EARLIER_FACTS = "vamp"
 _MOST_TEXT = 2**23  # characters of JSON
-_MOST_BITS = 16  # of a token
+_N_DIGEST = 32  # bytes
 _CURE = "make it again with `vamp compress`, or copy it again"
 
 
@@ -73,7 +77,7 @@ class TokenFile:
         for name, low, high in (
             ("n_kept_codebooks", 0, n_codebooks),
             ("period", 0, 2**40),
-            ("codebook_size", 2, 2**_MOST_BITS),
+            ("codebook_size", 2, 2**MOST_BITS),
             ("sample_rate", 1, 2**31),
             ("n_channels", n_model_channels, 2),
             ("n_samples", 1, 2**48),
@@ -138,7 +142,19 @@ def _to_bytes(file: TokenFile) -> bytes:
     payload = pack(kept, bits_per_token(file.codebook_size))
     facts = {f.name: getattr(file, f.name) for f in fields(file) if f.name != "tokens"}
     facts |= {"format": FORMAT, "shape": list(file.tokens.shape), "recipe": to_table(file.recipe)}
-    return to_bytes({_CODES: payload}, {_FACTS: _with_checksum(facts, payload)})
+    return seal(json.dumps(facts, separators=(",", ":")), payload)
+
+
+def seal(text: str, payload: npt.NDArray[np.uint8]) -> bytes:
+    """Return the bytes of a token file with these facts, as JSON, and packed tokens."""
+    packed = deflate(text)
+    sealed = hashlib.sha256(packed + payload.tobytes()).digest() + packed
+    return to_bytes({_CODES: payload, _FACTS: np.frombuffer(sealed, np.uint8)})
+
+
+def without_source(file: TokenFile) -> TokenFile:
+    """Leave name, hash and history of the recording out; what makes the sound stays."""
+    return replace(file, recipe=replace(file.recipe, source=InputSource("", "")))
 
 
 def file_hash(file: TokenFile) -> str:
@@ -156,8 +172,10 @@ def load(path: str | Path) -> TokenFile:
     if path.is_dir():
         raise InputError(f"{path} is a folder", "name a .vamp file")
     facts, payload = _read(path)
-    if facts.pop("format", None) != FORMAT:
-        raise InputError(f"{path} is of another format than {FORMAT}", "update vamp, or make an old file again")
+    if facts.pop("format", None) not in (FORMAT, _EARLIER):
+        raise InputError(
+            f"{path} is of another format than {_EARLIER} and {FORMAT}", "update vamp, or make an old file again"
+        )
     try:
         file = _from_facts(facts)
         n_bits = bits_per_token(file.codebook_size)
@@ -178,22 +196,46 @@ def load(path: str | Path) -> TokenFile:
 def _read(path: Path) -> tuple[dict[str, Any], npt.NDArray[np.uint8]]:
     """Read facts and packed tokens, and verify the checksum."""
     with open_tensors(path, "np", cure=_CURE, noun=".vamp file") as file:
-        text = (file.metadata() or {}).get(_FACTS)
-        if text is None or list(file.keys()) != [_CODES]:
+        names, text = sorted(file.keys()), (file.metadata() or {}).get(_EARLIER_FACTS, "")
+        if names != [_CODES, _FACTS] and (names != [_CODES] or not text):
             raise InputError(f"{path} is no .vamp file", "name one that `vamp compress` has made")
-        codes = file.get_slice(_CODES)
-        shape, dtype = codes.get_shape(), codes.get_dtype()
-        if len(text) > _MOST_TEXT or len(shape) != 1 or shape[0] > 2 * MOST_TOKENS or dtype != "U8":
-            raise InputError(f"{path} is damaged: {len(text)} bytes of facts, {dtype} tokens {shape}", _CURE)
+        for name, limit in zip(names, (2 * MOST_TOKENS, _MOST_TEXT), strict=False):
+            tensor = file.get_slice(name)
+            shape, dtype = tensor.get_shape(), tensor.get_dtype()
+            if len(shape) != 1 or shape[0] > limit or dtype != "U8":
+                raise InputError(f"{path} is damaged: {name} is {dtype} {shape}", _CURE)
         payload = file.get_tensor(_CODES)
-    facts = parse_json(text, f"{path}, its facts,", cure=_CURE)
-    if not isinstance(facts, dict) or facts.pop(_SEAL, None) is None or text != _with_checksum(facts, payload):
-        raise InputError(f"{path} is damaged: its checksum does not fit", _CURE)
+        sealed = file.get_tensor(_FACTS).tobytes() if _FACTS in names else None
+    try:
+        if sealed is not None:
+            text = _unsealed(sealed, payload)
+        elif len(text) > _MOST_TEXT:
+            raise ValueError(f"it has {len(text)} bytes of facts")
+        facts = parse_json(text, f"{path}, its facts,", cure=_CURE)
+        if not isinstance(facts, dict):
+            raise ValueError("its facts are no table")
+        if sealed is None and text != _with_checksum(facts, payload):
+            raise ValueError("its checksum does not fit")
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: {error}", _CURE) from error
     return facts, payload
 
 
+def _unsealed(sealed: bytes, payload: npt.NDArray[np.uint8]) -> str:
+    """Return the facts behind a checksum.
+
+    Raises:
+        ValueError: the checksum does not fit, or the facts cannot be unpacked.
+    """
+    packed = sealed[_N_DIGEST:]
+    if hashlib.sha256(packed + payload.tobytes()).digest() != sealed[:_N_DIGEST]:
+        raise ValueError("its checksum does not fit")
+    return inflate(packed, _MOST_TEXT)
+
+
 def _with_checksum(facts: dict[str, Any], payload: npt.NDArray[np.uint8]) -> str:
-    """Return facts as JSON, with a checksum over them and the payload."""
+    """Return facts of format 2 as they were written; their checksum, if it is there, is taken out and made again."""
+    facts.pop(_SEAL, None)
     digest = hashlib.sha256(json.dumps(facts).encode())
     digest.update(payload.tobytes())
     return json.dumps({**facts, _SEAL: digest.hexdigest()})
@@ -207,24 +249,3 @@ def _from_facts(facts: dict[str, Any]) -> TokenFile:
         raise ValueError(f"tokens of shape {shown(shape)}")
     tokens = torch.zeros((), dtype=torch.int64).expand(shape)
     return from_table(TokenFile, {"tokens": tokens, **facts}, "its facts")
-
-
-def pack(tokens: npt.NDArray[np.int64], n_bits: int) -> npt.NDArray[np.uint8]:
-    """Pack tokens into the bits that they need.
-
-    Args:
-        tokens: int64 (n,), each from 0 to 2^n_bits - 1.
-        n_bits: of a token, 1 to 16, the most significant first.
-
-    Returns:
-        uint8 (ceil(n * n_bits / 8),); the last byte is padded with zeros.
-    """
-    wide = np.unpackbits(tokens.astype(">u2").view(np.uint8)).reshape(-1, _MOST_BITS)
-    return np.packbits(wide[:, _MOST_BITS - n_bits :])
-
-
-def unpack(packed: npt.NDArray[np.uint8], n: int, n_bits: int) -> npt.NDArray[np.int64]:
-    """Invert `pack`: uint8 (n_bytes,) -> int64 (n,)."""
-    wide = np.zeros((n, _MOST_BITS), np.uint8)
-    wide[:, _MOST_BITS - n_bits :] = np.unpackbits(packed, count=n * n_bits).reshape(n, n_bits)
-    return np.packbits(wide).view(">u2").astype(np.int64)

@@ -109,8 +109,6 @@ class CompressWorkflow(Workflow):
             super().check_output(source, path)
         elif self.common.takes > 1:
             raise UsageError(f"{path} would be the same for each of {self.common.takes} takes", "ask for one take")
-        elif not self.common.metadata:
-            raise UsageError(f"{path} needs its recipe to become sound again", "leave --no-metadata out")
         elif self.common.subtype:
             raise UsageError(f"{path} holds tokens, not samples", "leave --int16, --int24 and --float32 out")
         elif self.common.only_generated or self.common.difference:
@@ -193,7 +191,7 @@ class CompressWorkflow(Workflow):
         if isinstance(opened, OpenedTokens):
             yield from self._bring_back(model, opened, progress)
         elif opened.job.paths[0].suffix.lower() == TOKENS:
-            yield self._squeeze(model, opened)
+            yield from self._squeeze(model, opened)
         else:
             yield from make_takes(load, opened, self.common, progress)
 
@@ -203,7 +201,7 @@ class CompressWorkflow(Workflow):
 
         return registry.model_hash(registry.locate(self.common.model))
 
-    def _squeeze(self, model: Model, opened: Opened) -> Written:
+    def _squeeze(self, model: Model, opened: Opened) -> Results:
         from vampcli.recipe import embed, token_file
 
         (path,), (seed,), common = opened.job.paths, opened.job.seeds, self.common
@@ -216,12 +214,15 @@ class CompressWorkflow(Workflow):
             rendering=opened.job.rendering,
         )
         make_folder(path)
-        token_file.save(path, file, common.overwrite)
+        token_file.save(path, file if common.metadata else token_file.without_source(file), common.overwrite)
         if common.sidecar:
             embed.write_beside(path, file.recipe, common.overwrite)
         if common.plot:
             draw_tokens(path, opened, file, model.grid.frame_s, common)
-        return Written(path, seed, {"n_bytes": path.stat().st_size})
+        n_bytes = path.stat().st_size
+        rate = n_bytes * 8 / opened.duration_s
+        yield f"{path.name}: {n_bytes} bytes, {rate:.0f} bit/s in all"
+        yield Written(path, seed, {"n_bytes": n_bytes, "file_bits_per_second": rate})
 
     def _bring_back(self, model: Model, opened: OpenedTokens, progress: Progress) -> Results:
         from vampcli.tasks.take import TakeOptions

@@ -21,7 +21,7 @@ from vampcli.cli.jobs.places import source_words
 from vampcli.config import MemoryConfig, PromptConfig, SamplingConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.recipe.embed import SIDECAR, recipe_of
-from vampcli.recipe.recipe import Recipe, to_table
+from vampcli.recipe.recipe import InputSource, Recipe, to_table
 from vampcli.schema import from_table
 
 _MOST_SPANS = 8
@@ -128,6 +128,7 @@ def _of_tokens(path: Path) -> Facts:
         "period": file.period,
         "bits_per_second": file.bits_per_second,
         "n_bytes": path.stat().st_size,
+        "file_bits_per_second": path.stat().st_size * 8 * file.sample_rate / file.n_samples,
     }
 
 
@@ -153,7 +154,8 @@ def _sound_rows(facts: Facts) -> list[tuple[str, str]]:
         rows.append(("loop", "{:.3f}-{:.3f} s".format(*facts["loop_s"])))
     if "bits_per_second" in facts:
         kept = f"{facts['keep_codebooks']} codebooks, period {facts['period']}"
-        rows.append(("tokens", f"{facts['bits_per_second']:.0f} bit/s ({kept}), {facts['n_bytes']} bytes"))
+        rows.append(("tokens", f"{facts['bits_per_second']:.0f} bit/s ({kept})"))
+        rows.append(("file", f"{facts['file_bits_per_second']:.0f} bit/s ({facts['n_bytes']} bytes)"))
     return rows
 
 
@@ -161,7 +163,7 @@ def _recipe_rows(recipe: Recipe, sample_rate: int | None) -> list[tuple[str, str
     made_by, sampling = recipe.made_by, _changes(vars(recipe.sampling), vars(SamplingConfig()))
     rows = [
         ("made by", f"vamp {recipe.command}, seed {recipe.seed}"),
-        ("of", f"{recipe.source.name or 'sound without a file'} (sha256 {recipe.source.sha256[:12]})"),
+        ("of", _source_words(recipe.source)),
         ("asked", _request_words(recipe.request)),
         ("sampling", ", ".join(sampling) or "as usual"),
         ("written", {"all": "", "generated": "what was made, alone", "difference": "what was added"}[recipe.part]),
@@ -175,6 +177,11 @@ def _recipe_rows(recipe: Recipe, sample_rate: int | None) -> list[tuple[str, str
         model = earlier.made_by.model if earlier.made_by.model_sha256 else "no model"
         rows.append(("before", f"vamp {earlier.command}, seed {earlier.seed}, {model}"))
     return rows
+
+
+def _source_words(source: InputSource) -> str:
+    name = source.name or "sound without a file"
+    return f"{name} (sha256 {source.sha256[:12]})" if source.sha256 else "left out"
 
 
 def _spans(recipe: Recipe, sample_rate: int | None) -> str:

@@ -154,7 +154,7 @@ class ReplayWorkflow(Workflow):
             check_outputs(list(job.paths), path, self.common.overwrite)
             workflow = self._workflow(recipe, path, job)
             opened = workflow.open(replace(job, source=path, rendering=recipe.rendering), metadata)
-            if opened.recording.source.sha256 == recipe.source.sha256:
+            if recipe.source.sha256 in ("", opened.recording.source.sha256):  # empty: left out of a token file
                 break
         else:
             raise InputError(
