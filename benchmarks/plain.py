@@ -73,11 +73,11 @@ class Plain:
 
     def fill_coarse(self, tokens: Tensor, mask: Tensor, seed: int, config: SamplingConfig) -> Tensor:
         """The first half of `fill`; the other codebooks stay as they are."""
-        return self._filled(self.coarse, Stage.COARSE, config.n_steps, tokens, mask, seed, config)
+        return self._filled(self.coarse, Stage.COARSE, config.steps, tokens, mask, seed, config)
 
     def fill_fine(self, tokens: Tensor, mask: Tensor, seed: int, config: SamplingConfig) -> Tensor:
         """The second half of `fill`."""
-        return self._filled(self.fine, Stage.FINE, config.n_fine_steps, tokens, mask, seed, config)
+        return self._filled(self.fine, Stage.FINE, config.fine_steps, tokens, mask, seed, config)
 
     def _filled(
         self,
@@ -133,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     spans = []
     if asked.command == "inpaint":
         spans = [(round(asked.start * clip.sample_rate), round(asked.end * clip.sample_rate))]
-    config = SamplingConfig(n_steps=asked.steps, n_fine_steps=asked.fine_steps)
+    config = SamplingConfig(steps=asked.steps, fine_steps=asked.fine_steps)
     with torch.inference_mode():
         tokens, gain = plain.encode(clip, spans)
         mask = prompt(plain.codec.grid, tokens.shape[1], clip.sample_rate, spans)

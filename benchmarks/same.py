@@ -43,7 +43,7 @@ def measure(own: Bench, model: str) -> list[Agreement]:
     if own.device == "cuda":
         hows += [replace(how, exact=True) for how in hows]
     slow = plain.load(subject.plain, own.device)
-    ends = SamplingConfig(n_steps=1, n_fine_steps=1), SamplingConfig(n_steps=2 if own.quick or is_slow else 36)
+    ends = SamplingConfig(steps=1, fine_steps=1), SamplingConfig(steps=2 if own.quick or is_slow else 36)
     return [found for how in hows for found in _compare(subject, slow, own, how, clip, ends, 1 if is_slow else 2)]
 
 
@@ -62,9 +62,9 @@ def _compare(
         codes, _ = slow.encode(clip)
         yield replace(row, share=_equal(model.encode(clip), codes))
     for config in configs:
-        takes = model.inpaint(clip, [(0.5, 1.5)], seed=_SEED, n_takes=n_takes, config=config)
-        takes += model.vamp(clip, seed=_SEED, n_takes=n_takes, config=config)
-        what = f"{len(takes)} takes of {config.n_steps} + {config.n_fine_steps} steps"
+        takes = model.inpaint(clip, [(0.5, 1.5)], seed=_SEED, takes=n_takes, sampling=config)
+        takes += model.vamp(clip, seed=_SEED, takes=n_takes, sampling=config)
+        what = f"{len(takes)} takes of {config.steps} + {config.fine_steps} steps"
         yield replace(row, what=what, share=token_agreement(slow, takes, config))
     with torch.inference_mode():
         wanted = torch.from_numpy(slow.decode(codes).samples)

@@ -19,7 +19,7 @@ def measure(own: Bench, model: str) -> list[Measurement]:
     """One take, and on a GPU, which makes many at once, several, too."""
     slow = model == PUBLISHED and own.device == "cpu"
     few = slow or own.quick
-    config = SamplingConfig(n_steps=1, n_fine_steps=1) if few else SamplingConfig()
+    config = SamplingConfig(steps=1, fine_steps=1) if few else SamplingConfig()
     clip_s = 2 if own.quick else 10
     task = Task(bench.subject(model, own.cache), own, clip_s, clip_s)
     fast, plain = FastWay(task), PlainWay(task)
@@ -29,7 +29,7 @@ def measure(own: Bench, model: str) -> list[Measurement]:
         ways = {side: partial(way.takes, verb, n_takes, config) for side, way in ((FAST, fast), (PLAIN, plain))}
         interleave(ways, 1)  # the first time takes longer
         what = f"{task.title(verb)}, {n_takes} take{'s' if n_takes > 1 else ''}"
-        note = f"{config.n_steps} + {config.n_fine_steps} steps"
+        note = f"{config.steps} + {config.fine_steps} steps"
         for side, seconds in interleave(ways, 1 if few else own.n_runs).items():
             audio_s = float(n_takes * clip_s)
             found.append(Measurement(task.subject.name, what, side, tuple(seconds), audio_s, note=note))

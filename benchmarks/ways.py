@@ -141,9 +141,9 @@ class FastWay:
         model, grid = self.model, self.model.grid
         tokens, mask = self.task.tokens(grid)[None], self.task.mask(grid, verb)[None]
         n_before = 0 if stage == "coarse" else 1
-        config = SamplingConfig(n_steps=_MANY)
+        config = SamplingConfig(steps=_MANY)
         if n_before:
-            config = SamplingConfig(n_steps=1, n_fine_steps=_MANY)
+            config = SamplingConfig(steps=1, fine_steps=_MANY)
             mask[:, : model.coarse.config.n_codebooks] = False
         ticks: list[float] = []
 
@@ -161,8 +161,8 @@ class FastWay:
         """See `Way`."""
         model, clip, span_s = self.model, self.task.clip, self.task.span_s
         if verb == "inpaint":
-            return time_call(lambda: model.inpaint(clip, [span_s], n_takes=n_takes, config=config), self.task.finish)
-        return time_call(lambda: model.vamp(clip, n_takes=n_takes, config=config), self.task.finish)
+            return time_call(lambda: model.inpaint(clip, [span_s], takes=n_takes, sampling=config), self.task.finish)
+        return time_call(lambda: model.vamp(clip, takes=n_takes, sampling=config), self.task.finish)
 
     def decode(self) -> float:
         """See `Way`."""
@@ -212,7 +212,7 @@ class PlainWay:
         """See `Way`."""
         grid, n_steps = self.plain.codec.grid, self.task.n_steps
         tokens, mask = self.task.tokens(grid), self.task.mask(grid, verb)
-        config = SamplingConfig(n_steps=n_steps, n_fine_steps=n_steps)
+        config = SamplingConfig(steps=n_steps, fine_steps=n_steps)
         fill = self.plain.fill_coarse if stage == "coarse" else self.plain.fill_fine
         with torch.inference_mode():
             return time_call(lambda: fill(tokens, mask, 0, config), self.task.finish) / n_steps

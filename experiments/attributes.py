@@ -67,7 +67,7 @@ def make(arguments: argparse.Namespace) -> Iterator[Record]:
     """A record of each way of filling each span, and of what comes after it."""
     torch.set_num_threads(1)
     model, weights = vampcli.load(arguments.model, "cpu"), musicnn.load_weights(arguments.tagger)
-    rate, config = model.grid.sample_rate, vampcli.SamplingConfig(n_steps=arguments.steps)
+    rate, config = model.grid.sample_rate, vampcli.SamplingConfig(steps=arguments.steps)
     models = {"model": model, "untrained": randomize_transformers(model)}
     pieces = pieces_of_table(arguments.table, arguments.root, "test")
     files = [piece.path for piece in pieces if piece.path.suffix in SOUNDS]
@@ -83,7 +83,7 @@ def make(arguments: argparse.Namespace) -> Iterator[Record]:
             "original": audio,
             "copy": copied,
             **{
-                name: one.inpaint(audio, [SPAN_S], seed=place.index, config=config)[0].audio
+                name: one.inpaint(audio, [SPAN_S], seed=place.index, sampling=config)[0].audio
                 for name, one in models.items()
             },
         }

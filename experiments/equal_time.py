@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, required=True)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    learn(given.way, given.model, given.tokens, given.out, replace(LOOP, n_steps=given.steps), n_frames=288)
+    learn(given.way, given.model, given.tokens, given.out, replace(LOOP, steps=given.steps), n_frames=288)
 
 
 if __name__ == "__main__":

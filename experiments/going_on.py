@@ -48,8 +48,8 @@ def _condition(name: str, **sampling: float) -> Condition:
 
 CONDITIONS = (
     *(_condition(AUTOREGRESSIVE, temperature=t) for t in (0.8, 1.0)),
-    *(_condition(MASKED, temperature=0.8, n_steps=n) for n in (1, 4, 12, 36)),
-    _condition(MASKED, temperature=1.0, n_steps=36),
+    *(_condition(MASKED, temperature=0.8, steps=n) for n in (1, 4, 12, 36)),
+    _condition(MASKED, temperature=1.0, steps=36),
     _condition(TRUE),
     _condition(CODEC),
 )

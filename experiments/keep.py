@@ -33,7 +33,7 @@ from vampcli.tasks.take import Take
 SETS = {
     "memory, edit 0.5": MemoryConfig(edit=0.5),
     "memory, edit 1": MemoryConfig(edit=1.0),
-    "model alone": MemoryConfig(trust=0.0),
+    "model alone": MemoryConfig(memory=0.0),
 }
 FIGURE_NAMES = ("onset_f1", "attacks_true", "mel_error", "chroma_correlation")
 UNITS = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0)  # of the fault of attacks

@@ -49,7 +49,7 @@ def inpainted(model: vampcli.Model, clip: vampcli.Waveform, options: TakeOptions
     rate = clip.sample_rate
     for start in range(rate, clip.n_samples - 2 * rate, 3 * rate):
         end, side = start + round(SPAN_S * rate), round(SIDE_S * rate)
-        task = Inpaint(SpanRequest([(start / rate, end / rate)]), memory=MemoryConfig(trust=0.0))
+        task = Inpaint(SpanRequest([(start / rate, end / rate)]), memory=MemoryConfig(memory=0.0))
         around = np.concatenate([clip.samples[:, start - side : start], clip.samples[:, end : end + side]], axis=1)
         for take in model.takes(clip, task, options):
             made = level_db(take.audio.samples[:, start:end], rate)
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=8)
     asked = parser.parse_args()
     model = vampcli.load("mini", device="cpu", dtype="fp32")
-    options = TakeOptions(SEEDS, vampcli.SamplingConfig(n_steps=asked.steps), rendering=asked.rendering)
+    options = TakeOptions(SEEDS, vampcli.SamplingConfig(steps=asked.steps), rendering=asked.rendering)
     clips = [vampcli.read(path) for path in asked.sounds]
     tasks: dict[str, Task] = {f"`vamp --amount {amount:g}`": Vamp(amount=amount) for amount in (0, 0.25, 0.5, 0.75, 1)}
     tasks |= {f"`vamp --preset {name}`": Vamp(prompt) for name, prompt in PRESETS.items()}

@@ -39,7 +39,7 @@ from vampcli.tasks.take import Take, TakeOptions
 
 EDGE_S, AROUND_S, LONGEST_S = 14.0, 6.0, 180.0
 GROUPS = ("sound", "harmony", "rhythm", "seams", "embedding")
-SAMPLING = SamplingConfig(n_steps=8, sampler="halton", temperature=0.875)
+SAMPLING = SamplingConfig(steps=8, sampler="halton", temperature=0.875)
 GOOD_SCORE = 0.4  # of the best place: the music repeats
 
 Make = Callable[["Case"], list[Take]]
@@ -60,7 +60,7 @@ class Case:
         """The task and its plan."""
         rate = self.recording.clip.sample_rate
         task = (
-            Outpaint(after_s=(self.end - self.start) / rate, memory=memory)
+            Outpaint(after=(self.end - self.start) / rate, memory=memory)
             if self.continues
             else Inpaint(SpanRequest([(self.start / rate, self.end / rate)]), memory=memory)
         )
@@ -79,7 +79,7 @@ class Case:
 
 def copy_of(variant: int) -> Make:
     """Return a function that copies the best place, or the next ones."""
-    return lambda case: case.takes(MemoryConfig(edit=0.0), [variant], SamplingConfig(n_steps=1, n_fine_steps=1))
+    return lambda case: case.takes(MemoryConfig(edit=0.0), [variant], SamplingConfig(steps=1, fine_steps=1))
 
 
 def recall(edit: float) -> Make:
@@ -109,7 +109,7 @@ CONDITIONS: dict[str, Make] = {
     "the music itself": lambda case: case.as_take(case.recording.clip.samples),
     "codec of the true tokens": codec,
     "the sound before": before,
-    "model alone": lambda case: case.takes(MemoryConfig(trust=0.0), [0, 1]),
+    "model alone": lambda case: case.takes(MemoryConfig(memory=0.0), [0, 1]),
     "best place, copied": copy_of(0),
     "second place, copied": copy_of(1),
     "memory, edit 0.5": recall(0.5),

@@ -27,7 +27,7 @@ from vampcli.train.loop import Trainer
 from vampcli.train.token_task import TokenTask
 
 CONFIG = Path(__file__).parents[1] / "configs/mini-coarse.toml"
-LOOP = LoopConfig(n_steps=10**9, batch_size=4, learning_rate=4e-4, warmup_steps=50, schedule="constant", seed=7)
+LOOP = LoopConfig(steps=10**9, batch_size=4, learning_rate=4e-4, warmup_steps=50, schedule="constant", seed=7)
 
 
 def changed(config: Any, key: str, value: str) -> Any:

@@ -155,7 +155,7 @@ def made(task: str, model: vampcli.Model, clips: list[vampcli.Waveform], seeds: 
             for sampler, heat, all_steps in SETTINGS[task]:
                 more = [MANY_STEPS] if (task, sampler, heat, seed) == ("vamp", "confidence", 1.0, 0) else []
                 for n_steps in [*all_steps, *more]:
-                    config = vampcli.SamplingConfig(n_steps=n_steps, sampler=sampler, temperature=heat)
+                    config = vampcli.SamplingConfig(steps=n_steps, sampler=sampler, temperature=heat)
                     key = {"sampler": sampler, "temperature": heat, "steps": n_steps, "excerpt": i, "seed": seed}
                     yield {"task": task, **key}, partial(figures, task, model, clip, 100 * i + seed, config, weights)
 
@@ -170,9 +170,9 @@ def figures(
 ) -> Record:
     """Make a take, and measure it."""
     if task == "vamp":
-        take, span = model.vamp(clip, vampcli.PromptConfig(period=PERIOD), seed=seed, config=config)[0], (0.0, VAMP_S)
+        take, span = model.vamp(clip, vampcli.PromptConfig(period=PERIOD), seed=seed, sampling=config)[0], (0.0, VAMP_S)
     else:
-        take, span = model.inpaint(clip, [SPAN_S], seed=seed, config=config)[0], SPAN_S
+        take, span = model.inpaint(clip, [SPAN_S], seed=seed, sampling=config)[0], SPAN_S
     a, b = (torch.from_numpy(part(x, *span).samples[0].copy()) for x in (take.audio, clip))
     return {
         "mel_error": metrics.piece_mel_error(a, b, clip.sample_rate),

@@ -35,8 +35,8 @@ def main(root: Path) -> None:
         if clip.n_channels < 2:
             continue
         part = vampcli.Waveform(clip.samples[:, middle - 5 * rate : middle + 5 * rate], rate, clip.subtype)
-        config = vampcli.SamplingConfig(n_steps=STEPS)
-        made = model.inpaint(part, [(4, 6)], seed=1, config=config)[0].audio.samples[:, 4 * rate : 6 * rate]
+        config = vampcli.SamplingConfig(steps=STEPS)
+        made = model.inpaint(part, [(4, 6)], seed=1, sampling=config)[0].audio.samples[:, 4 * rate : 6 * rate]
         beside = [part.samples[:, 7 * rate // 2 : 4 * rate], part.samples[:, 6 * rate : 13 * rate // 2]]
         change = image(made) - image(np.concatenate(beside, axis=1))
         changes.append(change)

@@ -176,7 +176,7 @@ def learn(
         run = replace(run, loop=replace(run.loop, batch_size=batch, decay_from=0, sample_every=0, dtype="auto"))
         planned_s = clock.plan(stage)
         n_steps = max(2, int(planned_s / seconds_a_step(run, task_of, folder, device)))
-        loop = replace(run.loop, n_steps=n_steps, decay_from=max(1, int(_DECAY_FROM * n_steps)))
+        loop = replace(run.loop, steps=n_steps, decay_from=max(1, int(_DECAY_FROM * n_steps)))
         run = replace(run, loop=replace(loop, warmup_steps=min(loop.warmup_steps, n_steps // 10)))
         folder.mkdir(parents=True, exist_ok=True)
         (folder / RUN).write_text(as_toml(run), encoding="utf-8")
@@ -187,9 +187,9 @@ def learn(
     if (folder / STATE).exists():
         trainer.resume()
     left_s = _OVERRUN * clock.planned_s[stage] - trainer.seconds
-    if left_s > 0 and trainer.step < run.loop.n_steps:
+    if left_s > 0 and trainer.step < run.loop.steps:
         trainer.run(min(left_s, clock.call_left_s) / 60, lambda figures: say(f"{stage} {shown(figures)}"))
-    return trainer.step >= run.loop.n_steps or trainer.seconds >= _OVERRUN * clock.planned_s[stage] - 1
+    return trainer.step >= run.loop.steps or trainer.seconds >= _OVERRUN * clock.planned_s[stage] - 1
 
 
 def seconds_a_step(run: Run, task_of: Callable[[Any], Task], folder: Path, device: torch.device) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 from conftest import music
 from vampcli import SamplingConfig, Take, Waveform
 
-QUICK = SamplingConfig(n_steps=2, n_fine_steps=1)
+QUICK = SamplingConfig(steps=2, fine_steps=1)
 
 
 def clip(seconds: float = 2.0, rate: int = 44100, n_channels: int = 1, seed: int = 0) -> Waveform:

@@ -94,7 +94,7 @@ def drawn_prompt(
         for codebook in range(n_codebooks):
             hidden[codebook][frame] = True
     for codebook in range(n_codebooks):
-        if config.n_kept_codebooks is not None and codebook >= config.n_kept_codebooks:
+        if config.keep_codebooks is not None and codebook >= config.keep_codebooks:
             hidden[codebook] = [True] * n_frames
     return hidden
 
@@ -102,7 +102,7 @@ def drawn_prompt(
 def kept_share(config: PromptConfig, n_codebooks: int) -> float:
     """Mean share of all tokens that a periodic prompt keeps."""
     frames = config.width / config.resolved_period if config.resolved_period else 0.0
-    codebooks = n_codebooks if config.n_kept_codebooks is None else min(n_codebooks, config.n_kept_codebooks)
+    codebooks = n_codebooks if config.keep_codebooks is None else min(n_codebooks, config.keep_codebooks)
     return frames * (1 - config.dropout) * codebooks / n_codebooks
 
 
@@ -256,7 +256,7 @@ def fill(
     `logits_of`: int64 (n_codebooks, n_frames) -> float (n_predicted, n_frames, classes).
     """
     n_conditioning, mask_id = model.n_conditioning, model.codebook_size
-    stage, n_steps = (Stage.FINE, config.n_fine_steps) if n_conditioning else (Stage.COARSE, config.n_steps)
+    stage, n_steps = (Stage.FINE, config.fine_steps) if n_conditioning else (Stage.COARSE, config.steps)
     in_line = {"confidence": lambda codebook, frame: 0, "halton": halton}[config.sampler]
     parts = regions(mask.any(0).tolist(), model.context_frames)
     n_at_start = [int(mask[:, start:end].sum()) for start, end in parts]

@@ -11,7 +11,7 @@ MADE_BY = MadeBy("mini+jäzz", "0123456789abcdef" * 4, "CC-BY-SA-4.0", "0.1.0", 
 
 def recipe(**changes: Any) -> Recipe:
     """Of a compressed clip."""
-    request = {"n_kept_codebooks": 2, "period": 1}
-    sampling = SamplingConfig(n_steps=12, temperature=0.8)
+    request = {"keep_codebooks": 2, "period": 1}
+    sampling = SamplingConfig(steps=12, temperature=0.8)
     source = InputSource("song.wav", "fedcba9876543210" * 4)
     return replace(Recipe("compress", request, sampling, "mid", -7, source, MADE_BY, 19221, ((0, 19221),)), **changes)

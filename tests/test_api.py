@@ -19,7 +19,7 @@ from vampcli.tasks.plan import plan_spans
 from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.take import Stereo, TakeOptions
 
-QUICK = SamplingConfig(n_steps=3, n_fine_steps=1)
+QUICK = SamplingConfig(steps=3, fine_steps=1)
 
 
 def span_of(waveform: Waveform, start: float, end: float) -> slice:
@@ -34,7 +34,7 @@ def test_samples_outside_spans_stay(
     tiny: Model, song: Song, tmp_path: Path, rate: int, n_channels: int, subtype: str
 ) -> None:
     source = song("in.wav", 1.5, rate, n_channels, subtype)
-    (take,) = tiny.inpaint(source, [(0.5, 0.9)], config=QUICK)
+    (take,) = tiny.inpaint(source, [(0.5, 0.9)], sampling=QUICK)
     write(tmp_path / "out.wav", take.audio)
     before, after, made = read(source), read(tmp_path / "out.wav"), inside(take)
     assert (after.sample_rate, after.subtype, after.samples.shape) == (rate, subtype, before.samples.shape)
@@ -46,7 +46,7 @@ def test_samples_outside_spans_stay(
 @pytest.mark.parametrize("spans", [[(0, 0.5)], [(2.5, 3.0)], [(0, 3.0)], [(0.2, 2.9)], [(0.3, 0.6), (2.0, 2.4)]])
 @pytest.mark.parametrize("stereo", ["mid", "channels"])
 def test_spans_anywhere(tiny: Model, spans: list[tuple[float, float]], stereo: Stereo) -> None:
-    (take,) = tiny.inpaint(clip(3.0, n_channels=2), spans, config=QUICK, stereo=stereo)
+    (take,) = tiny.inpaint(clip(3.0, n_channels=2), spans, sampling=QUICK, stereo=stereo)
     assert take.spans == tuple((round(start * 44100), round(end * 44100)) for start, end in spans)
     check_kept(take)
     assert take.tokens.max() < tiny.grid.codebook_size
@@ -57,10 +57,10 @@ def test_spans_anywhere(tiny: Model, spans: list[tuple[float, float]], stereo: S
 def test_take_depends_on_seed_alone(tiny_folder: Path, n_takes: int, dtype: str) -> None:
     model = load(tiny_folder, "cpu", dtype)
     source = clip(2.345)
-    takes = model.inpaint(source, [(0.7, 1.9)], seed=7, n_takes=n_takes, config=QUICK)
+    takes = model.inpaint(source, [(0.7, 1.9)], seed=7, takes=n_takes, sampling=QUICK)
     assert [take.seed for take in takes] == list(range(7, 7 + n_takes))
     for take in takes:
-        (alone,) = model.inpaint(source, [(0.7, 1.9)], seed=take.seed, config=QUICK)
+        (alone,) = model.inpaint(source, [(0.7, 1.9)], seed=take.seed, sampling=QUICK)
         assert np.array_equal(alone.audio.samples, take.audio.samples)
         assert torch.equal(alone.tokens, take.tokens)
     assert not np.array_equal(takes[0].audio.samples, takes[1].audio.samples)
@@ -73,7 +73,7 @@ def test_margin_auto_hides_all_traces(tiny: Model, rate: int, n_channels: int) -
     other = replace(one, samples=one.samples.copy())
     span = span_of(one, 1.0, 1.3)
     other.samples[:, span] = np.random.default_rng(3).uniform(-1, 1, other.samples[:, span].shape)
-    takes = [tiny.inpaint(c, [(1.0, 1.3)], config=QUICK, margin="auto")[0] for c in (one, other)]
+    takes = [tiny.inpaint(c, [(1.0, 1.3)], sampling=QUICK, margin="auto")[0] for c in (one, other)]
     assert np.array_equal(takes[0].audio.samples, takes[1].audio.samples)
 
 
@@ -85,14 +85,14 @@ def test_models_see_the_context_alone(tiny: Model) -> None:
     begin = (plan.first_frame - context) * hop
     part = replace(long, samples=long.samples[:, begin : begin + (plan.n_frames + 2 * context) * hop])
     greedy = replace(QUICK, temperature=0, mask_temperature=0)  # noise belongs to places in the file
-    (from_long,) = tiny.inpaint(long, [(4.0, 4.5)], config=greedy, rendering=1)
-    (from_part,) = tiny.inpaint(part, [(4.0 - begin / 44100, 4.5 - begin / 44100)], config=greedy, rendering=1)
+    (from_long,) = tiny.inpaint(long, [(4.0, 4.5)], sampling=greedy, rendering=1)
+    (from_part,) = tiny.inpaint(part, [(4.0 - begin / 44100, 4.5 - begin / 44100)], sampling=greedy, rendering=1)
     assert torch.equal(from_part.tokens, from_long.tokens)
 
 
 def test_kept_tokens_and_mask(tiny: Model) -> None:
     source = clip(1.2)
-    (take,) = tiny.inpaint(source, [(0.5, 0.7)], config=QUICK)
+    (take,) = tiny.inpaint(source, [(0.5, 0.7)], sampling=QUICK)
     encoded = tiny.encode(source)
     kept = ~take.mask
     # the level is measured on what is kept, so codes may differ a little: compare where levels agree
@@ -123,7 +123,7 @@ def test_decode_gives_mono_at_grid_rate(tiny: Model) -> None:
         ([(1, math.inf)], {}, InputError, "no span in the clip"),
         ([(1, 2)], {"margin": -40}, UsageError, "-40 frames"),
         ([(1, 2)], {"stereo": "both"}, UsageError, "'both'"),
-        ([(1, 2)], {"n_takes": 0}, UsageError, "0 takes"),
+        ([(1, 2)], {"takes": 0}, UsageError, "0 takes"),
     ],
 )
 def test_bad_arguments(
@@ -153,7 +153,7 @@ def test_temperatures_are_multiplied(tiny: Model) -> None:
     source, config, cool = clip(1.5), replace(QUICK, temperature=0.5), replace(tiny, temperature=0.5)
 
     def made(model: Model, temperature: float) -> np.ndarray:
-        return model.inpaint(source, [(0.5, 1)], config=replace(config, temperature=temperature))[0].audio.samples
+        return model.inpaint(source, [(0.5, 1)], sampling=replace(config, temperature=temperature))[0].audio.samples
 
     assert np.array_equal(made(cool, 1.0), made(tiny, 0.5))
     assert np.array_equal(made(cool, 0.0), made(tiny, 0.0))

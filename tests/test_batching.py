@@ -136,7 +136,7 @@ def limited_memory(model: Model, most: int) -> Model:
 def test_batches_agree_with_single_windows(tiny: Model, stereo: Stereo, seconds: float) -> None:
     source = clip(seconds, n_channels=2)
     takes, batched = (
-        model.vamp(source, PromptConfig(period=5), seed=3, n_takes=3, config=QUICK, stereo=stereo)
+        model.vamp(source, PromptConfig(period=5), seed=3, takes=3, sampling=QUICK, stereo=stereo)
         for model in (tiny, replace(tiny, batches=Batches(4)))
     )
     for take, other in zip(takes, batched, strict=True):
@@ -146,12 +146,12 @@ def test_batches_agree_with_single_windows(tiny: Model, stereo: Stereo, seconds:
 def test_out_of_memory_halves_batches(tiny: Model) -> None:
     source, spans = clip(3.0), [(0.5, 1.5)]
     poor = limited_memory(tiny, 2)
-    takes = poor.inpaint(source, spans, seed=3, n_takes=5, config=QUICK)
+    takes = poor.inpaint(source, spans, seed=3, takes=5, sampling=QUICK)
     assert poor.batches.size == 2
-    modest = replace(tiny, batches=Batches(2)).inpaint(source, spans, seed=3, n_takes=5, config=QUICK)
+    modest = replace(tiny, batches=Batches(2)).inpaint(source, spans, seed=3, takes=5, sampling=QUICK)
     assert all(torch.equal(take.tokens, other.tokens) for take, other in zip(takes, modest, strict=True))
     with pytest.raises(torch.cuda.OutOfMemoryError):
-        limited_memory(tiny, 0).inpaint(source, spans, config=QUICK)
+        limited_memory(tiny, 0).inpaint(source, spans, sampling=QUICK)
 
 
 @pytest.mark.usefixtures("two_threads")
@@ -176,8 +176,8 @@ def test_compiled_networks(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -
         return compile_(model, backend="eager", dynamic=False)
 
     monkeypatch.setattr(torch, "compile", recorded)
-    plain, compiled = (load(tiny_folder, "cpu", "fp32", compiled=flag) for flag in (False, True))
+    plain, compiled = (load(tiny_folder, "cpu", "fp32", compile=flag) for flag in (False, True))
     assert calls == [{"dynamic": False, "mode": "default"}] * 2
-    assert (plain.made_by.compiled, compiled.made_by.compiled) == (False, True)
-    takes = [model.vamp(clip(2.0), seed=3, config=QUICK)[0] for model in (plain, compiled)]
+    assert (plain.made_by.compile, compiled.made_by.compile) == (False, True)
+    takes = [model.vamp(clip(2.0), seed=3, sampling=QUICK)[0] for model in (plain, compiled)]
     assert torch.equal(takes[0].tokens, takes[1].tokens)

@@ -61,7 +61,7 @@ def test_bass_marks_the_bar() -> None:
 
 def test_given_downbeat_takes_nearest_beat() -> None:
     x = clicks(120, 0.2, 8, accent=0)
-    pulse = track(x, RATE, TempoConfig(downbeat_s=3.3, beats_per_bar=3))
+    pulse = track(x, RATE, TempoConfig(downbeat=3.3, beats_per_bar=3))
     assert pulse.first_downbeat == 6
     assert pulse.downbeats_s[0] == pytest.approx(0.2, abs=0.03)  # bars before bar 1 count, too
 
@@ -74,7 +74,7 @@ def test_tempo_of_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_given_tempo_is_an_exact_grid() -> None:
     x = clicks(97, 0.3, 4)
-    pulse = track(x, RATE, TempoConfig(bpm=150, downbeat_s=1.3))
+    pulse = track(x, RATE, TempoConfig(bpm=150, downbeat=1.3))
     np.testing.assert_allclose(pulse.beats_s, [0.1, 0.5, 0.9, 1.3, 1.7, 2.1, 2.5, 2.9, 3.3, 3.7], rtol=0, atol=1e-12)
     assert (pulse.first_downbeat, pulse.beats_s[3], pulse.bpm) == (3, 1.3, 150)
     np.testing.assert_allclose(pulse.downbeats_s, [1.3, 2.9])
@@ -106,7 +106,7 @@ def test_audio_without_beats(samples: np.ndarray) -> None:
 
 
 def test_downbeat_outside_the_clip() -> None:
-    for config in (TempoConfig(downbeat_s=4), TempoConfig(bpm=120, downbeat_s=4)):
+    for config in (TempoConfig(downbeat=4), TempoConfig(bpm=120, downbeat=4)):
         with pytest.raises(InputError, match=r"the downbeat is at 4 s but the clip is 4\.00 s long"):
             track(np.zeros((1, 4 * RATE)), RATE, config)
 
@@ -175,7 +175,7 @@ def test_snap() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("bpm", 0), ("bpm", float("nan")), ("downbeat_s", -1), ("beats_per_bar", 0)],
+    [("bpm", 0), ("bpm", float("nan")), ("downbeat", -1), ("beats_per_bar", 0)],
 )
 def test_impossible_tempo(name: str, value: float) -> None:
     with pytest.raises(UsageError, match=f"{name} is"):

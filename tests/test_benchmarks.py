@@ -81,7 +81,7 @@ def test_steps_are_timed_alone(tiny: Model, tiny_folder: Path, tmp_path: Path) -
     n_drawn = []
     seconds = FastWay(task).step("fine", "vamp")
     assert 0 < seconds < 5
-    tiny.vamp(task.clip, config=vampcli.SamplingConfig(n_steps=1), progress=lambda step, _: n_drawn.append(step))
+    tiny.vamp(task.clip, sampling=vampcli.SamplingConfig(steps=1), progress=lambda step, _: n_drawn.append(step))
     assert n_drawn == [1, 2, 3]  # what `step` reads its ticks from: a coarse step, then fine ones
 
 

@@ -19,7 +19,7 @@ from vampcli import SamplingConfig
 from vampcli.api import Model
 
 GREEDY = SamplingConfig(mask_temperature=0, sample_cutoff=-1)
-FEW_STEPS = SamplingConfig(n_steps=5, n_fine_steps=3)
+FEW_STEPS = SamplingConfig(steps=5, fine_steps=3)
 
 
 @pytest.fixture(scope="module")
@@ -57,21 +57,21 @@ def test_greedy_coarse_tokens_equal_official(official: Plain, expected: dict[str
     codes = expected["codes"][0].long()
     mask = torch.zeros_like(codes, dtype=torch.bool)
     mask[:4] = expected["coarse_mask"][0].bool()
-    filled = official.fill_coarse(codes, mask, 0, replace(GREEDY, n_steps=n_steps))
+    filled = official.fill_coarse(codes, mask, 0, replace(GREEDY, steps=n_steps))
     assert torch.equal(filled[:4], expected[f"coarse_greedy_{n_steps}"][0].long())
     assert torch.equal(filled[4:], codes[4:])
 
 
 def test_greedy_fine_tokens_equal_official(official: Plain, expected: dict[str, Tensor]) -> None:
     tokens = fine_tokens(expected)[0]
-    filled = official.fill_fine(tokens, tokens == MASK_ID, 0, replace(GREEDY, n_fine_steps=4))
+    filled = official.fill_fine(tokens, tokens == MASK_ID, 0, replace(GREEDY, fine_steps=4))
     assert torch.equal(filled, expected["c2f_greedy_4"][0].long())
 
 
 def _takes(model: Model, clip: Path, config: SamplingConfig) -> list[vampcli.Take]:
     return [
-        *model.inpaint(clip, [(0.2, 0.5)], seed=3, n_takes=2, config=config),
-        *model.vamp(clip, seed=5, config=config),
+        *model.inpaint(clip, [(0.2, 0.5)], seed=3, takes=2, sampling=config),
+        *model.vamp(clip, seed=5, sampling=config),
     ]
 
 

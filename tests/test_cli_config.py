@@ -118,7 +118,7 @@ def test_strongest_source_wins(sources: Sources) -> None:
     for chosen in itertools.product((False, True), repeat=len(SOURCES)):
         numbers = {source: 10 + i for i, source in enumerate(SOURCES) if chosen[i]}
         typed = write_numbers(sources, "steps", numbers)
-        assert workflow_of(f"vamp {typed}").common.sampling.n_steps == next(iter(numbers.values()), 36), numbers
+        assert workflow_of(f"vamp {typed}").common.sampling.steps == next(iter(numbers.values()), 36), numbers
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def recommending(tiny_folder: Path, tmp_path: Path) -> Path:
     """A model that recommends some options of the sampler."""
     folder = Path(shutil.copytree(tiny_folder, tmp_path / "model"))
     config = json.loads((folder / "config.json").read_text())
-    recommended = {"n_steps": 7, "sampler": "halton", "temperature": 0.5, "refresh": 3}
+    recommended = {"steps": 7, "sampler": "halton", "temperature": 0.5, "refresh": 3}
     (folder / "config.json").write_text(json.dumps({**config, "sampling": recommended}))
     return folder
 
@@ -134,9 +134,9 @@ def recommending(tiny_folder: Path, tmp_path: Path) -> Path:
 def test_models_recommend_options_of_the_sampler(sources: Sources, recommending: Path) -> None:
     sources.write("temperature = 0.6", STEPS="8")
     sampling = workflow_of(f"loop -m {recommending} --refresh 2").common.sampling
-    assert sampling == SamplingConfig(n_steps=8, sampler="halton", temperature=0.6, refresh=2)
-    assert workflow_of("loop").common.sampling == SamplingConfig(n_steps=8, temperature=0.6)
-    assert workflow_of("loop -m missing").common.sampling == SamplingConfig(n_steps=8, temperature=0.6)
+    assert sampling == SamplingConfig(steps=8, sampler="halton", temperature=0.6, refresh=2)
+    assert workflow_of("loop").common.sampling == SamplingConfig(steps=8, temperature=0.6)
+    assert workflow_of("loop -m missing").common.sampling == SamplingConfig(steps=8, temperature=0.6)
 
 
 def test_recommendations_are_no_other_model(recommending: Path, tiny_folder: Path) -> None:
@@ -147,10 +147,10 @@ def test_python_takes_what_the_model_recommends(recommending: Path) -> None:
     model = load(recommending, device="cpu")
     [take] = model.inpaint(clip(1.0), [(0.3, 0.5)])
     assert take.recipe is not None
-    assert take.recipe.sampling == SamplingConfig(n_steps=7, sampler="halton", temperature=0.5, refresh=3)
-    [take] = model.inpaint(clip(1.0), [(0.3, 0.5)], config=SamplingConfig(n_steps=2))
+    assert take.recipe.sampling == SamplingConfig(steps=7, sampler="halton", temperature=0.5, refresh=3)
+    [take] = model.inpaint(clip(1.0), [(0.3, 0.5)], sampling=SamplingConfig(steps=2))
     assert take.recipe is not None
-    assert take.recipe.sampling == SamplingConfig(n_steps=2)
+    assert take.recipe.sampling == SamplingConfig(steps=2)
 
 
 def test_presets_are_weakest(sources: Sources) -> None:
@@ -161,7 +161,7 @@ def test_presets_are_weakest(sources: Sources) -> None:
             3 if source and key == "period" else 5,
             3 if source and key == "width" else 1,
         )
-        assert prompt.n_kept_codebooks == 4
+        assert prompt.keep_codebooks == 4
 
 
 def test_presets_from_any_source(sources: Sources) -> None:
@@ -169,7 +169,7 @@ def test_presets_from_any_source(sources: Sources) -> None:
     for said in ({"PRESET": name}, {"folder": f'preset = "{name}"'}, {"user": f'[vamp]\npreset = "{name}"'}):
         sources.write(**said)
         assert workflow_of("vamp").request().prompt == PRESETS[name]
-        assert workflow_of(without).request().prompt == replace(PRESETS[name], beats=False, beat_width_ms=75)
+        assert workflow_of(without).request().prompt == replace(PRESETS[name], beats=False, beat_width=75)
     assert workflow_of("inpaint --span 1-2")  # has no presets
     sources.write('preset = "unconditional"', PRESET=name)
     assert workflow_of("vamp").request().prompt == PRESETS[name]
@@ -334,7 +334,7 @@ def test_switched_off_drops_its_details(cli: Vamp, sources: Sources) -> None:
     without = request_of("vamp --onsets --onset-width 20")
     sources.write("beats = true\nbeat-width = 20\ndownbeats-only = true\nonsets = true\nonset-width = 20")
     assert request_of("vamp --no-beats") == without
-    assert workflow_of("vamp --no-onsets").request().prompt.onset_width_ms == 50
+    assert workflow_of("vamp --no-onsets").request().prompt.onset_width == 50
     assert cli("vamp a.wav --no-beats --beat-width 20").code == 2
 
 

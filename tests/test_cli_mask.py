@@ -85,7 +85,7 @@ def test_work_grows_with_takes_and_channels(shown: Vamp, song: Song) -> None:
 
 def test_time_is_estimated_on_cpus_only() -> None:
     facts: dict[str, Any] = dict.fromkeys(("n_frames", "duration_s", "frame_rate", "n_coarse"), 1)
-    facts |= {"passes": [], "n_takes": 1, "n_channels": 1, "n_forwards": 3, "seconds": None}
+    facts |= {"passes": [], "takes": 1, "n_channels": 1, "n_forwards": 3, "seconds": None}
     assert "no estimate" in prompt_table.table(facts, [], "utf-8")
 
 

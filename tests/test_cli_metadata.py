@@ -124,7 +124,7 @@ def test_the_tempo_of_the_file_counts_bars(quick: Vamp, vamp: Vamp, song: Song) 
     recipe = recipe_of(ran.path)
     assert recipe is not None
     assert recipe.synthetic == ((round(0.6 * 44100), round(1.2 * 44100)),)
-    assert recipe.request["places"]["tempo"]["bpm"] == 100
+    assert recipe.request["at"]["tempo"]["bpm"] == 100
     wav.write(path, (Block(b"LIST", INFO),))  # the recipe holds the tempo: other chunks do not matter
     again = vamp("replay", ran.path, "--json")
     assert json.loads(again.out)["identical"]
@@ -140,7 +140,7 @@ def test_a_named_tempo_is_stronger(quick: Vamp, song: Song) -> None:
         assert "acid" not in ran.err
         recipe = recipe_of(ran.path)
         assert recipe is not None
-        requests[bpm] = recipe.request["places"]["tempo"]["bpm"]
+        requests[bpm] = recipe.request["at"]["tempo"]["bpm"]
     assert requests == {"150": 150, "track": None}
     quick("inpaint", path, "--span", "1-2", "--bpm", "fast").refuses(2, "--bpm is 'fast'", "track")
 
@@ -151,7 +151,7 @@ def test_seconds_need_no_tempo(quick: Vamp, song: Song) -> None:
     ran = quick("inpaint", path, "--span", "1-1.5", "--memory", "off")
     recipe = recipe_of(ran.path)
     assert recipe is not None
-    assert recipe.request["places"]["tempo"]["bpm"] is None
+    assert recipe.request["at"]["tempo"]["bpm"] is None
 
 
 def test_takes_of_the_api(tiny: Model, source: Path, tmp_path: Path) -> None:

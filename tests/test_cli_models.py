@@ -318,7 +318,7 @@ def test_info_of_a_model(vamp: Vamp, mine: Path) -> None:
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("damage", ["flipped", "cut", "missing", "folder", "not a number", "config"])
 def test_verify_finds_damage(vamp: Vamp, home: Path, damage: str) -> None:
-    assert vamp("models", "import", OFFICIAL, "--name", "mine", "-q").code == 0
+    assert vamp("models", "import", OFFICIAL, "--as", "mine", "-q").code == 0
     assert vamp("models", "verify", "mine").code == 0
     weights = home / "mine/coarse.safetensors"
     content = bytearray(weights.read_bytes())
@@ -359,10 +359,10 @@ def test_verify_continues_after_damage(vamp: Vamp, mine: Path, monkeypatch: pyte
 
 def test_random_weights_are_called_random(vamp: Vamp, home: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(OFFICIAL, tmp_path / "random"))
-    ran = vamp("models", "import", folder, "--name", "known")
+    ran = vamp("models", "import", folder, "--as", "known")
     assert "licence, if these are the published weights: CC-BY-NC-SA-4.0" in ran.err
     edited(folder / "codec.pth", lambda content: content["metadata"].update(random=True))
-    ran = vamp("models", "import", folder, "--name", "noise")
+    ran = vamp("models", "import", folder, "--as", "noise")
     assert "licence: none, the weights are random" in ran.err.splitlines()
     facts = json.loads(vamp("models", "info", "noise", "--json").out)
     assert facts["licence"] == "none, the weights are random"
@@ -374,7 +374,7 @@ def test_import_of_single_files(vamp: Vamp, home: Path, tmp_path: Path) -> None:
     for name in ("coarse.pth", "c2f.pth"):
         shutil.copy(OFFICIAL / name, tmp_path / "opera")
     files = [tmp_path / "opera/coarse.pth", tmp_path / "opera/c2f.pth", OFFICIAL / "codec.pth"]
-    how = ("models", "import", *files, "--name", "vampnet/opera")
+    how = ("models", "import", *files, "--as", "vampnet/opera")
     assert vamp(*how, "--dtype", "bf16").path == home / "vampnet--opera"
     coarse = load_file(registry.find("vampnet/opera") / "coarse.safetensors")
     assert coarse["layers.0.key.weight"].dtype == torch.bfloat16
@@ -385,16 +385,16 @@ def test_import_of_single_files(vamp: Vamp, home: Path, tmp_path: Path) -> None:
     ("arguments", "code", "says"),
     [
         ([OFFICIAL], 2, ""),
-        ([OFFICIAL, "-o", "there", "--name", "here"], 2, ""),
-        ([OFFICIAL, "--name", "../here"], 2, ""),
-        ([OFFICIAL, "--name", "a+b"], 2, ""),
-        ([OFFICIAL, "--name", "a--b"], 2, ""),
-        ([OFFICIAL, "--name", "mini"], 2, "mini comes with vamp"),
-        ([OFFICIAL, "--name", "here", "--dtype", "int8"], 2, "'int8'"),
-        ([OFFICIAL / "nonesuch.pth", "--name", "here"], 3, ""),
-        ([OFFICIAL / "codec.pth", "--name", "here"], 4, ""),
-        ([OFFICIAL / "codec.pth", OFFICIAL / "README.md", "--name", "here"], 4, ""),
-        ([OFFICIAL / "README.md", "--name", "here"], 4, ""),
+        ([OFFICIAL, "-o", "there", "--as", "here"], 2, ""),
+        ([OFFICIAL, "--as", "../here"], 2, ""),
+        ([OFFICIAL, "--as", "a+b"], 2, ""),
+        ([OFFICIAL, "--as", "a--b"], 2, ""),
+        ([OFFICIAL, "--as", "mini"], 2, "mini comes with vamp"),
+        ([OFFICIAL, "--as", "here", "--dtype", "int8"], 2, "'int8'"),
+        ([OFFICIAL / "nonesuch.pth", "--as", "here"], 3, ""),
+        ([OFFICIAL / "codec.pth", "--as", "here"], 4, ""),
+        ([OFFICIAL / "codec.pth", OFFICIAL / "README.md", "--as", "here"], 4, ""),
+        ([OFFICIAL / "README.md", "--as", "here"], 4, ""),
     ],
 )
 def test_import_refusals(vamp: Vamp, home: Path, arguments: list[object], code: int, says: str) -> None:
@@ -409,7 +409,7 @@ def test_import_of_an_unreadable_file(vamp: Vamp, home: Path, monkeypatch: pytes
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(install, "sha256", unreadable)
-    vamp("models", "import", OFFICIAL, "--name", "here").refuses(3, "codec.pth: Permission denied")
+    vamp("models", "import", OFFICIAL, "--as", "here").refuses(3, "codec.pth: Permission denied")
 
 
 def test_path_of_model_and_adapter(vamp: Vamp, mine: Path) -> None:

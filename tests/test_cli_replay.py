@@ -99,7 +99,7 @@ BAD_SETTINGS = [
     ("temperatur=1", 2, "no setting 'temperatur'"),
     ("temperature=hot", 2, "temperature is 'hot'"),
     ("temperature=-1", 2, "temperature is -1"),
-    ("steps=1.5", 2, "n_steps is 1.5"),
+    ("steps=1.5", 2, "steps is 1.5"),
     ("repeats=2", 2, "no setting 'repeats'"),
     ("seed=none", 2, "seed is None"),
     ("span=0.3", 2, "not a span"),
@@ -110,7 +110,7 @@ BAD_SETTINGS = [
     ("subtype=DOUBLE", 2, "subtype is 'DOUBLE'"),
     ("bpm=NaN", 2, "bpm is nan"),
     ("spans=none", 2, "no span"),
-    ("start=0.2", 2, "spans"),
+    ("start=0.2", 2, "snap"),
 ]
 
 
@@ -268,12 +268,12 @@ def test_recipe_lacks_the_result_path(quick: Quick, song: Song) -> None:
 
 
 def test_batches_and_compilation_are_noted() -> None:
-    batched, compiled = replace(MADE_BY, exact=False), replace(MADE_BY, compiled=True)
+    batched, compiled = replace(MADE_BY, exact=False), replace(MADE_BY, compile=True)
     assert differences(MADE_BY, MADE_BY) == []
     assert differences(batched, batched) == ["made in batches, without --exact"]
-    assert differences(compiled, MADE_BY) == ["compiled: True then, False now"]
+    assert differences(compiled, MADE_BY) == ["compile: True then, False now"]
     assert ReplayWorkflow("replay", Common(), (), None, None)._wanted(compiled) == ModelRequest(
-        MADE_BY.model, "cpu", "fp32", exact=True, compiled=True
+        MADE_BY.model, "cpu", "fp32", exact=True, compile=True
     )
 
 
@@ -286,7 +286,7 @@ def test_model_of_a_folder_is_noted(vamp: Vamp, result: Path, tiny_folder: Path,
 def test_device_in_a_recipe_is_refused(vamp: Vamp, result: Path, tmp_path: Path) -> None:
     recipe = recipe_in(result)
     for file, says in (("/dev/zero", "names the recording /dev/zero, which is no file"), ("", "")):
-        request = recipe.request | {"memory": recipe.request["memory"] | {"files": [file] if file else []}}
+        request = recipe.request | {"memory": recipe.request["memory"] | {"memory_from": [file] if file else []}}
         (tmp_path / "song.inpaint.3.wav.json").write_text(to_text(replace(recipe, request=request)))
         ran = vamp("replay", tmp_path / "song.inpaint.3.wav.json", "-o", tmp_path / "again.wav")
         assert (ran.code, says in ran.err) == (3 if file else 0, True)

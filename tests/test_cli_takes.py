@@ -173,7 +173,7 @@ def test_info_of_results(quick: Vamp, vamp: Vamp, song: Song, tmp_path: Path) ->
     assert sidecar["recipe"] == looped["recipe"]
     assert looped["recipe"]["command"] == "loop"
     page = vamp("info", packed, loop, f"{loop}.json", "--quick").out
-    for words in ("bit/s (4 codebooks, period 2)", "0.000-0.800 s", "vamp loop, seed 3", "n_steps 2"):
+    for words in ("bit/s (4 codebooks, period 2)", "0.000-0.800 s", "vamp loop, seed 3", "steps 2"):
         assert words in page, page
 
 

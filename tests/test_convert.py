@@ -94,7 +94,7 @@ def test_greedy_coarse_tokens(model: Model, expected: dict[str, Tensor], n_steps
         tokens,
         mask,
         [0],
-        replace(GREEDY, n_steps=n_steps),
+        replace(GREEDY, steps=n_steps),
         model.coarse.config,
     )
     assert torch.equal(filled[0], expected[f"coarse_greedy_{n_steps}"][0].long())
@@ -108,7 +108,7 @@ def test_greedy_fine_tokens(model: Model, expected: dict[str, Tensor]) -> None:
         tokens,
         tokens == MASK_ID,
         [0],
-        replace(GREEDY, n_fine_steps=4),
+        replace(GREEDY, fine_steps=4),
         model.fine.config,
     )
     assert torch.equal(filled[0], expected["c2f_greedy_4"][0].long())

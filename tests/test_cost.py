@@ -27,7 +27,7 @@ def forecast(tiny: Model, task: Task, config: SamplingConfig) -> list[cost.Work]
     source, coarse, fine = Recording(clip(LONG)), tiny.coarse.config, tiny.fine.config
     plan = task.plan(source, tiny.codec, coarse.context_frames)
     passes = task.passes(source, plan, tiny.codec, coarse, 3)
-    return [cost.work(passes, coarse, config.n_steps), cost.work(passes, fine, config.n_fine_steps)]
+    return [cost.work(passes, coarse, config.steps), cost.work(passes, fine, config.fine_steps)]
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[int, list[int]]:
 
 @every_task
 def test_one_step_runs_every_window_once(tiny: Model, task: Task, calls: dict[int, list[int]]) -> None:
-    config = SamplingConfig(n_steps=1, n_fine_steps=1)
+    config = SamplingConfig(steps=1, fine_steps=1)
     works = forecast(tiny, task, config)
     list(tiny.takes(clip(LONG), task, TakeOptions([3], config)))
     for part, frames in zip(works, calls.values(), strict=True):

@@ -15,12 +15,12 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here"),
 ]
 
-CONFIG = SamplingConfig(n_steps=8, n_fine_steps=2)
+CONFIG = SamplingConfig(steps=8, fine_steps=2)
 
 
 def generate(model: Model, seed: int = 3, n_takes: int = 1) -> list[Take]:
     """Regenerate two seconds of twelve, which is more than one window."""
-    return model.inpaint(clip(12.0), [(4, 6)], seed=seed, n_takes=n_takes, config=CONFIG)
+    return model.inpaint(clip(12.0), [(4, 6)], seed=seed, takes=n_takes, sampling=CONFIG)
 
 
 def agreement(one: Take, two: Take) -> float:
@@ -55,7 +55,7 @@ def test_gpu_agrees_with_cpu() -> None:
 def test_batches_and_compilation_change_little() -> None:
     takes = [
         generate(load("mini", "cuda", "fp32", **how), n_takes=4)  # type: ignore[arg-type]
-        for how in ({"exact": True}, {}, {"compiled": True})
+        for how in ({"exact": True}, {}, {"compile": True})
     ]
     for one, two in pairwise(takes):
         assert min(agreement(a, b) for a, b in zip(one, two, strict=True)) > 0.8

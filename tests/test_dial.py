@@ -15,10 +15,10 @@ def test_dial_is_monotonic_and_even() -> None:
     model, example = load("mini", "cpu", "fp32"), read(EXAMPLE)
     audio = type(example)(example.samples.mean(0, keepdims=True), example.sample_rate)
     original = Original(audio, model.encode(audio), model.grid.codebook_size)
-    config = SamplingConfig(n_steps=4, n_fine_steps=1)
+    config = SamplingConfig(steps=4, fine_steps=1)
 
     def figures(amount: float) -> tuple[float, float]:
-        takes = model.vamp(audio, amount=amount, n_takes=2, config=config)
+        takes = model.vamp(audio, amount=amount, takes=2, sampling=config)
         errors, likenesses = (
             np.mean([measure(take, original)[name] for take in takes])
             for measure, name in ((sound, "mel_error"), (harmony, "chroma_correlation"))

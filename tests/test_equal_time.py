@@ -24,7 +24,7 @@ def learned(packed: Path, tiny_folder: Path, tmp_path_factory: pytest.TempPathFa
     for split in ("train", "val"):
         (tokens / split).symlink_to(packed)
     for way in WAYS:
-        learn(way, tiny_folder, tokens, tokens / way, replace(LOOP, n_steps=8), n_frames=30)
+        learn(way, tiny_folder, tokens, tokens / way, replace(LOOP, steps=8), n_frames=30)
     return tokens
 
 

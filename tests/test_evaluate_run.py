@@ -33,15 +33,15 @@ CONFIGS = Path(__file__).parents[1] / "configs/eval"
 
 TOML = """
 excerpt_s = 1.0
-n_excerpts = 3
-n_takes = 2
+excerpts = 3
+takes = 2
 figures = ["sound", "tokens", "embedding"]
 
 [[conditions]]
 name = "steps"
 request.prompt.period = 4
-sampling.n_fine_steps = 1
-sweep."sampling.n_steps" = [1, 2]
+sampling.fine_steps = 1
+sweep."sampling.steps" = [1, 2]
 
 [[conditions]]
 name = "codec"
@@ -65,19 +65,19 @@ def songs(song: Song, tmp_path: Path) -> Path:
 
 
 def test_each_swept_value_makes_a_condition(toml: Path) -> None:
-    found = read_experiment(toml, {"n_excerpts": 2})
-    assert [condition.label for condition in found.conditions] == ["steps: n_steps 1", "steps: n_steps 2", "codec"]
-    assert [condition.config.n_steps for condition in found.conditions] == [1, 2, 36]
+    found = read_experiment(toml, {"excerpts": 2})
+    assert [condition.label for condition in found.conditions] == ["steps: steps 1", "steps: steps 2", "codec"]
+    assert [condition.config.steps for condition in found.conditions] == [1, 2, 36]
     assert len({condition.key for condition in found.conditions}) == 3
-    assert found.n_excerpts == 2
+    assert found.excerpts == 2
     assert found.seeds(3) == range(3000, 3002)
 
 
 def test_sampling_of_condition_overrides_experiments(toml: Path) -> None:
-    toml.write_text("sampling = { n_steps = 7, temperature = 0.5 }" + TOML)
+    toml.write_text("sampling = { steps = 7, temperature = 0.5 }" + TOML)
     swept, _, codec = read_experiment(toml).conditions
-    assert swept.sampling == {"n_steps": 1, "n_fine_steps": 1, "temperature": 0.5}
-    assert codec.sampling == {"n_steps": 7, "temperature": 0.5}
+    assert swept.sampling == {"steps": 1, "fine_steps": 1, "temperature": 0.5}
+    assert codec.sampling == {"steps": 7, "temperature": 0.5}
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
@@ -89,15 +89,15 @@ def test_shipped_experiments_can_be_read(path: Path) -> None:
     ("change", "fact"),
     [
         (('name = "codec"', 'nam = "codec"'), "unknown key 'nam'"),
-        (("n_steps", "n_stepz"), "n_stepz"),
+        (("steps", "n_stepz"), "n_stepz"),
         (("period = 4", "period = -4"), "period is -4"),
         (('command = "codec"', 'command = "hum"'), "no command 'hum'"),
         (("[1, 2]", "[1, 1]"), "there twice"),
         (("[1, 2]", "3"), "write a list"),
-        (('"sampling.n_steps"', '"steps"'), "begin with request. or sampling."),
+        (('"sampling.steps"', '"steps"'), "begin with request. or sampling."),
         (('["sound"', '["smell"'), "no figure 'smell'"),
-        (("n_takes = 2", "n_takes = 0"), "n_takes is 0"),
-        (("n_takes = 2", 'baseline = "step"'), "'step' is no condition"),
+        (("takes = 2", "takes = 0"), "takes is 0"),
+        (("takes = 2", 'baseline = "step"'), "'step' is no condition"),
         (('command = "codec"', "silenced = true"), "only spans of inpaint"),
         (('command = "codec"', 'fill = "repeat"'), "is filled by repeat"),
         (('command = "codec"', 'fill = "noise"'), "fill is 'noise'"),
@@ -134,7 +134,7 @@ def test_resumed_and_parallel_runs_agree(tiny: Model, toml: Path, songs: Path) -
     keys = [(record["condition"], record["excerpt"]) for record in records]
     again = list(trial.records(set(keys[:5])))
     assert again == records[5:]
-    steps = [record for record in records if '"n_steps": 1' in record["condition"]]
+    steps = [record for record in records if '"steps": 1' in record["condition"]]
     assert all(len(record["takes"]) == 2 and record["diversity"] > 0 for record in steps)
     codec = next(record for record in records if record["condition"].startswith('["codec"'))
     assert codec["takes"][0]["token_accuracy"] is None  # nothing was made
@@ -166,13 +166,13 @@ def test_noise_replaces_a_share_of_tokens(tiny: Model, original: Original) -> No
         Condition("x", "codec", {"noise": 1.5}).task  # noqa: B018
 
 
-SPAN = {"places": {"spans": [[0.4, 0.6]]}, "margin": 0}
+SPAN = {"at": {"span": [[0.4, 0.6]]}, "margin": 0}
 
 
 @pytest.mark.parametrize("silenced", [True, False])
 def test_silenced_spans_leave_no_trace_in_tokens(tiny: Model, original: Original, silenced: bool) -> None:
     """Compare two excerpts that differ in the span alone."""
-    condition = Condition("x", "inpaint", SPAN, {"n_steps": 1}, silenced=silenced)
+    condition = Condition("x", "inpaint", SPAN, {"steps": 1}, silenced=silenced)
     changed = original.audio.samples.copy()
     changed[:, round(0.4 * 44100) : round(0.6 * 44100)] = np.random.default_rng(0).uniform(-0.9, 0.9, 8820)
     both = (original, encode(tiny, replace(original.audio, samples=changed)))
@@ -184,7 +184,7 @@ def test_silenced_spans_leave_no_trace_in_tokens(tiny: Model, original: Original
 
 @pytest.mark.parametrize(("start_s", "end_s"), [(0.4, 0.6), (0.2, 0.8), (0.0, 0.3)])
 def test_spans_filled_without_a_model(tiny: Model, original: Original, start_s: float, end_s: float) -> None:
-    request = {"places": {"spans": [[start_s, end_s]]}}
+    request = {"at": {"span": [[start_s, end_s]]}}
     makes = (make_takes(tiny, Condition("x", "inpaint", request, fill=fill), original, range(2)) for fill in FILLS)
     (silent,), (again,) = makes
     start, end = round(start_s * 44100), round(end_s * 44100)
@@ -263,13 +263,13 @@ def test_run_writes_plots_and_resumes(vamp: Vamp, tiny_folder: Path, toml: Path,
     how = ("eval", "run", toml, songs / "0.wav", songs / "2.wav", "-m", tiny_folder, "-o", out, "-d", "cpu")
     ran = vamp(*how, "--reference", songs / "1.wav", "--reference", songs / "2.wav")
     assert ran.code == 0, ran.err
-    plots = ("conditions.png", "conditions.svg", "n_steps.png", "n_steps.svg")
+    plots = ("conditions.png", "conditions.svg", "steps.png", "steps.svg")
     written = [Path(line).name for line in ran.out.splitlines()]
-    assert "steps: n_steps 2" in ran.err
+    assert "steps: steps 2" in ran.err
     assert written == ["table.json", "table.md", *plots]
     assert all((out / name).stat().st_size > 0 for name in written)
     rows = json.loads((out / "table.json").read_text())["rows"]
-    assert [row["condition"] for row in rows] == ["steps: n_steps 1", "steps: n_steps 2", "codec"]
+    assert [row["condition"] for row in rows] == ["steps: steps 1", "steps: steps 2", "codec"]
     assert all(row["figures"]["frechet_floor"]["value"] > 0 for row in rows)
     records = (out / "records.jsonl").read_text()
     (out / "records.jsonl").write_text(records[: len(records) // 2])

@@ -14,7 +14,7 @@ SOURCE = Path(vampcli.__file__).parent
 
 # From the bottom to the top. A module imports from lower layers, or from its own if no cycle results.
 LAYERS = [
-    {"errors", "config", "files", "schema", "reading", "tensor_reading", "progress"},
+    {"errors", "config", "files", "schema", "old_names", "reading", "tensor_reading", "progress"},
     {"model"},
     {"audio", "tokens"},
     {"codec", "sampling", "recipe"},

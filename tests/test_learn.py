@@ -35,7 +35,7 @@ def learning(
     script = importlib.import_module("learn")
     root, home = tmp_path / "root", tmp_path / "home"
     run = token_run(packed, tiny_folder)
-    loop = replace(run.loop, optimizer="muon", n_steps=12, validate_every=4, schedule="constant", save_every_s=0.0)
+    loop = replace(run.loop, optimizer="muon", steps=12, validate_every=4, schedule="constant", save_every_s=0.0)
     sizes = tiny_parts().coarse.config
     (root / "configs").mkdir(parents=True)
     text = script.as_toml(replace(run, model=sizes, n_frames=30, loop=loop, start="m"))
@@ -111,7 +111,7 @@ def test_core_hours_and_losses_add_up(learning: tuple[ModuleType, Path]) -> None
     with safe_open(str(home / "coarse" / STATE), "pt") as file:
         first = float(file.metadata()["core_seconds"])
     run_file = home / "coarse/run.toml"
-    run_file.write_text(run_file.read_text().replace("n_steps = 12", "n_steps = 16"))
+    run_file.write_text(run_file.read_text().replace("steps = 12", "steps = 16"))
     script.learn(home, "coarse")
     with safe_open(str(home / "coarse" / STATE), "pt") as file:
         assert float(file.metadata()["core_seconds"]) > first > 0
@@ -126,7 +126,7 @@ def test_full_disk_keeps_the_last_state(learning: tuple[ModuleType, Path]) -> No
     script.learn(home, "coarse")
     whole = (home / "coarse" / STATE).read_bytes()
     run_file = home / "coarse/run.toml"
-    run_file.write_text(run_file.read_text().replace("n_steps = 12", "n_steps = 16"))
+    run_file.write_text(run_file.read_text().replace("steps = 12", "steps = 16"))
     with limited(resource.RLIMIT_FSIZE, len(whole) // 2), pytest.raises(InputError, match="cannot write"):
         script.learn(home, "coarse")
     assert (home / "coarse" / STATE).read_bytes() == whole

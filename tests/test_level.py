@@ -162,13 +162,13 @@ def test_spans_at_the_ends(tiny: Model, span: tuple[float, float], relation: str
 
 def test_extensions_have_the_level_of_the_recording(tiny: Model) -> None:
     source = Waveform(steady(2) * np.float32(0.001), RATE)
-    take = take_of(tiny, source, Outpaint(0.5, 0.4, memory=MemoryConfig(trust=0.0)))
+    take = take_of(tiny, source, Outpaint(0.5, 0.4, memory=MemoryConfig(memory=0.0)))
     for start, end in take.spans:
         assert abs(rms_db(take.audio.samples[:, start:end]) - rms_db(source.samples)) < 6
 
 
 @pytest.mark.parametrize(
-    "prompt", [PromptConfig(5), PromptConfig(0), PromptConfig(1, n_kept_codebooks=2), PromptConfig(7, stretch=2)]
+    "prompt", [PromptConfig(5), PromptConfig(0), PromptConfig(1, keep_codebooks=2), PromptConfig(7, stretch=2)]
 )
 @pytest.mark.parametrize("n_channels", [1, 2])
 def test_variations_have_the_loudness_of_the_original(tiny: Model, prompt: PromptConfig, n_channels: int) -> None:
@@ -179,9 +179,7 @@ def test_variations_have_the_loudness_of_the_original(tiny: Model, prompt: Promp
     assert 10 * np.log10(now / was) == pytest.approx(0, abs=0.5)
 
 
-@pytest.mark.parametrize(
-    "request_", [Vamp(amount=0), Vamp(PromptConfig(1)), Vamp(places=SpanRequest([SPAN]), amount=0)]
-)
+@pytest.mark.parametrize("request_", [Vamp(amount=0), Vamp(PromptConfig(1)), Vamp(at=SpanRequest([SPAN]), amount=0)])
 @pytest.mark.parametrize("n_channels", [1, 2])
 def test_nothing_generated_is_a_copy(tiny: Model, request_: Vamp, n_channels: int) -> None:
     source = clip(2.0, n_channels=n_channels)
@@ -197,7 +195,7 @@ def test_compressed_sound_has_the_loudness_of_the_original(tiny: Model, samples:
     take = take_of(tiny, source, task)
     was, now = (weighted_powers(x, RATE).sum() for x in (source.samples, take.audio.samples))
     assert 10 * np.log10(now / was) == pytest.approx(0, abs=0.5)
-    file = tiny.squeeze(source, task, seed=5, config=QUICK)
+    file = tiny.squeeze(source, task, seed=5, sampling=QUICK)
     (again,) = tiny.expand(file)
     assert np.array_equal(again.audio.samples, take.audio.samples)
 
@@ -221,9 +219,9 @@ def test_the_old_rule_stays(tiny: Model) -> None:
     old = [set_level(source.samples[:n], RATE, "mid", 1).gain for n in (1, 2)]
     assert old[0] / old[1] == pytest.approx(np.sqrt(2), rel=1e-6)
     assert set_level(source.samples * 1e-4, RATE, "mid", 1).gain == 1.0
-    file = tiny.squeeze(source, Compress(5), config=QUICK, rendering=1)
+    file = tiny.squeeze(source, Compress(5), sampling=QUICK, rendering=1)
     assert file.gain == old[1]
-    assert token_file.file_hash(file) != token_file.file_hash(tiny.squeeze(source, Compress(5), config=QUICK))
+    assert token_file.file_hash(file) != token_file.file_hash(tiny.squeeze(source, Compress(5), sampling=QUICK))
     take = take_of(tiny, source, Vamp(amount=0), rendering=1)
     assert not np.array_equal(take.audio.samples, source.samples)
     assert take.recipe is not None

@@ -136,9 +136,9 @@ def test_loading_merges_before_it_rounds(jazz: Path, pairs: dict[str, Pairs], dt
 
 
 def test_adapter_changes_only_its_model(jazz: Path, tiny: Model, song: Song) -> None:
-    clip, config = song(seconds=1.5), SamplingConfig(n_steps=2, n_fine_steps=1)
+    clip, config = song(seconds=1.5), SamplingConfig(steps=2, fine_steps=1)
     models = {"before": tiny, "adapted": load("tiny+jazz", device="cpu"), "after": load("tiny", device="cpu")}
-    takes = {name: model.inpaint(clip, [(0.5, 1)], seed=3, config=config)[0] for name, model in models.items()}
+    takes = {name: model.inpaint(clip, [(0.5, 1)], seed=3, sampling=config)[0] for name, model in models.items()}
     assert torch.equal(takes["before"].tokens, takes["after"].tokens)
     assert not torch.equal(takes["adapted"].tokens, takes["after"].tokens)
 

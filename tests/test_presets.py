@@ -34,8 +34,7 @@ def kept_share(config: PromptConfig, n_codebooks: int, n_frames: int = 4000) -> 
 
 def test_presets_of_the_official_app() -> None:
     found = {
-        name: (c.period, c.n_kept_codebooks, c.dropout, c.beat_width_ms if c.beats else 0)
-        for name, c in PRESETS.items()
+        name: (c.period, c.keep_codebooks, c.dropout, c.beat_width if c.beats else 0) for name, c in PRESETS.items()
     }
     assert found == OFFICIAL
     assert PRESETS.keys() == PURPOSES.keys()
@@ -57,7 +56,7 @@ def test_dial_falls_without_jumps(n_codebooks: int, n_coarse: int) -> None:
 )
 def test_dial_passes_through_the_presets(amount: float, name: str) -> None:
     found, preset = dial(amount, 14, 4), PRESETS[name]
-    assert (found.period, found.n_kept_codebooks) == (preset.period, preset.n_kept_codebooks)
+    assert (found.period, found.keep_codebooks) == (preset.period, preset.keep_codebooks)
     assert found.dropout == pytest.approx(preset.dropout)
 
 
@@ -68,7 +67,7 @@ def test_dial_refuses_amounts_outside(amount: float) -> None:
 
 
 def test_settings_as_options() -> None:
-    config = PromptConfig(period=7, n_kept_codebooks=4, beats=True, beat_width_ms=50, dropout=0.2)
+    config = PromptConfig(period=7, keep_codebooks=4, beats=True, beat_width=50, dropout=0.2)
     assert settings(config) == "--period 7 --keep-codebooks 4 --beats --beat-width 50 --dropout 0.2"
 
 

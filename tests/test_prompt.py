@@ -28,7 +28,7 @@ def random_config(rng: np.random.Generator) -> PromptConfig:
     return PromptConfig(
         period=period,
         width=int(rng.integers(1, 1 + max(1, period or 0))),
-        n_kept_codebooks=rng.choice([None, 1, 3, 9]),
+        keep_codebooks=rng.choice([None, 1, 3, 9]),
         dropout=float(rng.choice([0, 0.2, 0.5, 1])),
         intensity=float(rng.choice([0, 0.7, 1])),
     )
@@ -64,7 +64,7 @@ def test_period_begins_anywhere() -> None:
     assert firsts == set(range(5))
 
 
-@pytest.mark.parametrize("config", [PromptConfig(3), PromptConfig(intensity=0.6), PromptConfig(n_kept_codebooks=2)])
+@pytest.mark.parametrize("config", [PromptConfig(3), PromptConfig(intensity=0.6), PromptConfig(keep_codebooks=2)])
 def test_more_dropout_hides_more(config: PromptConfig) -> None:
     shares = [0, 0.1, 0.3, 0.7, 1]
     drawn = [draw(replace(config, dropout=share)) for share in shares]
@@ -78,8 +78,8 @@ def test_more_dropout_hides_more(config: PromptConfig) -> None:
     [
         ({}, 7),
         ({"dropout": 0.5, "pitch": 3}, 7),
-        ({"n_kept_codebooks": 2}, 1),
-        ({"beats": True, "n_kept_codebooks": 2}, 0),
+        ({"keep_codebooks": 2}, 1),
+        ({"beats": True, "keep_codebooks": 2}, 0),
         ({"onsets": True}, 0),
         ({"intensity": 0.9}, 0),
         ({"beats": True, "period": 13}, 13),
@@ -91,8 +91,8 @@ def test_resolved_period(asked: dict[str, object], period: int) -> None:
 
 
 OUT_OF_RANGE = {
-    **{"period": [-1], "width": [0], "n_kept_codebooks": [0], "n_passes": [0, 9], "stretch": [17], "pitch": [-13]},
-    **{"beat_width_ms": [0], "onset_width_ms": [math.inf], "dropout": [1.1, math.nan], "intensity": [-0.1]},
+    **{"period": [-1], "width": [0], "keep_codebooks": [0], "feedback": [0, 9], "stretch": [17], "pitch": [-13]},
+    **{"beat_width": [0], "onset_width": [math.inf], "dropout": [1.1, math.nan], "intensity": [-0.1]},
 }
 
 
@@ -107,8 +107,8 @@ def test_values_out_of_range(name: str) -> None:
     ("asked", "message", "cure"),
     [
         ({"downbeats_only": True}, "beats are not", "add beats"),
-        ({"beat_width_ms": 50}, "beat_width_ms is 50, but beats are not", "add beats"),
-        ({"onset_width_ms": 70, "beats": True}, "onset_width_ms is 70, but onsets are not", "add onsets"),
+        ({"beat_width": 50}, "beat_width is 50, but beats are not", "add beats"),
+        ({"onset_width": 70, "beats": True}, "onset_width is 70, but onsets are not", "add onsets"),
         ({"width": 8}, "width is 8, but the period is 7", "make the period 8 or more"),
         ({"width": 2, "beats": True}, "width is 2, but the period is 0", "name a period"),
     ],

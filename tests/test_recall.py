@@ -26,7 +26,7 @@ from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.take import Take, TakeOptions
 
 RATE = 44100
-FEW = SamplingConfig(n_steps=1, n_fine_steps=1)
+FEW = SamplingConfig(steps=1, fine_steps=1)
 SPAN_S = (6.2, 7.1)
 BAR = 3 * RATE
 
@@ -77,7 +77,7 @@ def test_take_depends_on_its_seed_alone(tiny: Model) -> None:
 
 @pytest.mark.parametrize(
     "task",
-    [inpaint(), Outpaint(after_s=5, before_s=3), Loop(SpanRequest([(3, 6)]), 3, variation=0.5)],
+    [inpaint(), Outpaint(after=5, before=3), Loop(SpanRequest([(3, 6)]), 3, variation=0.5)],
     ids=lambda t: t.command,
 )
 def test_recipe_makes_the_take_again(tiny: Model, task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,7 @@ def test_recipe_makes_the_take_again(tiny: Model, task: Task, monkeypatch: pytes
 
 
 def test_recipe_without_memory_uses_none(tiny: Model) -> None:
-    (take,) = takes(tiny, song(), inpaint(MemoryConfig(trust=0.0)))
+    (take,) = takes(tiny, song(), inpaint(MemoryConfig(memory=0.0)))
     assert take.recipe is not None
     table = {name: value for name, value in take.recipe.request.items() if name != "memory"}
     (same,) = takes(tiny, song(), task_from_table("inpaint", table, "old"))
@@ -113,7 +113,7 @@ def test_take_of_the_models_alone_says_so(tiny: Model) -> None:
 
 @pytest.mark.parametrize("kind", ["short", "noise", "silence", "off"])
 def test_no_place_is_used(tiny: Model, kind: str) -> None:
-    rng, memory = np.random.default_rng(0), MemoryConfig(trust=0.0 if kind == "off" else None)
+    rng, memory = np.random.default_rng(0), MemoryConfig(memory=0.0 if kind == "off" else None)
     samples = {"noise": 0.1 * rng.standard_normal((1, 12 * RATE)), "silence": np.zeros((1, 12 * RATE))}
     clip = song(9.5 if kind == "short" else 12)
     if kind in samples:
@@ -153,7 +153,7 @@ def test_opposite_channels_keep_their_level(tiny: Model) -> None:
 
 def test_extension_keeps_the_recording(tiny: Model) -> None:
     clip = song()
-    (take,) = takes(tiny, clip, Outpaint(after_s=6, before_s=4))
+    (take,) = takes(tiny, clip, Outpaint(after=6, before=4))
     n = clip.n_samples
     np.testing.assert_array_equal(take.audio.samples[:, 4 * RATE : 4 * RATE + n], clip.samples)
     for source in take.sources:
@@ -173,14 +173,14 @@ def test_varied_copies_differ(tiny: Model) -> None:
 
 
 def test_place_is_named_by_hand(tiny: Model) -> None:
-    (take,) = takes(tiny, song(), inpaint(MemoryConfig(place_s=2.0)))
+    (take,) = takes(tiny, song(), inpaint(MemoryConfig(place=2.0)))
     assert take.sources[0].place.lag == 2 * RATE - round(SPAN_S[0] * RATE)
 
 
 @pytest.mark.parametrize(("place_s", "words"), [(11.5, "lies outside the clip"), (6.5, "overlaps the span")])
 def test_named_place_that_does_not_fit(tiny: Model, place_s: float, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        inpaint(MemoryConfig(place_s=place_s)).plan(Recording(song()), tiny.codec, 80)
+        inpaint(MemoryConfig(place=place_s)).plan(Recording(song()), tiny.codec, 80)
 
 
 def test_place_from_another_file(tiny: Model, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -188,7 +188,7 @@ def test_place_from_another_file(tiny: Model, tmp_path: Path, caplog: pytest.Log
     clip, other, broken = Waveform(samples[:, : 12 * RATE], RATE), tmp_path / "other.wav", tmp_path / "broken.wav"
     write(other, Waveform(np.concatenate([samples[:, 2 * RATE :]] * 2), RATE))
     broken.write_text("no sound")
-    (take,) = takes(tiny, clip, inpaint(MemoryConfig(files=(str(broken), str(other)))))
+    (take,) = takes(tiny, clip, inpaint(MemoryConfig(memory_from=(str(broken), str(other)))))
     assert "broken.wav" in caplog.text
     assert [(source.place.file, source.place.lag) for source in take.sources] == [(str(other), -2 * RATE)]
 
@@ -209,7 +209,7 @@ def test_versions_of_the_recording_are_left_out(
     else:
         take.write(other)
         path, other = other, path
-    plan = inpaint(MemoryConfig(files=(str(other),))).plan(Recording.of(path), tiny.codec, 80)
+    plan = inpaint(MemoryConfig(memory_from=(str(other),))).plan(Recording.of(path), tiny.codec, 80)
     assert plan.stretches
     assert {place.file for stretch in plan.stretches for place in stretch.places} == {""}
     assert "is a version of the recording" in caplog.text
@@ -231,7 +231,7 @@ def test_extension_without_match_is_left_to_the_models(tiny: Model, kind: str) -
         0.1 * np.random.default_rng(0).standard_normal((1, 15 * RATE)) if kind == "noise" else np.zeros((1, 15 * RATE))
     )
     clip = Waveform(samples.astype(np.float32), RATE)
-    assert Outpaint(after_s=4, before_s=2).plan(Recording(clip), tiny.codec, 80).stretches == ()
+    assert Outpaint(after=4, before=2).plan(Recording(clip), tiny.codec, 80).stretches == ()
 
 
 def test_short_loop_stands_for_its_own_copies(tiny: Model) -> None:
@@ -265,20 +265,20 @@ def test_removed_sound_of_a_near_span_does_not_leak(tiny: Model) -> None:
 def test_named_place_has_its_own_score(tiny: Model) -> None:
     scores = []
     for place_s in (3.2, 4.4):  # a bar before the span, and the middle of a bar
-        plan = inpaint(MemoryConfig(place_s=place_s)).plan(Recording(song()), tiny.codec, 80)
+        plan = inpaint(MemoryConfig(place=place_s)).plan(Recording(song()), tiny.codec, 80)
         scores.append(plan.stretches[0].places[0].score)
     assert scores[0] > 0.7 > 0.4 > scores[1]
 
 
-@pytest.mark.parametrize("memory", [MemoryConfig(files=("a.wav",)), MemoryConfig(place_s=1.0)])
+@pytest.mark.parametrize("memory", [MemoryConfig(memory_from=("a.wav",)), MemoryConfig(place=1.0)])
 def test_other_recordings_are_for_spans_alone(memory: MemoryConfig) -> None:
-    for make in (lambda: Outpaint(after_s=1, memory=memory), lambda: Loop(memory=memory)):
+    for make in (lambda: Outpaint(after=1, memory=memory), lambda: Loop(memory=memory)):
         with pytest.raises(UsageError, match="is named"):
             make()
 
 
 def test_contradictions_are_refused() -> None:
-    for options in ({"trust": 0.0, "place_s": 1.0}, {"trust": 1.5}, {"edit": -0.1}):
+    for options in ({"memory": 0.0, "place": 1.0}, {"memory": 1.5}, {"edit": -0.1}):
         with pytest.raises(UsageError):
             MemoryConfig(**options)  # type: ignore[arg-type]
 
@@ -286,7 +286,7 @@ def test_contradictions_are_refused() -> None:
 def test_sources_are_read_from_tables() -> None:
     memory = MemoryConfig(sources=(Source(0, 10, Place(5, 0.7, 0.5, (1.0, 1.1), 0.9, "a.wav")),))
     table = {
-        "places": {"spans": [[0.0, 1.0]]},
+        "at": {"span": [[0.0, 1.0]]},
         "memory": {
             "sources": [
                 {

@@ -137,9 +137,9 @@ REQUESTS = [
     Inpaint(SpanRequest(((1.0, 2.5), MusicalSpan("bars", 1, 2)), TempoConfig(90.0, 0.5, 3), "beat"), "auto", 4.0),
     Outpaint(1.5, 0.25, 2),
     Loop(SpanRequest(((0.0, 1.0),)), 4, 0.5, 0.2),
-    Vamp(PromptConfig(beats=True, beat_width_ms=20.0, n_kept_codebooks=2), SpanRequest(), 0.5, 0.25),
+    Vamp(PromptConfig(beats=True, beat_width=20.0, keep_codebooks=2), SpanRequest(), 0.5, 0.25),
     Vamp(amount=0.4),
-    Vamp(places=SpanRequest(((0.5, 0.9),)), own=MaskFile("own.npy", "0123")),
+    Vamp(at=SpanRequest(((0.5, 0.9),)), mask=MaskFile("own.npy", "0123")),
     Compress(3, 2),
 ]
 
@@ -160,12 +160,12 @@ def test_older_recipes_snap_as_they_did(snap: Any, read: Any) -> None:
 
 
 def test_recipes_hold_snapped_edges(tiny: Model, song: Song) -> None:
-    source, quick = song(seconds=2), SamplingConfig(n_steps=2, n_fine_steps=1)
+    source, quick = song(seconds=2), SamplingConfig(steps=2, fine_steps=1)
     task = Inpaint(SpanRequest([(0.3, 1.2), MusicalSpan("beats", 1, 2)], TempoConfig(bpm=150), "beat"))
     (take,) = tiny.takes(source, task, TakeOptions([3], quick))
     assert take.recipe is not None
-    assert take.recipe.request["places"]["spans"] == [[0.4, 1.2], [0.0, 0.8]]
-    assert take.recipe.request["places"]["snap"] is None
+    assert take.recipe.request["at"]["span"] == [[0.4, 1.2], [0.0, 0.8]]
+    assert take.recipe.request["at"]["snap"] is None
 
 
 def test_bad_tasks_are_refused() -> None:
@@ -173,8 +173,8 @@ def test_bad_tasks_are_refused() -> None:
         registry.task_from_table("sing", {}, "here")
     with pytest.raises(InputError, match=r"here \[request\]: repeats is 0|here \[request\]: 0 repeats"):
         registry.task_from_table("loop", {"repeats": 0}, "here")
-    with pytest.raises(InputError, match=r"here \[request\] \[places\]: snap is 'bar'"):
-        registry.task_from_table("inpaint", {"places": {"snap": "bar"}}, "here")
+    with pytest.raises(InputError, match=r"here \[request\] \[at\]: snap is 'bar'"):
+        registry.task_from_table("inpaint", {"at": {"snap": "bar"}}, "here")
 
 
 def test_hash_depends_on_samples_alone() -> None:
@@ -202,13 +202,13 @@ def test_all_sampling_options_are_stored() -> None:
 
 
 def test_takes_store_their_recipes(tiny: Model, song: Song, tmp_path: Path) -> None:
-    quick = SamplingConfig(n_steps=2, n_fine_steps=1)
-    one, two = tiny.inpaint(song(seconds=1), [(0.25, 0.5)], seed=4, n_takes=2, config=quick)
+    quick = SamplingConfig(steps=2, fine_steps=1)
+    one, two = tiny.inpaint(song(seconds=1), [(0.25, 0.5)], seed=4, takes=2, sampling=quick)
     assert one.recipe is not None
     assert two.recipe == replace(one.recipe, seed=5)
     assert (one.recipe.made_by.device, one.recipe.made_by.dtype, one.recipe.sampling) == ("cpu", "fp32", quick)
     two.write(tmp_path / "two.wav")
-    (third,) = tiny.outpaint(tmp_path / "two.wav", after_s=0.5, config=quick)
+    (third,) = tiny.outpaint(tmp_path / "two.wav", after=0.5, sampling=quick)
     assert third.recipe is not None
     assert third.recipe.source.recipe == two.recipe
     assert third.recipe.synthetic == ((11025, 22050), (44100, 66150))

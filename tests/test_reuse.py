@@ -112,8 +112,8 @@ def test_equal_first_passes_run_once() -> None:
 @pytest.mark.parametrize("sampler", get_args(Sampler))
 @pytest.mark.parametrize("span", [(0.3, 0.5), (0.0, 1.2)])
 def test_takes_depend_on_their_seed_alone(tiny: Model, sampler: Sampler, span: tuple[float, float]) -> None:
-    config = SamplingConfig(n_steps=6, n_fine_steps=3, sampler=sampler, refresh=4)
-    task = Inpaint(SpanRequest([span]), memory=MemoryConfig(trust=0))
+    config = SamplingConfig(steps=6, fine_steps=3, sampler=sampler, refresh=4)
+    task = Inpaint(SpanRequest([span]), memory=MemoryConfig(memory=0))
     together = tiny.takes(clip(1.2), task, TakeOptions((5, 6, 7), config))
     for seed, take in zip((5, 6, 7), together, strict=True):
         [alone] = tiny.takes(clip(1.2), task, TakeOptions((seed,), config))
@@ -121,8 +121,8 @@ def test_takes_depend_on_their_seed_alone(tiny: Model, sampler: Sampler, span: t
 
 
 def test_refresh_in_every_step_is_exact(tiny: Model) -> None:
-    configs = (SamplingConfig(n_steps=6, sampler="halton", refresh=refresh) for refresh in (0, 1))
-    (exact,), (refreshed,) = (tiny.vamp(clip(1.2), PromptConfig(period=7), config=config) for config in configs)
+    configs = (SamplingConfig(steps=6, sampler="halton", refresh=refresh) for refresh in (0, 1))
+    (exact,), (refreshed,) = (tiny.vamp(clip(1.2), PromptConfig(period=7), sampling=config) for config in configs)
     assert torch.equal(exact.tokens, refreshed.tokens)
 
 

@@ -18,7 +18,7 @@ from vampcli.sampling.sampler import fill, top_p_classes, typical_classes
 from vampcli.sampling.windows import Piece, window_predictor
 
 N_CODEBOOKS, N_CLASSES, CONTEXT = 4, 12, 30
-CONFIG = SamplingConfig(n_steps=6, n_fine_steps=6, mask_temperature=2.0)
+CONFIG = SamplingConfig(steps=6, fine_steps=6, mask_temperature=2.0)
 SAMPLERS = pytest.mark.parametrize("sampler", get_args(Sampler))
 
 
@@ -94,7 +94,7 @@ def test_fill_follows_the_pseudo_code(config: SamplingConfig) -> None:
 @SAMPLERS
 @pytest.mark.parametrize("n_steps", [1, 2, 40])
 def test_fill_in_any_number_of_steps(n_steps: int, sampler: Sampler) -> None:
-    (tokens, mask), config = prompt(10, 0.8), replace(CONFIG, n_steps=n_steps, sampler=sampler)
+    (tokens, mask), config = prompt(10, 0.8), replace(CONFIG, steps=n_steps, sampler=sampler)
     assert torch.equal(run(tokens, mask, [1], config)[0], slow(tokens, mask, 1, config))
 
 
@@ -139,7 +139,7 @@ def test_pieces_go_to_their_rows() -> None:
                 logits = torch.nn.functional.one_hot(meant[rows, 1:, start:stop], N_CLASSES).float()
                 yield Piece(rows, start, 50 * logits)
 
-    filled = fill(predict, tokens, mask, [1, 2, 3, 4], replace(CONFIG, n_fine_steps=1), sizes(1))
+    filled = fill(predict, tokens, mask, [1, 2, 3, 4], replace(CONFIG, fine_steps=1), sizes(1))
     assert torch.equal(filled, torch.where(mask, meant, tokens))
 
 
@@ -192,7 +192,7 @@ def test_greedy_decoding_ignores_the_seed(changes: dict[str, float]) -> None:
 
 def test_cutoff_0_draws_in_step_0() -> None:
     tokens, mask = prompt(30, 0.6)
-    a, b = run(tokens, mask, [1, 2], replace(CONFIG, sample_cutoff=0, mask_temperature=0, n_steps=1))
+    a, b = run(tokens, mask, [1, 2], replace(CONFIG, sample_cutoff=0, mask_temperature=0, steps=1))
     assert not torch.equal(a, b)
 
 
@@ -245,7 +245,7 @@ def test_filters_survive_certainty() -> None:
 
 @pytest.mark.parametrize(
     "bad",
-    [{name: 0} for name in ("n_steps", "n_fine_steps", "typical_min_tokens", "top_p", "typical_mass")]
+    [{name: 0} for name in ("steps", "fine_steps", "typical_min_tokens", "top_p", "typical_mass")]
     + [{name: -0.1} for name in ("temperature", "mask_temperature", "top_p", "typical_mass")]
     + [{name: math.nan} for name in ("temperature", "mask_temperature", "top_p", "typical_mass")]
     + [{name: math.inf} for name in ("temperature", "mask_temperature")]

@@ -25,7 +25,7 @@ def test_seconds_stay() -> None:
         (MusicalSpan("bars", 1, 1), TempoConfig(bpm=120), (0.0, 2.0)),
         (MusicalSpan("bars", 2, 3), TempoConfig(bpm=120), (2.0, 6.0)),
         (MusicalSpan("beats", 3, 4), TempoConfig(bpm=120), (1.0, 2.0)),
-        (MusicalSpan("bars", 1, 2), TempoConfig(bpm=90, downbeat_s=0.5, beats_per_bar=3), (0.5, 4.5)),
+        (MusicalSpan("bars", 1, 2), TempoConfig(bpm=90, downbeat=0.5, beats_per_bar=3), (0.5, 4.5)),
         (MusicalSpan("bars", 4, 4), TempoConfig(bpm=120), (6.0, 7.0)),  # cut by the clip's end
     ],
 )

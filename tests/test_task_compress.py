@@ -19,7 +19,7 @@ from vampcli.tasks.take import Stereo, TakeOptions
 
 def through_a_file(tiny: Model, source: Waveform, request: Compress, path: Path, stereo: Stereo = "mid") -> Take:
     """Squeeze a clip with seed 7, write and read the file, and expand it."""
-    token_file.save(path, tiny.squeeze(source, request, seed=7, config=QUICK, stereo=stereo))
+    token_file.save(path, tiny.squeeze(source, request, seed=7, sampling=QUICK, stereo=stereo))
     (take,) = tiny.expand(token_file.load(path))
     return take
 
@@ -39,7 +39,7 @@ def test_file_gives_the_same_take(
     tiny: Model, tmp_path: Path, n_kept: int, period: int, rate: int, n_channels: int, stereo: Stereo
 ) -> None:
     source = replace(clip(1.234567, rate, n_channels), subtype="PCM_24")
-    (take,) = tiny.compress(source, n_kept, period, seed=7, config=QUICK, stereo=stereo)
+    (take,) = tiny.compress(source, n_kept, period, seed=7, sampling=QUICK, stereo=stereo)
     again = through_a_file(tiny, source, Compress(n_kept, period), tmp_path / "a.vamp", stereo)
     assert take.audio.samples.shape == source.samples.shape
     assert np.array_equal(again.audio.samples, take.audio.samples)
@@ -52,7 +52,7 @@ def test_file_gives_the_same_take(
 @pytest.mark.parametrize(("n_kept", "period"), [(1, 1), (4, 3), (9, 1), (2, 0), (1, 1000)])
 def test_kept_tokens_and_mask(tiny: Model, n_kept: int, period: int) -> None:
     source = clip(0.8)
-    (take,) = tiny.compress(source, n_kept, period, config=QUICK)
+    (take,) = tiny.compress(source, n_kept, period, sampling=QUICK)
     n_frames = take.mask.shape[1]
     kept = [[c < n_kept and period > 0 and f % period == 0 for f in range(n_frames)] for c in range(5)]
     assert (~take.mask).tolist() == kept
@@ -64,7 +64,7 @@ def test_kept_tokens_and_mask(tiny: Model, n_kept: int, period: int) -> None:
 
 
 def test_hidden_tokens_do_not_matter(tiny: Model) -> None:
-    file = tiny.squeeze(clip(0.8), Compress(2, 3), seed=3, config=QUICK)
+    file = tiny.squeeze(clip(0.8), Compress(2, 3), seed=3, sampling=QUICK)
     other = replace(file, tokens=torch.where(file.mask, 5, file.tokens))
     one, two = (next(tiny.expand(f)).audio.samples for f in (file, other))
     assert np.array_equal(one, two)
@@ -73,16 +73,16 @@ def test_hidden_tokens_do_not_matter(tiny: Model) -> None:
 
 
 def test_everything_kept_draws_nothing(tiny: Model) -> None:
-    one, two = tiny.compress(clip(0.6), 5, 1, n_takes=2, config=QUICK)
+    one, two = tiny.compress(clip(0.6), 5, 1, takes=2, sampling=QUICK)
     assert np.array_equal(one.audio.samples, two.audio.samples)
 
 
 def test_mid_makes_equal_channels(tiny: Model) -> None:
     source = clip(0.6, n_channels=2)
-    (mid,) = tiny.compress(source, config=QUICK)
+    (mid,) = tiny.compress(source, sampling=QUICK)
     assert len(mid.tokens) == 1
     assert np.array_equal(mid.audio.samples[0], mid.audio.samples[1])
-    (both,) = tiny.compress(source, config=QUICK, stereo="channels")
+    (both,) = tiny.compress(source, sampling=QUICK, stereo="channels")
     assert len(both.tokens) == 2
     assert not np.array_equal(both.audio.samples[0], both.audio.samples[1])
 
@@ -92,13 +92,13 @@ def test_level_is_restored(tiny: Model, stereo: Stereo) -> None:
     """A quieter clip has the same tokens and becomes the same take, quieter."""
     loud = doubled(clip(1.0))
     quiet = replace(loud, samples=loud.samples / 4)
-    one, other = (tiny.compress(c, 5, config=QUICK, stereo=stereo)[0] for c in (loud, quiet))
+    one, other = (tiny.compress(c, 5, sampling=QUICK, stereo=stereo)[0] for c in (loud, quiet))
     assert torch.equal(one.tokens, other.tokens)
     np.testing.assert_allclose(other.audio.samples, one.audio.samples / 4, rtol=1e-4, atol=1e-6)
 
 
 def test_seeds_of_a_file(tiny: Model) -> None:
-    file = tiny.squeeze(clip(0.6), Compress(1, 2), seed=7, config=QUICK)
+    file = tiny.squeeze(clip(0.6), Compress(1, 2), seed=7, sampling=QUICK)
     takes = list(tiny.expand(file, TakeOptions([7, 8])))
     assert [take.seed for take in takes] == [7, 8]
     assert np.array_equal(takes[0].audio.samples, next(tiny.expand(file)).audio.samples)
@@ -116,7 +116,7 @@ def wrong(file: TokenFile, **changes: object) -> TokenFile:
 
 
 def test_tokens_of_another_model(tiny: Model) -> None:
-    file = tiny.squeeze(clip(0.6), Compress(2), config=QUICK)
+    file = tiny.squeeze(clip(0.6), Compress(2), sampling=QUICK)
     for foreign in (
         wrong(file, tokens=torch.cat([file.tokens, file.tokens], dim=1)),
         wrong(file, codebook_size=1024),

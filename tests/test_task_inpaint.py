@@ -51,7 +51,7 @@ def test_samples_beyond_context_do_not_matter(tiny: Model, spans: list[tuple[flo
         far[max(0, round(start * 44100) - reach) : round(end * 44100) + reach] = False
     assert far.any()
     other = replace(source, samples=np.where(far, source.samples[:, ::-1], source.samples))
-    takes = [made(tiny, c, Inpaint(SpanRequest(spans), context_s=0.1)) for c in (source, other)]
+    takes = [made(tiny, c, Inpaint(SpanRequest(spans), context=0.1)) for c in (source, other)]
     hidden = takes[0].mask
     assert torch.equal(takes[0].tokens[:, hidden], takes[1].tokens[:, hidden])
     seeing = [made(tiny, c, Inpaint(SpanRequest(spans))) for c in (source, other)]

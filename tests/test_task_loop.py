@@ -51,7 +51,7 @@ def test_samples_outside_spans_stay(
 ) -> None:
     source = clip(1.5, rate, 2)
     start, end = span or (0, 1.5)
-    (take,) = tiny.loop(source, span, repeats=repeats, variation=variation, seam_s=0.3, config=QUICK)
+    (take,) = tiny.loop(source, span, repeats=repeats, variation=variation, seam=0.3, sampling=QUICK)
     n, first = round((end - start) * rate), round(start * rate)
     once = source.samples[:, first : first + n]
     assert np.array_equal(take.base.samples, np.tile(once, repeats))
@@ -60,17 +60,17 @@ def test_samples_outside_spans_stay(
     check_kept(take)
 
 
-@pytest.mark.parametrize("seam_s", [None, 0, 0.3])
-def test_copies_are_equal_without_variation(tiny: Model, seam_s: float | None) -> None:
+@pytest.mark.parametrize("seam", [None, 0, 0.3])
+def test_copies_are_equal_without_variation(tiny: Model, seam: float | None) -> None:
     source = clip(1.2, n_channels=2)
-    for take in tiny.loop(source, repeats=4, seam_s=seam_s, n_takes=2, config=QUICK):
+    for take in tiny.loop(source, repeats=4, seam=seam, takes=2, sampling=QUICK):
         first, *others = copies(take, 4)
         assert all(np.array_equal(first, other) for other in others)
 
 
 def test_copies_differ_with_variation(tiny: Model) -> None:
     source = clip(1.2)
-    (take,) = tiny.loop(source, repeats=3, variation=0.5, config=QUICK)
+    (take,) = tiny.loop(source, repeats=3, variation=0.5, sampling=QUICK)
     first, second, third = copies(take, 3)
     middle = slice(HALF, first.shape[1] - HALF)
     assert np.array_equal(first[:, middle], source.samples[:, middle])
@@ -80,10 +80,10 @@ def test_copies_differ_with_variation(tiny: Model) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("repeats", "variation"), [(1, 0), (3, 0.5)])
-@pytest.mark.parametrize("seam_s", [None, 0.3])
-def test_no_junction_clicks(tiny: Model, seed: int, repeats: int, variation: float, seam_s: float | None) -> None:
+@pytest.mark.parametrize("seam", [None, 0.3])
+def test_no_junction_clicks(tiny: Model, seed: int, repeats: int, variation: float, seam: float | None) -> None:
     source, options = clip(1.3, seed=seed), TakeOptions([seed], QUICK)
-    task = Loop(SpanRequest([(0.1, 1.2345)]), repeats, variation, seam_s)
+    task = Loop(SpanRequest([(0.1, 1.2345)]), repeats, variation, seam)
     (take,) = tiny.takes(source, task, options)
     n = round(1.1345 * 44100)
     for junction in range(0, repeats * n, n):
@@ -94,7 +94,7 @@ def test_no_junction_clicks(tiny: Model, seed: int, repeats: int, variation: flo
 @pytest.mark.parametrize("variation", [0, 0.5])
 def test_raw_cuts_click_loops_do_not(tiny: Model, variation: float) -> None:
     tone = clip(1.3, seed=1).samples + 0.2 * sine(111.1, 44100, 57330).astype(np.float32)
-    (take,) = tiny.loop(Waveform(tone, 44100), repeats=2, variation=variation, seam_s=0.3, config=QUICK)
+    (take,) = tiny.loop(Waveform(tone, 44100), repeats=2, variation=variation, seam=0.3, sampling=QUICK)
     for place in (0, 57330):
         assert junction_figure(take.base.samples, 44100, place) > LIMIT
         assert junction_figure(take.audio.samples, 44100, place) <= LIMIT
@@ -109,9 +109,9 @@ def test_loop_of_beats(tiny: Model) -> None:
 
 def test_seam_proposed_by_the_error_fits() -> None:
     with pytest.raises(InputError) as caught:
-        Loop(seam_s=1.7).plan(Recording(clip()), CODEC, 80)
+        Loop(seam=1.7).plan(Recording(clip()), CODEC, 80)
     proposed = float(caught.value.hint.split()[-1])
-    assert replace(Loop(), seam_s=proposed).plan(Recording(clip()), CODEC, 80).spans[-1][1] == 88200
+    assert replace(Loop(), seam=proposed).plan(Recording(clip()), CODEC, 80).spans[-1][1] == 88200
 
 
 # --- the least treatment of a junction
@@ -179,7 +179,7 @@ def test_end_fades_into_the_recording_before_the_loop(no_networks: Model, n_chan
 @pytest.mark.parametrize("repeats", [1, 3])
 def test_junction_that_does_not_fit_is_generated(tiny: Model, repeats: int) -> None:
     source = jump()
-    (take,) = tiny.loop(source, repeats=repeats, config=QUICK)
+    (take,) = tiny.loop(source, repeats=repeats, sampling=QUICK)
     assert {one.method for one in take.junctions} == {"generated"}
     assert sum(end - start for start, end in take.spans) == repeats * 5292
     assert junction_figure(take.audio.samples, 44100, 0) <= LIMIT < junction_figure(take.base.samples, 44100, 0)
@@ -192,7 +192,7 @@ def test_attack_stays_exact_where_its_junction_is_generated(tiny: Model) -> None
     time_s = np.arange(88200) / 44100
     loud = 0.3 * (2 * (110 * time_s % 1) - 1) * np.minimum(1, time_s / 0.005)
     samples = np.concatenate([0.0005 * np.sin(2 * np.pi * 150 * time_s[:44100]), loud])[None].astype(np.float32)
-    (take,) = tiny.loop(Waveform(samples, 44100), (1, 132000 / 44100), repeats=2, config=QUICK)
+    (take,) = tiny.loop(Waveform(samples, 44100), (1, 132000 / 44100), repeats=2, sampling=QUICK)
     n = 87900
     for start in (0, n):
         assert np.array_equal(
@@ -205,7 +205,7 @@ def test_attack_stays_exact_where_its_junction_is_generated(tiny: Model) -> None
 
 def test_wrap_of_varied_copies_follows_the_same_rule(tiny: Model) -> None:
     source = jump()
-    (take,) = tiny.loop(source, repeats=3, variation=0.5, config=QUICK)
+    (take,) = tiny.loop(source, repeats=3, variation=0.5, sampling=QUICK)
     n = source.n_samples
     assert np.array_equal(take.audio.samples[:, :n], source.samples)
     assert take.spans == ((n, 3 * n),)
@@ -218,7 +218,7 @@ def test_wrap_of_varied_copies_follows_the_same_rule(tiny: Model) -> None:
 @pytest.mark.parametrize("variation", [0, 0.5])
 def test_no_seam_leaves_raw_cuts(tiny: Model, variation: float) -> None:
     source = jump()
-    (take,) = tiny.loop(source, repeats=2, variation=variation, seam_s=0, config=QUICK)
+    (take,) = tiny.loop(source, repeats=2, variation=variation, seam=0, sampling=QUICK)
     assert np.array_equal(take.audio.samples[:, : source.n_samples], source.samples)
     assert take.junctions[0].method == "cut"
     assert take.spans == (((source.n_samples, 2 * source.n_samples),) if variation else ())
@@ -226,11 +226,11 @@ def test_no_seam_leaves_raw_cuts(tiny: Model, variation: float) -> None:
 
 @pytest.mark.parametrize("n_channels", [1, 2])
 @pytest.mark.parametrize("n", [1, 3, 100])
-@pytest.mark.parametrize("seam_s", [None, 0])
-def test_loops_of_a_few_samples(no_networks: Model, n_channels: int, n: int, seam_s: float | None) -> None:
+@pytest.mark.parametrize("seam", [None, 0])
+def test_loops_of_a_few_samples(no_networks: Model, n_channels: int, n: int, seam: float | None) -> None:
     source = clip(0.1, n_channels=n_channels)
     source = replace(source, samples=source.samples[:, :n])
-    (take,) = no_networks.loop(source, repeats=3, seam_s=seam_s)
+    (take,) = no_networks.loop(source, repeats=3, seam=seam)
     assert take.audio.samples.shape == (n_channels, 3 * n)
     assert np.isfinite(take.audio.samples).all()
 
@@ -242,7 +242,7 @@ def test_silence_is_copied(no_networks: Model) -> None:
 
 
 def test_equal_takes_are_reported(no_networks: Model, caplog: pytest.LogCaptureFixture) -> None:
-    first, second = no_networks.loop(drums(), (2, 6), n_takes=2)
+    first, second = no_networks.loop(drums(), (2, 6), takes=2)
     assert np.array_equal(first.audio.samples, second.audio.samples)
     assert "the 2 takes are equal" in caplog.text
 

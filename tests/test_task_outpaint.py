@@ -22,7 +22,7 @@ CODEC = tiny_parts().codec
 
 
 @pytest.mark.parametrize(
-    ("rate", "n_channels", "before_s", "after_s"),
+    ("rate", "n_channels", "before", "after"),
     [
         (8000, 1, 0, 3.2),  # more than two contexts
         (8000, 2, 0.4, 0.5),
@@ -32,12 +32,10 @@ CODEC = tiny_parts().codec
         (48000, 1, 0.8, 1.234567),
     ],
 )
-def test_recording_stays_bit_identical(
-    tiny: Model, rate: int, n_channels: int, before_s: float, after_s: float
-) -> None:
+def test_recording_stays_bit_identical(tiny: Model, rate: int, n_channels: int, before: float, after: float) -> None:
     source = clip(0.9, rate, n_channels)
-    (take,) = tiny.outpaint(source, before_s=before_s, after_s=after_s, config=QUICK)
-    before, after = round(before_s * rate), round(after_s * rate)
+    (take,) = tiny.outpaint(source, before=before, after=after, sampling=QUICK)
+    before, after = round(before * rate), round(after * rate)
     samples = take.audio.samples
     assert samples.shape == (n_channels, before + source.n_samples + after)
     assert np.array_equal(samples[:, before : before + source.n_samples], source.samples)
@@ -46,7 +44,7 @@ def test_recording_stays_bit_identical(
 
 def test_no_click_at_either_end(tiny: Model) -> None:
     source = clip(1.0)
-    for take in tiny.outpaint(source, before_s=0.5, after_s=0.5, n_takes=3, config=QUICK):
+    for take in tiny.outpaint(source, before=0.5, after=0.5, takes=3, sampling=QUICK):
         for place in (22050, 22050 + 44100):
             assert junction_figure(take.audio.samples, 44100, place) <= LIMIT
 
@@ -56,10 +54,10 @@ def random_plan(seed: int) -> tuple[Plan, int]:
     rng = np.random.default_rng(seed)
     rate = int(rng.choice([8000, 44100, 48000]))
     source = Waveform(np.zeros((1, int(rng.integers(1, 4 * rate))), np.float32), rate)
-    before_s, after_s = rng.uniform(0.02, 4, 2) * [(1, 1), (0, 1), (1, 0)][seed % 3]
+    before, after = rng.uniform(0.02, 4, 2) * [(1, 1), (0, 1), (1, 0)][seed % 3]
     margin = rng.choice(["auto", "0", "1", "7"])
     context_s = rng.choice([None, 0.018, 0.035, 0.06, 0.5, 9])
-    task = Outpaint(after_s, before_s, "auto" if margin == "auto" else int(margin), context_s)
+    task = Outpaint(after, before, "auto" if margin == "auto" else int(margin), context_s)
     context = 80 if context_s is None else min(80, max(2, round(context_s * 57.42)))
     return task.plan(Recording(source), CODEC, 80), context
 
@@ -103,6 +101,6 @@ def test_later_calls_see_generated_frames(tiny: Model) -> None:
     """The last call of these greedy takes sees nothing of the recordings, and yet continues them."""
     greedy = replace(QUICK, temperature=0, mask_temperature=0)
     one, other = (
-        tiny.outpaint(clip(1.5, seed=seed), after_s=3, config=greedy)[0].tokens[0, :, -40:] for seed in (1, 2)
+        tiny.outpaint(clip(1.5, seed=seed), after=3, sampling=greedy)[0].tokens[0, :, -40:] for seed in (1, 2)
     )
     assert not torch.equal(one, other)

@@ -44,7 +44,7 @@ def encoded(tiny: Model, source: Waveform, request: Vamp, stereo: Stereo = "mid"
 
 PROMPTS = {
     "period": PromptConfig(),
-    "codebooks": PromptConfig(n_kept_codebooks=2),
+    "codebooks": PromptConfig(keep_codebooks=2),
     "chance": PromptConfig(intensity=0.6),
     "all together": PromptConfig(5, 2, 3, dropout=0.3, intensity=0.9),
     "nothing": PromptConfig(0),
@@ -69,7 +69,7 @@ def test_kept_tokens_stay(tiny: Model, prompt: PromptConfig, spans: list[tuple[f
 def test_hidden_tokens_do_not_matter(
     tiny: Model, spans: list[tuple[float, float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source, request = clip(1.5), Vamp(PromptConfig(5, n_kept_codebooks=3), SpanRequest(spans))
+    source, request = clip(1.5), Vamp(PromptConfig(5, keep_codebooks=3), SpanRequest(spans))
     take = made(tiny, source, request)
     own = vamp.encode_context
 
@@ -84,7 +84,7 @@ def test_hidden_tokens_do_not_matter(
 
 def test_prefix_and_suffix_stay(tiny: Model) -> None:
     source = clip(1.5, n_channels=2)
-    take = made(tiny, source, Vamp(PromptConfig(0), prefix_s=0.4, suffix_s=0.25))
+    take = made(tiny, source, Vamp(PromptConfig(0), prefix=0.4, suffix=0.25))
     assert take.spans == ((17640, 66150 - 11025),)
     check_kept(take)
     inside = made(tiny, source, Vamp(PromptConfig(0), SpanRequest([(0.2, 0.6), (0.8, 1.4)]), 0.1, 0.2))
@@ -112,7 +112,7 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, Tensor, Tensor
 
 def test_passes_start_from_the_one_before(tiny: Model, passes: list[tuple[Tensor, Tensor, Tensor]]) -> None:
     source = clip(1.2)
-    take = made(tiny, source, Vamp(PromptConfig(n_passes=3)))
+    take = made(tiny, source, Vamp(PromptConfig(feedback=3)))
     assert len(passes) == 3
     masks = [mask for _, mask, _ in passes]
     assert all(not torch.equal(one, other) for one, other in pairwise(masks))
@@ -126,7 +126,7 @@ def test_passes_start_from_the_one_before(tiny: Model, passes: list[tuple[Tensor
 
 def test_passes_have_different_noise(tiny: Model, passes: list[tuple[Tensor, Tensor, Tensor]]) -> None:
     """With nothing kept, a second pass with equal noise would have an equal result."""
-    made(tiny, clip(0.8), Vamp(PromptConfig(0, n_passes=2)))
+    made(tiny, clip(0.8), Vamp(PromptConfig(0, feedback=2)))
     (_, _, first), (_, _, second) = passes
     assert not torch.equal(first, second)
 
@@ -135,7 +135,7 @@ def test_passes_have_different_noise(tiny: Model, passes: list[tuple[Tensor, Ten
 
 
 @pytest.mark.parametrize(("rate", "factor"), [(44100, 2), (48000, 3), (8000, 2)])
-@pytest.mark.parametrize("prompt", [PromptConfig(1), PromptConfig(3, n_kept_codebooks=2)])
+@pytest.mark.parametrize("prompt", [PromptConfig(1), PromptConfig(3, keep_codebooks=2)])
 def test_stretch_spreads_the_frames(tiny: Model, rate: int, factor: int, prompt: PromptConfig) -> None:
     source = clip(0.8123, rate, 2)
     alone = made(tiny, source, Vamp(prompt))
@@ -152,15 +152,15 @@ def test_stretch_spreads_the_frames(tiny: Model, rate: int, factor: int, prompt:
 
 
 def test_later_passes_keep_stretched_frames(tiny: Model) -> None:
-    take = made(tiny, clip(0.6), Vamp(PromptConfig(1, stretch=2, n_passes=2)))
+    take = made(tiny, clip(0.6), Vamp(PromptConfig(1, stretch=2, feedback=2)))
     assert not take.mask.any()
 
 
 def test_pitch_shifts_inside_spans_alone(tiny: Model) -> None:
     source, places = clip(1.2), SpanRequest([(0.4, 0.8)])
-    before = encoded(tiny, source, Vamp(places=places))
+    before = encoded(tiny, source, Vamp(at=places))
     take = made(tiny, source, Vamp(PromptConfig(1, pitch=5), places))
-    inside = Vamp(places=places).plan(Recording(source), tiny.codec, 80).mask(5)
+    inside = Vamp(at=places).plan(Recording(source), tiny.codec, 80).mask(5)
     assert torch.equal(take.tokens[:, ~inside], before[:, ~inside])
     assert (take.tokens[:, inside] != before[:, inside]).float().mean() > 0.2
     check_kept(take)
@@ -197,7 +197,7 @@ def test_larger_amounts_hide_more(tiny: Model) -> None:
 
 
 def test_amount_keeps_effects(tiny: Model, passes: list[tuple[Tensor, Tensor, Tensor]]) -> None:
-    take = made(tiny, clip(0.5), Vamp(PromptConfig(n_passes=2, stretch=2, pitch=1), amount=0.4))
+    take = made(tiny, clip(0.5), Vamp(PromptConfig(feedback=2, stretch=2, pitch=1), amount=0.4))
     assert len(passes) == 2
     assert take.audio.n_samples == 44100
 
@@ -217,7 +217,7 @@ def events_kept(take: Take, times: list[float], width_s: float) -> list[bool]:
     ("asked", "tempo", "times", "width_s"),
     [
         ({"beats": True}, TempoConfig(bpm=120), [0, 0.5, 1.0, 1.5], 0.075),
-        ({"beats": True, "beat_width_ms": 20}, TempoConfig(150, 0.3), [0.3, 0.7, 1.1, 1.5], 0.02),
+        ({"beats": True, "beat_width": 20}, TempoConfig(150, 0.3), [0.3, 0.7, 1.1, 1.5], 0.02),
         ({"beats": True, "downbeats_only": True}, TempoConfig(150, 0.1, 3), [0.1, 1.3], 0.075),
         ({"onsets": True}, TempoConfig(), [0.21, 0.9], 0.05),
         ({"beats": True, "onsets": True}, TempoConfig(bpm=60), [0, 1.0, 0.21, 0.9], 0.0),
@@ -259,7 +259,7 @@ def test_stretch_spreads_beats(tiny: Model) -> None:
     take = made(tiny, clip(1.0), Vamp(replace(prompt, stretch=2), places))
     assert torch.equal(take.mask[:, ::2], alone.mask)
     assert take.mask[:, 1::2].all()
-    again = made(tiny, clip(1.0), Vamp(replace(prompt, stretch=2, n_passes=2), places))
+    again = made(tiny, clip(1.0), Vamp(replace(prompt, stretch=2, feedback=2), places))
     assert (~again.mask[0]).tolist() == events_kept(again, [0.0, 1.0], 0.075)
 
 
@@ -333,7 +333,7 @@ def test_mask_of_prompt_gives_equal_tokens(
 ) -> None:
     source, asked = clip(5.0), Vamp(replace(prompt, pitch=pitch), SpanRequest(spans))
     mask = drawn(tiny, source, asked, seed=7)
-    again = Vamp(PromptConfig(pitch=pitch), SpanRequest(spans), own=mask_from(tmp_path, mask))
+    again = Vamp(PromptConfig(pitch=pitch), SpanRequest(spans), mask=mask_from(tmp_path, mask))
     first, second = made(tiny, source, asked, 7), made(tiny, source, again, 7)
     assert torch.equal(first.mask, second.mask)
     assert torch.equal(first.tokens, second.tokens)
@@ -345,7 +345,7 @@ def test_frames_kept_whole_stay(tiny: Model, tmp_path: Path, rate: int) -> None:
     n_frames = 115
     rng = np.random.default_rng(1)
     mask = (rng.random((5, n_frames)) < 0.3) & (rng.random(n_frames) < 0.5)
-    take = made(tiny, source, Vamp(places=SpanRequest([(0.3, 1.0), (1.2, 1.7)]), own=mask_from(tmp_path, mask)))
+    take = made(tiny, source, Vamp(at=SpanRequest([(0.3, 1.0), (1.2, 1.7)]), mask=mask_from(tmp_path, mask)))
     check_kept(take)
     place = (np.arange(source.n_samples) + 0.5) / rate  # the middle of each sample decides, but where frames meet
     frame = (place * 44100 / HOP).astype(int)
@@ -364,7 +364,7 @@ def test_last_frame_alone(tiny: Model, tmp_path: Path, rate: int, n_samples: int
     """The third and the last clip have less than a sample in it."""
     source = Waveform(clip(2.0, rate).samples[:, :n_samples], rate)
     n_frames = tiny.grid.n_frames(tiny.grid.n_samples(source.n_samples, rate))
-    take = made(tiny, source, Vamp(own=mask_from(tmp_path, np.arange(n_frames) == n_frames - 1)))
+    take = made(tiny, source, Vamp(mask=mask_from(tmp_path, np.arange(n_frames) == n_frames - 1)))
     ((start, end),) = take.spans
     assert start < end == source.n_samples
     assert torch.equal(take.mask.any(0), torch.arange(n_frames) == n_frames - 1)
@@ -373,8 +373,8 @@ def test_last_frame_alone(tiny: Model, tmp_path: Path, rate: int, n_samples: int
 def test_mask_that_hides_nothing(tiny: Model, tmp_path: Path) -> None:
     source, mask = clip(1.0), np.arange(58) < 10
     with pytest.raises(InputError, match=r"own\.npy hides nothing$"):
-        Vamp(own=mask_from(tmp_path, mask & False)).plan(Recording(source), tiny.codec, 80)
+        Vamp(mask=mask_from(tmp_path, mask & False)).plan(Recording(source), tiny.codec, 80)
     with pytest.raises(InputError, match="hides nothing where"):
-        Vamp(places=SpanRequest([(0.5, 0.9)]), own=mask_from(tmp_path, mask)).plan(Recording(source), tiny.codec, 80)
+        Vamp(at=SpanRequest([(0.5, 0.9)]), mask=mask_from(tmp_path, mask)).plan(Recording(source), tiny.codec, 80)
     with pytest.raises(InputError, match="58 frames"):
-        Vamp(own=mask_from(tmp_path, mask[1:])).plan(Recording(source), tiny.codec, 80)
+        Vamp(mask=mask_from(tmp_path, mask[1:])).plan(Recording(source), tiny.codec, 80)

@@ -298,7 +298,7 @@ def test_missing_fact(path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     "sampling",
-    [None, 5, ["a"], {"n_steps": 0}, {"n_steps": "36"}, {"top_p": 2}, {"sample_cutoff": math.nan}, {"unknown": 1}],
+    [None, 5, ["a"], {"steps": 0}, {"steps": "36"}, {"top_p": 2}, {"sample_cutoff": math.nan}, {"unknown": 1}],
 )
 def test_bad_sampling_options(path: Path, sampling: object) -> None:
     forged(path, lambda facts: facts["recipe"].update(sampling=sampling))

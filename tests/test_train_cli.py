@@ -31,12 +31,12 @@ def test_train_and_export_end_to_end(
 
     sizes = {f: getattr(TINY_CODEC, f) for f in TINY_CODEC.__dataclass_fields__}
     data = {"train": str(prepared), "validation": str(prepared)}
-    loop = {"n_steps": 4, "batch_size": 2}
+    loop = {"steps": 4, "batch_size": 2}
     codec = toml(data=data, codec=sizes, loss={"quantizer_dropout": 0.5}, loop=loop)
     assert run("codec", codec).code == 0
     assert run("codec", codec).code == 3  # there is a run already
-    assert run("codec", codec.replace("n_steps = 4", "n_steps = 5"), "--resume").code == 0
-    about = ("--name", "toy", "--licence", "CC0-1.0")
+    assert run("codec", codec.replace("steps = 4", "steps = 5"), "--resume").code == 0
+    about = ("--as", "toy", "--licence", "CC0-1.0")
     base = vamp("train", "export", "-o", tmp_path / "base", "--codec", tmp_path / "codec", *about)
     assert base.code == 0, base.err
     assert vamp("train", "tokens", prepared, "-m", tmp_path / "base", "-o", tmp_path / "tokens").code == 0

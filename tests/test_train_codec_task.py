@@ -24,7 +24,7 @@ def test_codec_learns_while_codes_stay(prepared: Path, tmp_path: Path) -> None:
     trainer = Trainer(task, replace(LOOP, learning_rate=5e-3), tmp_path)
     figures = [trainer.advance()]
     codes = codec_hash(task.codec.state_dict())
-    figures += [trainer.advance() for _ in range(LOOP.n_steps)]
+    figures += [trainer.advance() for _ in range(LOOP.steps)]
     early, late = (np.mean([f["magnitude"] for f in some]) for some in (figures[:5], figures[-5:]))
     assert late < 0.9 * early
     assert codec_hash(task.codec.state_dict()) == codes

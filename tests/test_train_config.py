@@ -14,7 +14,7 @@ from vampcli.train.schedule import autocast_dtype, learning_rate
 def test_a_run_is_read_from_toml(tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text('[data]\ntrain = "a"\nvalidation = "b"\n[loop]\nn_steps = 7\n')
     run = load_run(tmp_path / "run.toml", CodecRun)
-    assert (run.data.train, run.loop.n_steps, run.loop.batch_size) == ("a", 7, LoopConfig().batch_size)
+    assert (run.data.train, run.loop.steps, run.loop.batch_size) == ("a", 7, LoopConfig().batch_size)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_a_run_is_read_from_toml(tmp_path: Path) -> None:
         ('[data]\ntrain="a"', "validation"),
         ("=", "not TOML"),
         ('[data]\ntrain="a"\nvalidation="b"\n[loop]\nlearning_rate="1e-3"', "learning_rate is '1e-3'"),
-        ('[data]\ntrain="a"\nvalidation="b"\n[loop]\nn_steps=1e5', "n_steps is 100000.0"),
+        ('[data]\ntrain="a"\nvalidation="b"\n[loop]\nsteps=1e5', "steps is 100000.0"),
         ('[data]\ntrain="a"\nvalidation="b"\n[discriminators]\nbands=0.5', "bands is 0.5"),
         ('[data]\ntrain="a"\nvalidation="b"\n[loop]\nschedule="cosine"', "schedule is 'cosine'"),
         ('[codec]\nkind="dac"\n[data]\ntrain="a"\nvalidation="b"', "the codec is of the kind 'dac'"),
@@ -43,13 +43,13 @@ def test_a_bad_run_names_the_key(tmp_path: Path, text: str, says: str) -> None:
 def test_shipped_runs_are_valid(name: str) -> None:
     path = Path(__file__).parents[1] / f"configs/mini-{name}.toml"
     run = load_run(path, CodecRun if name == "codec" else TokenRun)
-    assert run.loop.decay_from < run.loop.n_steps
+    assert run.loop.decay_from < run.loop.steps
     if isinstance(run, TokenRun):
         assert run.n_frames <= run.model.context_frames
 
 
 def rates(**values: object) -> list[float]:
-    config = LoopConfig(**{"n_steps": 100, "learning_rate": 1.0, "warmup_steps": 10, **values})  # type: ignore[arg-type]
+    config = LoopConfig(**{"steps": 100, "learning_rate": 1.0, "warmup_steps": 10, **values})  # type: ignore[arg-type]
     return [learning_rate(config, step) for step in range(100)]
 
 
@@ -65,7 +65,7 @@ def test_constant_rate_never_falls() -> None:
     assert rates(schedule="constant", decay_from=50)[9:] == [1.0] * 91
 
 
-@pytest.mark.parametrize("values", [{"decay_from": 10, "n_steps": 10}, {"decay_from": 200_000}])
+@pytest.mark.parametrize("values", [{"decay_from": 10, "steps": 10}, {"decay_from": 200_000}])
 def test_contradicting_loops(values: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         LoopConfig(**values)  # type: ignore[arg-type]

@@ -38,7 +38,7 @@ def test_the_end_is_held_out(material: Material) -> None:
 def test_steps_lower_the_held_out_loss(part: str, material: Material, tiny_folder: Path) -> None:
     files = {path.name: path.read_bytes() for path in tiny_folder.iterdir()}
     reports: list[tuple[int, int]] = []
-    config = FineTuneConfig(n_steps=40, learning_rate=0.03)
+    config = FineTuneConfig(steps=40, learning_rate=0.03)
     learned = learn(tiny_folder, part, material, config, 0, CPU, lambda *at: reports.append(at))
     assert learned.after < learned.before - 0.1
     assert (learned.n_steps, learned.is_interrupted, reports[-1]) == (40, False, (40, 40))
@@ -48,7 +48,7 @@ def test_steps_lower_the_held_out_loss(part: str, material: Material, tiny_folde
 
 def test_adapter_depends_on_the_seed(material: Material, tiny_folder: Path) -> None:
     def b_of(seed: int) -> torch.Tensor:
-        config = FineTuneConfig(n_steps=2, seed=seed)
+        config = FineTuneConfig(steps=2, seed=seed)
         return learn(tiny_folder, "fine", material, config, 0, CPU).pairs["layers.0.query"][1]
 
     assert torch.equal(b_of(1), b_of(1))
@@ -66,7 +66,7 @@ def test_interrupt_keeps_the_pairs(material: Material, tiny_folder: Path) -> Non
         if step == 3:
             os.kill(os.getpid(), signal.SIGINT)
 
-    learned = learn(tiny_folder, "fine", material, FineTuneConfig(n_steps=1000), 0, CPU, interrupt)
+    learned = learn(tiny_folder, "fine", material, FineTuneConfig(steps=1000), 0, CPU, interrupt)
     assert learned.is_interrupted
     assert 3 <= learned.n_steps <= 5
     assert learned.pairs["layers.0.query"][1].abs().max() > 0
@@ -78,7 +78,7 @@ def test_too_short(song: Song, tiny_folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"minutes": 0}, {"minutes": float("nan")}, {"n_steps": 0}, {"rank": 0}, {"learning_rate": -1}]
+    "bad", [{"minutes": 0}, {"minutes": float("nan")}, {"steps": 0}, {"rank": 0}, {"learning_rate": -1}]
 )
 def test_invalid_options(bad: dict[str, float]) -> None:
     with pytest.raises(UsageError):
@@ -87,7 +87,7 @@ def test_invalid_options(bad: dict[str, float]) -> None:
 
 def test_end_to_end(vamp: Vamp, song: Song, home: Path, tiny_folder: Path) -> None:
     path = song(seconds=1.5)
-    ran = vamp("finetune", path, "--name", "mine", "-m", "tiny", "--steps", 2, "--rank", 4)
+    ran = vamp("finetune", path, "--as", "mine", "-m", "tiny", "--steps", 2, "--rank", 4)
     assert (ran.code, ran.out) == (0, f"{home / 'adapters/mine'}\n"), ran.err
     for text in ("20% held out", "coarse: held-out loss", "fine: held-out loss", "-m tiny+mine", "tiny, MIT"):
         assert text in ran.err
@@ -102,7 +102,7 @@ def test_end_to_end(vamp: Vamp, song: Song, home: Path, tiny_folder: Path) -> No
 
 def test_output_folder_and_json(vamp: Vamp, song: Song, home: Path, tiny_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "here"
-    arguments = ("finetune", song(seconds=1.5), "--name", "x", "-m", tiny_folder, "--steps", 1, "-o", out, "--json")
+    arguments = ("finetune", song(seconds=1.5), "--as", "x", "-m", tiny_folder, "--steps", 1, "-o", out, "--json")
     facts = json.loads(vamp(*arguments).out)
     assert (facts["output"], facts["model"], facts["licence"]) == (str(out), str(out), "MIT")
     assert set(facts["held_out_loss"]) == {"coarse", "fine"}
@@ -115,7 +115,7 @@ def test_unreadable_files_are_skipped(vamp: Vamp, song: Song, home: Path, tmp_pa
     (tmp_path / "music").mkdir()
     song("music/good.wav", seconds=1.5)
     (tmp_path / "music/bad.wav").write_bytes(b"no sound")
-    ran = vamp("finetune", tmp_path / "music", "--name", "x", "-m", "tiny", "--steps", 1)
+    ran = vamp("finetune", tmp_path / "music", "--as", "x", "-m", "tiny", "--steps", 1)
     assert ran.code == ExitCode.INPUT
     assert "bad.wav" in ran.err
     assert len(adapter_file.load(home / "adapters/x")["fine"]) == 10
@@ -128,7 +128,7 @@ def test_interrupt_between_the_models(vamp: Vamp, song: Song, home: Path, monkey
         return learn(model, part, *args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(finetuning, "learn", interrupted)
-    ran = vamp("finetune", song(seconds=1.5), "--name", "x", "-m", "tiny", "--steps", 1)
+    ran = vamp("finetune", song(seconds=1.5), "--as", "x", "-m", "tiny", "--steps", 1)
     assert (ran.code, ran.out) == (ExitCode.INTERRUPTED, f"{home / 'adapters/x'}\n")
     assert {part: len(pairs) for part, pairs in adapter_file.load(home / "adapters/x").items()} == {
         "coarse": 10,
@@ -145,14 +145,14 @@ def no_reading(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [
-        (("--name", "a/b"), ExitCode.USAGE, ("'a/b'", "letters")),
-        (("--name", "a+b"), ExitCode.USAGE, ("'a+b'",)),
-        (("--name", ".."), ExitCode.USAGE, ("'..'",)),
-        (("--name", "x", "--minutes", "0"), ExitCode.USAGE, ("minutes is 0",)),
-        (("--name", "x", "--steps", "0"), ExitCode.USAGE, ("0 steps",)),
-        (("--name", "x", "-m", "nobody"), ExitCode.MODEL, ("'nobody'", "tiny")),
-        (("--name", "x", "-m", "tiny+y"), ExitCode.MODEL, ("no adapter named 'y'", "there are: none")),
-        (("--name", "x", "-d", "tpu"), ExitCode.USAGE, ("'tpu'",)),
+        (("--as", "a/b"), ExitCode.USAGE, ("'a/b'", "letters")),
+        (("--as", "a+b"), ExitCode.USAGE, ("'a+b'",)),
+        (("--as", ".."), ExitCode.USAGE, ("'..'",)),
+        (("--as", "x", "--minutes", "0"), ExitCode.USAGE, ("minutes is 0",)),
+        (("--as", "x", "--steps", "0"), ExitCode.USAGE, ("0 steps",)),
+        (("--as", "x", "-m", "nobody"), ExitCode.MODEL, ("'nobody'", "tiny")),
+        (("--as", "x", "-m", "tiny+y"), ExitCode.MODEL, ("no adapter named 'y'", "there are: none")),
+        (("--as", "x", "-d", "tpu"), ExitCode.USAGE, ("'tpu'",)),
     ],
 )
 def test_errors_come_first(
@@ -162,13 +162,13 @@ def test_errors_come_first(
 
 
 def test_adapters_do_not_stack(vamp: Vamp, song: Song, home: Path) -> None:
-    assert vamp("finetune", song(seconds=1.5), "--name", "a", "-m", "tiny", "--steps", 1).code == 0
-    vamp("finetune", song(), "--name", "b", "-m", "tiny+a").refuses(ExitCode.USAGE, "do not stack")
+    assert vamp("finetune", song(seconds=1.5), "--as", "a", "-m", "tiny", "--steps", 1).code == 0
+    vamp("finetune", song(), "--as", "b", "-m", "tiny+a").refuses(ExitCode.USAGE, "do not stack")
 
 
 @pytest.mark.usefixtures("home")
 def test_no_readable_audio(vamp: Vamp, tmp_path: Path) -> None:
-    vamp("finetune", tmp_path / "no.wav", "--name", "x", "-m", "tiny").refuses(ExitCode.INPUT, "no such file", "no.wav")
+    vamp("finetune", tmp_path / "no.wav", "--as", "x", "-m", "tiny").refuses(ExitCode.INPUT, "no such file", "no.wav")
 
 
 def test_command_line_defaults(vamp: Vamp) -> None:

@@ -98,7 +98,7 @@ def test_a_signal_saves_before_it_stops(tmp_path: Path) -> None:
         "import sys, time, torch; sys.path.insert(0, sys.argv[2])\n"
         "from pathlib import Path; from training import Line; from vampcli.train.config import LoopConfig\n"
         "from vampcli.train.loop import Trainer\n"
-        "trainer = Trainer(Line(), LoopConfig(n_steps=10**9, log_every=1), Path(sys.argv[1]))\n"
+        "trainer = Trainer(Line(), LoopConfig(steps=10**9, log_every=1), Path(sys.argv[1]))\n"
         "trainer.run(5, lambda _: print('step', flush=True))\n"
         "sys.exit(130 if trainer.interrupted else 0)\n"
     )
@@ -117,7 +117,7 @@ def test_sounds_have_averaged_weights(tmp_path: Path) -> None:
         def sample(self, folder: Path, name: str) -> dict[str, float]:
             return {name: float(self.weight.sum()), str(folder): 0.0}
 
-    trainer = Trainer(Sounding(), replace(LOOP, n_steps=6, sample_every=3, validate_every=0), tmp_path)
+    trainer = Trainer(Sounding(), replace(LOOP, steps=6, sample_every=3, validate_every=0), tmp_path)
     told: list[dict[str, float]] = []
     trainer.run(1.0, told.append)
     assert [list(line)[2] for line in told if f"sample_{tmp_path / SAMPLES}" in line] == [
@@ -137,13 +137,13 @@ def test_missing_or_damaged_state(tmp_path: Path) -> None:
 
 def test_every_step_is_told(tmp_path: Path) -> None:
     steps: list[dict[str, float]] = []
-    Trainer(Line(), replace(LOOP, n_steps=7), tmp_path).run(1.0, lambda _: None, steps.append)
+    Trainer(Line(), replace(LOOP, steps=7), tmp_path).run(1.0, lambda _: None, steps.append)
     assert len(steps) == 7
     assert all("loss" in figures for figures in steps)
 
 
 def test_the_time_limit_stops_a_run(tmp_path: Path) -> None:
-    trainer = Trainer(Line(), replace(LOOP, n_steps=10**9), tmp_path)
+    trainer = Trainer(Line(), replace(LOOP, steps=10**9), tmp_path)
     trainer.run(0.001, lambda _: None)
     assert 0 < trainer.step < 10**6
     assert not trainer.interrupted

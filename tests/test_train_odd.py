@@ -74,7 +74,7 @@ def test_audio_in_place_of_tokens(prepared: Path, packed: Path, tiny_folder: Pat
 
 def test_one_piece_is_enough(copied: Path, tiny_folder: Path, tmp_path: Path) -> None:
     write_manifest(copied, read_manifest(copied)[:1])
-    trainer = Trainer(TokenTask(token_run(copied, tiny_folder)), replace(LOOP, n_steps=2), tmp_path / "run")
+    trainer = Trainer(TokenTask(token_run(copied, tiny_folder)), replace(LOOP, steps=2), tmp_path / "run")
     trainer.run(1.0, lambda _: None)
     assert trainer.step == 2
 
@@ -82,7 +82,7 @@ def test_one_piece_is_enough(copied: Path, tiny_folder: Path, tmp_path: Path) ->
 @pytest.mark.parametrize("schedule", ["linear", "constant"])
 @pytest.mark.parametrize("warmup_steps", [0, 1, 50])
 def test_learning_rates_with_warm_up(schedule: str, warmup_steps: int) -> None:
-    config = LoopConfig(n_steps=5, warmup_steps=warmup_steps, schedule=schedule, learning_rate=1.0)
+    config = LoopConfig(steps=5, warmup_steps=warmup_steps, schedule=schedule, learning_rate=1.0)
     rates = [learning_rate(config, step) for step in range(5)]
     assert all(0 < rate <= 1 for rate in rates)
     if warmup_steps == 50:
@@ -90,7 +90,7 @@ def test_learning_rates_with_warm_up(schedule: str, warmup_steps: int) -> None:
 
 
 @pytest.mark.parametrize("make", [
-    lambda: LoopConfig(n_steps=0), lambda: LoopConfig(batch_size=0), lambda: CodecLossConfig(n_frames=0),
+    lambda: LoopConfig(steps=0), lambda: LoopConfig(batch_size=0), lambda: CodecLossConfig(n_frames=0),
 ])  # fmt: skip
 def test_zero_sizes_are_errors(make: Callable[[], object]) -> None:
     with pytest.raises(UsageError, match="is 0"):
@@ -98,10 +98,10 @@ def test_zero_sizes_are_errors(make: Callable[[], object]) -> None:
 
 
 def test_resuming_a_finished_run(tmp_path: Path) -> None:
-    trainer = Trainer(Line(), replace(LOOP, n_steps=3), tmp_path)
+    trainer = Trainer(Line(), replace(LOOP, steps=3), tmp_path)
     trainer.run(1.0, lambda _: None)
     before = (tmp_path / STATE).stat().st_mtime_ns
-    again = Trainer(Line(), replace(LOOP, n_steps=3), tmp_path)
+    again = Trainer(Line(), replace(LOOP, steps=3), tmp_path)
     again.resume()
     again.run(1.0, lambda _: None)
     assert (again.step, (tmp_path / STATE).stat().st_mtime_ns) == (3, before)

@@ -104,7 +104,7 @@ def test_main_process_alone_writes(tmp_path: Path) -> None:
     trainer = Trainer(Noisy(), LOOP, tmp_path / "run", processes=Second())
     logged: list[dict[str, float]] = []
     trainer.run(1.0, logged.append)
-    assert trainer.step == LOOP.n_steps
+    assert trainer.step == LOOP.steps
     assert logged == []
     assert not (tmp_path / "run").exists()
 

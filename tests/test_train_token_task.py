@@ -27,7 +27,7 @@ from vampcli.train.validate import validate
 def test_a_transformer_learns_its_pieces(packed: Path, tiny_folder: Path, tmp_path: Path, n_conditioning: int) -> None:
     task = TokenTask(token_run(packed, tiny_folder, n_conditioning))
     trainer = Trainer(task, LOOP, tmp_path)
-    figures = [trainer.advance() for _ in range(LOOP.n_steps)]
+    figures = [trainer.advance() for _ in range(LOOP.steps)]
     assert np.mean([f["loss"] for f in figures[-5:]]) < 0.9 * np.mean([f["loss"] for f in figures[:5]])
     with trainer.averaged(), torch.no_grad():
         assert task.eval().validate()["loss_50%"] < math.log(32)

@@ -39,7 +39,7 @@ SUBTYPES = {
 }
 """Formats that lose nothing."""
 
-FAST = SamplingConfig(n_steps=1, n_fine_steps=1)
+FAST = SamplingConfig(steps=1, fine_steps=1)
 N_FILES = 6
 
 
@@ -73,9 +73,9 @@ def check_take(model: Model, folder: Path, seed: int) -> int:
     start, end = max(0.0, min(start, end - 0.03)), max(end, 0.03)  # a frame or longer
     clip = read(source)
     if rng.random() < 0.8:
-        [take] = model.inpaint(clip, [(start, end)], config=FAST)
+        [take] = model.inpaint(clip, [(start, end)], sampling=FAST)
     else:
-        [take] = model.outpaint(clip, after_s=float(rng.uniform(0.05, 0.5)), config=FAST)
+        [take] = model.outpaint(clip, after=float(rng.uniform(0.05, 0.5)), sampling=FAST)
     write(made, take.audio, overwrite=True)
     before, after = (sf.read(path, dtype="int32" if "PCM" in subtype else "float64")[0] for path in (source, made))
     kept = np.ones(len(before), bool)

@@ -12,12 +12,12 @@ from vampcli.model.config import VampNetConfig
 from vampcli.train.config import CodecLossConfig, CodecRun, DataConfig, LoopConfig, TokenRun
 from vampcli.train.loop import Task
 
-LOOP = LoopConfig(n_steps=40, batch_size=4, learning_rate=3e-3, warmup_steps=5, ema_decay=0.9, log_every=5)
+LOOP = LoopConfig(steps=40, batch_size=4, learning_rate=3e-3, warmup_steps=5, ema_decay=0.9, log_every=5)
 
 
 def codec_run(prepared: Path, **loss: object) -> CodecRun:
     data = DataConfig(str(prepared), str(prepared))
-    return CodecRun(data, TINY_CODEC, CodecLossConfig(**loss), replace(LOOP, learning_rate=2e-3, n_steps=60))  # type: ignore[arg-type]
+    return CodecRun(data, TINY_CODEC, CodecLossConfig(**loss), replace(LOOP, learning_rate=2e-3, steps=60))  # type: ignore[arg-type]
 
 
 def token_run(packed: Path, tiny_folder: Path, n_conditioning: int = 0) -> TokenRun:

@@ -60,8 +60,8 @@ class Model(Networks):
     `audio` is a waveform, the path of a file, or a `Recording`, whose analysis is then shared between calls. All tasks
     take these keyword arguments:
         seed: of the first take; take i has seed + i and depends on nothing else.
-        n_takes: number of takes.
-        config: sampling options; by default those of the model, `sampling`.
+        takes: number of takes.
+        sampling: sampling options; by default those of the model, `sampling`.
         stereo: `mid` generates the mid channel and gives it the stereo image of the surroundings or the original;
             `channels` generates both channels with the same noise.
         progress: called after each step of either model.
@@ -103,10 +103,10 @@ class Model(Networks):
         return self._list(audio, Inpaint(SpanRequest(spans), margin), **options)
 
     def outpaint(
-        self, audio: Audio, *, after_s: float = 0.0, before_s: float = 0.0, **options: Unpack[TakeKeywords]
+        self, audio: Audio, *, after: float = 0.0, before: float = 0.0, **options: Unpack[TakeKeywords]
     ) -> list[Take]:
         """Add seconds at the end or the beginning of a clip, which stays bit-identical; see `Outpaint`."""
-        return self._list(audio, Outpaint(after_s, before_s), **options)
+        return self._list(audio, Outpaint(after, before), **options)
 
     def loop(
         self,
@@ -115,12 +115,12 @@ class Model(Networks):
         *,
         repeats: int = 1,
         variation: float = 0.0,
-        seam_s: float | None = None,
+        seam: float | None = None,
         find: bool = False,
         **options: Unpack[TakeKeywords],
     ) -> list[Take]:
         """Make a span of a clip, or all of it, loop without a seam; see `Loop`."""
-        task = Loop(SpanRequest([span] if span else []), repeats, variation, seam_s, find=find)
+        task = Loop(SpanRequest([span] if span else []), repeats, variation, seam, find=find)
         return self._list(audio, task, **options)
 
     def vamp(
@@ -138,12 +138,12 @@ class Model(Networks):
     def compress(
         self,
         audio: Audio,
-        n_kept_codebooks: int = Compress.n_kept_codebooks,
+        keep_codebooks: int = Compress.keep_codebooks,
         period: int = 1,
         **options: Unpack[TakeKeywords],
     ) -> list[Take]:
         """Keep few tokens of a clip and generate the others; see `Compress`."""
-        return self._list(audio, Compress(n_kept_codebooks, period), **options)
+        return self._list(audio, Compress(keep_codebooks, period), **options)
 
     def _list(self, audio: Audio, task: Task, **options: Unpack[TakeKeywords]) -> list[Take]:
         recording = Recording.of(audio)
@@ -152,7 +152,7 @@ class Model(Networks):
     def _options(self, keywords: TakeKeywords) -> TakeOptions:
         """Return the options of keyword arguments, with the model's sampling if they have none."""
         options = TakeOptions.of(**keywords)
-        return options if keywords.get("config") else replace(options, config=self.sampling)
+        return options if keywords.get("sampling") else replace(options, sampling=self.sampling)
 
     def takes(
         self, audio: Audio, task: Task, options: TakeOptions | None = None, plan: Plan | None = None
@@ -168,7 +168,7 @@ class Model(Networks):
             plan: the result of `task.plan` for this clip, if it exists.
         """
         self._hash  # noqa: B018 (it begins)
-        recording, options = Recording.of(audio), options or TakeOptions(config=self.sampling)
+        recording, options = Recording.of(audio), options or TakeOptions(sampling=self.sampling)
         plan = plan or task.plan(recording, self.codec, self.context_frames)
         if isinstance(task, Loop) and not plan.calls:
             yield from copies(recording, task, options, plan, self.codec, self.name)
@@ -176,7 +176,7 @@ class Model(Networks):
         earlier = task.map_ranges(recording.synthetic, recording, self.codec)
         metadata = moved(recording.metadata, task.timeline(recording, self.codec))
         with torch.inference_mode():  # some tasks encode at once
-            takes = task.takes(self, recording, plan, replace(options, config=self.suited(options.config)))
+            takes = task.takes(self, recording, plan, replace(options, sampling=self.suited(options.sampling)))
 
         def sign(take: Take) -> Take:
             made = () if take.audio is take.base else plan.spans
@@ -215,7 +215,7 @@ class Model(Networks):
             ModelError: the tokens are of another model.
         """
         recipe = file.recipe
-        options = replace(options or TakeOptions([recipe.seed]), config=self.suited(recipe.sampling))
+        options = replace(options or TakeOptions([recipe.seed]), sampling=self.suited(recipe.sampling))
         source = source or InputSource("", file_hash(file), recipe)
 
         def sign(take: Take) -> Take:
@@ -254,7 +254,7 @@ class Model(Networks):
             self.device.type,
             next(name for name, dtype in DTYPES.items() if dtype == self.dtype),
             exact=self.batches.exact,
-            compiled=self.compiled,
+            compile=self.compiled,
         )
 
     @cached_property
@@ -297,7 +297,7 @@ def copies(
 
 def _recipe(task: Task, options: TakeOptions, source: InputSource, plan: Plan, seed: int, made_by: MadeBy) -> Recipe:
     """Return the recipe of a take whose spans are all generated."""
-    how = task.command, to_table(task), options.config, options.stereo, seed
+    how = task.command, to_table(task), options.sampling, options.stereo, seed
     return Recipe(*how, source, made_by, plan.n_canvas_samples, plan.spans, rendering=options.rendering)
 
 
@@ -317,7 +317,7 @@ def load(
     device: str = "auto",
     dtype: str = "auto",
     exact: bool = False,
-    compiled: bool = False,
+    compile: bool = False,
 ) -> Model:
     """Load a model by name or folder.
 
@@ -326,7 +326,7 @@ def load(
         device: auto, cpu, cuda, cuda:N or mps.
         dtype: auto, fp32, bf16 or fp16, for the transformers.
         exact: run every window alone on a GPU too, so that a take depends on nothing else; a CPU always does.
-        compiled: let `torch.compile` make kernels of the transformers, in their first passes.
+        compile: let `torch.compile` make kernels of the transformers, in their first passes.
 
     Raises:
         ModelError: it is missing or damaged.
@@ -339,7 +339,7 @@ def load(
     log.info("%s on %s in %s", name_or_folder, torch_device, torch_dtype)
     if parts.coarse is None or parts.fine is None:
         raise ModelError(f"{name_or_folder} holds a codec only", "it needs coarse.safetensors and fine.safetensors")
-    if compiled:
+    if compile:
         for network in (parts.coarse, parts.fine):
             network.compile(dynamic=False, mode="reduce-overhead" if torch_device.type == "cuda" else "default")
     return Model(
@@ -352,7 +352,7 @@ def load(
         paths,
         torch_dtype,
         parts.temperature,
-        compiled,
+        compile,
         parts.sampling,
-        batches=pick_batches(torch_device, parts.coarse.config, exact, compiled),
+        batches=pick_batches(torch_device, parts.coarse.config, exact, compile),
     )

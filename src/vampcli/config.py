@@ -26,8 +26,8 @@ class SamplingConfig(_Checked):
     """Sampling options.
 
     Attributes:
-        n_steps: sampler steps of the coarse model.
-        n_fine_steps: sampler steps of the fine model.
+        steps: sampler steps of the coarse model.
+        fine_steps: sampler steps of the fine model.
         temperature: flattens (above 1) or sharpens the distributions, times the model's temperature; 0 takes the
             likeliest token.
         mask_temperature: randomness in choosing which tokens to re-mask; falls to 0 over the steps.
@@ -42,8 +42,8 @@ class SamplingConfig(_Checked):
     Source: Garcia et al., "VampNet" (arXiv 2307.04686), section 3.3.
     """
 
-    n_steps: int = 36
-    n_fine_steps: int = 2
+    steps: int = 36
+    fine_steps: int = 2
     temperature: float = 1.0
     mask_temperature: float = 10.5
     top_p: float = 1.0
@@ -54,7 +54,7 @@ class SamplingConfig(_Checked):
     refresh: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("n_steps", "n_fine_steps", "typical_min_tokens"):
+        for name in ("steps", "fine_steps", "typical_min_tokens"):
             self._require(name, 1 <= getattr(self, name) <= _MOST_STEPS, f"from 1 to {_MOST_STEPS}")
         self._require("refresh", 0 <= self.refresh <= _MOST_STEPS, f"from 0 to {_MOST_STEPS}")
         for name in ("temperature", "mask_temperature"):
@@ -76,15 +76,15 @@ class PromptConfig(_Checked):
     Attributes:
         period: keep `width` frames in every `period`; 0 none, 1 every frame; None = `resolved_period`.
         width: frames kept in a period.
-        n_kept_codebooks: of the frames kept, the first codebooks alone; None = all.
+        keep_codebooks: of the frames kept, the first codebooks alone; None = all.
         beats: keep the frames after each beat.
-        beat_width_ms: duration kept after a beat.
+        beat_width: duration kept after a beat, in ms.
         downbeats_only: only after the first beat of each bar.
         onsets: keep the frames after each onset.
-        onset_width_ms: duration kept after an onset.
+        onset_width: duration kept after an onset, in ms.
         dropout: share of the kept frames that is hidden again.
         intensity: probability of each token to be hidden; below 1, the others are kept wherever they are.
-        n_passes: number of passes; each varies the result of the one before, with a new prompt.
+        feedback: number of passes; each varies the result of the one before, with a new prompt.
         stretch: factor on the length, with generated frames between the old ones.
         pitch: shift of the prompt in semitones.
 
@@ -93,28 +93,28 @@ class PromptConfig(_Checked):
 
     period: int | None = None
     width: int = 1
-    n_kept_codebooks: int | None = None
+    keep_codebooks: int | None = None
     beats: bool = False
-    beat_width_ms: float = 75.0
+    beat_width: float = 75.0
     downbeats_only: bool = False
     onsets: bool = False
-    onset_width_ms: float = 50.0
+    onset_width: float = 50.0
     dropout: float = 0.0
     intensity: float = 1.0
-    n_passes: int = 1
+    feedback: int = 1
     stretch: int = 1
     pitch: int = 0
 
     def __post_init__(self) -> None:
         self._require("period", self.period is None or self.period >= 0, "0 (keep no frame) or more")
         self._require("width", self.width >= 1, "1 or more; to keep no frame, make the period 0")
-        kept = self.n_kept_codebooks
-        self._require("n_kept_codebooks", kept is None or kept >= 1, "1 or more; to keep nothing, make the period 0")
-        for name in ("beat_width_ms", "onset_width_ms"):
+        kept = self.keep_codebooks
+        self._require("keep_codebooks", kept is None or kept >= 1, "1 or more; to keep nothing, make the period 0")
+        for name in ("beat_width", "onset_width"):
             self._require(name, 0 < getattr(self, name) < math.inf, "above 0")
         for name in ("dropout", "intensity"):
             self._require(name, 0 <= getattr(self, name) <= 1, "from 0 to 1")
-        for name, low, high in (("n_passes", 1, 8), ("stretch", 1, 16), ("pitch", -12, 12)):
+        for name, low, high in (("feedback", 1, 8), ("stretch", 1, 16), ("pitch", -12, 12)):
             self._require(name, low <= getattr(self, name) <= high, f"from {low} to {high}")
         self._refuse_contradictions()
 
@@ -125,8 +125,8 @@ class PromptConfig(_Checked):
             raise UsageError(f"width is {self.width}, but the period is {period}", cure)
         if self.downbeats_only and not self.beats:
             raise UsageError("downbeats are asked for, but beats are not", "add beats")
-        for name, asked in (("beat_width_ms", self.beats), ("onset_width_ms", self.onsets)):
-            kind = name.removesuffix("_width_ms") + "s"
+        for name, asked in (("beat_width", self.beats), ("onset_width", self.onsets)):
+            kind = name.removesuffix("_width") + "s"
             if not asked and getattr(self, name) != getattr(type(self), name):
                 raise UsageError(f"{name} is {getattr(self, name):g}, but {kind} are not asked for", f"add {kind}")
 
@@ -137,7 +137,7 @@ class PromptConfig(_Checked):
             return self.period
         if self.beats or self.onsets or self.intensity < 1:
             return 0
-        return 7 if self.n_kept_codebooks is None else 1
+        return 7 if self.keep_codebooks is None else 1
 
 
 @dataclass(frozen=True)
@@ -146,17 +146,17 @@ class TempoConfig(_Checked):
 
     Attributes:
         bpm: beats per minute; None = track them.
-        downbeat_s: beginning of bar 1 in seconds; None = the clip's beginning if `bpm` is given, else found by accent.
+        downbeat: beginning of bar 1 in seconds; None = the clip's beginning if `bpm` is given, else found by accent.
         beats_per_bar: number of beats in a bar.
     """
 
     bpm: float | None = None
-    downbeat_s: float | None = None
+    downbeat: float | None = None
     beats_per_bar: int = 4
 
     def __post_init__(self) -> None:
         self._require("bpm", self.bpm is None or 10 <= self.bpm <= 1000, "from 10 to 1000")
-        self._require("downbeat_s", self.downbeat_s is None or 0 <= self.downbeat_s < math.inf, "0 or more")
+        self._require("downbeat", self.downbeat is None or 0 <= self.downbeat < math.inf, "0 or more")
         self._require("beats_per_bar", self.beats_per_bar >= 1, "1 or more")
 
 
@@ -201,30 +201,30 @@ class MemoryConfig(_Checked):
     """Use of similar places of the recording.
 
     Attributes:
-        trust: how much of a place is kept as a prompt: 0 = the models alone make everything, 1 = a third of the frames;
-            None = by the similarity of the place.
+        memory: how much of a place is kept as a prompt: 0 = the models alone make everything, 1 = a third of the
+            frames; None = by the similarity of the place.
         edit: share of the models' changes that a place gets: 0 = a copy, 1 = all changes.
-        place_s: beginning of the place, in seconds; None = searched.
-        files: other recordings to search.
+        place: beginning of the place, in seconds; None = searched.
+        memory_from: other recordings to search.
         sources: places of an earlier take, which are used again; none if the models alone made it; None = searched.
     """
 
-    trust: float | None = None
+    memory: float | None = None
     edit: float = 0.5
-    place_s: float | None = None
-    files: tuple[str, ...] = ()
+    place: float | None = None
+    memory_from: tuple[str, ...] = ()
     sources: tuple[Source, ...] | None = None
 
     def __post_init__(self) -> None:
-        self._require("trust", self.trust is None or 0 <= self.trust <= 1, "from 0 to 1")
+        self._require("memory", self.memory is None or 0 <= self.memory <= 1, "from 0 to 1")
         self._require("edit", 0 <= self.edit <= 1, "from 0 to 1")
-        self._require("place_s", self.place_s is None or 0 <= self.place_s < math.inf, "0 or more")
-        if self.trust == 0 and (self.place_s is not None or self.files):
+        self._require("place", self.place is None or 0 <= self.place < math.inf, "0 or more")
+        if self.memory == 0 and (self.place is not None or self.memory_from):
             raise UsageError("a place is named, but memory is off", "leave one of them out")
 
     def refuse_named_places(self) -> None:
         """Raise UsageError if a place or other recordings are named: only spans of inpaint can be made from these."""
-        if self.place_s is not None or self.files:
+        if self.place is not None or self.memory_from:
             raise UsageError("a place or another recording is named", "only inpaint takes these: leave them out")
 
 

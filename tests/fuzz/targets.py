@@ -191,8 +191,8 @@ class Recipes(Target):
             Inpaint(SpanRequest(((1.0, 2.5),)), memory=MemoryConfig(0.5, 0.1, None, ("other.wav",), sources)),
             Outpaint(1.5, 0.25, 2),
             Loop(SpanRequest(((0.0, 1.0),)), 4, 0.5, 0.2),
-            Vamp(PromptConfig(beats=True, beat_width_ms=20.0, n_kept_codebooks=2), SpanRequest(), 0.5, 0.25),
-            Vamp(places=SpanRequest(((0.5, 0.9),)), own=mask_file.MaskFile("own.npy", "0123")),
+            Vamp(PromptConfig(beats=True, beat_width=20.0, keep_codebooks=2), SpanRequest(), 0.5, 0.25),
+            Vamp(at=SpanRequest(((0.5, 0.9),)), mask=mask_file.MaskFile("own.npy", "0123")),
             Compress(2, 1),
         ]
         made = [recipe(command=task.command, request=registry.to_table(task)) for task in tasks]
@@ -292,14 +292,14 @@ class Toml(Target):
     name = "toml"
 
     def prepare(self, folder: Path) -> None:
-        loop = {"n_steps": 10, "optimizer": "muon", "learning_rate": 1e-3, "compile": False, "decay_from": 5}
+        loop = {"steps": 10, "optimizer": "muon", "learning_rate": 1e-3, "compile": False, "decay_from": 5}
         sizes = {"n_codebooks": 2, "n_conditioning": 0, "n_layers": 1, "width": 8, "n_heads": 2, "context_frames": 40}
         data = {"train": "a", "validation": "b", "author_cap": 0.5}
         sweep = {
             "name": "x",
             "command": "vamp",
             "request": {"prompt": {"period": 3}},
-            "sweep": {"sampling.n_steps": [1, 2]},
+            "sweep": {"sampling.steps": [1, 2]},
         }
         self.seeds = {
             "vamp.toml": {
@@ -313,7 +313,7 @@ class Toml(Target):
             "codec.toml": {"data": data, "codec": {"n_fft": 1536}, "discriminators": {"windows": [512]}, "loop": loop},
             "experiment.toml": {
                 "conditions": [sweep, {"name": "c", "command": "codec"}],
-                "n_takes": 2,
+                "takes": 2,
                 "baseline": "c",
             },
         }

@@ -99,13 +99,13 @@ def track(samples: Floats, sample_rate: int, config: TempoConfig) -> Pulse:
     Source: librosa's tracker, after Ellis, "Beat Tracking by Dynamic Programming", 2007.
     """
     duration_s = samples.shape[1] / sample_rate
-    if config.downbeat_s is not None and config.downbeat_s >= duration_s:
+    if config.downbeat is not None and config.downbeat >= duration_s:
         raise InputError(
-            f"the downbeat is at {config.downbeat_s:g} s but the clip is {duration_s:.2f} s long",
+            f"the downbeat is at {config.downbeat:g} s but the clip is {duration_s:.2f} s long",
             "--downbeat takes seconds from the beginning",
         )
     if config.bpm is not None:
-        return _grid(duration_s, config.bpm, config.downbeat_s or 0.0, config.beats_per_bar)
+        return _grid(duration_s, config.bpm, config.downbeat or 0.0, config.beats_per_bar)
     spectrum = log_mel(samples, sample_rate)
     frames = _track_frames(attack_strength(spectrum, _BEAT_TILT))
     if len(frames) < 2:
@@ -113,10 +113,10 @@ def track(samples: Floats, sample_rate: int, config: TempoConfig) -> Pulse:
             f"no beat was found in {duration_s:.2f} s of sound", "give the tempo: --bpm 120, and --downbeat 0.5"
         )
     beats_s = _seconds(frames)
-    if config.downbeat_s is None:
+    if config.downbeat is None:
         first = _find_downbeat(attack_strength(spectrum, _BAR_TILT), frames, config.beats_per_bar)
     else:
-        first = int(np.abs(np.array(beats_s) - config.downbeat_s).argmin())
+        first = int(np.abs(np.array(beats_s) - config.downbeat).argmin())
     bpm = 60 * (len(beats_s) - 1) / (beats_s[-1] - beats_s[0])
     return Pulse(beats_s, first, config.beats_per_bar, bpm)
 

@@ -11,6 +11,7 @@ from vampcli.codec.config import CodecShape, codec_config
 from vampcli.config import SamplingConfig
 from vampcli.errors import InputError, ModelError
 from vampcli.model.config import VampNetConfig
+from vampcli.old_names import with_new_names
 from vampcli.reading import read_json
 from vampcli.schema import Between, from_table, raising, shown
 
@@ -135,6 +136,8 @@ def _read(folder: Path) -> tuple[dict[str, Any], ModelConfig]:
     if not isinstance(table["codec"], dict):
         raise ModelError(f"{path}: codec is {shown(table['codec'])}", "it takes a table")
     codec = codec_config(table["codec"], str(path))
+    if isinstance(sampling := table.get("sampling"), dict):
+        table["sampling"] = with_new_names(sampling)
     with raising(ModelError, CURE):
         config = from_table(ModelConfig, {**table, "codec": codec}, str(path), ignored=("format",))
     _check_sizes(config, path)

@@ -146,7 +146,7 @@ class Configuration:
             raise type(error)(error.message, f"{error.hint} ({'; '.join(parts)})".lstrip()) from error
 
     def _with_option(self, message: str) -> str:
-        """`n_steps is 0` -> `--steps is 0`, or `VAMP_STEPS is 0` if the environment set it."""
+        """`fine_steps is 0` -> `--fine-steps is 0`, or `VAMP_STEPS is 0` if the environment set it."""
         name, verb, rest = message.partition(" is ")
         for key, option in self.options.items():
             if name == option.parameter.name and key in self.settings:

@@ -128,7 +128,7 @@ class ModelOptions:
     device: Device = "auto"
     dtype: Dtype = "auto"
     exact: Annotated[bool, flag("Let a take depend on its seed alone; slower.")] = False
-    compiled: Annotated[bool, flag("Compile the models, for long work on a GPU.", "--compile/--no-compile")] = False
+    compile: Annotated[bool, flag("Compile the models, for long work on a GPU.", "--compile/--no-compile")] = False
     stereo: Annotated[Stereo, value("mid, or channels to re-make both.", metavar="NAME")] = "mid"
 
 
@@ -233,9 +233,9 @@ class MemoryOptions:
 
 DERIVED: dict[Any, dict[str, tuple[Any, ...]]] = {
     SamplingConfig: {
-        "n_steps": (value("Coarse sampling steps.", "--steps", show_default=BY_MODEL),),
+        "steps": (value("Coarse sampling steps.", show_default=BY_MODEL),),
         "temperature": (value("High is wild, 0 greedy.", show_default=BY_MODEL),),
-        "n_fine_steps": (value("Sampling steps of the fine model.", "--fine-steps", panel=ADVANCED),),
+        "fine_steps": (value("Sampling steps of the fine model.", panel=ADVANCED),),
         "mask_temperature": (
             value("Randomness in choosing which tokens to re-mask.", panel=ADVANCED, show_default=False),
         ),
@@ -251,15 +251,15 @@ DERIVED: dict[Any, dict[str, tuple[Any, ...]]] = {
     PromptConfig: {
         "period": (value("Keep one frame in N; 0 none; 7 if alone.", panel=PROMPT),),
         "width": (value("Frames to keep in each period.", panel=PROMPT),),
-        "n_kept_codebooks": (value("Keep only the first codebooks.", "--keep-codebooks", panel=PROMPT),),
+        "keep_codebooks": (value("Keep only the first codebooks.", panel=PROMPT),),
         "beats": (flag("Keep what follows each beat.", panel=PROMPT), Rule(carries=("beat-width", "downbeats-only"))),
-        "beat_width_ms": (value("Length to keep, in ms.", "--beat-width", panel=PROMPT),),
+        "beat_width": (value("Length to keep, in ms.", panel=PROMPT),),
         "downbeats_only": (flag("Use only the first beat of each bar.", panel=PROMPT),),
         "onsets": (flag("Keep what follows each onset.", panel=PROMPT), Rule(carries=("onset-width",))),
-        "onset_width_ms": (value("Length to keep, in ms.", "--onset-width", panel=PROMPT),),
+        "onset_width": (value("Length to keep, in ms.", panel=PROMPT),),
         "intensity": (value("Chance to re-make a token.", panel=PROMPT),),
         "dropout": (value("Share of the prompt to drop.", panel=PROMPT),),
-        "n_passes": (value("Passes, each over the result.", "--feedback", panel=PROMPT),),
+        "feedback": (value("Passes, each over the result.", panel=PROMPT),),
         "stretch": (value("Make it N times as long.", panel=PROMPT),),
         "pitch": (value("Shift the prompt by semitones.", panel=PROMPT),),
     },

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from vampcli.cli.names import option_of
 from vampcli.config import SamplingConfig
 from vampcli.errors import VampError
 
@@ -20,4 +19,4 @@ def sampling_of(model: str) -> dict[str, Any]:
     except VampError:  # reported when the model is needed
         return {}
     usual = asdict(SamplingConfig())
-    return {option_of(name): value for name, value in asdict(found).items() if value != usual[name]}
+    return {name.replace("_", "-"): value for name, value in asdict(found).items() if value != usual[name]}

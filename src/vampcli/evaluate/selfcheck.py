@@ -94,8 +94,8 @@ def _takes(model: Model, clips: Sequence[Clip], seed: int) -> list[Check]:
     off, clipped = [], []
     for clip in clips:
         audio = Waveform(clip.samples.numpy()[None], clip.sample_rate)
-        config = SamplingConfig(n_steps=8)
-        (take,) = model.vamp(audio, PromptConfig(period=16), seed=seed, config=config)
+        config = SamplingConfig(steps=8)
+        (take,) = model.vamp(audio, PromptConfig(period=16), seed=seed, sampling=config)
         made = torch.from_numpy(take.audio.samples[0])
         off.append(abs(metrics.level_difference_db(made, clip.samples)))
         clipped.append(float((made.abs() >= 0.999).double().mean()))

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from vampcli.config import SamplingConfig
 from vampcli.errors import UsageError
 from vampcli.evaluate.measures import FIGURES
+from vampcli.old_names import renamed, with_new_names
 from vampcli.reading import read_toml
 from vampcli.schema import Between, from_table, shown
 from vampcli.tasks.base import Task
@@ -133,8 +134,8 @@ class Experiment:
     Attributes:
         conditions: ways of re-making excerpts.
         excerpt_s: duration of an excerpt.
-        n_excerpts: largest number of excerpts, spread evenly over all recordings.
-        n_takes: of each excerpt under each condition.
+        excerpts: largest number of excerpts, spread evenly over all recordings.
+        takes: of each excerpt under each condition.
         seed: take t of excerpt i is made with seed + 1000 i + t.
         sampling: fields of a `SamplingConfig` for all conditions.
         figures: groups of `vampcli.evaluate.measures.FIGURES` to measure.
@@ -144,8 +145,8 @@ class Experiment:
 
     conditions: tuple[Condition, ...]
     excerpt_s: Annotated[float, Between(1, 3600)] = 5.0
-    n_excerpts: Annotated[int, Between(1, 100_000)] = 64
-    n_takes: Annotated[int, Between(1, 1000)] = 1
+    excerpts: Annotated[int, Between(1, 100_000)] = 64
+    takes: Annotated[int, Between(1, 1000)] = 1
     seed: int = 0
     sampling: dict[str, Any] = field(default_factory=dict)
     figures: tuple[str, ...] = ("sound", "tokens", "embedding")
@@ -153,7 +154,7 @@ class Experiment:
     baseline: str = ""
 
     def __post_init__(self) -> None:
-        for name, value in (("n_excerpts", self.n_excerpts), ("n_takes", self.n_takes)):
+        for name, value in (("excerpts", self.excerpts), ("takes", self.takes)):
             if value < 1:
                 raise UsageError(f"{name} is {value}", "it must be 1 or more")
         if self.excerpt_s < 1:
@@ -165,7 +166,17 @@ class Experiment:
     def seeds(self, i: int) -> range:
         """Seeds of the takes of excerpt i."""
         first = self.seed + 1000 * i
-        return range(first, first + self.n_takes)
+        return range(first, first + self.takes)
+
+
+def _with_new_names(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the table of an experiment with the names of today, in its conditions and its baseline, too."""
+    new = with_new_names(table)
+    if isinstance(conditions := new.get("conditions"), list):
+        new["conditions"] = [with_new_names(one) if isinstance(one, Mapping) else one for one in conditions]
+    if isinstance(baseline := new.get("baseline"), str):
+        new["baseline"] = renamed(baseline)
+    return new
 
 
 def read_experiment(path: Path, changes: Mapping[str, Any] | None = None) -> Experiment:
@@ -179,7 +190,7 @@ def read_experiment(path: Path, changes: Mapping[str, Any] | None = None) -> Exp
         InputError: the file cannot be read.
         UsageError: a key is unknown, a value impossible, or two conditions are the same.
     """
-    found = from_table(Experiment, read_toml(path), str(path))
+    found = from_table(Experiment, _with_new_names(read_toml(path)), str(path))
     shared = (replace(condition, sampling=found.sampling | condition.sampling) for condition in found.conditions)
     conditions = tuple(choice for condition in shared for choice in condition.expand())
     seen: set[str] = set()

@@ -11,6 +11,7 @@ from vampcli.audio.formats import ClipMode
 from vampcli.audio.metadata.base import RECIPE
 from vampcli.config import SamplingConfig, Stereo
 from vampcli.errors import InputError, UsageError
+from vampcli.old_names import with_new_names
 from vampcli.reading import parse_json
 from vampcli.schema import from_table, raising
 
@@ -68,7 +69,7 @@ class MadeBy:
         device: cpu, cuda or mps.
         dtype: of the transformers: fp32, bf16, fp16.
         exact: every window was run alone, so that the take depends on nothing else.
-        compiled: `torch.compile` made the transformers' kernels.
+        compile: `torch.compile` made the transformers' kernels.
     """
 
     model: str
@@ -79,7 +80,7 @@ class MadeBy:
     device: str
     dtype: str
     exact: bool = True
-    compiled: bool = False
+    compile: bool = False
 
     @classmethod
     def no_model(cls, model: str, version: str, torch: str) -> MadeBy:
@@ -177,7 +178,7 @@ def recipe_from_table(table: Any, where: str) -> Recipe:
     if not isinstance(table, dict) or table.get("format") != FORMAT:
         raise InputError(f"{where} is of another format than {FORMAT}", "update vamp")
     with raising(InputError):
-        return from_table(Recipe, table, where)
+        return from_table(Recipe, with_new_names(table), where)
 
 
 def to_text(recipe: Recipe, most_text: int = MOST_TEXT) -> str:
@@ -221,10 +222,10 @@ def from_text(text: str, where: str) -> Recipe | None:
 
 def _with_old_snapping(recipe: Recipe) -> Recipe:
     """Name the older rule for edges at onsets: since the newer one, recipes hold the edges themselves."""
-    places = recipe.request.get("places")
+    places = recipe.request.get("at")
     if not isinstance(places, dict) or places.get("snap") != "onset":
         return recipe
-    return replace(recipe, request={**recipe.request, "places": {**places, "snap": "before-onset"}})
+    return replace(recipe, request={**recipe.request, "at": {**places, "snap": "before-onset"}})
 
 
 def _seal(table: dict[str, Any]) -> str:

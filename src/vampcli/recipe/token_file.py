@@ -23,6 +23,7 @@ from torch import Tensor
 from vampcli.audio.formats import BITS
 from vampcli.errors import InputError, UsageError
 from vampcli.files import replacing
+from vampcli.old_names import with_new_names
 from vampcli.reading import parse_json
 from vampcli.recipe.packing import MOST_BITS, deflate, inflate, pack, unpack
 from vampcli.recipe.recipe import InputSource, Recipe, to_table
@@ -248,4 +249,6 @@ def _from_facts(facts: dict[str, Any]) -> TokenFile:
     if not is_shape or math.prod(shape) > MOST_TOKENS:
         raise ValueError(f"tokens of shape {shown(shape)}")
     tokens = torch.zeros((), dtype=torch.int64).expand(shape)
+    if isinstance(recipe := facts.get("recipe"), dict):
+        facts["recipe"] = with_new_names(recipe)
     return from_table(TokenFile, {"tokens": tokens, **facts}, "its facts")

@@ -50,7 +50,7 @@ def fill(
     Source: Garcia et al., "VampNet" (arXiv 2307.04686), section 3.2.
     """
     is_fine, mask_id = model.n_conditioning > 0, model.codebook_size
-    stage, n_steps = (Stage.FINE, config.n_fine_steps) if is_fine else (Stage.COARSE, config.n_steps)
+    stage, n_steps = (Stage.FINE, config.fine_steps) if is_fine else (Stage.COARSE, config.steps)
     mask = mask.expand(len(seeds), -1, -1)  # (n_takes, n_codebooks, n_frames)
     shown = tokens.expand(len(seeds), -1, -1).masked_fill(mask, mask_id)
     hidden, sizes = list_hidden(mask, model.context_frames, ORDERS[config.sampler])

@@ -34,18 +34,18 @@ class Compress(Task):
     """Keep few tokens of a recording and generate all others.
 
     Attributes:
-        n_kept_codebooks: of the frames kept, the first codebooks alone; more than there are = all.
+        keep_codebooks: of the frames kept, the first codebooks alone; more than there are = all.
         period: keep one frame in so many: 1 every frame, 0 none.
     """
 
-    n_kept_codebooks: int = 4
+    keep_codebooks: int = 4
     period: int = 1
     command: ClassVar[str] = "compress"
 
     def __post_init__(self) -> None:
-        if self.n_kept_codebooks < 1:
+        if self.keep_codebooks < 1:
             raise UsageError(
-                f"{self.n_kept_codebooks} codebooks are to be kept", "keep one or more; --period 0 keeps nothing"
+                f"{self.keep_codebooks} codebooks are to be kept", "keep one or more; --period 0 keeps nothing"
             )
         if self.period < 0:
             raise UsageError(f"the period is {self.period}", "1 keeps every frame, 0 none")
@@ -69,12 +69,12 @@ class Compress(Task):
 
     def mask(self, n_codebooks: int, n_frames: int) -> Tensor:
         """Mask of the tokens that are not kept: bool (n_codebooks, n_frames), True = generate."""
-        return masks.keep_sparse(n_codebooks, n_frames, self.n_kept_codebooks, self.period)
+        return masks.keep_sparse(n_codebooks, n_frames, self.keep_codebooks, self.period)
 
     def n_bits(self, grid: TokenGrid, n_frames: int) -> int:
         """Bits of the kept tokens of a channel."""
         n_kept_frames = -(-n_frames // self.period) if self.period else 0
-        n_kept = min(self.n_kept_codebooks, grid.n_codebooks)
+        n_kept = min(self.keep_codebooks, grid.n_codebooks)
         return n_kept_frames * n_kept * bitrate.bits_per_token(grid.codebook_size)
 
 
@@ -104,7 +104,7 @@ def squeeze(networks: Networks, clip: Waveform, task: Compress, plan: Plan, reci
     context = _encode(networks, clip, plan, options)
     return TokenFile(
         tokens=context.tokens.cpu(),
-        n_kept_codebooks=min(task.n_kept_codebooks, networks.grid.n_codebooks),
+        n_kept_codebooks=min(task.keep_codebooks, networks.grid.n_codebooks),
         period=task.period,
         codebook_size=networks.grid.codebook_size,
         gain=context.level.gain,

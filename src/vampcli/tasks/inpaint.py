@@ -19,20 +19,20 @@ class Inpaint(Task):
     """Regenerate spans; every other sample stays bit-identical.
 
     Attributes:
-        places: the spans.
+        at: the spans.
         margin: frames hidden on each side of a span, because their tokens depend on its samples.
-        context_s: the most that the models see on each side; by default as much as their windows hold.
+        context: seconds that the models see on each side, at most; by default as much as their windows hold.
         memory: use of similar places of the recording.
     """
 
-    places: SpanRequest
+    at: SpanRequest
     margin: Margin = 1
-    context_s: float | None = None
+    context: float | None = None
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     command: ClassVar[str] = "inpaint"
 
     def plan(self, recording: Recording, codec: CodecShape, context: int) -> Plan:
         """See `Task.plan`."""
-        seen = context_frames(self.context_s, codec.grid, context)
-        plan = plan_spans(recording.clip, self.places.seconds(recording), codec, seen, self.margin)
+        seen = context_frames(self.context, codec.grid, context)
+        plan = plan_spans(recording.clip, self.at.seconds(recording), codec, seen, self.margin)
         return sources.for_spans(plan, recording, self.memory)

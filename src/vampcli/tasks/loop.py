@@ -41,10 +41,10 @@ class Loop(Task):
     """Make a span of a recording loop without a seam, for a number of repeats; the length is exact.
 
     Attributes:
-        places: one span; the whole recording by default.
+        at: one span; the whole recording by default.
         repeats: number of copies, end to end.
         variation: 0: all copies are the same; above: all but the first are varied, by that amount of `presets.dial`.
-        seam_s: seconds that are regenerated around every junction; 0 = raw cuts; None = as little as leaves no click,
+        seam: seconds that are regenerated around every junction; 0 = raw cuts; None = as little as leaves no click,
             see `junction.decide`.
         margin: frames hidden on each side of a seam.
         memory: use of similar places of the recording, for varied copies.
@@ -52,10 +52,10 @@ class Loop(Task):
         found: loop points of an earlier take, which are used again: samples [start, end); None = searched.
     """
 
-    places: SpanRequest = field(default_factory=SpanRequest)
+    at: SpanRequest = field(default_factory=SpanRequest)
     repeats: int = 1
     variation: float = 0.0
-    seam_s: float | None = None
+    seam: float | None = None
     margin: Margin = 1
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     find: bool = False
@@ -64,16 +64,16 @@ class Loop(Task):
 
     def __post_init__(self) -> None:
         self.memory.refuse_named_places()
-        if len(self.places.spans) > 1:
-            raise UsageError(f"{len(self.places.spans)} spans are named", "a loop is one: leave the others out")
+        if len(self.at.span) > 1:
+            raise UsageError(f"{len(self.at.span)} spans are named", "a loop is one: leave the others out")
         if not 1 <= self.repeats <= MOST_REPEATS:
             raise UsageError(f"{self.repeats} repeats are asked for", f"ask for 1 to {MOST_REPEATS}")
         if not 0 <= self.variation <= 1:
             raise UsageError(f"the variation is {self.variation:g}", "it must be from 0 to 1")
         if self.variation and self.repeats == 1:
             raise UsageError("one repeat has nothing to vary", "ask for more: --repeats 4")
-        if self.seam_s is not None and not 0 <= self.seam_s < math.inf:
-            raise UsageError(f"the seam is {self.seam_s:g} s", "it must be 0 or more, or auto")
+        if self.seam is not None and not 0 <= self.seam < math.inf:
+            raise UsageError(f"the seam is {self.seam:g} s", "it must be 0 or more, or auto")
         if self.found and not 0 <= self.found[0] < self.found[1]:
             raise UsageError(f"the loop found is samples {self.found[0]} to {self.found[1]}", "search for it again")
 
@@ -83,11 +83,11 @@ class Loop(Task):
         check_channels(clip)
         cut = self._cut(recording, codec.grid)
         n, junction = cut.end - cut.start, cut.junction
-        if self.seam_s:
-            check_seam(self.seam_s, n, clip.sample_rate, codec.grid)
+        if self.seam:
+            check_seam(self.seam, n, clip.sample_rate, codec.grid)
         total, canvas = n * self.repeats, silence_like(clip, n * self.repeats)
         ranges = [(n, total)] if self.variation else []
-        if junction.method == "generated" and (self.seam_s or not self.variation):
+        if junction.method == "generated" and (self.seam or not self.variation):
             made = [(i * n + junction.start, i * n + junction.end) for i in range(1, self.repeats + 1)]
             ranges += [*made[:-1], (made[-1][0], min(made[-1][1], total))]
             ranges += [(0, junction.end)] if junction.end > 0 else []
@@ -123,7 +123,7 @@ class Loop(Task):
         copies = _plan_copies(linear, n, codec, context)
         (varied,) = self._vary.passes(Recording(linear), copies, codec, coarse, seed)
         varied = replace(varied, name="all copies but the first")
-        return [varied, self._closing_pass(linear, n, cut.junction, codec, context)] if self.seam_s else [varied]
+        return [varied, self._closing_pass(linear, n, cut.junction, codec, context)] if self.seam else [varied]
 
     def takes(self, networks: Networks, recording: Recording, plan: Plan, options: TakeOptions) -> Iterator[Take]:
         """See `Task.takes`."""
@@ -173,7 +173,7 @@ class Loop(Task):
             closing = batch.part(1, 2)
             for j, seed in enumerate(batch.seeds):
                 take, part = next(varied), closing.part(j, len(batch.seeds), [seed])
-                if self.seam_s:
+                if self.seam:
                     everywhere = _places([cut.junction] * self.repeats, n)
                     closed = self._close(networks, take.audio, n, everywhere, part)
                 else:
@@ -189,13 +189,13 @@ class Loop(Task):
         rate, n = clip.sample_rate, cut.end - cut.start
         n_made = count_made(n, rate, networks.grid)
         sides = Sides.of(clip.samples, cut.start, cut.end, rate, last=take.audio.samples)
-        junctions = [decide(sides, n_made, around=False) if self.seam_s is None else measure(sides, "cut")]
+        junctions = [decide(sides, n_made, around=False) if self.seam is None else measure(sides, "cut")]
         end, _ = treat(sides, junctions[0])
         if not np.array_equal(end, sides.end):
             take.audio.samples[:, take.audio.n_samples - end.shape[1] :] = end
         for i in range(1, self.repeats):  # these were generated without a break, unless a place ends there
             before = measure(Sides.in_loop(take.audio.samples, i * n, n, rate), "varied")
-            if self.seam_s is None and n_made and (before.click or 0.0) > cut.junction.allowed:
+            if self.seam is None and n_made and (before.click or 0.0) > cut.junction.allowed:
                 first = 0 if i == 1 else -(n_made // 2)
                 before = replace(before, method="generated", start=first, end=first + n_made)
             junctions.append(before)
@@ -251,18 +251,18 @@ class Loop(Task):
         start, end, found = self._points(recording, grid)
         clip = recording.clip
         sides = Sides.of(clip.samples, start, end, clip.sample_rate)
-        if self.seam_s is None:
+        if self.seam is None:
             junction = decide(sides, count_made(end - start, clip.sample_rate, grid))
-        elif self.seam_s == 0:
+        elif self.seam == 0:
             junction = measure(sides, "cut")
         else:
-            half = round(self.seam_s / 2 * clip.sample_rate)
+            half = round(self.seam / 2 * clip.sample_rate)
             junction = measure(sides, "generated", -half, half)
         return LoopCut(start, end, junction, found)
 
     def _points(self, recording: Recording, grid: TokenGrid) -> tuple[int, int, tuple[LoopPoints, ...]]:
         """First sample of the loop, one past the last, and the points found."""
-        return locate_loop(recording, self.places, self.find, self.found, grid)
+        return locate_loop(recording, self.at, self.find, self.found, grid)
 
     def _once(self, clip: Waveform, cut: LoopCut) -> Waveform:
         """One copy of the loop, before anything is generated."""

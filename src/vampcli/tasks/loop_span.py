@@ -13,13 +13,13 @@ from vampcli.tokens.grid import TokenGrid
 
 
 def locate_loop(
-    recording: Recording, places: SpanRequest, find: bool, earlier: tuple[int, int] | None, grid: TokenGrid
+    recording: Recording, at: SpanRequest, find: bool, earlier: tuple[int, int] | None, grid: TokenGrid
 ) -> tuple[int, int, tuple[LoopPoints, ...]]:
     """Return the first sample of a loop, one past the last, and the loop points found, best first.
 
     Args:
         recording: the input.
-        places: a span or none; the length is the span's, rounded once.
+        at: a span or none; the length is the span's, rounded once.
         find: search near the span, or in all of the recording.
         earlier: the loop that an earlier search found, which is used again.
         grid: of the tokens.
@@ -34,7 +34,7 @@ def locate_loop(
                 f"the loop found ends at sample {earlier[1]} but the clip has {clip.n_samples}", "search for it again"
             )
         return *earlier, ()
-    spans_s, span = places.seconds(recording), (0, clip.n_samples)
+    spans_s, span = at.seconds(recording), (0, clip.n_samples)
     if spans_s:
         start, _ = sample_range(clip, *spans_s[0], grid)
         n = round((min(spans_s[0][1], clip.duration_s) - spans_s[0][0]) * clip.sample_rate)
@@ -42,7 +42,7 @@ def locate_loop(
         span = (start, start + n)
     if not find:
         return *span, ()
-    found = recording.loop_points(span if spans_s else None, _meter(recording, places, span))
+    found = recording.loop_points(span if spans_s else None, _meter(recording, at, span))
     if not found:
         where = f"near {spans_s[0][0]:g}-{spans_s[0][1]:g} s" if spans_s else f"in {clip.duration_s:.2f} s of sound"
         raise InputError(f"no loop points were found {where}", "leave --find out, or name another span")
@@ -67,12 +67,12 @@ def check_seam(seam_s: float, n: int, sample_rate: int, grid: TokenGrid) -> None
         raise UsageError(f"the seam is {seam_s:g} s, less than a frame", "make it 0.3, 0 or auto")
 
 
-def _meter(recording: Recording, places: SpanRequest, span: tuple[int, int]) -> Meter | None:
+def _meter(recording: Recording, at: SpanRequest, span: tuple[int, int]) -> Meter | None:
     """Beats and bars, if they are known: the tempo is given, or the span counts them. Near a span, any beat counts."""
-    named = next(iter(places.spans), None)
-    if places.tempo.bpm is None and not isinstance(named, MusicalSpan):
+    named = next(iter(at.span), None)
+    if at.tempo.bpm is None and not isinstance(named, MusicalSpan):
         return None
-    pulse, rate = recording.pulse(places.tempo), recording.clip.sample_rate
+    pulse, rate = recording.pulse(at.tempo), recording.clip.sample_rate
     beat = 60 / pulse.bpm * rate
     unit, length = beat * pulse.beats_per_bar, span[1] - span[0]
     if named and abs(length - max(1, round(length / unit)) * unit) > beat / 2:

@@ -29,26 +29,26 @@ class Outpaint(Task):
     Audio further than half a context from the recording is generated from audio generated before.
 
     Attributes:
-        after_s: seconds to add at the end.
-        before_s: seconds to add at the beginning.
+        after: seconds to add at the end.
+        before: seconds to add at the beginning.
         margin: frames of the recording hidden beside the extension, because their tokens depend on its edge.
-        context_s: the most that the models see; by default their context.
+        context: seconds that the models see, at most; by default their context.
         memory: use of similar places of the recording.
     """
 
-    after_s: float = 0.0
-    before_s: float = 0.0
+    after: float = 0.0
+    before: float = 0.0
     margin: Margin = 1
-    context_s: float | None = None
+    context: float | None = None
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     command: ClassVar[str] = "outpaint"
 
     def __post_init__(self) -> None:
         self.memory.refuse_named_places()
-        for name, seconds in (("after", self.after_s), ("before", self.before_s)):
+        for name, seconds in (("after", self.after), ("before", self.before)):
             if not 0 <= seconds < math.inf:
                 raise UsageError(f"{name} is {seconds:g} s", "it must be 0 or more")
-        if self.after_s == self.before_s == 0:
+        if self.after == self.before == 0:
             raise UsageError("nothing is to be added", "give --after 4 or --before 4, or both")
 
     def plan(self, recording: Recording, codec: CodecShape, context: int) -> Plan:
@@ -64,7 +64,7 @@ class Outpaint(Task):
                 )
         canvas = self.canvas(clip)
         ranges = [(0, before), (canvas.n_samples - after, canvas.n_samples)]
-        seen = max(2, context_frames(self.context_s, codec.grid, context))  # one frame to fill, and one to see
+        seen = max(2, context_frames(self.context, codec.grid, context))  # one frame to fill, and one to see
         plan = plan_ranges(canvas, [r for r in ranges if r[0] < r[1]], codec, seen, self.margin)
         return sources.for_extension(_plan_outward(plan, seen), recording, self.memory, before)
 
@@ -84,7 +84,7 @@ class Outpaint(Task):
 
     def _n_added(self, clip: Waveform) -> tuple[int, int]:
         """Number of samples to add before and after a clip."""
-        return round(self.before_s * clip.sample_rate), round(self.after_s * clip.sample_rate)
+        return round(self.before * clip.sample_rate), round(self.after * clip.sample_rate)
 
 
 def _plan_outward(plan: Plan, context: int) -> Plan:

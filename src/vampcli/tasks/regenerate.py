@@ -101,7 +101,7 @@ def refill(networks: Networks, plan: Plan, tokens: Tensor, mask: Tensor, options
     for i, (seen, filled) in enumerate(plan.split_mask(mask)):
         progress = options.progress and part_of(options.progress, i, len(plan.calls))
         first_frame = plan.first_frame + seen.start
-        rows[..., seen] = generate(networks, rows[..., seen], filled, seeds, options.config, first_frame, progress)
+        rows[..., seen] = generate(networks, rows[..., seen], filled, seeds, options.sampling, first_frame, progress)
     return rows.view(n_takes, n_channels, *rows.shape[1:])
 
 
@@ -128,7 +128,7 @@ def generate(
     Returns:
         int64 (n_rows, n_codebooks, n_frames).
     """
-    n_coarse, total = networks.coarse.config.n_codebooks, config.n_steps + config.n_fine_steps
+    n_coarse, total = networks.coarse.config.n_codebooks, config.steps + config.fine_steps
 
     def run(network: VampNet, n_done: int, tokens: Tensor, mask: Tensor) -> Tensor:
         context = network.config.context_frames
@@ -151,7 +151,7 @@ def generate(
     given = torch.cat([coarse, tokens[:, n_coarse:]], dim=1)
     fine_mask = mask.clone()
     fine_mask[:, :n_coarse] = False
-    return run(networks.fine, config.n_steps, given, fine_mask)
+    return run(networks.fine, config.steps, given, fine_mask)
 
 
 def _with_less(batches: Batches, fill: Callable[[], Tensor]) -> Tensor:

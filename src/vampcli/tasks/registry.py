@@ -48,7 +48,7 @@ def build_task(command: str, table: dict[str, Any], where: str) -> Task:
         UsageError: an option is unknown or has a wrong value.
     """
     if command in (Inpaint.command, Outpaint.command, Loop.command):
-        table = {"memory": {"trust": 0.0}, **table}  # tables without it are older than the memory
+        table = {"memory": {"memory": 0.0}, **table}  # tables without it are older than the memory
     return from_table(TASKS[command], table, f"{where} [request]")
 
 
@@ -57,7 +57,7 @@ def with_findings(task: Task, take: Take, recording: Recording) -> Task:
     if isinstance(task, Loop) and task.find:
         task = replace(task, found=take.loop)
     if isinstance(task, Inpaint | Loop | Vamp):
-        task = replace(task, places=task.places.settled(recording))
+        task = replace(task, at=task.at.settled(recording))
     if not isinstance(task, Inpaint | Outpaint | Loop):
         return task
     return replace(task, memory=replace(task.memory, sources=take.sources))
@@ -67,4 +67,4 @@ def with_stored_tempo(task: Task, recording: Recording) -> Task:
     """Return a task that counts bars and beats by the tempo in the recording's file, if it names none itself."""
     if not isinstance(task, Inpaint | Loop | Vamp):
         return task
-    return replace(task, places=task.places.with_stored_tempo(recording))
+    return replace(task, at=task.at.with_stored_tempo(recording))

@@ -55,13 +55,13 @@ def for_spans(plan: Plan, recording: Recording, memory: MemoryConfig) -> Plan:
 
     def search() -> Iterator[Stretch]:
         clip = recording.clip
-        if clip.duration_s < LEAST_RECORDING_S and memory.place_s is None and not memory.files:
+        if clip.duration_s < LEAST_RECORDING_S and memory.place is None and not memory.memory_from:
             return
         for span, hidden in zip(plan.spans, plan.hidden, strict=True):
-            if memory.place_s is None:
-                found = _search(recording, span, plan.spans, memory.files)
+            if memory.place is None:
+                found = _search(recording, span, plan.spans, memory.memory_from)
             else:
-                found = [_named_place(recording, span, plan.spans, memory.place_s)]
+                found = [_named_place(recording, span, plan.spans, memory.place)]
             if places := _trusted(found, memory):
                 yield from _cut_span(plan, span, span, -(-(hidden[1] - hidden[0]) // _MOST_FRAMES), places)
 
@@ -112,7 +112,7 @@ def for_copies(plan: Plan, recording: Recording, memory: MemoryConfig, start: in
 
 def _with_stretches(plan: Plan, memory: MemoryConfig, search: Callable[[], Iterable[Stretch]]) -> Plan:
     """Return a plan with the stretches of an earlier take, or else with those that a search yields."""
-    if memory.trust == 0:
+    if memory.memory == 0:
         return plan
     stretches = search() if memory.sources is None else _of_earlier(plan, memory.sources)
     return replace(plan, stretches=tuple(stretches), edit=memory.edit)
@@ -171,8 +171,8 @@ def _named_place(
 
 def _trusted(places: list[Place], memory: MemoryConfig) -> tuple[Place, ...]:
     """Return the places that are good enough, with the trust that the configuration gives."""
-    if memory.trust is not None:
-        places = [replace(place, trust=memory.trust) for place in places]
+    if memory.memory is not None:
+        places = [replace(place, trust=memory.memory) for place in places]
     good = [place for place in places if place.trust > 0]
     nearest = [place for place in good if rank(place) >= rank(good[0]) - _SIMILAR]
     usable = [place for place in good[:_LEAST_PLACES] if rank(place) >= rank(good[0]) - _USABLE]
@@ -187,7 +187,7 @@ def _extension(recording: Recording, pieces: list[Stretch], backward: bool, memo
         samples, lengths, features = samples[:, ::-1], lengths[::-1], features.backward()
     finder = PathFinder(samples, clip.sample_rate, features)
     paths = [path for variant in range(_N_PATHS) if (path := finder.find(lengths, variant))]
-    if memory.trust is None:
+    if memory.memory is None:
         paths = [path for path in paths if trust_of(path[0].score) > 0]
     for i, piece in enumerate(pieces if paths else ()):
         places = []
@@ -195,7 +195,7 @@ def _extension(recording: Recording, pieces: list[Stretch], backward: bool, memo
             step = path[-1 - i] if backward else path[i]
             first = clip.n_samples - step.start - (piece.end - piece.start) if backward else step.start
             gains = (1.0, step.gain) if backward else (step.gain, 1.0)
-            trust = _EXTENSION_TRUST if memory.trust is None else memory.trust
+            trust = _EXTENSION_TRUST if memory.memory is None else memory.memory
             places.append(Place(first - piece.start, step.score, step.waveform_score, gains, trust))
         yield replace(piece, places=tuple(places))
 

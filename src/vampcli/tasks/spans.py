@@ -25,23 +25,23 @@ class SpanRequest:
     """Spans of a recording, as a user gives them.
 
     Attributes:
-        spans: in seconds or in musical time; none = the whole recording, where a task allows that.
+        span: in seconds or in musical time, any number; none = the whole recording, where a task allows that.
         tempo: tempo and bars, as far as they are known.
         snap: move the edges of spans to the nearest beats or attacks.
     """
 
-    spans: Sequence[Span] = ()
+    span: Sequence[Span] = ()
     tempo: TempoConfig = field(default_factory=TempoConfig)
     snap: Snap | None = None
 
     def with_stored_tempo(self, recording: Recording) -> SpanRequest:
         """Return the request with the tempo in the recording's file, if a span needs one that is not named."""
-        if self.tempo.bpm is not None or not any(isinstance(span, MusicalSpan) for span in self.spans):
+        if self.tempo.bpm is not None or not any(isinstance(span, MusicalSpan) for span in self.span):
             return self
         if (stored := recording.metadata.tempo()) is None:
             return self
         bpm, where = stored
-        begin = "the beginning" if self.tempo.downbeat_s is None else f"{self.tempo.downbeat_s:g} s"
+        begin = "the beginning" if self.tempo.downbeat is None else f"{self.tempo.downbeat:g} s"
         log.warning(
             "%s: bars and beats are counted at %g bpm of its %s, from %s; --bpm and --downbeat change that",
             recording.source.name or "the recording",
@@ -62,7 +62,7 @@ class SpanRequest:
             recording.pulse(self.tempo).span_s(span, recording.clip.duration_s)
             if isinstance(span, MusicalSpan)
             else span
-            for span in self.spans
+            for span in self.span
         ]
         if self.snap is None or not spans:
             return spans
@@ -76,7 +76,7 @@ class SpanRequest:
 
     def settled(self, recording: Recording) -> SpanRequest:
         """Return the request with its edges in seconds if they snap, so that it needs no analysis again."""
-        return self if self.snap is None else replace(self, spans=tuple(self.seconds(recording)), snap=None)
+        return self if self.snap is None else replace(self, span=tuple(self.seconds(recording)), snap=None)
 
 
 def context_frames(context_s: float | None, grid: TokenGrid, longest: int) -> int:

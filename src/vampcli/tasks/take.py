@@ -27,8 +27,8 @@ class TakeKeywords(TypedDict, total=False):
     """Keyword arguments that all tasks of a `Model` take; see `TakeOptions.of`."""
 
     seed: int
-    n_takes: int
-    config: SamplingConfig | None
+    takes: int
+    sampling: SamplingConfig | None
     stereo: Stereo
     progress: Progress | None
     rendering: Rendering
@@ -40,7 +40,7 @@ class TakeOptions:
 
     Attributes:
         seeds: one for each take.
-        config: sampling options.
+        sampling: sampling options.
         stereo: `mid` generates the mid channel and widens it; `channels` generates both channels, with the same noise.
         progress: called after each step of either model.
         rendering: version of the rule for levels; an older one makes takes as older versions of vamp made them.
@@ -50,7 +50,7 @@ class TakeOptions:
     """
 
     seeds: Sequence[int] = (0,)
-    config: SamplingConfig = SamplingConfig()  # noqa: RUF009 (it is frozen)
+    sampling: SamplingConfig = SamplingConfig()  # noqa: RUF009 (it is frozen)
     stereo: Stereo = "mid"
     progress: Progress | None = None
     rendering: Rendering = RENDERING
@@ -65,20 +65,20 @@ class TakeOptions:
     def of(
         cls,
         seed: int = 0,
-        n_takes: int = 1,
-        config: SamplingConfig | None = None,
+        takes: int = 1,
+        sampling: SamplingConfig | None = None,
         stereo: Stereo = "mid",
         progress: Progress | None = None,
         rendering: Rendering = RENDERING,
     ) -> TakeOptions:
-        """Options for `n_takes` takes; take i has the seed `seed` + i.
+        """Options for `takes` takes; take i has the seed `seed` + i.
 
         Raises:
             UsageError: no take is asked for, or `stereo` is unknown.
         """
-        if n_takes < 1:
-            raise UsageError(f"{n_takes} takes are asked for", "ask for one or more")
-        return cls(range(seed, seed + n_takes), config or SamplingConfig(), stereo, progress, rendering)
+        if takes < 1:
+            raise UsageError(f"{takes} takes are asked for", "ask for one or more")
+        return cls(range(seed, seed + takes), sampling or SamplingConfig(), stereo, progress, rendering)
 
     def part(self, i: int, n: int, seeds: Sequence[int] | None = None) -> TakeOptions:
         """Return the options for part i of n equal parts of the work, for some of the seeds."""

@@ -48,24 +48,24 @@ class Vamp(Task):
 
     Attributes:
         prompt: the tokens to keep.
-        places: spans to vary; the whole recording by default.
-        prefix_s: seconds at the beginning of the first span that stay as they are.
-        suffix_s: the same at the end of the last span.
+        at: spans to vary; the whole recording by default.
+        prefix: seconds at the beginning of the first span that stay as they are.
+        suffix: the same at the end of the last span.
         amount: if given, `presets.dial` decides which tokens the prompt keeps; its effects stay.
-        own: if given, a mask from a file replaces the prompt within the spans, all but its pitch. Frames that it keeps
+        mask: if given, a mask from a file replaces the prompt within the spans, all but its pitch. Frames that it keeps
             whole are not changed, unless the pitch is shifted.
     """
 
     prompt: PromptConfig = field(default_factory=PromptConfig)
-    places: SpanRequest = field(default_factory=SpanRequest)
-    prefix_s: float = 0.0
-    suffix_s: float = 0.0
+    at: SpanRequest = field(default_factory=SpanRequest)
+    prefix: float = 0.0
+    suffix: float = 0.0
     amount: float | None = None
-    own: MaskFile | None = None
+    mask: MaskFile | None = None
     command: ClassVar[str] = "vamp"
 
     def __post_init__(self) -> None:
-        for name, seconds in (("prefix", self.prefix_s), ("suffix", self.suffix_s)):
+        for name, seconds in (("prefix", self.prefix), ("suffix", self.suffix)):
             if not 0 <= seconds < math.inf:
                 raise UsageError(f"the {name} is {seconds:g} s", "it must be 0 or more")
         if self.amount is not None and not 0 <= self.amount <= 1:
@@ -74,16 +74,16 @@ class Vamp(Task):
             )
         if self.prompt.stretch > 1 and self._has_limits:
             raise UsageError("a stretch moves all of the clip", "leave spans, prefix and suffix out, or the stretch")
-        if self.own and (self.amount is not None or self.prompt != PromptConfig(pitch=self.prompt.pitch)):
+        if self.mask and (self.amount is not None or self.prompt != PromptConfig(pitch=self.prompt.pitch)):
             raise UsageError("a mask file says all of what is kept", "leave it out, or the rest of the prompt")
 
     def plan(self, recording: Recording, codec: CodecShape, context: int) -> Plan:
         """See `Task.plan`."""
         clip = recording.clip
         check_channels(clip)
-        spans_s = self.places.seconds(recording)
+        spans_s = self.at.seconds(recording)
         ranges = merge_ranges([sample_range(clip, *span, codec.grid) for span in spans_s]) or [(0, clip.n_samples)]
-        prefix, suffix = (round(s * clip.sample_rate) for s in (self.prefix_s, self.suffix_s))
+        prefix, suffix = (round(s * clip.sample_rate) for s in (self.prefix, self.suffix))
         ranges[0] = (ranges[0][0] + prefix, ranges[0][1])
         ranges[-1] = (ranges[-1][0], ranges[-1][1] - suffix)
         left_s = min(end - start for start, end in ranges) / clip.sample_rate
@@ -96,7 +96,7 @@ class Vamp(Task):
         if self.prompt.stretch > 1:
             ranges = [(0, clip.n_samples * self.prompt.stretch)]
         plan = plan_ranges(self.canvas(clip), ranges, codec, context, margin=0)
-        return plan if self.own is None else self._narrow(plan, recording, codec.grid, self.own)
+        return plan if self.mask is None else self._narrow(plan, recording, codec.grid, self.mask)
 
     def timeline(self, recording: Recording, codec: CodecShape) -> Timeline | None:
         """See `Task.timeline`."""
@@ -107,7 +107,7 @@ class Vamp(Task):
     ) -> list[Pass]:
         """See `Task.passes`."""
         mask_of = self._dialled(codec.grid, coarse)._masks(recording, plan, codec.grid)
-        n = self.prompt.n_passes
+        n = self.prompt.feedback
         return [Pass(plan, mask_of(seed, i), f"pass {i + 1} of {n}" if n > 1 else "") for i in range(n)]
 
     def takes(self, networks: Networks, recording: Recording, plan: Plan, options: TakeOptions) -> Iterator[Take]:
@@ -139,7 +139,7 @@ class Vamp(Task):
 
     @property
     def _has_limits(self) -> bool:
-        return bool(self.places.spans or self.prefix_s or self.suffix_s)
+        return bool(self.at.span or self.prefix or self.suffix)
 
     def _narrow(self, plan: Plan, recording: Recording, grid: TokenGrid, mask_file: MaskFile) -> Plan:
         """Leave out the frames that a mask file keeps whole, unless the pitch is shifted."""
@@ -154,7 +154,7 @@ class Vamp(Task):
         if self.amount is None:
             return self
         prompt = presets.dial(self.amount, grid.n_codebooks, coarse.n_codebooks)
-        effects = {name: getattr(self.prompt, name) for name in ("n_passes", "stretch", "pitch")}
+        effects = {name: getattr(self.prompt, name) for name in ("feedback", "stretch", "pitch")}
         return replace(self, prompt=replace(prompt, **effects), amount=None)
 
     def _encode(self, networks: Networks, clip: Waveform, plan: Plan, options: TakeOptions) -> EncodedContext:
@@ -174,18 +174,18 @@ class Vamp(Task):
         prompt = self.prompt
         events: Events = []
         if prompt.beats:
-            pulse = recording.pulse(self.places.tempo)
+            pulse = recording.pulse(self.at.tempo)
             times_s = pulse.downbeats_s if prompt.downbeats_only else pulse.beats_s
-            events.append((times_s, prompt.beat_width_ms / 1000))
+            events.append((times_s, prompt.beat_width / 1000))
         if prompt.onsets:
-            events.append((recording.onsets_s, prompt.onset_width_ms / 1000))
+            events.append((recording.onsets_s, prompt.onset_width / 1000))
         return events
 
     def _fill(
         self, networks: Networks, context: EncodedContext, mask_of: MaskOf, options: TakeOptions
     ) -> tuple[Tensor, Tensor]:
         """Run all passes: tokens (n_takes, n_model_channels, n_codebooks, n_frames), and the masks of the last."""
-        n_passes, tokens = self.prompt.n_passes, context.tokens[None]
+        n_passes, tokens = self.prompt.feedback, context.tokens[None]
         for i in range(n_passes):
             masks = torch.stack([mask_of(seed, i) for seed in options.seeds])
             one = options.part(i, n_passes, [seed + (i << _PASS_BITS) for seed in options.seeds])
@@ -194,11 +194,11 @@ class Vamp(Task):
 
     def _masks(self, recording: Recording, plan: Plan, grid: TokenGrid) -> MaskOf:
         """Return the function that gives the mask of each pass."""
-        if self.own is None:
+        if self.mask is None:
             events = self._events(recording)
             return lambda seed, n_earlier: self._mask(grid, plan, events, seed, n_earlier)
         n_frames = grid.n_frames(grid.n_samples(recording.clip.n_samples, recording.clip.sample_rate))
-        whole = torch.from_numpy(self.own.load(grid.n_codebooks, n_frames))
+        whole = torch.from_numpy(self.mask.load(grid.n_codebooks, n_frames))
         part = whole[:, plan.first_frame : plan.first_frame + plan.n_frames] & plan.mask(grid.n_codebooks)
         return lambda _seed, _n_earlier: part
 

@@ -11,31 +11,31 @@ from vampcli.errors import UsageError
 _TABLE = {
     "timbre-transfer": (
         "The same course of events in other timbres.",
-        PromptConfig(period=2, n_kept_codebooks=1),
+        PromptConfig(period=2, keep_codebooks=1),
     ),
     "small-variation": (
         "The same music, played a little differently.",
-        PromptConfig(period=5, n_kept_codebooks=4),
+        PromptConfig(period=5, keep_codebooks=4),
     ),
     "small-variation-on-beat": (
         "A small variation that holds on to the beats.",
-        PromptConfig(period=7, n_kept_codebooks=4, beats=True, beat_width_ms=50),
+        PromptConfig(period=7, keep_codebooks=4, beats=True, beat_width=50),
     ),
     "medium-variation": (
         "The outline stays, the notes within it change.",
-        PromptConfig(period=7, n_kept_codebooks=4),
+        PromptConfig(period=7, keep_codebooks=4),
     ),
     "medium-variation-on-beat": (
         "A medium variation that holds on to the beats.",
-        PromptConfig(period=13, n_kept_codebooks=4, beats=True, beat_width_ms=50),
+        PromptConfig(period=13, keep_codebooks=4, beats=True, beat_width=50),
     ),
     "large-variation": (
         "Something else, with traces of the original.",
-        PromptConfig(period=13, n_kept_codebooks=4, dropout=0.2),
+        PromptConfig(period=13, keep_codebooks=4, dropout=0.2),
     ),
     "large-variation-on-beat": (
         "Something else to the same beat: nothing but beats is kept.",
-        PromptConfig(period=0, n_kept_codebooks=4, beats=True, beat_width_ms=80),
+        PromptConfig(period=0, keep_codebooks=4, beats=True, beat_width=80),
     ),
     "unconditional": (
         "Nothing is kept: the model generates freely.",
@@ -91,7 +91,7 @@ def dial(amount: float, n_codebooks: int, n_coarse: int) -> PromptConfig:
     (start, period, n_kept), (end, next_period, n_kept_next) = rows[i - 1 : i + 1]
     left = (n_kept_next / next_period) / (n_kept / period)  # share of the kept tokens that the next row keeps
     dropout = (amount - start) / (end - start) * (1 - left)
-    return PromptConfig(period=period, n_kept_codebooks=n_kept, dropout=dropout)
+    return PromptConfig(period=period, keep_codebooks=n_kept, dropout=dropout)
 
 
 def _rows(n_codebooks: int, n_coarse: int) -> list[tuple[float, int, int]]:

@@ -63,7 +63,7 @@ def draw(
     Returns:
         bool (n_codebooks, n_frames), True = generate.
 
-    Departs from the official code: beats, too, keep `n_kept_codebooks` only, and dropout applies to their frames.
+    Departs from the official code: beats, too, keep `keep_codebooks` only, and dropout applies to their frames.
     """
     rolls, *chances = rng.spawn(3)  # independent, so that one setting does not change the draws of another
     tokens, drops = (chance.spawn(n_earlier)[-1] if n_earlier else chance for chance in chances)
@@ -74,8 +74,8 @@ def draw(
     mask &= masks.keep_periodic(*shape, period, config.width, offset)
     mask &= ~masks.spans(*shape, events)
     mask = masks.drop_kept(mask, config.dropout, drops)
-    if config.n_kept_codebooks is not None:
-        mask |= masks.keep_codebooks(*shape, config.n_kept_codebooks)
+    if config.keep_codebooks is not None:
+        mask |= masks.keep_codebooks(*shape, config.keep_codebooks)
     return mask
 
 

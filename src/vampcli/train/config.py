@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeVar
 from vampcli.codec.config import MagnitudeConfig
 from vampcli.errors import UsageError
 from vampcli.model.config import VampNetConfig
+from vampcli.old_names import with_new_names
 from vampcli.reading import read_toml
 from vampcli.schema import Between, from_table, shown
 from vampcli.train.discriminators import DiscriminatorConfig
@@ -50,13 +51,13 @@ class LoopConfig:
     """Settings of the training loop; see `vampcli.train.loop`.
 
     Attributes:
-        n_steps: total number of steps.
+        steps: total number of steps.
         batch_size: excerpts in a step of one process.
         optimizer: adamw, or muon for the matrices inside layers; see `vampcli.train.optimizer`.
         learning_rate: the peak rate.
         warmup_steps: steps over which the rate rises from zero.
         schedule: linear or constant.
-        decay_from: step from which a linear rate falls, to zero at `n_steps`; 0 = it never falls.
+        decay_from: step from which a linear rate falls, to zero at `steps`; 0 = it never falls.
         weight_decay: weight decay of the optimizer.
         clip_norm: largest norm of the gradient.
         ema_decay: decay of the averaged weights, which are validated and exported.
@@ -69,7 +70,7 @@ class LoopConfig:
         save_every_s: seconds between saves of the state.
     """
 
-    n_steps: _Count = 100_000
+    steps: _Count = 100_000
     batch_size: Annotated[int, Between(1, 2**20)] = 8
     optimizer: Literal["adamw", "muon"] = "adamw"
     learning_rate: _Factor = 3e-4
@@ -88,10 +89,10 @@ class LoopConfig:
     save_every_s: _Factor = 300.0
 
     def __post_init__(self) -> None:
-        _at_least_one(self, "n_steps", "batch_size")
-        if self.decay_from and self.decay_from >= self.n_steps:
+        _at_least_one(self, "steps", "batch_size")
+        if self.decay_from and self.decay_from >= self.steps:
             raise UsageError(
-                f"decay_from is {self.decay_from}, but there are {self.n_steps} steps", "let it fall before they end"
+                f"decay_from is {self.decay_from}, but there are {self.steps} steps", "let it fall before they end"
             )
 
 
@@ -181,7 +182,7 @@ def load_run(path: Path, run_type: type[T]) -> T:
         InputError: the file cannot be read.
         UsageError: it is not TOML, holds an unknown key or lacks one; the message names it.
     """
-    table = read_toml(path)
+    table = with_new_names(read_toml(path))
     if isinstance(codec := table.get("codec"), dict) and (kind := codec.pop("kind", "magnitude")) != "magnitude":
         raise UsageError(
             f"{path}: the codec is of the kind {shown(kind)}", "only codecs of the kind magnitude are trained"

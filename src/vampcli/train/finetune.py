@@ -42,14 +42,14 @@ class FineTuneConfig:
 
     Attributes:
         minutes: of training, two thirds of them for the coarse model.
-        n_steps: of each model, regardless of time; None = as many as the minutes allow.
+        steps: of each model, regardless of time; None = as many as the minutes allow.
         rank: of the pairs.
         learning_rate: of AdamW.
         seed: of the pairs and the excerpts.
     """
 
     minutes: float = 5.0
-    n_steps: int | None = None
+    steps: int | None = None
     rank: int = lora.RANK
     learning_rate: float = 1e-2
     seed: int = 0
@@ -58,8 +58,8 @@ class FineTuneConfig:
         for name, value in (("minutes", self.minutes), ("rank", self.rank), ("learning rate", self.learning_rate)):
             if not value > 0:
                 raise UsageError(f"{name} is {value}", "give a number above 0")
-        if self.n_steps is not None and self.n_steps < 1:
-            raise UsageError(f"{self.n_steps} steps are asked for", "ask for one or more")
+        if self.steps is not None and self.steps < 1:
+            raise UsageError(f"{self.steps} steps are asked for", "ask for one or more")
 
 
 @dataclass(frozen=True)
@@ -201,12 +201,12 @@ def learn(
     with torch.no_grad():
         before = task.to(device).eval().validate()["loss"]
     lora.add_pairs(task.model, config.rank, torch.Generator().manual_seed(config.seed))
-    limit = float("inf") if config.n_steps else minutes
+    limit = float("inf") if config.steps else minutes
     trainer = _Unsaved(task, loop, material.train, device)
 
     def report(_: dict[str, float]) -> None:
-        if progress is not None and config.n_steps:
-            progress(trainer.step, config.n_steps)
+        if progress is not None and config.steps:
+            progress(trainer.step, config.steps)
         elif progress is not None:
             progress(round(trainer.seconds), round(60 * minutes))
 
@@ -214,7 +214,7 @@ def learn(
     with trainer.averaged(), torch.no_grad():
         after = task.eval().validate()["loss"]
         pairs = lora.remove_pairs(task.model)
-    is_interrupted = trainer.step < loop.n_steps and trainer.seconds <= 60 * limit
+    is_interrupted = trainer.step < loop.steps and trainer.seconds <= 60 * limit
     return Learned(pairs, before, after, trainer.step, trainer.seconds, is_interrupted)
 
 
@@ -222,7 +222,7 @@ def _task(model: Path, part: str, material: Material, config: FineTuneConfig) ->
     sizes = getattr(model_config(model), part)
     assert isinstance(sizes, VampNetConfig)
     loop = LoopConfig(
-        n_steps=config.n_steps or 1_000_000_000,
+        steps=config.steps or 1_000_000_000,
         batch_size=_BATCH_SIZE,
         learning_rate=config.learning_rate,
         warmup_steps=_WARMUP_STEPS,

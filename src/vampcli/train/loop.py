@@ -157,7 +157,7 @@ class Trainer:
         return _Swapped(self.parameters, self.average)
 
     def run(self, max_minutes: float, report: Report, each_step: Report | None = None) -> None:
-        """Step until `n_steps`, the time limit, or SIGINT or SIGTERM; log, validate and save on the way.
+        """Step until `steps`, the time limit, or SIGINT or SIGTERM; log, validate and save on the way.
 
         Args:
             max_minutes: time limit.
@@ -170,7 +170,7 @@ class Trainer:
         sums, first = _Means(), self.step
         try:
             with asked:
-                while self.step < self.config.n_steps and not self.stopping:
+                while self.step < self.config.steps and not self.stopping:
                     figures = self.advance(asked.asked or last - began > 60 * max_minutes)
                     sums.add(figures)
                     if each_step is not None:

@@ -17,7 +17,7 @@ from vampcli.model.transformer import VampNet
 from vampcli.sampling.sampler import fill
 from vampcli.sampling.windows import window_predictor
 
-_CONFIG = SamplingConfig(n_steps=12, n_fine_steps=2)  # a third of the usual steps: samples are made often, on a CPU
+_CONFIG = SamplingConfig(steps=12, fine_steps=2)  # a third of the usual steps: samples are made often, on a CPU
 _SPAN = (0.3, 0.7)  # of a clip, as shares of its length
 
 

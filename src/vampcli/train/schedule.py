@@ -14,7 +14,7 @@ def learning_rate(config: LoopConfig, step: int) -> float:
     rate = config.learning_rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
     if config.schedule == "constant" or not config.decay_from or step < config.decay_from:
         return rate
-    return rate * max(0.0, (config.n_steps - step) / max(1, config.n_steps - config.decay_from))
+    return rate * max(0.0, (config.steps - step) / max(1, config.steps - config.decay_from))
 
 
 def autocast_dtype(name: str, device: torch.device) -> torch.dtype | None:

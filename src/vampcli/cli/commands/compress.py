@@ -151,7 +151,7 @@ class CompressWorkflow(Workflow):
         n_kept, period, bits = self.named
         if bits is not None:
             n_kept, period = bitrate.choose(metadata.codec.grid, bits / n_model_channels)
-        named = {"n_kept_codebooks": n_kept, "period": period}
+        named = {"keep_codebooks": n_kept, "period": period}
         return Compress(**{name: value for name, value in named.items() if value is not None})
 
     def _open_tokens(self, job: Job, metadata: ModelMetadata) -> Opened:
@@ -179,7 +179,7 @@ class CompressWorkflow(Workflow):
     ) -> Opened:
         grid, clip = metadata.codec.grid, recording.clip
         plan = request.plan(recording, metadata.codec, metadata.context_frames)
-        n_kept = min(request.n_kept_codebooks, grid.n_codebooks)
+        n_kept = min(request.keep_codebooks, grid.n_codebooks)
         bits = n_model_channels * request.n_bits(grid, plan.n_frames) / clip.duration_s
         facts = {"keep_codebooks": n_kept, "period": request.period, "bits_per_second": bits}
         summary = f"{clip.duration_s:.2f} s out of {bits:.0f} bit/s ({n_kept} codebooks, period {request.period})"
@@ -209,7 +209,7 @@ class CompressWorkflow(Workflow):
             opened.recording,
             opened.request,  # type: ignore[arg-type]  # a request of this command
             seed=seed,
-            config=common.sampling,
+            sampling=common.sampling,
             stereo=common.stereo,
             rendering=opened.job.rendering,
         )

@@ -45,6 +45,6 @@ def reuse(
             excerpts += spread(codes, length, windows)
     if not excerpts:
         raise InputError(f"no recording is {length * loaded.grid.frame_s:.1f} s long", "name longer ones")
-    shared = {"model": model, "refresh": config.refresh, "n_steps": config.n_steps}
+    shared = {"model": model, "refresh": config.refresh, "steps": config.steps}
     for figures in measure_reuse(loaded.coarse, loaded.grid, excerpts, config):
         console.result({**shared, **round_floats(asdict(figures))})

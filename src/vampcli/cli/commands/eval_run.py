@@ -35,7 +35,7 @@ def run(
         list[Path] | None, o.value("Other real music to measure distances to; repeat for more.", metavar="PATH")
     ] = None,
     reference_split: Annotated[str, o.value("Rows of the table to measure distances to.", metavar="NAME")] = "",
-    n_excerpts: Annotated[
+    excerpts: Annotated[
         int | None,
         o.value("Number of excerpts of all recordings.", "-n", "--excerpts", min=1, show_default="the file's"),
     ] = None,
@@ -51,7 +51,7 @@ def run(
     from vampcli.evaluate.measures import EMBEDDING, check_packages
     from vampcli.evaluate.spec import read_experiment
 
-    wanted = read_experiment(experiment, {} if n_excerpts is None else {"n_excerpts": n_excerpts})
+    wanted = read_experiment(experiment, {} if excerpts is None else {"excerpts": excerpts})
     files = evaluation.files
     if reference and reference_split:
         raise UsageError("both --reference and --reference-split", "name one of them")
@@ -72,12 +72,12 @@ def run(
     from vampcli.api import load
     from vampcli.evaluate.excerpts import choose_excerpts
 
-    excerpts, other_excerpts = (
-        choose_excerpts(some, wanted.excerpt_s, wanted.n_excerpts) if some else [] for some in (files, others)
+    chosen, other_excerpts = (
+        choose_excerpts(some, wanted.excerpt_s, wanted.excerpts) if some else [] for some in (files, others)
     )
     loaded = load(model, device)
-    about = {"model": model, **_identity(loaded, wanted, excerpts, other_excerpts)}
-    records = _recorded(console, out, about, loaded, wanted, excerpts, other_excerpts)
+    about = {"model": model, **_identity(loaded, wanted, chosen, other_excerpts)}
+    records = _recorded(console, out, about, loaded, wanted, chosen, other_excerpts)
     _finish(console, out, about, records, wanted)
 
 

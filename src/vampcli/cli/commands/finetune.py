@@ -25,7 +25,7 @@ _NOTICEABLE = 0.01  # nats a token
 @guarded
 def finetune(
     audio: Annotated[list[str], typer.Argument(metavar="AUDIO...", help="Sound files, folders, patterns, @list.txt.")],
-    name: Annotated[str, o.value("Name of the adapter, for -m MODEL+NAME.", metavar="NAME")],
+    name: Annotated[str, o.value("Name of the adapter, for -m MODEL+NAME.", "--as", metavar="NAME")],
     model: o.ModelName = "mini",
     minutes: Annotated[float, o.value("Training time in minutes.")] = 5.0,
     steps: Annotated[int | None, o.value("Training steps of each model, instead of minutes.")] = None,
@@ -45,11 +45,11 @@ def finetune(
 
     Ctrl-C ends the training early and keeps the result so far.
 
-    Example: vamp finetune ~/my-music --name mine
+    Example: vamp finetune ~/my-music --as mine
     """
     console = Console(quiet, verbose)
     if not re.fullmatch(r"\w[\w.-]{0,63}", name):
-        raise UsageError(f"--name is {name!r}", "up to 64 letters, digits, points, - and _, a letter or digit first")
+        raise UsageError(f"--as is {name!r}", "up to 64 letters, digits, points, - and _, a letter or digit first")
     from vampcli.checkpoints import registry
     from vampcli.model.devices import pick_device
     from vampcli.train.finetune import FineTuneConfig, gather
@@ -91,7 +91,7 @@ def _folders(model: str, name: str, out: Path | None, overwrite: bool) -> tuple[
     read_metadata(found.folder)
     out = out or registry.adapters_home() / name
     if (out / adapter_file.FILE).exists() and not overwrite:
-        raise InputError(f"{out} holds an adapter", "--overwrite replaces it; or choose another --name")
+        raise InputError(f"{out} holds an adapter", "--overwrite replaces it; or choose another name with --as")
     return found.folder, out
 
 
@@ -148,7 +148,7 @@ def _save(
     )
     adapter_file.save(out, facts, {name: part.pairs for name, part in learned.items()})
     losses = {
-        name: {"before": round(one.before, 4), "after": round(one.after, 4), "n_steps": one.n_steps}
+        name: {"before": round(one.before, 4), "after": round(one.after, 4), "steps": one.n_steps}
         for name, one in learned.items()
     }
     return {"licence": facts.licence, "held_out_loss": losses}

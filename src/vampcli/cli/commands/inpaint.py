@@ -35,15 +35,15 @@ def inpaint(
     Example: vamp inpaint songs/ --span bars:5-8 --bpm 120 -o made/
     """
     spans = at.request
-    if not spans.spans:
+    if not spans.span:
         raise UsageError("no span is named", "give --start and --end, --span 4-6, or --spans-from")
-    hidden, context_s, recalled = o.parse_margin(margin), o.parse_context(context), memory.config(place, memory_from)
+    hidden, seen, recalled = o.parse_margin(margin), o.parse_context(context), memory.config(place, memory_from)
 
     def request() -> Task:
         from vampcli.tasks.inpaint import Inpaint
 
-        return Inpaint(spans, hidden, context_s, recalled)
+        return Inpaint(spans, hidden, seen, recalled)
 
-    describe = partial(describe_sources, searched=recalled.trust != 0)
+    describe = partial(describe_sources, searched=recalled.memory != 0)
     workflow = AudioWorkflow("inpaint", common, request, describe, stored_tempo=at.bpm is None)
     return PlacesWorkflow("inpaint", common, workflow) if memory.places else workflow

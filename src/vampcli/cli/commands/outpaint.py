@@ -30,14 +30,14 @@ def outpaint(
 
     Example: vamp outpaint song.wav --after 10
     """
-    after_s, before_s, hidden = parse_time(after), parse_time(before), o.parse_margin(margin)
-    context_s, recalled = o.parse_context(context), memory.config()
+    added, hidden = (parse_time(after), parse_time(before)), o.parse_margin(margin)
+    seen, recalled = o.parse_context(context), memory.config()
 
     def request() -> Task:
         from vampcli.tasks.outpaint import Outpaint
 
-        return Outpaint(after_s, before_s, hidden, context_s, recalled)
+        return Outpaint(*added, hidden, seen, recalled)
 
-    describe = partial(describe_sources, searched=recalled.trust != 0)
+    describe = partial(describe_sources, searched=recalled.memory != 0)
     workflow = AudioWorkflow("outpaint", common, request, describe)
     return PlacesWorkflow("outpaint", common, workflow) if memory.places else workflow

@@ -6,7 +6,6 @@ from dataclasses import asdict, fields
 
 from vampcli.cli import options as o
 from vampcli.cli.console import Console, guarded
-from vampcli.cli.names import option_of
 from vampcli.config import PromptConfig
 from vampcli.tokens.presets import PRESETS, PURPOSES
 
@@ -28,6 +27,6 @@ def settings(config: PromptConfig) -> str:
     for field in fields(config):
         value = getattr(config, field.name)
         if value != field.default:
-            flag = "--" + option_of(field.name)
+            flag = "--" + field.name.replace("_", "-")
             words.append(flag if value is True else f"{flag} {value}")
     return " ".join(words)

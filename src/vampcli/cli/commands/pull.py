@@ -103,7 +103,7 @@ def import_models(
         ),
     ],
     out: Annotated[Path | None, o.value("Folder of the model.", "-o", "--out", metavar="FOLDER")] = None,
-    name: Annotated[str | None, o.value("Name among the installed models.", metavar="NAME")] = None,
+    name: Annotated[str | None, o.value("Name among the installed models.", "--as", metavar="NAME")] = None,
     dtype: Dtype = "fp32",
     overwrite: o.Overwrite = False,
     quiet: o.Quiet = False,
@@ -115,7 +115,7 @@ def import_models(
 
     console = Console(quiet)
     if (out is None) == (name is None):
-        raise UsageError("one of --name and -o is needed", "--name keeps it with the installed models, -o in a folder")
+        raise UsageError("one of --as and -o is needed", "--as NAME keeps it with the installed models, -o in a folder")
     if name is not None and not re.fullmatch(f"{NAME}(/{NAME})?", name):
         raise UsageError(
             f"{name!r} is no name", "letters, digits, dots and single dashes, such as opera or vampnet/opera"

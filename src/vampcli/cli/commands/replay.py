@@ -137,7 +137,7 @@ class ReplayWorkflow(Workflow):
             except DeviceError:
                 device = "auto"
         precision = made_by.dtype if dtype == "auto" else dtype
-        return ModelRequest(self.other_model or made_by.model, device, precision, made_by.exact, made_by.compiled)
+        return ModelRequest(self.other_model or made_by.model, device, precision, made_by.exact, made_by.compile)
 
     def check_output(self, source: Path, path: Path) -> None:
         """See `Workflow.check_output`."""
@@ -234,7 +234,7 @@ def _model_path(name: str) -> str:
 
 def _refuse_odd_files(memory: MemoryConfig, name: str) -> None:
     """Raise InputError if the memory of a recipe names a device, a pipe or a folder as a recording."""
-    files = (*memory.files, *(source.place.file for source in memory.sources or ()))
+    files = (*memory.memory_from, *(source.place.file for source in memory.sources or ()))
     for file in files:
         if os.path.exists(file) and not os.path.isfile(file):
             raise InputError(f"the recipe in {name} names the recording {file}, which is no file", "remake it anew")
@@ -250,14 +250,14 @@ def _made_by(recipe: Recipe, common: Common, name: str) -> Workflow:
 
     task = registry.task_from_table(recipe.command, recipe.request, f"the recipe in {name}")
     if isinstance(task, Compress):
-        return CompressWorkflow("compress", common, (task.n_kept_codebooks, task.period, None))
+        return CompressWorkflow("compress", common, (task.keep_codebooks, task.period, None))
     if isinstance(task, Inpaint | Outpaint | Loop):
         _refuse_odd_files(task.memory, name)
     if isinstance(task, Loop):
         return loop_workflow(common, lambda: task)
     if not isinstance(task, Inpaint | Outpaint):
         return AudioWorkflow(recipe.command, common, lambda: task)
-    describe = partial(describe_sources, searched=task.memory.trust != 0)
+    describe = partial(describe_sources, searched=task.memory.memory != 0)
     return AudioWorkflow(recipe.command, common, lambda: task, describe)
 
 

@@ -12,7 +12,7 @@ from vampcli.cli.console import Console
 def export(
     out: Annotated[Path, o.value("Folder of the model.", "-o", "--out", metavar="FOLDER")],
     codec: Annotated[Path, o.value("Folder of a codec run, or of a model with the codec.", metavar="FOLDER")],
-    name: Annotated[str, o.value("Name of the model.", metavar="NAME")],
+    name: Annotated[str, o.value("Name of the model.", "--as", metavar="NAME")],
     licence: Annotated[str, o.value("Licence of the weights.", metavar="NAME")],
     source: Annotated[str, o.value("Author and training data.", metavar="TEXT")] = "",
     training: Annotated[str, o.value("Length and method of the training.", metavar="TEXT")] = "",

@@ -91,7 +91,7 @@ def _train(make: Callable[[], Task], loop: LoopConfig, options: RunOptions) -> N
     out.mkdir(parents=True, exist_ok=True)
     if options.config.resolve() != (out / RUN).resolve():
         shutil.copyfile(options.config, out / RUN)
-    with meter(trainer.step, loop.n_steps, trainer.task.audio_s * processes.count) as each_step:
+    with meter(trainer.step, loop.steps, trainer.task.audio_s * processes.count) as each_step:
         trainer.run(
             options.minutes,
             lambda figures: console.note("  ".join(f"{k} {v:g}" for k, v in figures.items())),

@@ -10,7 +10,6 @@ from vampcli.cli import options as o
 from vampcli.cli.config import Rule
 from vampcli.cli.jobs.audio_job import AudioWorkflow
 from vampcli.cli.jobs.job import Workflow
-from vampcli.cli.names import option_of
 from vampcli.cli.parse import parse_time
 from vampcli.config import PromptConfig
 from vampcli.errors import UsageError
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from vampcli.tasks.base import Task
 
 _EFFECTS = ("feedback", "stretch", "pitch")
-_KEPT = tuple(option for f in fields(PromptConfig) if (option := option_of(f.name)) not in _EFFECTS)
+_KEPT = tuple(f.name.replace("_", "-") for f in fields(PromptConfig) if f.name not in _EFFECTS)
 
 
 def _values(preset: str) -> dict[str, Any]:
@@ -28,7 +27,7 @@ def _values(preset: str) -> dict[str, Any]:
     if preset not in PRESETS:
         raise UsageError(f"there is no preset {preset!r}", f"known: {' '.join(PRESETS)}")
     return {
-        option_of(f.name): value
+        f.name.replace("_", "-"): value
         for f in fields(PromptConfig)
         if (value := getattr(PRESETS[preset], f.name)) != f.default
     }
@@ -70,6 +69,6 @@ def vamp(
         from vampcli.tokens import mask_file
 
         own = None if mask is None else mask_file.pin(mask)
-        return Vamp(prompt, spans, *ends_s, amount=amount, own=own)
+        return Vamp(prompt, spans, *ends_s, amount=amount, mask=own)
 
     return AudioWorkflow("vamp", common, request, stored_tempo=at.bpm is None)

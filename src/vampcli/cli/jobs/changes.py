@@ -8,16 +8,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from vampcli.cli.names import FIELDS
 from vampcli.cli.options import parse_seam, parse_trust
 from vampcli.cli.parse import parse_span, parse_time
 from vampcli.config import MusicalSpan
 from vampcli.errors import InputError, UsageError
+from vampcli.old_names import NAMES
 from vampcli.reading import parse_json
 from vampcli.recipe.recipe import Recipe, recipe_from_table, to_table
 
 _TABLES = ("sampling", "request")
-_AFTER_SEARCH = ("repeats", "variation", "seam_s", "margin", "trust", "edit")  # settings that move no loop point
+_AFTER_SEARCH = ("repeats", "variation", "seam", "margin", "memory", "edit")  # settings that move no loop point
+_TIMES = ("after", "before", "context", "downbeat", "place", "prefix", "suffix")
 _TOP_LEVEL = ("seed", "stereo", "part", "subtype", "clip_mode", "rendering")
 
 
@@ -26,7 +27,7 @@ def apply_settings(recipe: Recipe, settings: Sequence[str], where: str) -> Recip
 
     Args:
         recipe: of a result.
-        settings: `name=value`, with the name of an option or of a field of the recipe; spans are separated by commas,
+        settings: `name=value`, with the name of an option; spans are separated by commas,
             and `none` unsets.
         where: name of the recipe in errors.
 
@@ -41,13 +42,12 @@ def apply_settings(recipe: Recipe, settings: Sequence[str], where: str) -> Recip
         if not equals:
             raise UsageError(f"--set {setting} sets nothing", "write NAME=VALUE, such as --set temperature=0.9")
         key = name.strip().removeprefix("--").replace("-", "_")
+        key = NAMES.get(key, key)
         owners = dict(_list_settings(table))
-        owner = owners.get(FIELDS.get(key, key))
+        owner = owners.get(key)
         if owner is None:
-            known = [*owners, *(option for option, field in FIELDS.items() if field in owners)]
-            near = difflib.get_close_matches(key, known, 3, cutoff=0.7) or sorted(owners)
+            near = difflib.get_close_matches(key, owners, 3, cutoff=0.7) or sorted(owners)
             raise UsageError(f"{where} has no setting {key!r}", f"there are: {', '.join(near)}")
-        key = FIELDS.get(key, key)
         owner[key] = _parse(key, value.strip())
         memory = table["request"].get("memory")
         if memory and (key == "seed" or (owner is not table and owner is not table["sampling"])) and key != "edit":
@@ -70,23 +70,27 @@ def _list_settings(table: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
     todo = [table[key] for key in _TABLES]
     for inner in todo:
         for key, value in inner.items():
-            if isinstance(value, dict):
+            if isinstance(value, dict) and key != "mask":
                 todo.append(value)
             else:
                 yield key, inner
 
 
 def _parse(key: str, text: str) -> Any:
+    from vampcli.tokens import mask_file  # imports numpy
+
     if text == "none":
-        return [] if key in ("spans", "files") else None
-    if key == "trust":
+        return [] if key in ("span", "memory_from") else None
+    if key == "memory":
         return parse_trust(text)
-    if key == "spans":
+    if key == "span":
         spans = map(parse_span, text.split(","))
         return [asdict(span) if isinstance(span, MusicalSpan) else span for span in spans]
-    if key == "seam_s":
+    if key == "mask":
+        return asdict(mask_file.pin(text))
+    if key == "seam":
         return parse_seam(text)
-    if key.endswith("_s"):
+    if key in _TIMES:
         return parse_time(text)
     try:
         return parse_json(text, f"--set {key}", finite=False)  # numbers, true, false

@@ -57,7 +57,7 @@ class ModelRequest(NamedTuple):
     device: str
     dtype: str
     exact: bool
-    compiled: bool
+    compile: bool
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class Workflow:
     def name_results(self, source: Path) -> NamingHints:
         """Return the model, the seed and the names of a file's results."""
         common = self.common
-        model = ModelRequest(common.model, common.device, common.dtype, common.exact, common.compiled)
+        model = ModelRequest(common.model, common.device, common.dtype, common.exact, common.compile)
         return NamingHints(model, None, source, common.name)
 
     def list_paths(self, naming: Naming, seeds: list[int]) -> list[Path]:

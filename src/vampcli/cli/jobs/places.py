@@ -126,7 +126,7 @@ def _listed(opened: Opened) -> Iterator[dict[str, Any]]:
 
 def _bar(opened: Opened, time_s: float) -> int | None:
     """Return the bar that a time lies in, counted from 1; None if the tempo is unknown."""
-    tempo = getattr(getattr(opened.request, "places", None), "tempo", None)
+    tempo = getattr(getattr(opened.request, "at", None), "tempo", None)
     try:
         pulse = opened.recording.known_pulse(tempo) if tempo else None
     except InputError:

@@ -47,7 +47,7 @@ def forecast(metadata: ModelMetadata, common: Common, opened: Opened, passes: li
 
     rate = opened.clip.sample_rate
     sampling, n_channels = _made_with(opened, common)
-    models, n_steps = (metadata.coarse, metadata.fine), (sampling.n_steps, sampling.n_fine_steps)
+    models, n_steps = (metadata.coarse, metadata.fine), (sampling.steps, sampling.fine_steps)
     works = [[cost.work([one], *model) for model in zip(models, n_steps, strict=True)] for one in passes]
     n, device = common.takes * n_channels, pick_device(common.device)
     seconds = None
@@ -60,7 +60,7 @@ def forecast(metadata: ModelMetadata, common: Common, opened: Opened, passes: li
         "frame_rate": metadata.codec.grid.frame_rate,
         "n_coarse": metadata.coarse.n_codebooks,
         "n_channels": n_channels,
-        "n_takes": common.takes,
+        "takes": common.takes,
         "passes": [_pass(metadata, p, pair, rate, n_channels) for p, pair in zip(passes, works, strict=True)],
         "n_forwards": n * sum(part.n_forwards for pair in works for part in pair),
         "seconds": seconds,
@@ -122,7 +122,7 @@ def table(facts: Facts, pictures: list[str], encoding: str) -> str:
     for one, line in zip(facts["passes"], pictures, strict=True):
         lines += ["", f"{one['name']}:"] if one["name"] else []
         lines += [*_pass_rows(one, facts["n_coarse"], encoding), line]
-    n, n_channels = facts["n_takes"], facts["n_channels"]
+    n, n_channels = facts["takes"], facts["n_channels"]
     of = f" for {n} takes" * (n > 1) + f" of {n_channels} channels" * (n_channels > 1)
     lines += [_row("work", f"at most {facts['n_forwards']} passes of the models{of}")]
     if facts["seconds"] is None:
