@@ -41,6 +41,25 @@ def test_distant_spans_are_independent(tiny: Model) -> None:
         assert np.array_equal(both[:, inside], alone[:, inside])
 
 
+@pytest.mark.parametrize("spans", [[(6.0, 6.2)], [(0.5, 0.7), (9.0, 9.4)], [(4.0, 6.5)]])
+def test_frames_that_no_window_shows_are_not_encoded(
+    tiny: Model, spans: list[tuple[float, float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, own = clip(10.0), Codec.encode
+    lengths: list[int] = []
+    monkeypatch.setattr(Codec, "encode", lambda self, samples: (lengths.append(len(samples)), own(self, samples))[1])
+    few = made(tiny, source, Inpaint(SpanRequest(spans)))
+    n_few = sum(lengths)
+    monkeypatch.setattr(
+        regenerate, "_needed_frames", lambda _, plan, __: [(plan.first_frame, plan.first_frame + plan.n_frames)]
+    )
+    lengths.clear()
+    whole = made(tiny, source, Inpaint(SpanRequest(spans)))
+    assert n_few < sum(lengths)
+    assert np.array_equal(few.audio.samples, whole.audio.samples)
+    assert torch.equal(few.tokens[:, few.mask], whole.tokens[:, whole.mask])
+
+
 @pytest.mark.usefixtures("level")
 @pytest.mark.parametrize("spans", [[(1.0, 1.2)], [(0.6, 0.7), (1.5, 1.6)]])
 def test_samples_beyond_context_do_not_matter(tiny: Model, spans: list[tuple[float, float]]) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 import oracles
 from vampcli.model.batching import Batches
-from vampcli.sampling.windows import find_regions, window_predictor, window_starts
+from vampcli.sampling.windows import find_regions, shown_frames, window_predictor, window_starts
 
 LENGTHS = [1, 2, 7, 8, 9, 12, 13, 37]
 MODEL = oracles.fake_model(3, 1, 10)
@@ -58,6 +58,26 @@ def run(tokens: Tensor, ever: Tensor, hidden: Tensor, batches: Batches | None = 
 
 
 # --- placing
+
+
+@pytest.mark.parametrize("context", [1, 7, 16, 40])
+def test_no_window_leaves_the_shown_frames(context: int) -> None:
+    generator = torch.Generator().manual_seed(context)
+    for _ in range(300):
+        n_frames = int(torch.randint(1, 150, (1,), generator=generator))
+        first, end = sorted(torch.randint(0, n_frames + 1, (2,), generator=generator).tolist())
+        hidden = torch.rand(n_frames, generator=generator) < 0.3
+        hidden[:first] = hidden[end:] = False
+        start, stop = shown_frames(first, end, n_frames, context)
+        for window in window_starts(hidden, context):
+            assert start <= window
+            assert min(n_frames, window + context) <= stop
+
+
+def test_shown_frames_are_few() -> None:
+    assert shown_frames(500, 540, 2000, 160) == (500 - 80, 540 + 80)
+    assert shown_frames(0, 8, 2000, 160) == (0, 160)
+    assert shown_frames(1990, 2000, 2000, 160) == (2000 - 160, 2000)
 
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 1.0])

@@ -40,7 +40,7 @@ def encode_ranges(codec: Codec, n_samples: int, read: Read, frames: range | None
     Returns:
         int64 (n_channels, n_codebooks, n_frames).
     """
-    hop, halo = codec.grid.hop_length, codec.halo_frames
+    hop, halo = codec.grid.hop_length, codec.encoder_reach
     frames = frames or range(codec.grid.n_frames(n_samples))
     parts = []
     for start in frames[::_FRAMES_AT_ONCE]:

@@ -64,6 +64,25 @@ def window_starts(hidden: Tensor, context: int) -> list[int]:
     return starts
 
 
+def shown_frames(first: int, end: int, n_frames: int, context: int) -> tuple[int, int]:
+    """Return the range of frames outside which no window reads, if all hidden frames lie in [first, end).
+
+    Args:
+        first: hidden frame at which the range may begin.
+        end: one past the last hidden frame.
+        n_frames: of the clip.
+        context: frames in a window.
+    """
+    grain = max(1, context // 16)
+    # A window is centred on a range that begins at a multiple of `grain` and ends at one, or before.
+    start, stop = first // grain * grain - context // 2, -(-end // grain) * grain + context // 2
+    start, stop = max(0, start), min(n_frames, stop)
+    # A window that would begin before the clip, or end after it, is moved into it.
+    moved_right = min(n_frames, context) if start == 0 else 0
+    moved_left = max(0, n_frames - context) if stop == n_frames else n_frames
+    return min(start, moved_left), max(stop, moved_right)
+
+
 def find_regions(hidden: Tensor, context: int) -> list[tuple[int, int]]:
     """Group hidden frames into regions; each is sampled with its own schedule.
 

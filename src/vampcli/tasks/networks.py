@@ -52,7 +52,8 @@ class EncodedContext:
     Attributes:
         canvas: the clip that generated audio is spliced into.
         plan: the parts of the canvas.
-        tokens: int64 (n_model_channels, n_codebooks, n_frames), from the plan's first frame on.
+        tokens: int64 (n_model_channels, n_codebooks, n_frames), from the plan's first frame on; 0 where no window
+            shows a frame and none is decoded.
         level: the change of the samples before they were encoded.
     """
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vampcli.audio.ranges import merge_ranges
 from vampcli.audio.resample import resample_range
 from vampcli.audio.waveform import Waveform
 from vampcli.codec.chunked import Read, encode_ranges
@@ -18,11 +19,11 @@ from vampcli.model.batching import Batches
 from vampcli.model.transformer import VampNet
 from vampcli.progress import Progress, part_of
 from vampcli.sampling.sampler import fill
-from vampcli.sampling.windows import window_predictor
+from vampcli.sampling.windows import shown_frames, window_predictor
 from vampcli.tasks.level import Level, set_level
 from vampcli.tasks.networks import EncodedContext, Networks
 from vampcli.tasks.plan import Plan
-from vampcli.tasks.render import Target, nearby_target, render_spans
+from vampcli.tasks.render import Target, decoded_margin, nearby_target, render_spans
 from vampcli.tasks.take import Take, TakeOptions
 
 log = logging.getLogger(__name__)
@@ -34,9 +35,9 @@ def encode_context(
     plan: Plan,
     options: TakeOptions,
     unmeasured: Sequence[tuple[int, int]] = (),
-    effect: Callable[[Tensor], Tensor] = lambda samples: samples,
+    effect: Callable[[Tensor], Tensor] | None = None,
 ) -> EncodedContext:
-    """Set the level, and encode the part of the canvas that the models see.
+    """Set the level, and encode the frames of the canvas that windows show or that are decoded; the others get 0.
 
     Args:
         networks: the codec and its device.
@@ -44,17 +45,36 @@ def encode_context(
         plan: gives the frames.
         options: the models hear the mix or each channel, and by which rule the level is set.
         unmeasured: sample ranges that do not count for the level.
-        effect: applied to the audio, float32 (n_channels, n_samples) at the codec's rate, before it is encoded.
+        effect: applied to the audio, float32 (n_channels, n_samples) at the codec's rate, before it is encoded; all
+            frames are then.
     """
     grid, rate = networks.grid, canvas.sample_rate
     level = set_level(canvas.samples, rate, options.stereo, options.rendering, unmeasured)
-    log.info("level changed by %.1f dB for the models, which see %d frames", 20 * np.log10(level.gain), plan.n_frames)
-
-    read = model_audio(networks, canvas, level)
-    frames = range(plan.first_frame, plan.first_frame + plan.n_frames)
+    read, first_frame, n_frames = model_audio(networks, canvas, level), plan.first_frame, plan.n_frames
     n_samples = grid.n_samples(canvas.n_samples, rate)
-    tokens = encode_ranges(networks.codec, n_samples, lambda *samples: effect(read(*samples)), frames)
+    ranges = _needed_frames(networks, plan, rate) if effect is None else [(first_frame, first_frame + n_frames)]
+    heard = (lambda *samples: effect(read(*samples))) if effect else read
+    tokens = torch.zeros(1 if level.mid else canvas.n_channels, grid.n_codebooks, n_frames, dtype=torch.int64)
+    tokens = tokens.to(networks.device)
+    for first, end in ranges:
+        codes = encode_ranges(networks.codec, n_samples, heard, range(first, end))
+        tokens[..., first - first_frame : end - first_frame] = codes
+    n_encoded = sum(end - first for first, end in ranges)
+    log.info("level changed by %.1f dB for the models, which see %d frames", 20 * np.log10(level.gain), n_encoded)
     return EncodedContext(canvas, plan, tokens, level)
+
+
+def _needed_frames(networks: Networks, plan: Plan, rate: int) -> list[tuple[int, int]]:
+    """Frames of a canvas of this rate that windows may show, or that may be decoded: ranges, in order and apart."""
+    margin, stop, ranges = decoded_margin(networks, rate), plan.first_frame + plan.n_frames, []
+    for call in plan.calls:
+        first, end = call.hidden
+        ranges.append((max(plan.first_frame, first - margin), min(stop, end + margin)))
+        for network in (networks.coarse, networks.fine):
+            context, n_frames = network.config.context_frames, call.end - call.first
+            shown = shown_frames(first - call.first, end - call.first, n_frames, context)
+            ranges.append((call.first + shown[0], call.first + shown[1]))
+    return merge_ranges(ranges, gap=2 * networks.codec.encoder_reach)
 
 
 def model_audio(networks: Networks, audio: Waveform, level: Level, first: int = 0) -> Read:

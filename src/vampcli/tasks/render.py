@@ -45,6 +45,12 @@ NO_TARGET = Target(lambda _span: lambda _start, _stop: None)
 """Both channels are alike, at the level of the tokens."""
 
 
+def decoded_margin(networks: Networks, rate: int) -> int:
+    """Return how many frames beside hidden ones rendering decodes at most, for a canvas of this rate."""
+    n_samples, grid = round(_NEAR_S * rate) + REACH + round(FADE_S * rate), networks.grid
+    return -(-n_samples * grid.sample_rate // (rate * grid.hop_length)) + networks.codec.halo_frames + 3
+
+
 def nearby_target(networks: Networks, context: EncodedContext) -> Target:
     """Return the target of spans that are generated from their surroundings: stereo image and level of these."""
     canvas, level, spans, rate = context.canvas, context.level, context.plan.spans, context.canvas.sample_rate

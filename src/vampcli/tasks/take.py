@@ -97,8 +97,8 @@ class Take:
 
     Attributes:
         audio: at the input's rate, channels and sample format.
-        tokens: int64 (n_model_channels, n_codebooks, n_frames) of the part that the models see; a loop's are
-            rotated by half a copy.
+        tokens: int64 (n_model_channels, n_codebooks, n_frames) of the part that the models see, 0 in frames
+            that they do not need; a loop's are rotated by half a copy.
         mask: bool (n_codebooks, n_frames), True = was generated (in the last pass, if there were several).
         seed: generates this take again.
         spans: sample ranges of `audio` that were generated; all others are the input's.
