@@ -18,7 +18,7 @@ LAYERS = [
     {"model"},
     {"audio", "tokens"},
     {"codec", "sampling", "recipe"},
-    {"memory"},
+    {"memory", "page"},
     {"tasks", "checkpoints"},
     {"api", "scoring"},
     {"evaluate"},

@@ -20,6 +20,9 @@ NaN = Literal["error", "zero"]
 ClipMode = Literal["clamp", "rescale", "error"]
 """Treatment of samples beyond full scale in an integer format: clamp them, lower the generated spans, or an error."""
 
+PageAudio = Literal["vorbis", "flac"]
+"""Codec of the sound in a page to listen on: small, or lossless."""
+
 READ = "wav, flac, ogg, mp3, aiff, m4a, aac, opus, wma, wv and other sound files"
 """Formats that are read, in words."""
 

@@ -118,6 +118,22 @@ def write(
         carry.put(temp, kind, blocks)
 
 
+def encode(waveform: Waveform, suffix: str) -> bytes:
+    """Return a sound file in memory, without metadata; samples that it cannot hold are rounded and clamped.
+
+    Args:
+        waveform: the audio, with the sample format that is kept if the container can hold it.
+        suffix: selects the container: `.flac` or `.ogg`.
+
+    Raises:
+        InputError: the container cannot hold the rate or the channels.
+    """
+    name, target = f"sound{suffix}", io.BytesIO()
+    check_output(name, waveform)
+    _put(target, waveform, *output_format(name, waveform.subtype))
+    return target.getvalue()
+
+
 def _encode(path: Path, waveform: Waveform, kind: str, stored: str, n_added: int) -> int:
     """Write samples in a container and sample format, for a file that gets `n_added` bytes more.
 
@@ -127,27 +143,34 @@ def _encode(path: Path, waveform: Waveform, kind: str, stored: str, n_added: int
     Raises:
         OSError: the disk is full.
     """
-    samples, bits, n_clamped = waveform.samples, BITS.get(stored), 0
+    samples, bits = waveform.samples, BITS.get(stored)
     n_bytes = bits // 8 if bits else 8 if stored == "DOUBLE" else 4
     if kind == "WAV" and samples.size * n_bytes + n_added > _WAV_LIMIT:
         kind = "RF64"
     encoded = io.BytesIO()  # for the compressing encoders, which do not notice a full disk
     target = encoded if kind in ("OGG", "MP3") else native_path(path)
-    with sf.SoundFile(target, "w", waveform.sample_rate, waveform.n_channels, stored, format=kind) as file:
-        for start in range(0, waveform.n_samples, _BLOCK):
-            block = samples[:, start : start + _BLOCK]
-            if bits is None:
-                file.write(block.T)
-            else:
-                integers, n = _quantize(block, bits)
-                file.write(integers.T)
-                n_clamped += n
+    n_clamped = _put(target, waveform, kind, stored)
     if kind == "AIFF" and bits == 8 and samples.size % 2:
         aiff.correct_length(path, waveform.n_samples, waveform.n_channels)
     if target is encoded:
         path.write_bytes(encoded.getbuffer())
     elif sf.info(native_path(path)).frames != waveform.n_samples:
         raise OSError("the disk is full")
+    return n_clamped
+
+
+def _put(target: str | bytes | io.BytesIO, waveform: Waveform, kind: str, stored: str) -> int:
+    """Write samples block by block; return how many were clamped."""
+    bits, n_clamped = BITS.get(stored), 0
+    with sf.SoundFile(target, "w", waveform.sample_rate, waveform.n_channels, stored, format=kind) as file:
+        for start in range(0, waveform.n_samples, _BLOCK):
+            block = waveform.samples[:, start : start + _BLOCK]
+            if bits is None:
+                file.write(block.T)
+            else:
+                integers, n = _quantize(block, bits)
+                file.write(integers.T)
+                n_clamped += n
     return n_clamped
 
 

@@ -18,6 +18,7 @@ from vampcli.cli.commands.info import info
 from vampcli.cli.commands.inpaint import inpaint
 from vampcli.cli.commands.loop import loop
 from vampcli.cli.commands.outpaint import outpaint
+from vampcli.cli.commands.page import page
 from vampcli.cli.commands.prepare import prepare
 from vampcli.cli.commands.presets import presets
 from vampcli.cli.commands.replay import replay
@@ -69,6 +70,7 @@ for task in TASKS:
     app.command()(command(task, run))
     mask.app.command(help=mask.help_of(task.__name__))(command(task, mask.show, mask.ONLY_TYPED))
 app.command()(command(replay))
+app.command()(command(page))
 app.command()(info)
 app.command()(presets)
 app.command()(prepare)

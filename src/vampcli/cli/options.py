@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from vampcli.audio.find import find
-from vampcli.audio.formats import ClipMode, NaN
+from vampcli.audio.formats import ClipMode, NaN, PageAudio
 from vampcli.audio.markers import read_spans
 from vampcli.cli import completion
 from vampcli.cli.config import Rule
@@ -63,6 +63,7 @@ Device = Annotated[
 Dtype = Annotated[
     Literal["auto", "fp32", "bf16", "fp16"], value("auto, fp32, bf16 or fp16.", panel=ADVANCED, metavar="NAME")
 ]
+PageAudioName = Annotated[PageAudio, value("Sound of --page: vorbis, or flac (exact).", panel=ADVANCED, metavar="NAME")]
 MarginFrames = Annotated[
     str,
     value("Frames re-made around a span; auto: all affected.", panel=SPANS, autocompletion=completion.one_of("auto")),
@@ -93,6 +94,12 @@ class OutputOptions:
         True
     )
     plot: Annotated[str | None, value("Draw before and after.", panel=OUTPUT, metavar="FILE.png")] = None
+    page: Annotated[
+        str | None,
+        value("Write a page to listen and choose on.", panel=OUTPUT, metavar="FILE.html"),
+        Rule(excludes=("skip-existing",)),
+    ] = None
+    page_audio: PageAudioName = "vorbis"
     as_json: Json = False
     dry_run: Annotated[bool, flag("Print what would be done.", panel=OUTPUT)] = False
 

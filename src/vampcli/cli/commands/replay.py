@@ -20,6 +20,7 @@ from vampcli.cli.jobs.audio_job import AudioWorkflow
 from vampcli.cli.jobs.changes import apply_settings
 from vampcli.cli.jobs.compare import compare_results, differences
 from vampcli.cli.jobs.job import Job, Load, ModelRequest, NamingHints, Opened, Results, Workflow, Written
+from vampcli.cli.jobs.originals import find_originals
 from vampcli.cli.jobs.outputs import check_outputs, names_folder
 from vampcli.cli.jobs.pipes import PIPE
 from vampcli.cli.jobs.places import describe_sources
@@ -149,7 +150,7 @@ class ReplayWorkflow(Workflow):
         recipe = self._recipe(job.source)
         if self.other_model is None and (folder := _model_path(recipe.made_by.model)):
             log.warning("%s: its recipe names a model by its folder, which is loaded: %s", job.title, folder)
-        candidates = self._inputs(job.source, recipe)
+        candidates = find_originals(job.source, recipe, self.input)
         for path in candidates:
             check_outputs(list(job.paths), path, self.common.overwrite)
             workflow = self._workflow(recipe, path, job)
@@ -192,18 +193,6 @@ class ReplayWorkflow(Workflow):
                 f"{source} does not say how it was made", "it was not made by vamp, or another program has changed it"
             )
         return apply_settings(recipe, self.settings, f"the recipe in {source}")
-
-    def _inputs(self, source: Path, recipe: Recipe) -> list[Path]:
-        """Candidates for the input: --input, the path in the recipe, or a file beside the result."""
-        if self.input is not None:
-            return [Path(os.path.expanduser(self.input))]
-        name = recipe.source.name
-        candidates = dict.fromkeys((Path(name), source.parent / Path(name).name)) if name not in ("", PIPE) else ()
-        found = [path for path in candidates if os.path.isfile(path)]
-        if not found:
-            was = {"": "sound without a file", PIPE: "sound from a pipe"}.get(name, name)
-            raise InputError(f"the input of {source} is not there: {was}", "name it with --input")
-        return found
 
     def _workflow(self, recipe: Recipe, source: Path, job: Job) -> Workflow:
         """The workflow of the command that made a result."""

@@ -14,6 +14,7 @@ from vampcli.audio.find import SOUNDS, FoundFile, find_all, warn_of_left_out
 from vampcli.audio.formats import TOKENS
 from vampcli.cli.jobs.job import Job, Workflow
 from vampcli.cli.jobs.outputs import Naming
+from vampcli.cli.jobs.pages import page_path
 from vampcli.cli.jobs.pipes import PIPE, Pipes
 from vampcli.cli.jobs.plots import plot_path
 from vampcli.cli.options import Common
@@ -189,7 +190,7 @@ def _check_distinct(jobs: list[Job], common: Common) -> None:
 
 
 def list_companions(job: Job, common: Common) -> list[Path]:
-    """List the files written beside the takes: recipes and plots.
+    """List the files written beside the takes: recipes, plots and the page.
 
     Raises:
         UsageError: the take goes to stdout, so there is no file to write a recipe beside.
@@ -197,7 +198,9 @@ def list_companions(job: Job, common: Common) -> list[Path]:
     if job.naming.piped and common.sidecar:
         raise UsageError("there is nothing beside stdout to write a recipe to", "leave --sidecar out")
     sidecars = [embed.beside(path) for path in job.paths if common.sidecar]
-    return sidecars + [plot_path(path, job, common) for path in job.paths if common.plot]
+    plots = [plot_path(path, job, common) for path in job.paths if common.plot]
+    pages = [page_path(job, common)] if common.page and job.paths else []
+    return sidecars + plots + pages
 
 
 def skip_existing(job: Job, common: Common, taken: Sequence[Path] = ()) -> Job | None:

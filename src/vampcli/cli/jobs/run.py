@@ -18,6 +18,7 @@ from vampcli.cli.jobs.inputs import find_jobs, list_companions, skip_existing
 from vampcli.cli.jobs.job import Job, Opened, Results, Workflow, Written
 from vampcli.cli.jobs.models import Models
 from vampcli.cli.jobs.outputs import check_outputs
+from vampcli.cli.jobs.pages import check_index, write_index
 from vampcli.cli.jobs.pipes import Pipes, pipes
 from vampcli.cli.jobs.preview import preview
 from vampcli.errors import InputError, ModelError, VampError, from_os_error
@@ -41,6 +42,7 @@ def run(workflow: Workflow, inputs: list[str]) -> None:
     common, console = workflow.common, Console(workflow.common.quiet, workflow.common.verbose)
     with pipes(inputs, common, workflow.sounds) as piped:
         jobs = find_jobs(workflow, inputs, piped)
+        check_index(jobs, common)
         runner = _Runner(workflow, console, piped, several=jobs[0].naming.several)
         if len(models := {job.model for job in jobs}) == 1:
             runner.models.metadata(models.pop())  # a missing model is reported before anything is read
@@ -85,7 +87,8 @@ class _Runner:
     def __init__(self, workflow: Workflow, console: Console, piped: Pipes, several: bool) -> None:
         self.workflow, self.console, self.piped, self.several = workflow, console, piped, several
         self.models = Models()
-        self.n_done = self.n_skipped = self.n_taken = 0
+        self.n_skipped = self.n_taken = 0
+        self.done: list[Job] = []
         self.held = ExitStack()
         self.count: Callable[[], None] = lambda: None  # shows how many jobs are done
         self.failures: list[VampError] = []
@@ -110,7 +113,7 @@ class _Runner:
             yield
             return
         with bar("all files") as show:
-            self.count = lambda: show(len(self.failures) + self.n_done + self.n_skipped, n_jobs) if show else None
+            self.count = lambda: show(len(self.failures) + len(self.done) + self.n_skipped, n_jobs) if show else None
             self.count()
             yield
 
@@ -266,7 +269,7 @@ class _Runner:
         job, error = attempt.job, attempt.error
         attempt.claims.close()
         if error is None:
-            self.n_done += 1
+            self.done.append(job)
             self.count()
             return
         is_named = str(job.source) in error.message
@@ -286,13 +289,15 @@ class _Runner:
         common = self.workflow.common
         for note in self.models.licence_notes():
             self.console.note(note)
+        if common.page and self.several and self.done and self.done[0].paths:
+            self.console.note(f"{write_index(self.done, common)}: an index of the pages")
         if self.n_skipped == n_inputs:
             being_made = ", or another process makes it" if self.n_taken else " already"
             self.console.note(f"every take exists{being_made}: nothing to do")
         elif self.several and not common.dry_run:
             skipped = f", {self.n_skipped} skipped" if self.n_skipped else ""
             failed = f", {len(self.failures)} failed:" if self.failures else ""
-            self.console.note(f"{self.n_done} of {n_inputs} done{skipped}{failed}")
+            self.console.note(f"{len(self.done)} of {n_inputs} done{skipped}{failed}")
         for error in self.failures:
             report(error)
         if self.failures:

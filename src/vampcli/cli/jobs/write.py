@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vampcli.cli.jobs.job import Facts, Job, Load, Opened, Results, Written
 from vampcli.cli.jobs.outputs import make_folder
+from vampcli.cli.jobs.pages import TakePage
 from vampcli.cli.jobs.plots import draw_take
 from vampcli.cli.options import Common
 from vampcli.files import exists
@@ -80,6 +81,7 @@ def write_takes(
         again = ", ".join(f"{n} {why}" for why, n in choice.hopeless.items())
         yield f"kept {len(choice.kept)} of {choice.n_drawn} takes" + (f"; hopeless were: {again}" if again else "")
         scored = _best(opened.job, choice, common.skip_existing)
+    page = TakePage(opened, common) if common.page else None
     for rank, (path, take, scores) in enumerate(scored, 1):
         facts, note = describe(take) if describe else ({}, "")
         _write(path, take, common, loops)
@@ -87,6 +89,9 @@ def write_takes(
             # the tokens of a loop are rotated by half a copy, so its mask is too
             mask = opened.plan.mask(len(take.mask)) if loops and opened.plan.calls else take.mask
             draw_take(path, opened, take, mask, scores, frame_s, common)
+        if page:
+            page.add(path, take, scores)
+            facts["page"] = str(page.path)
         seed = take.seed
         del take  # before the next is made: it may be long
         if scores is not None:
@@ -96,6 +101,8 @@ def write_takes(
         if note:
             yield f"{path.name}: {note}"
         yield Written(path, seed, facts)
+    if page and (note := page.write()):
+        yield note
 
 
 def _score_words(scores: Scores) -> str:
