@@ -139,6 +139,15 @@ def test_models_recommend_options_of_the_sampler(sources: Sources, recommending:
     assert workflow_of("loop -m missing").common.sampling == SamplingConfig(steps=8, temperature=0.6)
 
 
+def test_paper_is_stronger_than_the_model(sources: Sources, recommending: Path) -> None:
+    typed = f"loop -m {recommending} --sampling paper"
+    assert workflow_of(typed).common.sampling == SamplingConfig()
+    assert workflow_of(f"{typed} --refresh 2").common.sampling == SamplingConfig(refresh=2)
+    sources.write('sampling = "paper"', STEPS="8")
+    assert workflow_of(f"loop -m {recommending}").common.sampling == SamplingConfig(steps=8)
+    assert workflow_of(f"loop -m {recommending} --sampling model").common.sampling.sampler == "halton"
+
+
 def test_recommendations_are_no_other_model(recommending: Path, tiny_folder: Path) -> None:
     assert model_hash(locate(recommending)) == model_hash(locate(tiny_folder))
 

@@ -14,7 +14,7 @@ from vampcli.audio.markers import read_spans
 from vampcli.cli import completion
 from vampcli.cli.config import Rule
 from vampcli.cli.parse import collect_spans, parse_time
-from vampcli.cli.recommended import sampling_of
+from vampcli.cli.recommended import paper_sampling, sampling_of
 from vampcli.config import MemoryConfig, PromptConfig, SamplingConfig, Stereo, TempoConfig
 from vampcli.errors import UsageError
 from vampcli.recipe.recipe import Subtype
@@ -131,6 +131,11 @@ class FormatOptions:
 class ModelOptions:
     """The model, and how it runs."""
 
+    sampling_preset: Annotated[  # before the model, whose recommendation is weaker
+        Literal["model", "paper"],
+        value("The model's sampling options, or the paper's.", "--sampling", panel=ADVANCED, metavar="NAME"),
+        Rule(fills=paper_sampling),
+    ] = "model"
     model: ModelName = "mini"
     device: Device = "auto"
     dtype: Dtype = "auto"

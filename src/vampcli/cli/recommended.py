@@ -1,4 +1,4 @@
-"""Options that a model folder recommends."""
+"""Sampling options that a model folder recommends, and those of the paper."""
 
 from __future__ import annotations
 
@@ -19,4 +19,13 @@ def sampling_of(model: str) -> dict[str, Any]:
     except VampError:  # reported when the model is needed
         return {}
     usual = asdict(SamplingConfig())
-    return {name.replace("_", "-"): value for name, value in asdict(found).items() if value != usual[name]}
+    return _options({name: value for name, value in asdict(found).items() if value != usual[name]})
+
+
+def paper_sampling(preset: str) -> dict[str, Any]:
+    """Return all sampling options of the paper by their names for the preset `paper`, and none for another."""
+    return _options(asdict(SamplingConfig())) if preset == "paper" else {}
+
+
+def _options(values: dict[str, Any]) -> dict[str, Any]:
+    return {name.replace("_", "-"): value for name, value in values.items()}
