@@ -15,7 +15,7 @@ import typer
 
 from clips import clip
 from conftest import Ran, Song, Vamp
-from test_cli_flags import APP, KEPT, LABELS, REQUESTS, SAMPLING, SHARED, SHORT, workflow_of
+from test_cli_flags import APP, KEPT, LABELS, RECORDING, REQUESTS, SAMPLING, SHARED, SHORT, workflow_of
 from vampcli import SamplingConfig, load
 from vampcli.checkpoints.registry import locate, model_hash
 from vampcli.cli import main
@@ -78,7 +78,7 @@ def cli(sources: Sources, capsys: pytest.CaptureFixture[str]) -> Vamp:
 def request_of(line: str) -> tuple[object, ...]:
     """All that a command line asks for, comparable."""
     workflow = workflow_of(line)
-    return (workflow.common, workflow.named if workflow.command == "compress" else workflow.request())
+    return (workflow.common, workflow.named if workflow.command == "compress" else workflow.request(RECORDING))
 
 
 def as_toml(typed: str) -> str:
@@ -165,7 +165,7 @@ def test_python_takes_what_the_model_recommends(recommending: Path) -> None:
 def test_presets_are_weakest(sources: Sources) -> None:
     for source, key in itertools.product((None, *SOURCES), ("period", "width")):
         typed = write_numbers(sources, key, {source: 3} if source else {})
-        prompt = workflow_of(f"vamp --preset small-variation {typed}").request().prompt
+        prompt = workflow_of(f"vamp --preset small-variation {typed}").request(RECORDING).prompt
         assert (prompt.period, prompt.width) == (
             3 if source and key == "period" else 5,
             3 if source and key == "width" else 1,
@@ -177,11 +177,11 @@ def test_presets_from_any_source(sources: Sources) -> None:
     name, without = "medium-variation-on-beat", "vamp --no-beats"
     for said in ({"PRESET": name}, {"folder": f'preset = "{name}"'}, {"user": f'[vamp]\npreset = "{name}"'}):
         sources.write(**said)
-        assert workflow_of("vamp").request().prompt == PRESETS[name]
-        assert workflow_of(without).request().prompt == replace(PRESETS[name], beats=False, beat_width=75)
+        assert workflow_of("vamp").request(RECORDING).prompt == PRESETS[name]
+        assert workflow_of(without).request(RECORDING).prompt == replace(PRESETS[name], beats=False, beat_width=75)
     assert workflow_of("inpaint --span 1-2")  # has no presets
     sources.write('preset = "unconditional"', PRESET=name)
-    assert workflow_of("vamp").request().prompt == PRESETS[name]
+    assert workflow_of("vamp").request(RECORDING).prompt == PRESETS[name]
 
 
 def test_switches_turn_on_and_off(sources: Sources) -> None:
@@ -214,7 +214,7 @@ LINES = [
     "loop --skip-existing --int24 --difference",
     "loop --float32 --find",
     "inpaint --start 1 --end 2 --span bars:1-2 --snap onset --bpm 90 --downbeat 0:01 --beats-per-bar 3 --context 0:04",
-    f"inpaint --spans-from {LABELS} --margin auto",
+    f"inpaint --spans-from {LABELS} --label chorus --margin auto",
     f"inpaint --span 1-2 --memory 0.5 --edit 0.2 --place 0:03.5 --memory-from {SHORT}",
     "outpaint --after 1:00 --before 3 --memory off",
     "vamp --period 3 --width 2 --keep-codebooks 2 --intensity 0.4 --dropout 0.4 --feedback 2 --stretch 2 --pitch -2",
@@ -343,7 +343,7 @@ def test_switched_off_drops_its_details(cli: Vamp, sources: Sources) -> None:
     without = request_of("vamp --onsets --onset-width 20")
     sources.write("beats = true\nbeat-width = 20\ndownbeats-only = true\nonsets = true\nonset-width = 20")
     assert request_of("vamp --no-beats") == without
-    assert workflow_of("vamp --no-onsets").request().prompt.onset_width == 50
+    assert workflow_of("vamp --no-onsets").request(RECORDING).prompt.onset_width == 50
     assert cli("vamp a.wav --no-beats --beat-width 20").code == 2
 
 

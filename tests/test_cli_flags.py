@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 
 from vampcli import SamplingConfig
+from vampcli.audio.waveform import Waveform
 from vampcli.cli import main
 from vampcli.cli.command import command
 from vampcli.cli.jobs.places import PlacesWorkflow
@@ -18,6 +20,7 @@ from vampcli.config import MemoryConfig, MusicalSpan, PromptConfig, TempoConfig
 from vampcli.tasks.inpaint import Inpaint
 from vampcli.tasks.loop import Loop
 from vampcli.tasks.outpaint import Outpaint
+from vampcli.tasks.recording import Recording
 from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.vamp import Vamp as Vary
 from vampcli.tokens import mask_file
@@ -96,6 +99,7 @@ SAMPLING: list[tuple[str, str, object]] = [
 ]
 LABELS = Path(__file__).parent / "data/labels/one_span.txt"
 SHORT = str(Path(__file__).parents[1] / "examples/short.wav")
+RECORDING = Recording(Waveform(np.zeros((1, 80_000), np.float32), 8000))  # 10 s
 SPAN = SpanRequest(((1, 2),))
 
 # A command line -> its request.
@@ -107,9 +111,12 @@ REQUESTS: list[tuple[str, object]] = [
     ("inpaint --span 1-2 --bpm 90", Inpaint(SpanRequest(((1, 2),), TempoConfig(bpm=90)))),
     ("inpaint --span 1-2 --downbeat 0:01", Inpaint(SpanRequest(((1, 2),), TempoConfig(downbeat=1)))),
     ("inpaint --span 1-2 --beats-per-bar 3", Inpaint(SpanRequest(((1, 2),), TempoConfig(beats_per_bar=3)))),
+    ("inpaint --span 1-2 --downbeat 5%", Inpaint(SpanRequest(((1, 2),), TempoConfig(downbeat=0.5)))),
+    (f"inpaint --spans-from {LABELS} --label CHORUS", Inpaint(SpanRequest(((1.5, 2.75),)))),
     ("inpaint --span 1-2 --margin auto", Inpaint(SPAN, "auto")),
     ("inpaint --span 1-2 --margin 3", Inpaint(SPAN, 3)),
     ("inpaint --span 1-2 --context 0:04", Inpaint(SPAN, context=4)),
+    ("inpaint --span 1-2 --place 35%", Inpaint(SPAN, memory=MemoryConfig(place=3.5))),
     ("inpaint --span 1-2 --memory off", Inpaint(SPAN, memory=MemoryConfig(0.0))),
     ("inpaint --span 1-2 --memory 0.5 --edit 0.2", Inpaint(SPAN, memory=MemoryConfig(0.5, 0.2))),
     ("inpaint --span 1-2 --place 0:03.5", Inpaint(SPAN, memory=MemoryConfig(place=3.5))),
@@ -117,6 +124,10 @@ REQUESTS: list[tuple[str, object]] = [
     ("outpaint --after 1 --memory off", Outpaint(1, memory=MemoryConfig(0.0))),
     ("loop --memory 1", Loop(memory=MemoryConfig(1.0))),
     ("outpaint --after 1:00", Outpaint(60)),
+    ("outpaint --after 4bars --before 2beats --bpm 120", Outpaint(8, 1)),
+    ("outpaint --after 2bars --bpm 120 --beats-per-bar 3 --context 50%", Outpaint(3, context=5)),
+    ("outpaint --after 1 --downbeat 0.5", Outpaint(1)),
+    ("outpaint --after 1 --margin 40ms", Outpaint(1, margin="40ms")),
     ("outpaint --before 3", Outpaint(0, 3)),
     ("outpaint --after 1 --margin auto", Outpaint(1, margin="auto")),
     ("outpaint --after 1 --context 4", Outpaint(1, context=4)),
@@ -124,6 +135,8 @@ REQUESTS: list[tuple[str, object]] = [
     ("loop --span 1-2", Loop(SPAN)),
     ("loop --repeats 3 --variation 0.4", Loop(repeats=3, variation=0.4)),
     ("loop --seam 0.5", Loop(seam=0.5)),
+    ("loop --seam 500ms", Loop(seam=0.5)),
+    ("loop --seam 1beats --bpm 120", Loop(SpanRequest(tempo=TempoConfig(bpm=120)), seam=0.5)),
     ("loop --seam auto", Loop(seam=None)),
     ("loop --seam 0", Loop(seam=0.0)),
     ("loop --find", Loop(find=True)),
@@ -149,6 +162,7 @@ REQUESTS: list[tuple[str, object]] = [
     ),
     ("vamp --span 1-2", Vary(at=SPAN)),
     ("vamp --prefix 0:02 --suffix 3", Vary(prefix=2, suffix=3)),
+    ("vamp --prefix 20% --suffix 250ms", Vary(prefix=2, suffix=0.25)),
     ("vamp --amount 0.4", Vary(amount=0.4)),
     (f"vamp --mask {LABELS}", Vary(mask=mask_file.pin(LABELS))),
     ("vamp --amount 0.4 --feedback 2", Vary(PromptConfig(feedback=2), amount=0.4)),
@@ -176,7 +190,7 @@ def test_sampling_options_fill_sampling() -> None:
 
 @pytest.mark.parametrize(("line", "request_made"), REQUESTS)
 def test_options_fill_requests(line: str, request_made: object) -> None:
-    assert workflow_of(line).request() == request_made
+    assert workflow_of(line).request(RECORDING) == request_made
 
 
 def test_options_fill_what_compress_keeps() -> None:
@@ -194,7 +208,7 @@ def test_sample_formats() -> None:
 def test_places_make_nothing(line: str) -> None:
     workflow = workflow_of(f"{line} --places")
     assert isinstance(workflow, PlacesWorkflow)
-    assert workflow.other.request() == workflow_of(line).request()
+    assert workflow.other.request(RECORDING) == workflow_of(line).request(RECORDING)
 
 
 # ---- all commands
@@ -253,5 +267,5 @@ def test_help_of_vamp_fits_two_screens(monkeypatch: pytest.MonkeyPatch, capsys: 
     with pytest.raises(SystemExit):
         ROOT(["vamp", "--help"], prog_name="vamp")
     lines = capsys.readouterr().out.strip().splitlines()
-    assert len(lines) <= 87
+    assert len(lines) <= 89
     assert max(map(len, lines)) <= 100

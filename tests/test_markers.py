@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from test_riff import mark, sound
-from vampcli.audio.markers import read_spans
+from vampcli.audio import markers
 from vampcli.audio.metadata.wav_time import CuePoint
 from vampcli.errors import ExitCode, InputError
 
@@ -23,6 +23,11 @@ READ = {
     "reaper_seconds.csv": ((2.15, 3.4), (66.0, 67.25)),
     "reaper_markers.csv": ((1.0, 2.5), (4.0, 4.75)),
 }
+
+
+def read_spans(path: Path, *labels: str) -> tuple[tuple[float, float], ...]:
+    """Start and end of the spans."""
+    return tuple((one.start_s, one.end_s) for one in markers.read_spans(path, labels))
 
 
 def written(folder: Path, text: str) -> Path:
@@ -167,6 +172,54 @@ def test_damaged_wav_files(tmp_path: Path, kind: str) -> None:
                 n_refused += 1
     assert len(whole) / 2 < n_refused < len(changed)
     assert spans == ((0, 3 / 44100), (4 / 44100, 5 / 44100))
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize("name", ["reaper_minutes.csv", "reaper_seconds.csv", "reaper_markers.csv"])
+def test_reaper_with_decimal_commas(tmp_path: Path, name: str, separator: str) -> None:
+    text = (DATA / name).read_text(encoding="utf-8").replace(",", separator).replace(".", ",")
+    assert read_spans(written(tmp_path, text)) == READ[name]
+
+
+LABELLED = "0.5\t0.5\tcount-in\n1\t2\tCough \n3\t4\tTake 1\n5\t6\tTake 2\n7\t8\t[x]\n9\t9\t\n"
+REGIONS = ((1, 2), (3, 4), (5, 6), (7, 8))
+
+
+@pytest.mark.parametrize(
+    ("labels", "which"),
+    [(["cough"], [0]), (["TAKE*"], [1, 2]), (["take ?", "cough"], [0, 1, 2]), (["[x]"], [3]), (["Take 2"], [2])],
+)
+def test_labels_by_text(tmp_path: Path, labels: list[str], which: list[int]) -> None:
+    reaper = "R1,Cough,1.0,2.0,\nR2,Take 1,3.0,4.0,\nR3,Take 2,5.0,6.0,\nR4,[x],7.0,8.0,\n"
+    for text in (LABELLED, REAPER + reaper):
+        assert read_spans(written(tmp_path, text), *labels) == tuple(REGIONS[i] for i in which)
+
+
+def test_cue_points_by_name(tmp_path: Path) -> None:
+    sound(tmp_path / "a.wav")
+    mark(tmp_path / "a.wav", [CuePoint(0, 22050, "Hum"), CuePoint(44100, 22050, "cough")])
+    assert read_spans(tmp_path / "a.wav", "hum") == ((0, 0.5),)
+
+
+def test_missing_label_lists_those_there(tmp_path: Path) -> None:
+    for labels in (["coug"], ["cough", "take"]):
+        with pytest.raises(InputError, match=f"has no label '{labels[-1]}'") as caught:
+            read_spans(written(tmp_path, LABELLED), *labels)
+        assert "there: count-in, Cough, Take 1, Take 2, [x], (none)" in caught.value.hint
+
+
+def test_points_beside_regions_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert read_spans(written(tmp_path, LABELLED)) == REGIONS
+    assert "left out 2 labels without length: count-in (0.50 s), unnamed (9.00 s)" in caplog.text
+    caplog.clear()
+    assert read_spans(tmp_path / "labels", "cough") == ((1, 2),)
+    assert read_spans(DATA / "audacity_points.txt") == READ["audacity_points.txt"]
+    assert caplog.text == ""
+
+
+def test_spans_name_their_lines(tmp_path: Path) -> None:
+    path = written(tmp_path, "\n1\t2\n3\t4\n")
+    assert [one.source for one in markers.read_spans(path)] == [f"{path}, line 2", f"{path}, line 3"]
 
 
 def test_import_loads_no_torch_or_numpy() -> None:

@@ -43,6 +43,7 @@ from vampcli.tasks.recording import Audio, Recording
 from vampcli.tasks.registry import to_table, with_findings, with_stored_tempo
 from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.take import Take, TakeKeywords, TakeOptions
+from vampcli.tasks.times import to_spans
 from vampcli.tasks.vamp import Vamp
 
 if TYPE_CHECKING:
@@ -86,21 +87,22 @@ class Model(Networks):
     sampling: SamplingConfig = SamplingConfig()  # noqa: RUF009 (it is frozen)
 
     def inpaint(
-        self, audio: Audio, spans: Sequence[Span], *, margin: Margin = 1, **options: Unpack[TakeKeywords]
+        self, audio: Audio, spans: Sequence[Span | str], *, margin: Margin = 1, **options: Unpack[TakeKeywords]
     ) -> list[Take]:
         """Regenerate spans of a clip; every other sample stays bit-identical; see `Inpaint`.
 
         Args:
             audio: see `Model`.
-            spans: start and end in seconds, or bars or beats.
-            margin: frames hidden on each side of a span, because their tokens depend on its samples.
+            spans: start and end in seconds, or texts as on the command line: `bars:5-8`, `25%-50%`, `bar:5-bar:9`.
+            margin: frames, or a time such as `40ms`, hidden on each side of a span, because their tokens depend on its
+                samples.
             options: see `Model`.
 
         Raises:
             UsageError: a span is reversed or shorter than a frame, the margin negative, or `stereo` unknown.
             InputError: a span lies outside the clip, or the clip has more than two channels.
         """
-        return self._list(audio, Inpaint(SpanRequest(spans), margin), **options)
+        return self._list(audio, Inpaint(SpanRequest(to_spans(spans)), margin), **options)
 
     def outpaint(
         self, audio: Audio, *, after: float = 0.0, before: float = 0.0, **options: Unpack[TakeKeywords]
@@ -111,7 +113,7 @@ class Model(Networks):
     def loop(
         self,
         audio: Audio,
-        span: Span | None = None,
+        span: Span | str | None = None,
         *,
         repeats: int = 1,
         variation: float = 0.0,
@@ -120,20 +122,20 @@ class Model(Networks):
         **options: Unpack[TakeKeywords],
     ) -> list[Take]:
         """Make a span of a clip, or all of it, loop without a seam; see `Loop`."""
-        task = Loop(SpanRequest([span] if span else []), repeats, variation, seam, find=find)
+        task = Loop(SpanRequest(to_spans([span] if span else [])), repeats, variation, seam, find=find)
         return self._list(audio, task, **options)
 
     def vamp(
         self,
         audio: Audio,
         prompt: PromptConfig | None = None,
-        spans: Sequence[Span] = (),
+        spans: Sequence[Span | str] = (),
         *,
         amount: float | None = None,
         **options: Unpack[TakeKeywords],
     ) -> list[Take]:
         """Vary a clip, or spans of it; the prompt, or else `amount`, decides which tokens stay; see `Vamp`."""
-        return self._list(audio, Vamp(prompt or PromptConfig(), SpanRequest(spans), amount=amount), **options)
+        return self._list(audio, Vamp(prompt or PromptConfig(), SpanRequest(to_spans(spans)), amount=amount), **options)
 
     def compress(
         self,

@@ -252,8 +252,39 @@ class MusicalSpan:
         return f"{self.unit}:{self.first}-{self.last}"
 
 
+TimeUnit = Literal["percent", "bar", "beat", "bars", "beats"]
+"""Of the recording's length; the start of a bar or beat, counted from bar 1; a number of bars or beats."""
+
+
+@dataclass(frozen=True)
+class RelativeTime:
+    """A time whose seconds depend on a recording: on its length, or on its tempo.
+
+    Attributes:
+        value: percent, the number of a bar or beat from 1 on, or a count of bars or beats.
+        unit: of the value; `bar` and `beat` are positions, `bars` and `beats` lengths.
+    """
+
+    value: float
+    unit: TimeUnit
+
+    @property
+    def is_counted(self) -> bool:
+        """Say whether the tempo decides."""
+        return self.unit != "percent"
+
+    def __str__(self) -> str:
+        number = f"{self.value:.12g}"
+        return {"percent": f"{number}%", "bar": f"bar:{number}", "beat": f"beat:{number}"}.get(
+            self.unit, f"{number}{self.unit}"
+        )
+
+
+Time = float | RelativeTime
+"""Seconds, or a time that depends on the recording."""
+
 Stereo = Literal["mid", "channels"]
 """`mid`: generate the mid channel and give it a stereo image; `channels`: generate both, with the same noise."""
 
-Span = tuple[float, float] | MusicalSpan
-"""Start and end in seconds, or bars or beats."""
+Span = tuple[Time, Time] | MusicalSpan
+"""Start and end, or bars or beats."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -62,17 +62,34 @@ class Pulse:
             InputError: the clip has fewer.
         """
         size = self.beats_per_bar if counted.unit == "bars" else 1
-        left_s = duration_s - _LEAST_S - self.beats_s[-1]
-        n_beats = len(self.beats_s) + math.floor(left_s / self._last_interval_s) - self.first_downbeat
-        n = -(-n_beats // size)
-        if counted.last > n:
-            raise InputError(
-                f"{counted} is asked for but the clip has {n} {counted.unit}",
-                f"bar 1 begins at {self._at_s(self.first_downbeat):.2f} s, at {self.bpm:.1f} bpm; if that is not so, "
-                "give --bpm and --downbeat",
-            )
+        if counted.last > (n := self._count(size, duration_s)):
+            raise self._lacks(str(counted), n, counted.unit)
         start, end = (self._at_s(self.first_downbeat + size * i) for i in (counted.first - 1, counted.last))
         return start, min(end, duration_s)
+
+    def position_s(self, unit: Literal["bar", "beat"], number: int, duration_s: float) -> float:
+        """Return the start of a bar or beat, counted from bar 1; that after the last is where the last ends.
+
+        Raises:
+            InputError: the clip of this duration ends before it.
+        """
+        size = self.beats_per_bar if unit == "bar" else 1
+        if number > (n := self._count(size, duration_s)) + 1:
+            raise self._lacks(f"{unit}:{number}", n, f"{unit}s")
+        return min(self._at_s(self.first_downbeat + size * (number - 1)), duration_s)
+
+    def _count(self, size: int, duration_s: float) -> int:
+        """Number of groups of `size` beats that begin in a clip, from bar 1 on."""
+        left_s = duration_s - _LEAST_S - self.beats_s[-1]
+        n_beats = len(self.beats_s) + math.floor(left_s / self._last_interval_s) - self.first_downbeat
+        return -(-n_beats // size)
+
+    def _lacks(self, wanted: str, n: int, unit: str) -> InputError:
+        return InputError(
+            f"{wanted} is asked for but the clip has {n} {unit}",
+            f"bar 1 begins at {self._at_s(self.first_downbeat):.2f} s, at {self.bpm:.1f} bpm; if that is not so, "
+            "give --bpm and --downbeat",
+        )
 
     @property
     def _last_interval_s(self) -> float:

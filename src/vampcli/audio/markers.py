@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from vampcli.audio.metadata.wav_time import cue_points
 from vampcli.errors import InputError
 from vampcli.files import open_regular, read_bounded
 
+log = logging.getLogger(__name__)
+
 _SECONDS = r"\d{1,9}(?:[.,]\d*)?"
-_CLOCK = r"(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9}(?:\.\d+)?)"
+_CLOCK = r"(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9}(?:[.,]\d+)?)"
 _MOST_TEXT = 2**24  # bytes of labels
+_MOST_NAMED = 4  # labels in a warning
 _KINDS = "name a label file of Audacity, a CSV file of REAPER's regions, or a WAV file with cue points"
 
 
@@ -26,17 +31,32 @@ class _Marker:
     start_s: float
     end_s: float
     source: str
+    label: str
 
 
-def read_spans(path: str | Path) -> tuple[tuple[float, float], ...]:
-    """Read start and end of every marked span, in seconds, in the file's order.
+@dataclass(frozen=True)
+class MarkedSpan:
+    """A span that a file marks, in seconds; `source` names the file and its line or cue point, for messages."""
 
-    The kind of file is detected from its content. Regions are the spans, and points beside them are ignored. Points
-    alone are start and end in turn, in order of time. REAPER counts from the start of the project's ruler.
+    start_s: float
+    end_s: float
+    source: str
+
+
+def read_spans(path: str | Path, labels: Sequence[str] = ()) -> tuple[MarkedSpan, ...]:
+    """Read every marked span, in the file's order.
+
+    The kind of file is detected from its content. Regions are the spans, and points beside them are left out, with a
+    warning. Points alone are start and end in turn, in order of time. REAPER counts from the start of the project's
+    ruler.
+
+    Args:
+        path: of the file.
+        labels: texts of the marks to read, whole or as patterns (`*`, `?`), in any case; none = all marks.
 
     Raises:
         InputError: the file is missing, damaged, empty or of no known kind, a time cannot be read, a span is
-            reversed, or there is an odd number of points alone.
+            reversed, there is an odd number of points alone, or a label is not there.
 
     Source: Audacity manual (Importing and Exporting Labels); REAPER (Region/Marker Manager, export).
     """
@@ -46,11 +66,34 @@ def read_spans(path: str | Path) -> tuple[tuple[float, float], ...]:
         if marker.end_s < marker.start_s:
             fact = f"{path}, {marker.source}: the end, {marker.end_s} s, is before the start, {marker.start_s} s"
             raise InputError(fact, "exchange the two")
-    regions = tuple((marker.start_s, marker.end_s) for marker in markers if marker.end_s > marker.start_s)
-    return regions or _pair_points(path, sorted(markers, key=lambda marker: marker.start_s))
+    markers = _select(path, markers, labels) if labels else markers
+    points = sorted((one for one in markers if one.end_s == one.start_s), key=lambda marker: marker.start_s)
+    regions = [one for one in markers if one.end_s > one.start_s]
+    if not regions:
+        return _pair_points(path, points)
+    if points:
+        named = ", ".join(f"{one.label or 'unnamed'} ({one.start_s:.2f} s)" for one in points[:_MOST_NAMED])
+        more = f" and {len(points) - _MOST_NAMED} more" if len(points) > _MOST_NAMED else ""
+        kind = f"label{'s' * (len(points) > 1)}"
+        log.warning("%s: left out %d %s without length: %s%s", path, len(points), kind, named, more)
+    return tuple(MarkedSpan(one.start_s, one.end_s, f"{path}, {one.source}") for one in regions)
 
 
-def _pair_points(path: Path, points: list[_Marker]) -> tuple[tuple[float, float], ...]:
+def _select(path: Path, markers: list[_Marker], labels: Sequence[str]) -> list[_Marker]:
+    """Return the markers whose texts are among the labels."""
+    selected = set()
+    for label in labels:
+        wanted = label.strip().casefold()
+        texts = [marker.label.casefold() for marker in markers]
+        matching = {i for i, text in enumerate(texts) if text == wanted or fnmatchcase(text, wanted)}
+        if markers and not matching:
+            there = ", ".join(dict.fromkeys(marker.label or "(none)" for marker in markers))
+            raise InputError(f"{path} has no label {label!r}", f"there: {there[:500]}; take* means all that begin so")
+        selected |= matching
+    return [marker for i, marker in enumerate(markers) if i in selected]
+
+
+def _pair_points(path: Path, points: list[_Marker]) -> tuple[MarkedSpan, ...]:
     if not points:
         raise InputError(f"{path} marks nothing", "mark spans in your editor and export them again")
     if len(points) % 2:
@@ -61,7 +104,7 @@ def _pair_points(path: Path, points: list[_Marker]) -> tuple[tuple[float, float]
         if start.start_s == end.start_s:
             fact = f"{path}, {start.source} and {end.source}: start and end are both at {start.start_s} s"
             raise InputError(fact, "move one of the two points")
-    return tuple((start.start_s, end.start_s) for start, end in pairs)
+    return tuple(MarkedSpan(a.start_s, b.start_s, f"{path}, {a.source} and {b.source}") for a, b in pairs)
 
 
 def _read_markers(path: Path) -> Iterator[_Marker]:
@@ -74,46 +117,47 @@ def _read_markers(path: Path) -> Iterator[_Marker]:
     except UnicodeDecodeError as error:
         fact = f"{path} is neither a WAV file nor text in UTF-8: see byte {error.start + 1}"
         raise InputError(fact, f"{_KINDS}; save text as UTF-8") from error
-    return _read_reaper(path, text) if text.startswith("#,") else _read_audacity(path, text)
+    return _read_reaper(path, text) if text[:2] in ("#,", "#;", "#\t") else _read_audacity(path, text)
 
 
 def _read_cues(path: Path) -> Iterator[_Marker]:
     sample_rate, cues = cue_points(path)
     for number, cue in enumerate(cues, 1):
         start_s, end_s = cue.start / sample_rate, (cue.start + cue.n_samples) / sample_rate
-        yield _Marker(start_s, end_s, f"cue point {number} {cue.name!r}")
+        yield _Marker(start_s, end_s, f"cue point {number} {cue.name!r}", cue.name.strip())
 
 
 def _read_audacity(path: Path, text: str) -> Iterator[_Marker]:
     for number, line in enumerate(io.StringIO(text, newline=None), 1):
         if line.startswith("\\") or not line.strip():  # a backslash: frequencies of the label above
             continue
-        times = [field.strip() for field in line.split("\t")[:2]]
+        *times, label = [field.strip() for field in [*line.split("\t", 2), ""][:3]]
         if len(times) < 2 or not all(re.fullmatch(_SECONDS, time) for time in times):
             fact = f"{path}, line {number}: {line.strip()[:60]!r} does not begin with start, tab, end in seconds from 0"
             raise InputError(fact, f"correct the line, or {_KINDS}")
         start_s, end_s = (float(time.replace(",", ".")) for time in times)
-        yield _Marker(start_s, end_s, f"line {number}")
+        yield _Marker(start_s, end_s, f"line {number}", label)
 
 
 def _read_reaper(path: Path, text: str) -> Iterator[_Marker]:
-    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    # programs in countries with a decimal comma separate columns by semicolons, spreadsheets also by tabs
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=text[1], strict=True)
     try:
         for row in rows:
             source = f"line {rows.line_num}"
-            start, end = ((row.get(column) or "").strip() for column in ("Start", "End"))
+            name, start, end = ((row.get(column) or "").strip() for column in ("Name", "Start", "End"))
             start_s = _parse_clock(start, f"{path}, {source}")
-            yield _Marker(start_s, _parse_clock(end, f"{path}, {source}") if end else start_s, source)
+            yield _Marker(start_s, _parse_clock(end, f"{path}, {source}") if end else start_s, source, name)
     except csv.Error as error:
         raise InputError(f"{path}, line {rows.reader.line_num}: {error}", "export the regions again") from error
 
 
 def _parse_clock(text: str, source: str) -> float:
-    """Parse `62.345` or `1:02.345` to seconds; refuse whole numbers, which are REAPER's samples or frames."""
+    """Parse `62.345`, `62,345` or `1:02.345` to seconds; refuse whole numbers, which are REAPER's samples or frames."""
     match = re.fullmatch(_CLOCK, text)
     if match is None or text.isdigit():
         fact = f"{source}: {text[:60]!r} is neither seconds, such as 62.345, nor minutes and seconds, such as 1:02.345"
         cure = "bars, frames and samples cannot be read: set REAPER's ruler to Minutes:Seconds or Seconds, export again"
         raise InputError(fact, cure)
     hours, minutes, seconds = match.groups()
-    return 3600 * int(hours or 0) + 60 * int(minutes or 0) + float(seconds)
+    return 3600 * int(hours or 0) + 60 * int(minutes or 0) + float(seconds.replace(",", "."))

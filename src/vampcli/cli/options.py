@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -13,15 +13,12 @@ from vampcli.audio.formats import ClipMode, NaN, PageAudio
 from vampcli.audio.markers import read_spans
 from vampcli.cli import completion
 from vampcli.cli.config import Rule
-from vampcli.cli.parse import collect_spans, parse_time
+from vampcli.cli.parse import TypedSpans, collect_spans, parse_bpm, parse_trust
 from vampcli.cli.recommended import paper_sampling, sampling_of
-from vampcli.config import MemoryConfig, PromptConfig, SamplingConfig, Stereo, TempoConfig
+from vampcli.config import MemoryConfig, PromptConfig, RelativeTime, SamplingConfig, Stereo, TempoConfig, Time
 from vampcli.errors import UsageError
 from vampcli.recipe.recipe import Subtype
-from vampcli.tasks.spans import SpanRequest
-
-if TYPE_CHECKING:
-    from vampcli.tasks.plan import Margin
+from vampcli.tasks.times import TempoRequest, parse_position
 
 SPANS, MEMORY, PROMPT, OUTPUT, ADVANCED = "Spans", "Memory", "Prompt", "Output", "Advanced"  # panels of the help
 
@@ -66,7 +63,7 @@ Dtype = Annotated[
 PageAudioName = Annotated[PageAudio, value("Sound of --page: vorbis, or flac (exact).", panel=ADVANCED, metavar="NAME")]
 MarginFrames = Annotated[
     str,
-    value("Frames re-made around a span; auto: all affected.", panel=SPANS, autocompletion=completion.one_of("auto")),
+    value("Re-made around a span: frames, 40ms, or auto.", panel=SPANS, autocompletion=completion.one_of("auto")),
 ]
 Context = Annotated[
     str | None,
@@ -164,21 +161,28 @@ class Common(ModelOptions, FormatOptions, OutputOptions):  # fields of the last 
 
 
 @dataclass(frozen=True)
-class SpanOptions:
-    """Options that select spans, as typed."""
-
-    start: Annotated[str | None, value("Start of the span: seconds or mm:ss.mmm.", panel=SPANS, metavar="TIME")] = None
+class _NamedSpans:
+    start: Annotated[str | None, value("Start: 4, 1:02.5, 50%, bar:5 or beat:17.", panel=SPANS, metavar="TIME")] = None
     end: Annotated[str | None, value("End of the span.", panel=SPANS, metavar="TIME")] = None
     span: Annotated[
         list[str] | None,
-        value("4-6, 1:02.5-1:04, bars:5-8 or beats:17-24; repeat for more.", panel=SPANS, metavar="SPAN"),
+        value("4-6, 25%-50%, bar:5-bar:9 or bars:5-8; repeat for more.", panel=SPANS, metavar="SPAN"),
     ] = None
     spans_from: Annotated[
         str | None, value("Audacity labels, REAPER regions (CSV) or WAV cues.", panel=SPANS, metavar="FILE")
     ] = None
+    label: Annotated[
+        list[str] | None, value("Only labels with this text, or as 'take*'; repeat.", panel=SPANS, metavar="TEXT")
+    ] = None
     snap: Annotated[
         Literal["beat", "onset"] | None, value("Move edges to the nearest beat or onset.", panel=SPANS, metavar=None)
     ] = None
+
+
+@dataclass(frozen=True)
+class TempoOptions:
+    """Options by which bars and beats are counted, as typed."""
+
     bpm: Annotated[
         str | None,
         value(
@@ -195,17 +199,33 @@ class SpanOptions:
     beats_per_bar: Annotated[int, value("Beats per bar.", panel=SPANS)] = 4
 
     @property
-    def request(self) -> SpanRequest:
-        """The spans, parsed.
+    def tempo(self) -> TempoRequest:
+        """The tempo, parsed.
+
+        Raises:
+            UsageError: an option is malformed.
+        """
+        downbeat = None if self.downbeat is None else parse_position(self.downbeat)
+        config = TempoConfig(parse_bpm(self.bpm), beats_per_bar=self.beats_per_bar)
+        return TempoRequest(config, downbeat, stored=self.bpm is None)
+
+
+@dataclass(frozen=True)
+class SpanOptions(TempoOptions, _NamedSpans):  # fields of the last class come first
+    """Options that select spans, as typed."""
+
+    def parse(self) -> TypedSpans:
+        """Parse the spans; a file of spans is read.
 
         Raises:
             UsageError: a time or a span is malformed.
             InputError: the file of spans is missing, or has none.
         """
-        downbeat_s = None if self.downbeat is None else parse_time(self.downbeat)
+        if self.label and not self.spans_from:
+            raise UsageError("--label chooses among labels, but no file is named", "name it with --spans-from")
         spans = collect_spans(self.start, self.end, self.span or [])
-        spans += read_spans(self.spans_from) if self.spans_from else ()
-        return SpanRequest(tuple(spans), TempoConfig(parse_bpm(self.bpm), downbeat_s, self.beats_per_bar), self.snap)
+        marked = read_spans(self.spans_from, self.label or ()) if self.spans_from else ()
+        return TypedSpans(tuple(spans), marked, self.tempo, self.snap)
 
 
 @dataclass(frozen=True)
@@ -224,11 +244,11 @@ class MemoryOptions:
     edit: Annotated[float, value("Share of the model's changes: 0 copies a place.", panel=MEMORY)] = 0.5
     places: Annotated[bool, flag("Print similar places, make nothing.", panel=MEMORY)] = False
 
-    def config(self, place: str | None = None, files: Sequence[str] | None = None) -> MemoryConfig:
+    def config(self, place: Time | None = None, files: Sequence[str] | None = None) -> MemoryConfig:
         """The memory, parsed.
 
         Args:
-            place: beginning of the place, as typed.
+            place: beginning of the place; one that depends on the recording is left out.
             files: other recordings to search, as typed.
 
         Raises:
@@ -239,7 +259,7 @@ class MemoryOptions:
         if trust == 0 and self.places:
             raise UsageError("memory is off, but --places is given", "leave one of them out")
         found = find(files, recursive=True) if files else []
-        place_s = None if place is None else parse_time(place)
+        place_s = None if isinstance(place, RelativeTime) else place
         return MemoryConfig(trust, self.edit, place_s, tuple(str(file.path) for file in found))
 
 
@@ -277,54 +297,3 @@ DERIVED: dict[Any, dict[str, tuple[Any, ...]]] = {
     },
 }
 """Help of the options that have types and defaults of the fields of a dataclass."""
-
-
-def parse_bpm(text: str | None) -> float | None:
-    """A number of beats per minute; None for `track` and without a text.
-
-    Raises:
-        UsageError: it is neither.
-    """
-    if text is None or text == "track":
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise UsageError(f"--bpm is {text!r}", "give a number, or track to find it in the sound") from None
-
-
-def parse_margin(text: str) -> Margin:
-    """A number of frames, or `auto`.
-
-    Raises:
-        UsageError: it is neither.
-    """
-    if text == "auto":
-        return "auto"
-    if not text.isdecimal():
-        raise UsageError(f"--margin is {text!r}", "give a number of frames, or auto")
-    return int(text)
-
-
-def parse_trust(text: str) -> float | None:
-    """A trust from 0 to 1; None for `auto`, 0 for `off`.
-
-    Raises:
-        UsageError: it is none of these.
-    """
-    if text in ("auto", "off"):
-        return None if text == "auto" else 0.0
-    try:
-        return float(text)
-    except ValueError:
-        raise UsageError(f"--memory is {text!r}", "give auto, off, or a number from 0 to 1") from None
-
-
-def parse_seam(text: str) -> float | None:
-    """A time in seconds, or None for `auto`."""
-    return None if text == "auto" else parse_time(text)
-
-
-def parse_context(text: str | None) -> float | None:
-    """A time in seconds, or None for all that the models see."""
-    return None if text is None else parse_time(text)

@@ -1,51 +1,18 @@
-"""Parse times such as `4.5` or `1:02.5`, and spans such as `4-6`, `bars:5-8` or `beats:17-24`."""
+"""Parse options that take spans, a time, or a number or word."""
 
 from __future__ import annotations
 
-import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from vampcli.config import MusicalSpan, Span
-from vampcli.errors import UsageError
+from vampcli.audio.markers import MarkedSpan
+from vampcli.config import Span, Time
+from vampcli.errors import InputError, UsageError
+from vampcli.tasks.spans import Snap, SpanRequest
+from vampcli.tasks.times import TempoRequest, parse_length, parse_position, parse_seconds, parse_span
 
-_TIME = r"(?:(\d+):)?(?:(\d+):)?(\d+(?:\.\d*)?|\.\d+)s?"
-_LONGEST = 1e9  # seconds; 31 years
-
-
-def parse_time(text: str) -> float:
-    """Seconds, `mm:ss.mmm` or `hh:mm:ss.mmm` -> seconds.
-
-    Raises:
-        UsageError: the text is not a time.
-    """
-    match = re.fullmatch(_TIME, text.strip())
-    if match is None:
-        pointed, cure = text.strip().replace(",", "."), "write seconds or mm:ss, such as 4, 4.5 or 1:02.5"
-        if re.fullmatch(_TIME, pointed):
-            cure = f"write a decimal point: {pointed}"
-        raise UsageError(f"not a time: {text!r}", cure)
-    *wholes, seconds = match.groups()
-    total = float(seconds)
-    for size, whole in zip((60, 3600), reversed([w for w in wholes if w is not None]), strict=False):
-        total += size * float(whole)
-    if not total < _LONGEST:
-        raise UsageError(f"not a time: {text:.20} s is longer than any recording", "times are in seconds, or mm:ss")
-    return total
-
-
-def parse_span(text: str) -> Span:
-    """`4-6` -> start and end in seconds; `bars:5-8` -> a `MusicalSpan`.
-
-    Raises:
-        UsageError: the text is not a span, or ends before it starts.
-    """
-    counted = re.fullmatch(r"(bars|beats):(\d+)(?:-(\d+))?", text.strip())
-    if counted is not None:
-        unit, first, last = counted.groups()
-        return MusicalSpan("bars" if unit == "bars" else "beats", int(first), int(last or first))
-    parts = text.split("-")
-    if len(parts) != 2 or text.lstrip().startswith(("bar", "beat")):
-        raise UsageError(f"not a span: {text!r}", "write start-end, such as 4-6, 1:02.5-1:04 or bars:5-8")
-    return parse_time(parts[0]), parse_time(parts[1])
+if TYPE_CHECKING:
+    from vampcli.tasks.recording import Recording
 
 
 def collect_spans(start: str | None, end: str | None, spans: list[str]) -> list[Span]:
@@ -59,5 +26,97 @@ def collect_spans(start: str | None, end: str | None, spans: list[str]) -> list[
         missing = "--end" if end is None else "--start"
         raise UsageError(f"{missing} is missing", "give both --start and --end, or --span 4-6")
     if start is not None and end is not None:
-        named.insert(0, (parse_time(start), parse_time(end)))
+        named.insert(0, (parse_position(start), parse_position(end)))
     return named
+
+
+def parse_bpm(text: str | None) -> float | None:
+    """A number of beats per minute; None for `track` and without a text.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if text is None or text == "track":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"--bpm is {text!r}", "give a number, or track to find it in the sound") from None
+
+
+def parse_margin(text: str) -> int | str:
+    """A number of frames, a time such as `40ms`, or `auto`.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    if text.isdecimal():
+        return int(text)
+    if text != "auto":
+        if not text.endswith("s"):
+            raise UsageError(f"--margin is {text!r}", "give a number of frames, a time such as 40ms, or auto")
+        parse_seconds(text)
+    return text
+
+
+def parse_trust(text: str) -> float | None:
+    """A trust from 0 to 1; None for `auto`, 0 for `off`.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    if text in ("auto", "off"):
+        return None if text == "auto" else 0.0
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"--memory is {text!r}", "give auto, off, or a number from 0 to 1") from None
+
+
+def parse_seam(text: str) -> Time | None:
+    """A length, or None for `auto`."""
+    return None if text == "auto" else parse_length(text)
+
+
+def parse_context(text: str | None) -> Time | None:
+    """A length, or None for all that the models see."""
+    return None if text is None else parse_length(text)
+
+
+@dataclass(frozen=True)
+class TypedSpans:
+    """Spans, tempo and snapping as typed.
+
+    Attributes:
+        spans: named one by one.
+        marked: read from a file.
+        tempo: tempo and bars.
+        snap: edges move to beats or onsets.
+    """
+
+    spans: tuple[Span, ...]
+    marked: tuple[MarkedSpan, ...]
+    tempo: TempoRequest
+    snap: Snap | None
+
+    def of(self, recording: Recording, *times: Time | None) -> SpanRequest:
+        """Return the spans of a recording.
+
+        Args:
+            recording: the input.
+            times: other times of the command, which need a tempo if they count bars or beats.
+
+        Raises:
+            InputError: a marked span lies beyond the recording's end.
+        """
+        from vampcli.tasks.plan import ROUNDING_S  # imports torch
+
+        length = recording.clip.duration_s
+        for one in self.marked:
+            if one.end_s > length + ROUNDING_S:
+                raise InputError(
+                    f"{one.source}: the span {one.start_s:g}-{one.end_s:g} s ends after the clip of {length:.2f} s",
+                    "move or remove the label, or name the recording that it belongs to",
+                )
+        spans = (*self.spans, *((one.start_s, one.end_s) for one in self.marked))
+        return SpanRequest(spans, self.tempo.of(recording, *spans, *times), self.snap)

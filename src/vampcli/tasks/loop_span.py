@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from vampcli.audio.junction import MADE_S
-from vampcli.config import MusicalSpan
 from vampcli.errors import InputError, UsageError
 from vampcli.memory.loop_points import LoopPoints, Meter
 from vampcli.tasks.plan import sample_range
 from vampcli.tasks.recording import Recording
 from vampcli.tasks.spans import SpanRequest
+from vampcli.tasks.times import is_counted
 from vampcli.tokens.grid import TokenGrid
 
 
@@ -70,7 +70,7 @@ def check_seam(seam_s: float, n: int, sample_rate: int, grid: TokenGrid) -> None
 def _meter(recording: Recording, at: SpanRequest, span: tuple[int, int]) -> Meter | None:
     """Beats and bars, if they are known: the tempo is given, or the span counts them. Near a span, any beat counts."""
     named = next(iter(at.span), None)
-    if at.tempo.bpm is None and not isinstance(named, MusicalSpan):
+    if at.tempo.bpm is None and not is_counted(named):
         return None
     pulse, rate = recording.pulse(at.tempo), recording.clip.sample_rate
     beat = 60 / pulse.bpm * rate

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import Tensor
 from torch.nn.functional import pad
@@ -18,13 +17,15 @@ from vampcli.codec.config import CodecShape
 from vampcli.config import MOST_PLACES, Place, Source
 from vampcli.errors import InputError, UsageError
 from vampcli.memory.loop_points import LoopPoints
+from vampcli.tasks.times import parse_seconds
 from vampcli.tokens import masks
 from vampcli.tokens.grid import TokenGrid
 
-Margin = int | Literal["auto"]
-"""Frames hidden on each side of a span; `auto` = all whose tokens depend on its samples."""
+Margin = int | str
+"""Frames hidden on each side of a span; or a time such as `40ms`; `auto` = all whose tokens depend on its samples."""
 
-_ROUNDING_S = 0.0055  # displays round times to 10 ms: an end at most this far past the clip's is the clip's
+ROUNDING_S = 0.0055
+"""Displays round times to 10 ms: an end at most this far past the clip's is the clip's."""
 
 _KEPT_EACH = 3  # of a fully trusted place, one frame in so many is kept as a prompt
 
@@ -180,8 +181,8 @@ def plan_spans(
         spans: start and end in seconds; they may overlap.
         codec: gives the token grid and the encoder's reach; its weights do not matter.
         context: frames that the models see on each side.
-        margin: frames hidden on each side of a span, beyond those it touches; `auto` = all whose tokens depend on
-            the span's samples, through resampling and the encoder.
+        margin: frames hidden on each side of a span, beyond those it touches; or a time such as `40ms`, rounded up to
+            frames; `auto` = all whose tokens depend on the span's samples, through resampling and the encoder.
 
     Raises:
         UsageError: no span, a reversed one, one shorter than a frame, or a negative margin.
@@ -204,14 +205,12 @@ def plan_ranges(
     canvas: Waveform, ranges: Sequence[tuple[int, int]], codec: CodecShape, context: int, margin: Margin = 1
 ) -> Plan:
     """Plan to generate sample ranges of a canvas; the arguments are those of `plan_spans`."""
-    if margin != "auto" and margin < 0:
-        raise UsageError(f"the margin is {margin} frames", "it must be 0 or more, or auto")
     grid, rate = codec.grid, canvas.sample_rate
     n_canvas_frames = grid.n_frames(grid.n_samples(canvas.n_samples, rate))
 
     # Hidden frames: those that a span touches, and the margin on each side of them.
     reach = resample_reach(grid.sample_rate, rate) if margin == "auto" else 0
-    n_margin = codec.encoder_reach if margin == "auto" else margin
+    n_margin = codec.encoder_reach if margin == "auto" else count_margin(margin, grid)
     ranges, hidden = merge_ranges(ranges), []
     for start, end in ranges:
         first, last = grid.frames_touched(max(0, start - reach), end + reach, rate)
@@ -224,6 +223,21 @@ def plan_ranges(
     ]
     first_frame, stop = calls[0].first, calls[-1].end
     return Plan(tuple(ranges), tuple(hidden), first_frame, stop - first_frame, tuple(calls), canvas.n_samples)
+
+
+def count_margin(margin: Margin, grid: TokenGrid) -> int:
+    """Return the frames of a margin that is not `auto`.
+
+    Raises:
+        UsageError: it is negative, or no time in seconds or milliseconds.
+    """
+    if isinstance(margin, int):
+        if margin < 0:
+            raise UsageError(f"the margin is {margin} frames", "it must be 0 or more, or auto")
+        return margin
+    if not margin.endswith("s"):
+        raise UsageError(f"the margin is {margin!r}", "it must be a number of frames, a time such as 40ms, or auto")
+    return math.ceil(parse_seconds(margin) * grid.frame_rate - 1e-9)
 
 
 def sample_range(audio: Waveform, start_s: float, end_s: float, grid: TokenGrid) -> tuple[int, int]:
@@ -249,7 +263,7 @@ def sample_range(audio: Waveform, start_s: float, end_s: float, grid: TokenGrid)
             f"the span starts at {start_s:g} s but the clip is {length:.2f} s long",
             "times are seconds from the beginning",
         )
-    if end_s - length > _ROUNDING_S:
+    if end_s - length > ROUNDING_S:
         raise InputError(
             f"the span ends at {end_s:g} s but the clip is {length:.2f} s long",
             f"times are seconds from the beginning; a span may end at {int(length * 100) / 100:g} s",

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from vampcli.config import MusicalSpan, Span, TempoConfig
 from vampcli.errors import UsageError
+from vampcli.tasks.times import is_counted, to_seconds, with_stored_tempo
 from vampcli.tokens.grid import TokenGrid
 
 if TYPE_CHECKING:
     from vampcli.tasks.recording import Recording
-
-log = logging.getLogger(__name__)
 
 Snap = Literal["beat", "onset", "before-onset"]
 """Edges move to beats, or to attacks; `before-onset` is the rule of older recipes: 20 to 35 ms before attacks."""
@@ -25,7 +23,7 @@ class SpanRequest:
     """Spans of a recording, as a user gives them.
 
     Attributes:
-        span: in seconds or in musical time, any number; none = the whole recording, where a task allows that.
+        span: as times or in bars or beats; none = the whole recording, where a task allows that.
         tempo: tempo and bars, as far as they are known.
         snap: move the edges of spans to the nearest beats or attacks.
     """
@@ -36,20 +34,9 @@ class SpanRequest:
 
     def with_stored_tempo(self, recording: Recording) -> SpanRequest:
         """Return the request with the tempo in the recording's file, if a span needs one that is not named."""
-        if self.tempo.bpm is not None or not any(isinstance(span, MusicalSpan) for span in self.span):
+        if not any(map(is_counted, self.span)):
             return self
-        if (stored := recording.metadata.tempo()) is None:
-            return self
-        bpm, where = stored
-        begin = "the beginning" if self.tempo.downbeat is None else f"{self.tempo.downbeat:g} s"
-        log.warning(
-            "%s: bars and beats are counted at %g bpm of its %s, from %s; --bpm and --downbeat change that",
-            recording.source.name or "the recording",
-            bpm,
-            where,
-            begin,
-        )
-        return replace(self, tempo=replace(self.tempo, bpm=bpm))
+        return replace(self, tempo=with_stored_tempo(self.tempo, recording))
 
     def seconds(self, recording: Recording) -> list[tuple[float, float]]:
         """Return start and end of every span in seconds; beats are tracked only if a span or `snap` needs them.
@@ -58,12 +45,7 @@ class SpanRequest:
             UsageError: a span is reversed.
             InputError: a span lies outside the clip or vanishes by snapping, or no beat can be found.
         """
-        spans = [
-            recording.pulse(self.tempo).span_s(span, recording.clip.duration_s)
-            if isinstance(span, MusicalSpan)
-            else span
-            for span in self.span
-        ]
+        spans = [self._span_s(span, recording) for span in self.span]
         if self.snap is None or not spans:
             return spans
         from vampcli.audio.beats import snap  # imports numpy
@@ -75,8 +57,16 @@ class SpanRequest:
         return [snap(span, edges_s) for span in spans]
 
     def settled(self, recording: Recording) -> SpanRequest:
-        """Return the request with its edges in seconds if they snap, so that it needs no analysis again."""
-        return self if self.snap is None else replace(self, span=tuple(self.seconds(recording)), snap=None)
+        """Return the request in seconds, so that it needs no analysis again; bars and beats that do not snap stay."""
+        if self.snap is not None:
+            return replace(self, span=tuple(self.seconds(recording)), snap=None)
+        kept = (span if isinstance(span, MusicalSpan) else self._span_s(span, recording) for span in self.span)
+        return replace(self, span=tuple(kept))
+
+    def _span_s(self, span: Span, recording: Recording) -> tuple[float, float]:
+        if isinstance(span, MusicalSpan):
+            return recording.pulse(self.tempo).span_s(span, recording.clip.duration_s)
+        return to_seconds(span[0], recording, self.tempo), to_seconds(span[1], recording, self.tempo)
 
 
 def context_frames(context_s: float | None, grid: TokenGrid, longest: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,10 +10,13 @@ from vampcli.cli import options as o
 from vampcli.cli.jobs.audio_job import AudioWorkflow
 from vampcli.cli.jobs.job import Workflow
 from vampcli.cli.jobs.places import PlacesWorkflow, describe_sources
+from vampcli.cli.parse import parse_context, parse_margin
 from vampcli.errors import UsageError
+from vampcli.tasks.times import parse_position, to_seconds
 
 if TYPE_CHECKING:
     from vampcli.tasks.base import Task
+    from vampcli.tasks.recording import Recording
 
 
 def inpaint(
@@ -34,16 +38,23 @@ def inpaint(
     Example: vamp inpaint song.wav --start 4 --end 6 -n 3
     Example: vamp inpaint songs/ --span bars:5-8 --bpm 120 -o made/
     """
-    spans = at.request
-    if not spans.span:
+    spans = at.parse()
+    if not (spans.spans or spans.marked):
         raise UsageError("no span is named", "give --start and --end, --span 4-6, or --spans-from")
-    hidden, seen, recalled = o.parse_margin(margin), o.parse_context(context), memory.config(place, memory_from)
+    hidden, seen, source = (
+        parse_margin(margin),
+        parse_context(context),
+        None if place is None else parse_position(place),
+    )
+    recalled = memory.config(source, memory_from)
 
-    def request() -> Task:
+    def request(recording: Recording) -> Task:
         from vampcli.tasks.inpaint import Inpaint
 
-        return Inpaint(spans, hidden, seen, recalled)
+        places = spans.of(recording, seen, source)
+        context_s, place_s = (to_seconds(time, recording, places.tempo) for time in (seen, source))
+        return Inpaint(places, hidden, context_s, replace(recalled, place=place_s))
 
     describe = partial(describe_sources, searched=recalled.memory != 0)
-    workflow = AudioWorkflow("inpaint", common, request, describe, stored_tempo=at.bpm is None)
+    workflow = AudioWorkflow("inpaint", common, request, describe)
     return PlacesWorkflow("inpaint", common, workflow) if memory.places else workflow

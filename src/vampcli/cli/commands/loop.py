@@ -11,10 +11,13 @@ from vampcli.cli.jobs.audio_job import AudioWorkflow
 from vampcli.cli.jobs.job import Workflow
 from vampcli.cli.jobs.loops import describe_loop
 from vampcli.cli.jobs.places import PlacesWorkflow, describe_sources
+from vampcli.cli.parse import parse_margin, parse_seam
+from vampcli.tasks.times import to_seconds
 
 if TYPE_CHECKING:
     from vampcli.api import Take
     from vampcli.tasks.base import Task
+    from vampcli.tasks.recording import Recording
 
 
 def loop(
@@ -44,21 +47,23 @@ def loop(
     Example: vamp loop song.wav --span bars:1-4 --repeats 4 --variation 0.4
     Example: vamp loop song.wav --find --start 12 --end 20
     """
-    spans = at.request
-    seam_s, hidden, recalled = o.parse_seam(seam), o.parse_margin(margin), memory.config()
+    spans, made = at.parse(), parse_seam(seam)
+    hidden, recalled = parse_margin(margin), memory.config()
 
-    def request() -> Task:
+    def request(recording: Recording) -> Task:
         from vampcli.tasks.loop import Loop
 
-        return Loop(spans, repeats, variation, seam_s, hidden, recalled, find)
+        places = spans.of(recording, made)
+        seam_s = to_seconds(made, recording, places.tempo)
+        return Loop(places, repeats, variation, seam_s, hidden, recalled, find)
 
-    workflow = loop_workflow(common, request, stored_tempo=at.bpm is None)
+    workflow = loop_workflow(common, request)
     return PlacesWorkflow("loop", common, workflow) if memory.places else workflow
 
 
-def loop_workflow(common: o.Common, request: Callable[[], Task], stored_tempo: bool = False) -> AudioWorkflow:
+def loop_workflow(common: o.Common, request: Callable[[Recording], Task]) -> AudioWorkflow:
     """The workflow of a loop."""
-    return AudioWorkflow("loop", common, request, _describe, True, stored_tempo)
+    return AudioWorkflow("loop", common, request, _describe, loops=True)
 
 
 def _describe(take: Take) -> tuple[dict[str, Any], str]:

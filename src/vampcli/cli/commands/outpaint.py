@@ -9,16 +9,19 @@ from vampcli.cli import options as o
 from vampcli.cli.jobs.audio_job import AudioWorkflow
 from vampcli.cli.jobs.job import Workflow
 from vampcli.cli.jobs.places import PlacesWorkflow, describe_sources
-from vampcli.cli.parse import parse_time
+from vampcli.cli.parse import parse_context, parse_margin
+from vampcli.tasks.times import parse_length, to_seconds
 
 if TYPE_CHECKING:
     from vampcli.tasks.base import Task
+    from vampcli.tasks.recording import Recording
 
 
 def outpaint(
     *,
     after: Annotated[str, o.value("Length to add at the end.", panel=o.SPANS, metavar="TIME")] = "0",
     before: Annotated[str, o.value("Length to add at the beginning.", panel=o.SPANS, metavar="TIME")] = "0",
+    tempo: o.TempoOptions,
     margin: o.MarginFrames = "1",
     context: o.Context = None,
     memory: o.MemoryOptions,
@@ -28,15 +31,17 @@ def outpaint(
 
     Any length: past their context, the models continue from what they have generated.
 
-    Example: vamp outpaint song.wav --after 10
+    Example: vamp outpaint song.wav --after 4bars
     """
-    added, hidden = (parse_time(after), parse_time(before)), o.parse_margin(margin)
-    seen, recalled = o.parse_context(context), memory.config()
+    lengths, seen = (parse_length(after), parse_length(before)), parse_context(context)
+    counted, hidden, recalled = tempo.tempo, parse_margin(margin), memory.config()
 
-    def request() -> Task:
+    def request(recording: Recording) -> Task:
         from vampcli.tasks.outpaint import Outpaint
 
-        return Outpaint(*added, hidden, seen, recalled)
+        pulse = counted.of(recording, *lengths, seen)
+        after_s, before_s = (to_seconds(time, recording, pulse) for time in lengths)
+        return Outpaint(after_s, before_s, hidden, to_seconds(seen, recording, pulse), recalled)
 
     describe = partial(describe_sources, searched=recalled.memory != 0)
     workflow = AudioWorkflow("outpaint", common, request, describe)

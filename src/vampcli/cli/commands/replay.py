@@ -243,11 +243,11 @@ def _made_by(recipe: Recipe, common: Common, name: str) -> Workflow:
     if isinstance(task, Inpaint | Outpaint | Loop):
         _refuse_odd_files(task.memory, name)
     if isinstance(task, Loop):
-        return loop_workflow(common, lambda: task)
+        return loop_workflow(common, lambda _: task)
     if not isinstance(task, Inpaint | Outpaint):
-        return AudioWorkflow(recipe.command, common, lambda: task)
+        return AudioWorkflow(recipe.command, common, lambda _: task)
     describe = partial(describe_sources, searched=task.memory.memory != 0)
-    return AudioWorkflow(recipe.command, common, lambda: task, describe)
+    return AudioWorkflow(recipe.command, common, lambda _: task, describe)
 
 
 def _common(recipe: Recipe, common: Common, model: str) -> Common:

@@ -10,13 +10,14 @@ from vampcli.cli import options as o
 from vampcli.cli.config import Rule
 from vampcli.cli.jobs.audio_job import AudioWorkflow
 from vampcli.cli.jobs.job import Workflow
-from vampcli.cli.parse import parse_time
 from vampcli.config import PromptConfig
 from vampcli.errors import UsageError
+from vampcli.tasks.times import parse_length, to_seconds
 from vampcli.tokens.presets import PRESETS
 
 if TYPE_CHECKING:
     from vampcli.tasks.base import Task
+    from vampcli.tasks.recording import Recording
 
 _EFFECTS = ("feedback", "stretch", "pitch")
 _KEPT = tuple(f.name.replace("_", "-") for f in fields(PromptConfig) if f.name not in _EFFECTS)
@@ -62,13 +63,15 @@ def vamp(
     """
     if common.difference and prompt.stretch > 1:
         raise UsageError("--difference needs results as long as the input", "leave it out, or --stretch")
-    spans, ends_s = at.request, (parse_time(prefix), parse_time(suffix))
+    spans, ends = at.parse(), (parse_length(prefix), parse_length(suffix))
 
-    def request() -> Task:
+    def request(recording: Recording) -> Task:
         from vampcli.tasks.vamp import Vamp
         from vampcli.tokens import mask_file
 
         own = None if mask is None else mask_file.pin(mask)
-        return Vamp(prompt, spans, *ends_s, amount=amount, mask=own)
+        places = spans.of(recording, *ends)
+        prefix_s, suffix_s = (to_seconds(time, recording, places.tempo) for time in ends)
+        return Vamp(prompt, places, prefix_s, suffix_s, amount=amount, mask=own)
 
-    return AudioWorkflow("vamp", common, request, stored_tempo=at.bpm is None)
+    return AudioWorkflow("vamp", common, request)

@@ -16,6 +16,7 @@ from vampcli.progress import Progress
 if TYPE_CHECKING:
     from vampcli.checkpoints.folder import ModelMetadata
     from vampcli.tasks.base import Task
+    from vampcli.tasks.recording import Recording
 
 _N_LISTED = 4
 
@@ -25,16 +26,14 @@ class AudioWorkflow(Workflow):
     """From sound to sound.
 
     Attributes:
-        request: makes the task, after the cheap checks.
+        request: makes the task for a recording, after the cheap checks.
         describe: facts about a take for `--json`, and a note.
         loops: the results are loops; the files say so.
-        stored_tempo: a tempo in the recording's file counts bars and beats, if the task names none.
     """
 
-    request: Callable[[], Task]
+    request: Callable[[Recording], Task]
     describe: Describe | None = None
     loops: bool = False
-    stored_tempo: bool = False
 
     def open(self, job: Job, metadata: ModelMetadata) -> Opened:
         """See `Workflow.open`."""
@@ -44,12 +43,9 @@ class AudioWorkflow(Workflow):
         clip = read(job.source, self.common.nan)
         load_torch()  # after a bad file is refused
         from vampcli.tasks.recording import Recording
-        from vampcli.tasks.registry import with_stored_tempo
 
-        request = self.request()
         recording = Recording(clip, job.source, job.name, self.common.nan)
-        if self.stored_tempo:
-            request = with_stored_tempo(request, recording)
+        request = self.request(recording)
         plan = request.plan(recording, metadata.codec, metadata.context_frames)
         for path in job.paths:
             check_output(path, clip, self.common.subtype)

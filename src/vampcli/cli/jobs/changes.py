@@ -8,17 +8,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from vampcli.cli.options import parse_seam, parse_trust
-from vampcli.cli.parse import parse_span, parse_time
-from vampcli.config import MusicalSpan
+from vampcli.cli.parse import parse_trust
+from vampcli.config import MusicalSpan, RelativeTime, Span
 from vampcli.errors import InputError, UsageError
 from vampcli.old_names import NAMES
 from vampcli.reading import parse_json
 from vampcli.recipe.recipe import Recipe, recipe_from_table, to_table
+from vampcli.tasks.times import parse_seconds, parse_span
 
 _TABLES = ("sampling", "request")
 _AFTER_SEARCH = ("repeats", "variation", "seam", "margin", "memory", "edit")  # settings that move no loop point
-_TIMES = ("after", "before", "context", "downbeat", "place", "prefix", "suffix")
+_TIMES = ("after", "before", "context", "downbeat", "place", "prefix", "seam", "suffix")
 _TOP_LEVEL = ("seed", "stereo", "part", "subtype", "clip_mode", "rendering")
 
 
@@ -84,15 +84,19 @@ def _parse(key: str, text: str) -> Any:
     if key == "memory":
         return parse_trust(text)
     if key == "span":
-        spans = map(parse_span, text.split(","))
-        return [asdict(span) if isinstance(span, MusicalSpan) else span for span in spans]
+        return [_span(parse_span(one)) for one in text.split(",")]
     if key == "mask":
         return asdict(mask_file.pin(text))
-    if key == "seam":
-        return parse_seam(text)
     if key in _TIMES:
-        return parse_time(text)
+        return None if (key, text) == ("seam", "auto") else parse_seconds(text)
     try:
         return parse_json(text, f"--set {key}", finite=False)  # numbers, true, false
     except InputError:
         return text
+
+
+def _span(span: Span) -> Any:
+    """A span as the table of a recipe has it."""
+    if isinstance(span, MusicalSpan):
+        return asdict(span)
+    return [asdict(time) if isinstance(time, RelativeTime) else time for time in span]
