@@ -119,10 +119,10 @@ def write(
 
 
 def encode(waveform: Waveform, suffix: str) -> bytes:
-    """Return a sound file in memory, without metadata; samples that it cannot hold are rounded and clamped.
+    """Return a sound file for a browser, in memory and without metadata.
 
     Args:
-        waveform: the audio, with the sample format that is kept if the container can hold it.
+        waveform: the audio; its samples are rounded and clamped as `write` does, FLAC files have 24 bits.
         suffix: selects the container: `.flac` or `.ogg`.
 
     Raises:
@@ -130,7 +130,9 @@ def encode(waveform: Waveform, suffix: str) -> bytes:
     """
     name, target = f"sound{suffix}", io.BytesIO()
     check_output(name, waveform)
-    _put(target, waveform, *output_format(name, waveform.subtype))
+    kind, stored = output_format(name, waveform.subtype)
+    # Browsers scale positive and negative samples of 16 bits unlike, those of 24 bits alike.
+    _put(target, waveform, kind, "PCM_24" if kind == "FLAC" else stored, BITS.get(stored))
     return target.getvalue()
 
 
@@ -149,7 +151,7 @@ def _encode(path: Path, waveform: Waveform, kind: str, stored: str, n_added: int
         kind = "RF64"
     encoded = io.BytesIO()  # for the compressing encoders, which do not notice a full disk
     target = encoded if kind in ("OGG", "MP3") else native_path(path)
-    n_clamped = _put(target, waveform, kind, stored)
+    n_clamped = _put(target, waveform, kind, stored, bits)
     if kind == "AIFF" and bits == 8 and samples.size % 2:
         aiff.correct_length(path, waveform.n_samples, waveform.n_channels)
     if target is encoded:
@@ -159,9 +161,9 @@ def _encode(path: Path, waveform: Waveform, kind: str, stored: str, n_added: int
     return n_clamped
 
 
-def _put(target: str | bytes | io.BytesIO, waveform: Waveform, kind: str, stored: str) -> int:
-    """Write samples block by block; return how many were clamped."""
-    bits, n_clamped = BITS.get(stored), 0
+def _put(target: str | bytes | io.BytesIO, waveform: Waveform, kind: str, stored: str, bits: int | None) -> int:
+    """Write samples block by block, rounded to a number of bits if there is one; return how many were clamped."""
+    n_clamped = 0
     with sf.SoundFile(target, "w", waveform.sample_rate, waveform.n_channels, stored, format=kind) as file:
         for start in range(0, waveform.n_samples, _BLOCK):
             block = waveform.samples[:, start : start + _BLOCK]
