@@ -112,6 +112,9 @@ def test_rhythm_compares_attacks() -> None:
     assert shuffled["onset_f1"] == pytest.approx(1)  # other tones, at the same times
     assert between["onset_f1"] < 0.3
     assert noise["onset_f1"] < 0.3
+    assert same["attacks"] == pytest.approx(1)
+    assert shuffled["attacks"] > 0.5 > between["attacks"]
+    assert noise["attacks"] is None  # silence has no attack
 
 
 def test_tokens_inside_the_mask() -> None:

@@ -1,6 +1,7 @@
 """Presets of the official app; the dial from everything kept to nothing."""
 
 import json
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +13,7 @@ from vampcli.cli.commands.presets import settings
 from vampcli.config import PromptConfig
 from vampcli.errors import UsageError
 from vampcli.tokens import prompt
-from vampcli.tokens.presets import PRESETS, PURPOSES, dial
+from vampcli.tokens.presets import PRESETS, PURPOSES, dial, dial_without_onsets
 
 OFFICIAL = {  # period, kept codebooks, dropout, beat width in ms
     "timbre-transfer": (2, 1, 0, 0),
@@ -41,8 +42,24 @@ def test_presets_of_the_official_app() -> None:
 
 
 @pytest.mark.parametrize(("n_codebooks", "n_coarse"), SHAPES)
-def test_dial_falls_without_jumps(n_codebooks: int, n_coarse: int) -> None:
+def test_dial_keeps_ever_less(n_codebooks: int, n_coarse: int) -> None:
     configs = [dial(amount, n_codebooks, n_coarse) for amount in np.linspace(0, 1, 2001).tolist()]
+    expected = [oracles.kept_share(config, n_codebooks) for config in configs]
+    assert (expected[0], expected[-1]) == (1, 0)
+    assert all(more >= less for more, less in pairwise(expected))
+    assert all(more <= 2.01 * less for more, less in pairwise(expected[:801]))  # no step is larger than from 1 to 2
+
+
+def test_dial_keeps_onsets_up_to_the_middle() -> None:
+    for amount in np.linspace(0, 0.5, 101).tolist():
+        config = dial(amount, 9, 4)
+        assert config.dropout <= 0.25
+        assert config.onsets or config.resolved_period == 1
+
+
+@pytest.mark.parametrize(("n_codebooks", "n_coarse"), SHAPES)
+def test_older_dial_falls_without_jumps(n_codebooks: int, n_coarse: int) -> None:
+    configs = [dial_without_onsets(amount, n_codebooks, n_coarse) for amount in np.linspace(0, 1, 2001).tolist()]
     expected = [oracles.kept_share(config, n_codebooks) for config in configs]
     assert all(more > less for more, less in pairwise(expected))
     assert max(-np.diff(expected)) < 10 / 2000  # at most ten times as steep as on average
@@ -54,16 +71,17 @@ def test_dial_falls_without_jumps(n_codebooks: int, n_coarse: int) -> None:
 @pytest.mark.parametrize(
     ("amount", "name"), [(0.35, "small-variation"), (0.39, "medium-variation"), (0.482, "large-variation")]
 )
-def test_dial_passes_through_the_presets(amount: float, name: str) -> None:
-    found, preset = dial(amount, 14, 4), PRESETS[name]
+def test_older_dial_passes_through_the_presets(amount: float, name: str) -> None:
+    found, preset = dial_without_onsets(amount, 14, 4), PRESETS[name]
     assert (found.period, found.keep_codebooks) == (preset.period, preset.keep_codebooks)
     assert found.dropout == pytest.approx(preset.dropout)
 
 
 @pytest.mark.parametrize("amount", [-0.01, 1.01, float("nan")])
-def test_dial_refuses_amounts_outside(amount: float) -> None:
+@pytest.mark.parametrize("rule", [dial, dial_without_onsets])
+def test_dials_refuse_amounts_outside(rule: Callable[..., PromptConfig], amount: float) -> None:
     with pytest.raises(UsageError, match=f"amount is {amount}"):
-        dial(amount, 14, 4)
+        rule(amount, 14, 4)
 
 
 def test_settings_as_options() -> None:

@@ -66,7 +66,7 @@ class Model(Networks):
         stereo: `mid` generates the mid channel and gives it the stereo image of the surroundings or the original;
             `channels` generates both channels with the same noise.
         progress: called after each step of either model.
-        rendering: version of the rule for levels; 1 makes takes as older versions of vamp made them.
+        rendering: version of the rules for levels and amounts; 1 makes takes as older versions of vamp made them.
 
     Attributes:
         provenance: licence, source and training.

@@ -22,6 +22,7 @@ from vampcli.audio.waveform import Waveform
 from vampcli.config import TempoConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.evaluate import metrics, musicnn
+from vampcli.scoring.attacks import correlation, strength
 from vampcli.scoring.scores import Reference, click_figures
 from vampcli.tasks.take import Take
 
@@ -108,7 +109,9 @@ def tokens(take: Take, original: Original) -> Figures:
 
 
 def rhythm(take: Take, original: Original) -> Figures:
-    """F1 of onsets (within 50 ms) and of beats (70 ms) inside the spans; nothing if the take has another length.
+    """F1 of onsets (within 50 ms) and beats (70 ms) inside the spans, and the correlation of their onset strength.
+
+    Nothing if the take has another length.
 
     Source: mir_eval (Raffel et al., ISMIR 2014).
     """
@@ -121,7 +124,9 @@ def rhythm(take: Take, original: Original) -> Figures:
     found: Figures = {}
     for (name, measure), a, b in zip(measures.items(), target, made, strict=True):
         found[name] = None if not len(a) else 0.0 if not len(b) else float(np.ravel(measure(a, b))[0])
-    return found
+    return found | {
+        "attacks": correlation(_attacks(take.audio, take.spans), original.measure_once(_attacks, take.spans))
+    }
 
 
 def harmony(take: Take, original: Original) -> Figures:
@@ -209,6 +214,11 @@ def _events(audio: Waveform, spans: Spans) -> tuple[Any, Any]:
         return times[np.any([(times * audio.sample_rate >= a) & (times * audio.sample_rate < b) for a, b in spans], 0)]
 
     return inside(onsets), inside(pulse)
+
+
+def _attacks(audio: Waveform, spans: Spans) -> Any:
+    """Return the onset strength inside spans, one after another: float (n_frames,)."""
+    return np.concatenate([strength(audio, start, end) for start, end in spans])
 
 
 def _chroma(audio: Waveform, spans: Spans) -> Any:

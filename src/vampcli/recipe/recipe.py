@@ -32,10 +32,11 @@ Part = Literal["all", "generated", "difference"]
 Subtype = Literal["", "PCM_16", "PCM_24", "FLOAT"]
 """A sample format; empty = the input's."""
 
-Rendering = Literal[1, 2]
-"""Version of the rule for the level of sound before the models and after them; see `vampcli.tasks.level`."""
+Rendering = Literal[1, 2, 3]
+"""Version of the rules beside the models: since 2, of levels (`vampcli.tasks.level`); since 3, of amounts of change
+(`vampcli.tokens.presets.dial`)."""
 
-RENDERING: Rendering = 2
+RENDERING: Rendering = 3
 
 Ranges = tuple[tuple[int, int], ...]
 """Sample ranges [start, end)."""
@@ -106,7 +107,7 @@ class Recipe:
         subtype: sample format that was given by option.
         format: version of the recipe format.
         clip_mode: treatment of samples beyond full scale.
-        rendering: version of the rule for levels; recipes that name none are older than version 2.
+        rendering: version of the rules for levels and amounts; recipes that name none are older than version 2.
 
     Raises:
         UsageError: there is no sample, or a synthetic range is not within the result.

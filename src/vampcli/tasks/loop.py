@@ -165,7 +165,7 @@ class Loop(Task):
         plan = replace(plan, stretches=whole.stretches, edit=whole.edit)
         for batch in options.batches(networks.batches.n_takes):
             if plan.stretches:
-                mask_of = self._vary.mask_of(Recording(linear), plan, networks)
+                mask_of = self._vary.mask_of(Recording(linear), plan, networks, options)
                 half = batch.part(0, 2)
                 varied = recall_spans(networks, linear, plan, recording, half, mask_of)
             else:

@@ -43,7 +43,7 @@ class TakeOptions:
         sampling: sampling options.
         stereo: `mid` generates the mid channel and widens it; `channels` generates both channels, with the same noise.
         progress: called after each step of either model.
-        rendering: version of the rule for levels; an older one makes takes as older versions of vamp made them.
+        rendering: version of the rules for levels and amounts; an older one makes takes as older versions of vamp did.
 
     Raises:
         UsageError: `stereo` is neither, or there is no such version.

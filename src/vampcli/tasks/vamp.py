@@ -19,6 +19,7 @@ from vampcli.codec.config import CodecShape
 from vampcli.config import PromptConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.model.config import VampNetConfig
+from vampcli.recipe.recipe import RENDERING, Rendering
 from vampcli.tasks.base import Task
 from vampcli.tasks.networks import EncodedContext, Networks
 from vampcli.tasks.plan import Pass, Plan, check_channels, plan_ranges, sample_range
@@ -106,14 +107,14 @@ class Vamp(Task):
         self, recording: Recording, plan: Plan, codec: CodecShape, coarse: VampNetConfig, seed: int
     ) -> list[Pass]:
         """See `Task.passes`."""
-        mask_of = self._dialled(codec.grid, coarse)._masks(recording, plan, codec.grid)
+        mask_of = self._dialled(codec.grid, coarse, RENDERING)._masks(recording, plan, codec.grid)
         n = self.prompt.feedback
         return [Pass(plan, mask_of(seed, i), f"pass {i + 1} of {n}" if n > 1 else "") for i in range(n)]
 
     def takes(self, networks: Networks, recording: Recording, plan: Plan, options: TakeOptions) -> Iterator[Take]:
         """See `Task.takes`."""
         context = self._encode(networks, recording.clip, plan, options)
-        mask_of = self._dialled(networks.grid, networks.coarse.config)._masks(recording, plan, networks.grid)
+        mask_of = self._mask_of(recording, plan, networks, options)
         target = original_target(context, recording.clip, self.prompt.stretch)
         for batch in options.batches(networks.batches.n_takes):
             filled, masks = self._fill(networks, context, mask_of, batch)
@@ -123,9 +124,11 @@ class Vamp(Task):
                 else:
                     yield to_take(networks, context, tokens, mask, seed, target)
 
-    def mask_of(self, recording: Recording, plan: Plan, networks: Networks) -> Callable[[int], Tensor]:
+    def mask_of(
+        self, recording: Recording, plan: Plan, networks: Networks, options: TakeOptions
+    ) -> Callable[[int], Tensor]:
         """Return the function that gives the mask of the first pass of a take by its seed."""
-        mask_of = self._dialled(networks.grid, networks.coarse.config)._masks(recording, plan, networks.grid)
+        mask_of = self._mask_of(recording, plan, networks, options)
         return lambda seed: mask_of(seed, 0)
 
     def canvas(self, clip: Waveform) -> Waveform:
@@ -149,11 +152,16 @@ class Vamp(Task):
             raise InputError(f"{mask_file.path} hides nothing{where}", "True or 1 means make, False or 0 keep")
         return plan if self.prompt.pitch else _narrow_plan(plan, generated, grid, recording.clip.sample_rate)
 
-    def _dialled(self, grid: TokenGrid, coarse: VampNetConfig) -> Vamp:
+    def _mask_of(self, recording: Recording, plan: Plan, networks: Networks, options: TakeOptions) -> MaskOf:
+        dialled = self._dialled(networks.grid, networks.coarse.config, options.rendering)
+        return dialled._masks(recording, plan, networks.grid)
+
+    def _dialled(self, grid: TokenGrid, coarse: VampNetConfig, rendering: Rendering) -> Vamp:
         """Replace the amount, if there is one, by its prompt for a model of these sizes."""
         if self.amount is None:
             return self
-        prompt = presets.dial(self.amount, grid.n_codebooks, coarse.n_codebooks)
+        dial = presets.dial if rendering > 2 else presets.dial_without_onsets
+        prompt = dial(self.amount, grid.n_codebooks, coarse.n_codebooks)
         effects = {name: getattr(self.prompt, name) for name in ("feedback", "stretch", "pitch")}
         return replace(self, prompt=replace(prompt, **effects), amount=None)
 
@@ -185,10 +193,10 @@ class Vamp(Task):
         self, networks: Networks, context: EncodedContext, mask_of: MaskOf, options: TakeOptions
     ) -> tuple[Tensor, Tensor]:
         """Run all passes: tokens (n_takes, n_model_channels, n_codebooks, n_frames), and the masks of the last."""
-        n_passes, tokens = self.prompt.feedback, context.tokens[None]
-        for i in range(n_passes):
+        feedback, tokens = self.prompt.feedback, context.tokens[None]
+        for i in range(feedback):
             masks = torch.stack([mask_of(seed, i) for seed in options.seeds])
-            one = options.part(i, n_passes, [seed + (i << _PASS_BITS) for seed in options.seeds])
+            one = options.part(i, feedback, [seed + (i << _PASS_BITS) for seed in options.seeds])
             tokens = refill(networks, context.plan, tokens, masks, one)
         return tokens, masks
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from operator import itemgetter
 
+import numpy as np
+
 from vampcli.config import PromptConfig
 from vampcli.errors import UsageError
 
@@ -49,12 +51,40 @@ PRESETS: dict[str, PromptConfig] = {name: config for name, (_, config) in _TABLE
 PURPOSES: dict[str, str] = {name: purpose for name, (purpose, _) in _TABLE.items()}
 """The purpose of each preset, in one line."""
 
-# Amount and period. Below the first amount, the fine model's codebooks are dropped one by one; then the period grows.
-# An amount is the distance of the sound from that of all tokens kept, relative to that of no token kept, measured with
-# `mini` as the mean of mel error and correlation of pitch classes.
-# See docs/explanation/experiments.md, "Calibration of the amount".
-# Small variation is at 0.35, medium at 0.39, large (with a dropout of 0.2) at 0.482.
-_PERIODS = (
+_AMOUNTS = (0.1, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+_PERIODS = (1, 104, 104, 104, 104, 104, 104, 104)
+_DROPOUTS = (0.0, 0.0, 0.25, 0.5, 0.75, 0.87, 0.95, 1.0)
+_ONSET_WIDTH_MS = 50.0
+
+
+def dial(amount: float, n_codebooks: int, n_coarse: int) -> PromptConfig:
+    """Return the prompt for an amount of change.
+
+    Up to 0.1 the fine model's codebooks are dropped one by one. Up to 0.4 the period grows, and the frames after
+    onsets stay, with them the beat. Beyond, dropout takes these away, too. The rows were measured: see
+    docs/explanation/experiments.md, "Calibration of the amount".
+
+    Args:
+        amount: 0 keeps every token, 1 keeps nothing.
+        n_codebooks: of the clip.
+        n_coarse: codebooks of the coarse model; fewer than all.
+
+    Raises:
+        UsageError: an amount outside 0 to 1.
+    """
+    _check_amount(amount)
+    if amount == 1:
+        return PromptConfig(period=0)
+    if amount < _AMOUNTS[0]:
+        n_dropped = int(amount / _AMOUNTS[0] * (n_codebooks - n_coarse))
+        return PromptConfig(period=1, keep_codebooks=n_codebooks - n_dropped)
+    period = round(float(np.exp(np.interp(amount, _AMOUNTS, np.log(_PERIODS)))))
+    dropout = float(np.interp(amount, _AMOUNTS, _DROPOUTS))
+    return PromptConfig(period, keep_codebooks=n_coarse, onsets=True, onset_width=_ONSET_WIDTH_MS, dropout=dropout)
+
+
+# The rule of older recipes: amount and period, without onsets.
+_PERIODS_ALONE = (
     (0.18, 1),
     (0.25, 2),
     (0.29, 3),
@@ -69,8 +99,8 @@ _PERIODS = (
 )
 
 
-def dial(amount: float, n_codebooks: int, n_coarse: int) -> PromptConfig:
-    """Return the prompt for an amount of change.
+def dial_without_onsets(amount: float, n_codebooks: int, n_coarse: int) -> PromptConfig:
+    """Return the prompt for an amount of change in recipes of a `rendering` below 3.
 
     Between the rows of a fixed table dropout grows, so that the kept share falls continuously.
 
@@ -82,8 +112,7 @@ def dial(amount: float, n_codebooks: int, n_coarse: int) -> PromptConfig:
     Raises:
         UsageError: an amount outside 0 to 1.
     """
-    if not 0 <= amount <= 1:
-        raise UsageError(f"amount is {amount}", "it must be from 0 (keep everything) to 1 (keep nothing)")
+    _check_amount(amount)
     if amount == 1:
         return PromptConfig(period=0)
     rows = _rows(n_codebooks, n_coarse)
@@ -97,5 +126,10 @@ def dial(amount: float, n_codebooks: int, n_coarse: int) -> PromptConfig:
 def _rows(n_codebooks: int, n_coarse: int) -> list[tuple[float, int, int]]:
     """Rows of amount, period and kept codebooks, from everything kept to nothing."""
     n_fine = n_codebooks - n_coarse
-    fine = [(_PERIODS[0][0] * i / n_fine, 1, n_codebooks - i) for i in range(n_fine)]
-    return [*fine, *((amount, period, n_coarse) for amount, period in _PERIODS), (1.0, 1, 0)]
+    fine = [(_PERIODS_ALONE[0][0] * i / n_fine, 1, n_codebooks - i) for i in range(n_fine)]
+    return [*fine, *((amount, period, n_coarse) for amount, period in _PERIODS_ALONE), (1.0, 1, 0)]
+
+
+def _check_amount(amount: float) -> None:
+    if not 0 <= amount <= 1:
+        raise UsageError(f"amount is {amount}", "it must be from 0 (keep everything) to 1 (keep nothing)")

@@ -88,7 +88,7 @@ class Job:
         name: of the recording in messages and facts; `-` for stdin.
         naming: names takes by their seeds.
         model: makes the takes.
-        rendering: version of the rule for levels; see `Recipe`.
+        rendering: version of the rules for levels and amounts; see `Recipe`.
     """
 
     source: Path
