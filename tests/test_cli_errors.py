@@ -102,6 +102,8 @@ def test_spans(vamp: Vamp, song: Song, span: tuple[str, ...], code: ExitCode, sa
         (("-o", "x.ogg", "--int16"), ExitCode.USAGE, ("OGG holds no PCM_16",)),
         (("--device", "cuda:99"), ExitCode.DEVICE, ("cuda:99", "there are: cpu")),
         (("--model", "nobody"), ExitCode.MODEL, ("'nobody'", "mini")),
+        (("--model", "a" * 300), ExitCode.MODEL, ("aaa... (300 characters)", "vamp models list")),
+        (("--model", "a/" * 3000), ExitCode.MODEL, ("(6000 characters)", "vamp models list")),
     ],
 )
 def test_options(vamp: Vamp, song: Song, options: tuple[str, ...], code: ExitCode, says: tuple[str, ...]) -> None:

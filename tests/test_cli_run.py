@@ -50,11 +50,43 @@ def listing(folder: Path) -> list[str]:
 
 
 def found(*inputs: object, recursive: bool = False, out: Path | None = None) -> list[str]:
-    files, _ = find_sources([str(one) for one in inputs], recursive, out=out and str(out))
+    files, *_ = find_sources([str(one) for one in inputs], recursive, out=out and str(out))
     return [file.path.name for file in files]
 
 
 # --- inputs
+
+
+@pytest.fixture
+def locked(songs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder beside recordings that cannot be read, for root neither."""
+    folder = songs / "locked"
+    folder.mkdir()
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != folder and access(path, mode))
+    return folder
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_unreadable_folders_are_failures(quick: Vamp, songs: Path, locked: Path, dry: tuple[str, ...]) -> None:
+    options = ("--memory", "off")
+    ran = quick(songs, "-r", *options, *dry)
+    assert ran.code == 3
+    assert len(ran.out.splitlines()) == len(list(songs.rglob("*.inpaint.*"))) or dry
+    assert ran.out
+    assert ran.err.count(f"the folder cannot be read: {locked}\n") == 1
+    facts = quick(songs, "-r", "--skip-existing", "--json", *options, *dry).facts
+    assert [one["exit_code"] for one in facts if "error" in one] == [3]
+    quick(songs, "-r", "--fail-fast", *options, *dry).refuses(3, f"the folder cannot be read: {locked}")
+    assert quick(songs, *options, "--overwrite", *dry).code == 0  # without -r, it is not searched
+
+
+def test_unreadable_folders_are_warned_of(vamp: Vamp, songs: Path, locked: Path) -> None:
+    ran = vamp("info", songs, "-r", "--quick")
+    assert ran.code == 0
+    assert ran.err == f"the folder cannot be read: {locked}: check the permissions; recordings there are left out\n"
+    with pytest.raises(InputError, match="the folder cannot be read"):
+        find([str(locked.parent)], True, [".none"])
 
 
 def test_a_second_run_does_nothing(quick: Vamp, songs: Path, tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ log = logging.getLogger(__name__)
 
 MODULES = (".it", ".mod", ".s3m", ".xm")
 OTHER_KIND = "of other kinds"
+UNREADABLE = "unreadable"
 _MOST_LISTS = 16  # lists in lists
-_N_SUFFIXES = 8  # named in a message
+_N_SUFFIXES = _MOST_FOLDERS = 8  # named in a message
 
 SOUNDS = (
     *(".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".au", ".caf", ".eac3", ".flac", ".m4a"),
@@ -66,11 +67,13 @@ def find(inputs: Sequence[str], recursive: bool, suffixes: Sequence[str] = SOUND
     """
     found = find_all(inputs, recursive, suffixes)
     warn_of_left_out(found)
+    if (error := unreadable(found)) is not None:
+        log.warning("%s: %s", error.message, error.hint)
     return [file for file in found if not file.left_out]
 
 
 def find_all(inputs: Sequence[str], recursive: bool, suffixes: Sequence[str] = SOUNDS) -> list[FoundFile]:
-    """Return the files of `find`, and those that are left out."""
+    """Return the files of `find`, those that are left out, and folders that cannot be read."""
     files: dict[Path, FoundFile] = {}
     read: set[Path] = set()
     for text in inputs:
@@ -80,8 +83,19 @@ def find_all(inputs: Sequence[str], recursive: bool, suffixes: Sequence[str] = S
     return list(files.values())
 
 
+def unreadable(found: Sequence[FoundFile]) -> InputError | None:
+    """Return an error that names the folders that cannot be read; None if there is none."""
+    folders = [str(one.path) for one in found if one.left_out == UNREADABLE]
+    if not folders:
+        return None
+    names = ", ".join(folders[:_MOST_FOLDERS]) + (", ..." if len(folders) > _MOST_FOLDERS else "")
+    n = "the folder" if len(folders) == 1 else f"{len(folders)} folders"
+    return InputError(f"{n} cannot be read: {names}", "check the permissions; recordings there are left out")
+
+
 def warn_of_left_out(found: Sequence[FoundFile]) -> None:
     """Say in one line how many files are left out, and why."""
+    found = [file for file in found if file.left_out != UNREADABLE]
     reasons = Counter(file.left_out for file in found if file.left_out)
     if not reasons:
         return
@@ -143,6 +157,8 @@ def _read_lines(path: Path) -> list[str]:
 
 def _require_some(files: Sequence[FoundFile], message: str, suffixes: Sequence[str]) -> None:
     if all(file.left_out for file in files):
+        if (error := unreadable(files)) is not None:
+            raise error
         raise InputError(message, f"suffixes looked for: {' '.join(suffixes)}")
 
 
@@ -152,12 +168,14 @@ def sounds_below(folder: Path, recursive: bool = True, suffixes: Sequence[str] =
 
 
 def _search(folder: Path, recursive: bool, suffixes: Sequence[str]) -> list[FoundFile]:
-    """Return the files in a folder, sorted; hidden ones if they have such a suffix."""
+    """Return the files in a folder, sorted; hidden ones if they have such a suffix; and folders that cannot be read."""
     found = []
     for path in sorted(folder.rglob("*") if recursive else folder.glob("*")):
         below = path.relative_to(folder)
         is_hidden, is_sound = any(part.startswith(".") for part in below.parts), _has(path, suffixes)
-        if (is_sound or not is_hidden) and path.is_file():
+        if recursive and not is_hidden and os.path.isdir(path) and not os.access(path, os.R_OK | os.X_OK):
+            found.append(FoundFile(path, below.parent, True, UNREADABLE))
+        if (is_sound or not is_hidden) and os.path.isfile(path):
             reason = "hidden" if is_hidden else "" if is_sound else OTHER_KIND
             found.append(FoundFile(path, below.parent, True, reason))
     return found

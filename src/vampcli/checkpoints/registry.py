@@ -96,8 +96,12 @@ def locate(name_or_folder: str | Path) -> ModelPaths:
         ModelError: no such model (the hint lists the known ones), or the adapter belongs to another model.
     """
     text, folder = str(name_or_folder), Path(name_or_folder)
-    if (folder / CONFIG).is_file():
-        return ModelPaths(folder)
+    try:
+        if (folder / CONFIG).is_file():
+            return ModelPaths(folder)
+    except OSError as error:  # too long for a name, or in a folder that cannot be read
+        fact = f"the model {text:.40}{'...' * (len(text) > 40)} ({len(text)} characters) cannot be looked up"
+        raise ModelError(f"{fact}: {error.strerror}", "name one of `vamp models list`, or a model folder") from error
     models = installed()
     if text in models:
         return ModelPaths(models[text])

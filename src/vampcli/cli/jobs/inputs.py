@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vampcli.audio.find import SOUNDS, FoundFile, find_all, warn_of_left_out
+from vampcli.audio.find import SOUNDS, FoundFile, find_all, unreadable, warn_of_left_out
 from vampcli.audio.formats import TOKENS
 from vampcli.cli.jobs.job import Job, Workflow
 from vampcli.cli.jobs.outputs import Naming
@@ -37,7 +37,7 @@ def find_sources(
     out: str | None = None,
     of_results: bool = False,
     include_made: bool = False,
-) -> tuple[list[FoundFile], bool]:
+) -> tuple[list[FoundFile], bool, InputError | None]:
     """Find the files that inputs stand for; results of vamp in folders are left out.
 
     Args:
@@ -49,7 +49,8 @@ def find_sources(
         include_made: leave out none that do not lie in `out`.
 
     Returns:
-        The files, and whether there are several inputs, or one that can stand for several files.
+        The files; whether there are several inputs, or one that can stand for several files; and an error that names
+        folders that cannot be read.
 
     Raises:
         InputError: there is no such file.
@@ -64,7 +65,7 @@ def find_sources(
             "name a file to work on it again, or add --include-made",
         )
     warn_of_left_out(found)
-    return files, (len(inputs) > 1 or len(files) > 1 or any(f.searched for f in files))
+    return files, (len(inputs) > 1 or len(files) > 1 or any(f.searched for f in files)), unreadable(found)
 
 
 def _without_made(file: FoundFile, out: str | None, of_results: bool, include_made: bool) -> FoundFile:
@@ -93,15 +94,18 @@ def _lies_in(found: FoundFile, out: str | None) -> bool:
     return searched in folder.parents and folder in path.parents
 
 
-def find_jobs(workflow: Workflow, inputs: Sequence[str], piped: Pipes) -> list[Job]:
+def find_jobs(workflow: Workflow, inputs: Sequence[str], piped: Pipes) -> tuple[list[Job], InputError | None]:
     """Find the recordings of a command and name their outputs; nothing is read but hints for names.
+
+    Returns:
+        The jobs, and an error that names folders that cannot be read.
 
     Raises:
         InputError: there is no recording, or an output is another recording.
         UsageError: two outputs have one name, or an option for names is wrong.
     """
     common = workflow.common
-    found, several = find_sources(
+    found, several, missed = find_sources(
         piped.inputs(inputs),
         common.recursive,
         workflow.suffixes,
@@ -121,7 +125,7 @@ def find_jobs(workflow: Workflow, inputs: Sequence[str], piped: Pipes) -> list[J
     ]
     jobs = _without_results(jobs, common.overwrite)
     _check_distinct(jobs, common)
-    return jobs
+    return jobs, missed
 
 
 def _differing_in_suffix(jobs: list[Job]) -> set[Path]:

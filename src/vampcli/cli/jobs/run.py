@@ -15,7 +15,7 @@ from threading import Event
 
 from vampcli.cli.console import Bar, Console, report
 from vampcli.cli.jobs.inputs import find_jobs, list_companions, skip_existing
-from vampcli.cli.jobs.job import Job, Opened, Results, Workflow, Written
+from vampcli.cli.jobs.job import Facts, Job, Opened, Results, Workflow, Written
 from vampcli.cli.jobs.models import Models
 from vampcli.cli.jobs.outputs import check_outputs
 from vampcli.cli.jobs.pages import check_index, write_index
@@ -41,13 +41,17 @@ def run(workflow: Workflow, inputs: list[str]) -> None:
     """
     common, console = workflow.common, Console(workflow.common.quiet, workflow.common.verbose)
     with pipes(inputs, common, workflow.sounds) as piped:
-        jobs = find_jobs(workflow, inputs, piped)
+        jobs, missed = find_jobs(workflow, inputs, piped)
+        if missed and common.fail_fast:
+            raise missed
         check_index(jobs, common)
         runner = _Runner(workflow, console, piped, several=jobs[0].naming.several)
         if len(models := {job.model for job in jobs}) == 1:
             runner.models.metadata(models.pop())  # a missing model is reported before anything is read
         with runner.held:
             runner.run(jobs)
+        if missed:
+            runner.fail(missed, {})
         is_drawn = common.seed is None and not (common.skip_existing or runner.several or workflow.of_results)
         if common.dry_run and is_drawn:
             console.note(f"the seed changes from run to run: --seed {jobs[0].seeds[0]} keeps it")
@@ -274,15 +278,24 @@ class _Runner:
             return
         is_named = str(job.source) in error.message
         error = self.piped.rename(error, job.source)
-        if self.workflow.common.as_json:
-            facts = {"input": job.name, "error": error.message, "hint": error.hint}
-            self.console.result({**facts, "exit_code": int(error.exit_code)})
-        if self.several and not is_named:
-            error = type(error)(f"{job.name}: {error.message}", error.hint)
-        if self.workflow.common.fail_fast or not self.several:
-            raise error
-        self.failures.append(error)
+        titled = type(error)(f"{job.name}: {error.message}", error.hint) if self.several and not is_named else error
+        self.fail(error, {"input": job.name}, titled)
         self.count()
+
+    def fail(self, error: VampError, facts: Facts, titled: VampError | None = None) -> None:
+        """Keep an error for the end, or raise it now; with `--json`, print it with facts.
+
+        Args:
+            error: what happened.
+            facts: about the recording.
+            titled: the same error, with the name of the recording.
+        """
+        if self.workflow.common.as_json:
+            named = {"error": error.message, "hint": error.hint, "exit_code": int(error.exit_code)}
+            self.console.result({**facts, **named})
+        if self.workflow.common.fail_fast or not self.several:
+            raise titled or error
+        self.failures.append(titled or error)
 
     def finish(self, n_inputs: int) -> None:
         """Print a summary and the failures, and exit with the code of the first failure."""
