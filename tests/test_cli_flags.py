@@ -44,6 +44,7 @@ def workflow_of(line: str) -> Any:
 
 # Options of all five commands -> the field of `Common`, and its value.
 SHARED: list[tuple[str, str, object]] = [
+    ("--sampling paper", "sampling_preset", "paper"),
     ("-r", "recursive", True),
     ("--recursive", "recursive", True),
     ("--fail-fast", "fail_fast", True),
