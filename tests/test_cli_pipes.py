@@ -325,6 +325,17 @@ def test_info_of_a_named_pipe(vamp: Vamp, tmp_path: Path) -> None:
     assert (facts["file"], facts["duration_s"]) == (str(pipe), 1.0)
 
 
+def test_info_of_stdin(vamp: Vamp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", Stream(wav(1)))
+    (facts,) = vamp("info", "-", "--quick", "--json").facts
+    assert (facts["file"], facts["format"], facts["duration_s"]) == ("-", "WAV", 1.0)
+    for content, says in ((b"", "nothing comes in on stdin"), (b"text", "cannot read - (sound on stdin)")):
+        monkeypatch.setattr("sys.stdin", Stream(content))
+        vamp("info", "-").refuses(3, says)
+    monkeypatch.setattr("sys.stdin", Stream(wav(1)))
+    vamp("info", "-", "-").refuses(2, "- is named 2 times")
+
+
 @posix
 def test_empty_named_pipe(piped: Piped, tmp_path: Path) -> None:
     os.mkfifo(pipe := tmp_path / "a.wav")

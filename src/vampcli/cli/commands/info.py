@@ -9,17 +9,17 @@ from typing import Annotated, Any
 
 import typer
 
-from vampcli.audio.find import SOUNDS, find
+from vampcli.audio.find import SOUNDS, FoundFile, find
 from vampcli.audio.formats import TOKENS, NaN
 from vampcli.audio.metadata.carry import Metadata
 from vampcli.cli import options as o
 from vampcli.cli.commands.presets import settings
 from vampcli.cli.console import Console, guarded, report
 from vampcli.cli.jobs.job import Facts
-from vampcli.cli.jobs.pipes import local_copy
+from vampcli.cli.jobs.pipes import Pipes, local_copy, pipes
 from vampcli.cli.jobs.places import source_words
 from vampcli.config import MemoryConfig, PromptConfig, SamplingConfig
-from vampcli.errors import InputError, UsageError
+from vampcli.errors import InputError, UsageError, VampError
 from vampcli.recipe.embed import SIDECAR, recipe_of
 from vampcli.recipe.recipe import InputSource, Recipe, to_table
 from vampcli.schema import from_table
@@ -31,7 +31,7 @@ _LENGTH_FROM = {"header": ", as the header says", "samples": ", decoded", "token
 @guarded
 def info(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="FILE", help="Sound, .vamp files, sidecars, folders, @list.txt.")
+        list[str], typer.Argument(metavar="FILE", help="Sound, .vamp files, sidecars, folders, @list.txt, or -.")
     ],
     recursive: o.Recursive = False,
     quick: Annotated[bool, typer.Option("--quick", help="Trust the header; no level, no tempo.")] = False,
@@ -43,26 +43,34 @@ def info(
     Example: vamp info song.inpaint.7.wav
     Example: vamp info takes/ --quick --json
     """
+    with pipes(inputs, o.Common(), sounds=False) as piped:
+        failures = _show(find(piped.inputs(inputs), recursive, (*SOUNDS, TOKENS)), piped, quick, nan, as_json)
+    for failure in failures:
+        report(failure)
+    if failures:
+        raise SystemExit(int(failures[0].exit_code))
+
+
+def _show(files: list[FoundFile], piped: Pipes, quick: bool, nan: NaN, as_json: bool) -> list[VampError]:
+    """Print the facts of each file, and return the errors of those that cannot be read."""
     console, failures = Console(), []
-    for found in find(inputs, recursive, (*SOUNDS, TOKENS)):
-        facts: Facts = {"file": str(found.path)}
+    for found in files:
+        facts: Facts = {"file": piped.label(found.path)}
         recipe = None
         try:
+            piped.fill(found.path)
             with local_copy(found.path) as path:
                 metadata = _metadata(path)
                 facts |= _facts(path, metadata, quick, nan)
                 recipe = recipe_of(path, metadata=metadata)
         except InputError as error:
-            failures.append(error)
-            facts |= {"error": error.message, "hint": error.hint}
+            failures.append(piped.rename(error, found.path))
+            facts |= {"error": failures[-1].message, "hint": error.hint}
         if as_json:
             console.result({**facts, "recipe": to_table(recipe) if recipe else None})
-        elif len(facts) > 1 or recipe:
+        elif len(facts.keys() - {"error", "hint"}) > 1 or recipe:
             console.result(_page(facts, recipe))
-    for failure in failures:
-        report(failure)
-    if failures:
-        raise SystemExit(int(failures[0].exit_code))
+    return failures
 
 
 def _metadata(path: Path) -> Metadata | None:
