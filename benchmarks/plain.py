@@ -112,9 +112,9 @@ class Plain:
 def prompt(grid: TokenGrid, n_frames: int, sample_rate: int, spans: Sequence[tuple[int, int]] = ()) -> Tensor:
     """Return the mask of sample ranges, or of all but one frame in seven: bool (n_codebooks, n_frames)."""
     if not spans:
-        return masks.keep_periodic(grid.n_codebooks, n_frames, _PERIOD)
+        return torch.from_numpy(masks.keep_periodic(grid.n_codebooks, n_frames, _PERIOD))
     touched = [grid.frames_touched(start, end, sample_rate) for start, end in spans]
-    return masks.spans(grid.n_codebooks, n_frames, [(a - _MARGIN, b + _MARGIN) for a, b in touched])
+    return torch.from_numpy(masks.spans(grid.n_codebooks, n_frames, [(a - _MARGIN, b + _MARGIN) for a, b in touched]))
 
 
 def load(where: str | Path, device: str = "cpu") -> Plain:

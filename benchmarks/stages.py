@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import partial
 from itertools import product
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -20,7 +21,7 @@ from benchmarks.measuring import FAST, PLAIN, Measurement, interleave
 from benchmarks.once import STAGES, STEPS, Stage, do, peak_mb
 from benchmarks.ways import VERBS, FastWay, PlainWay, Task, Verb
 from vampcli.codec.base import Codec
-from vampcli.sampling.windows import window_starts
+from vampcli.sampling.placement import window_starts
 from vampcli.tasks.inpaint import Inpaint
 from vampcli.tasks.recording import Recording
 from vampcli.tasks.spans import SpanRequest
@@ -93,9 +94,9 @@ def need(fast: FastWay, plain: PlainWay, stage: Stage, verb: Verb) -> Need:
         for _, mask in one.plan.split_mask(one.mask):
             hidden = mask[config.n_conditioning : config.n_codebooks]
             n_tokens += int(hidden.sum())
-            for start in window_starts(hidden.any(0), config.context_frames):
-                window = hidden.any(0)[start : start + config.context_frames]
-                frames = window.nonzero()[:, 0].tolist()
+            for start in window_starts(np.logical_or.reduce(hidden), config.context_frames):
+                window = np.logical_or.reduce(hidden)[start : start + config.context_frames]
+                frames = window.nonzero()[0].tolist()
                 tokens = torch.zeros(1, config.n_codebooks, len(window), dtype=torch.int64, device=model.device)
                 flops += count_flops(partial(network, tokens, slice(frames[0], frames[-1] + 1)))
     return Need(flops, _n_bytes(network) + n_tokens * config.codebook_size * _BYTES_PER_SAMPLE)

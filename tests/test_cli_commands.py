@@ -218,7 +218,7 @@ def test_usage_errors_import_no_numpy() -> None:
 
 
 def test_torch_waits_for_a_recording(song: Song, tmp_path: Path) -> None:
-    """Lists, missing inputs and second runs start quickly: all in one process, which must not have imported it."""
+    """Lists, missing inputs, second runs and dry runs start quickly; all in one process, which must not import it."""
     source, made = song("song.wav", 1), tmp_path / "song.inpaint.0.wav"
     made.write_bytes(b"made before")
     span = "--start", "0.2", "--end", "0.5"
@@ -229,6 +229,7 @@ def test_torch_waits_for_a_recording(song: Song, tmp_path: Path) -> None:
         (["inpaint", str(tmp_path / "missing.wav"), *span], 3),
         (["inpaint", str(source), *span, "--skip-existing"], 0),
         (["info", str(source), "--quick"], 0),
+        *(([command, str(source), *REQUESTS[command], "--dry-run"], 0) for command in REQUESTS),
     ]
     code = (
         "import sys\nfrom vampcli.cli.main import main\n"

@@ -30,7 +30,7 @@ SHAPES = [(14, 4), (9, 4), (5, 2), (2, 1)]
 
 def kept_share(config: PromptConfig, n_codebooks: int, n_frames: int = 4000) -> float:
     mask = prompt.draw(config, n_codebooks, n_frames, [], np.random.default_rng(0))
-    return 1 - float(mask.float().mean())
+    return 1 - float(mask.mean())
 
 
 def test_presets_of_the_official_app() -> None:

@@ -6,20 +6,19 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import torch
-from torch import Tensor
 
 import oracles
 from vampcli.config import PromptConfig
 from vampcli.errors import UsageError
 from vampcli.tokens import prompt
 from vampcli.tokens.grid import TokenGrid
+from vampcli.tokens.masks import Mask
 
 GRID = TokenGrid(800, 16, 4, 32)  # 50 frames a second
 EVENTS = [(0, 2), (9, 13), (39, 40)]
 
 
-def draw(config: PromptConfig, events: list[tuple[int, int]] = [], seed: int = 0, n_frames: int = 60) -> Tensor:  # noqa: B006
+def draw(config: PromptConfig, events: list[tuple[int, int]] = [], seed: int = 0, n_frames: int = 60) -> Mask:  # noqa: B006
     return prompt.draw(config, 4, n_frames, events, np.random.default_rng(seed))
 
 
@@ -45,22 +44,22 @@ def test_draw_equals_loop_over_tokens(seed: int) -> None:
     config, n_codebooks, n_frames = random_config(rng), int(rng.integers(1, 6)), int(rng.integers(1, 40))
     events = random_ranges(rng, n_frames)
     mask = prompt.draw(config, n_codebooks, n_frames, events, np.random.default_rng(seed))
-    assert mask.dtype == torch.bool
+    assert mask.dtype == bool
     expected = oracles.drawn_prompt(config, n_codebooks, n_frames, events, np.random.default_rng(seed))
     assert mask.tolist() == expected
 
 
 def test_a_seed_draws_one_prompt() -> None:
     config = PromptConfig(period=7, intensity=0.8, dropout=0.3)
-    assert torch.equal(draw(config, seed=1), draw(config, seed=1))
-    assert not torch.equal(draw(config, seed=1), draw(config, seed=2))
+    assert np.array_equal(draw(config, seed=1), draw(config, seed=1))
+    assert not np.array_equal(draw(config, seed=1), draw(config, seed=2))
     rng = np.random.default_rng(0)
     first, second = (prompt.draw(config, 4, 60, [], rng) for _ in range(2))
-    assert not torch.equal(first, second)
+    assert not np.array_equal(first, second)
 
 
 def test_period_begins_anywhere() -> None:
-    firsts = {int((~draw(PromptConfig(period=5), seed=seed)[0]).nonzero()[0]) for seed in range(60)}
+    firsts = {int((~draw(PromptConfig(period=5), seed=seed)[0]).nonzero()[0][0]) for seed in range(60)}
     assert firsts == set(range(5))
 
 
@@ -70,7 +69,7 @@ def test_more_dropout_hides_more(config: PromptConfig) -> None:
     drawn = [draw(replace(config, dropout=share)) for share in shares]
     kept = [int((~mask).any(0).sum()) for mask in drawn]
     assert kept == [kept[0] - round(share * kept[0]) for share in shares]
-    assert all(torch.equal(more & less, less) for less, more in pairwise(drawn))
+    assert all(np.array_equal(more & less, less) for less, more in pairwise(drawn))
 
 
 @pytest.mark.parametrize(
@@ -138,10 +137,10 @@ def test_events_are_clipped() -> None:
 
 @pytest.mark.parametrize("factor", [1, 2, 3, 16])
 def test_stretch(factor: int) -> None:
-    mask = torch.rand(3, 2, 12, generator=torch.Generator().manual_seed(0)) < 0.5
+    mask = np.random.default_rng(0).random((3, 2, 12)) < 0.5
     longer = prompt.stretch(mask, factor)
     assert longer.shape == (3, 2, 12 * factor)
-    assert torch.equal(longer[..., ::factor], mask)
+    assert np.array_equal(longer[..., ::factor], mask)
     assert int((~longer).sum()) == int((~mask).sum())
 
 
@@ -150,13 +149,13 @@ def test_later_prompts_shift_the_period(period: int, width: int) -> None:
     first, second, third = (
         prompt.draw(PromptConfig(period, width), 4, 60, [], np.random.default_rng(5), i) for i in range(3)
     )
-    assert torch.equal(second[:, width:], first[:, :-width])
-    assert torch.equal(third[:, width:], second[:, :-width])
-    assert not torch.equal(first, second)
+    assert np.array_equal(second[:, width:], first[:, :-width])
+    assert np.array_equal(third[:, width:], second[:, :-width])
+    assert not np.array_equal(first, second)
 
 
 @pytest.mark.parametrize("config", [PromptConfig(intensity=0.5), PromptConfig(1, dropout=0.5)])
 def test_later_prompts_hide_other_tokens(config: PromptConfig) -> None:
     drawn = [prompt.draw(config, 4, 60, [], np.random.default_rng(5), i) for i in (0, 1, 2, 2)]
-    assert not any(torch.equal(drawn[i], drawn[i + 1]) for i in range(2))
-    assert torch.equal(drawn[2], drawn[3])
+    assert not any(np.array_equal(drawn[i], drawn[i + 1]) for i in range(2))
+    assert np.array_equal(drawn[2], drawn[3])

@@ -91,9 +91,9 @@ def test_every_token_is_filled_once(seed: int, tiny: Model, monkeypatch: pytest.
         return torch.where(mask, 1, tokens)
 
     monkeypatch.setattr(regenerate, "generate", generate)
-    mask = plan.mask(5)
+    mask = torch.from_numpy(plan.mask(5))
     tokens = torch.where(mask, absent, 0).expand(1, 2, -1, -1)
-    filled = regenerate.refill(tiny, plan, tokens, mask[None], TakeOptions([3], QUICK))
+    filled = regenerate.refill(tiny, plan, tokens, plan.mask(5)[None], TakeOptions([3], QUICK))
     assert torch.equal(filled, torch.where(mask, 1, 0).expand(1, 2, -1, -1))
 
 

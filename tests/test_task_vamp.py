@@ -17,8 +17,8 @@ from vampcli.audio import beats, splice, stereo
 from vampcli.audio.clicks import LIMIT, junction_figure
 from vampcli.config import PromptConfig, TempoConfig
 from vampcli.errors import InputError
-from vampcli.sampling.windows import window_starts
-from vampcli.tasks import render, vamp
+from vampcli.sampling.placement import window_starts
+from vampcli.tasks import render, vary
 from vampcli.tasks.recording import Recording
 from vampcli.tasks.regenerate import encode_context
 from vampcli.tasks.spans import SpanRequest
@@ -26,6 +26,7 @@ from vampcli.tasks.take import Stereo, TakeOptions
 from vampcli.tasks.vamp import Vamp
 from vampcli.tokens import mask_file
 from vampcli.tokens.mask_file import MaskFile
+from vampcli.tokens.masks import Mask
 
 HOP = 768
 
@@ -71,14 +72,14 @@ def test_hidden_tokens_do_not_matter(
 ) -> None:
     source, request = clip(1.5), Vamp(PromptConfig(5, keep_codebooks=3), SpanRequest(spans))
     take = made(tiny, source, request)
-    own = vamp.encode_context
+    own = vary.encode_context
 
     def changed(*args: object, **options: object) -> object:
         """Other tokens where the take's are hidden."""
         scene = own(*args, **options)  # type: ignore[arg-type]
         return replace(scene, tokens=torch.where(take.mask, (scene.tokens + 1) % 32, scene.tokens))
 
-    monkeypatch.setattr(vamp, "encode_context", changed)
+    monkeypatch.setattr(vary, "encode_context", changed)
     assert torch.equal(made(tiny, source, request).tokens, take.tokens)
 
 
@@ -99,14 +100,14 @@ def test_prefix_and_suffix_stay(tiny: Model) -> None:
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Given tokens, mask and filled tokens of every pass."""
     seen: list[tuple[Tensor, Tensor, Tensor]] = []
-    own: Callable[..., Tensor] = vamp.refill
+    own: Callable[..., Tensor] = vary.refill
 
-    def watched(networks: Model, plan: object, tokens: Tensor, mask: Tensor, options: TakeOptions) -> Tensor:
+    def watched(networks: Model, plan: object, tokens: Tensor, mask: Mask, options: TakeOptions) -> Tensor:
         filled = own(networks, plan, tokens, mask, options)
-        seen.append((tokens.clone(), mask.clone(), filled.clone()))
+        seen.append((tokens.clone(), torch.from_numpy(mask), filled.clone()))
         return filled
 
-    monkeypatch.setattr(vamp, "refill", watched)
+    monkeypatch.setattr(vary, "refill", watched)
     return seen
 
 
@@ -170,7 +171,7 @@ def test_pitch_is_exact(tiny: Model) -> None:
     t = torch.arange(44100) / 44100
     tone = torch.sin(2 * torch.pi * 300 * t)[None]
     for semitones, hz in ((12, 600), (-12, 150), (7, 449.5), (11, 566.3), (-8, 189)):
-        shifted = vamp.shift_pitch(tone, semitones)
+        shifted = vary.shift_pitch(tone, semitones)
         assert shifted.shape == tone.shape
         assert float(torch.fft.rfft(shifted[0]).abs().argmax()) == pytest.approx(hz, abs=2)
     assert made(tiny, clip(0.02), Vamp(PromptConfig(1, pitch=-3))).audio.n_samples == 882  # shorter than a window
@@ -322,7 +323,7 @@ def drawn(tiny: Model, source: Waveform, request: Vamp, seed: int = 0) -> np.nda
     """The mask of a take, bool (n_codebooks, n_frames) of the whole clip."""
     plan, n_frames = request.plan(Recording(source), tiny.codec, 80), -(-source.n_samples // HOP)
     (one,) = request.passes(Recording(source), plan, tiny.codec, tiny.coarse.config, seed)
-    return one.on_canvas(n_frames).numpy()
+    return one.on_canvas(n_frames)
 
 
 @pytest.mark.parametrize("spans", [(), [(1.3, 1.9), (4.0, 4.2)]])

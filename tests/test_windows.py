@@ -8,7 +8,8 @@ from torch import Tensor
 
 import oracles
 from vampcli.model.batching import Batches
-from vampcli.sampling.windows import find_regions, shown_frames, window_predictor, window_starts
+from vampcli.sampling.placement import find_regions, shown_frames, window_starts
+from vampcli.sampling.windows import window_predictor
 
 LENGTHS = [1, 2, 7, 8, 9, 12, 13, 37]
 MODEL = oracles.fake_model(3, 1, 10)

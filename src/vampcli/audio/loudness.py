@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torchaudio.functional import highpass_biquad, treble_biquad
 
 from vampcli.audio.ranges import split_range
 from vampcli.audio.waveform import Samples
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TARGET_LUFS = -24.0
 QUIETEST_LUFS = -60.0
@@ -143,10 +145,13 @@ def _gate_energies(
         yield weighted.square().unfold(-1, gate, step).mean(-1).numpy()
 
 
-def _weigh(samples: npt.NDArray[np.float64], sample_rate: int) -> torch.Tensor:
+def _weigh(samples: npt.NDArray[np.float64], sample_rate: int) -> Tensor:
     """Apply the K-weighting filters: float64 (..., n_samples), whose peak stays below `_LOUDEST_FILTERED`."""
+    import torch  # not at the start: plans need no loudness
+    from torchaudio.functional import highpass_biquad, treble_biquad
+
     treble = treble_biquad(torch.from_numpy(samples), sample_rate, 4.0, 1500.0, 1 / math.sqrt(2))
-    weighted: torch.Tensor = highpass_biquad(treble, sample_rate, 38.0, 0.5)
+    weighted: Tensor = highpass_biquad(treble, sample_rate, 38.0, 0.5)
     return weighted
 
 

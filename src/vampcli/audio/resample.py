@@ -7,8 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torchaudio.functional
 
 from vampcli.audio.waveform import Samples
 
@@ -31,6 +29,9 @@ def resample(samples: Samples, from_rate: int, to_rate: int) -> npt.NDArray[np.f
         return samples.astype(np.float32, copy=False)
     common = math.gcd(from_rate, to_rate)
     up, down = to_rate // common, from_rate // common
+    import torch  # not at the start: plans need `resample_reach` alone
+    import torchaudio.functional
+
     if up * (down + 2 * _N_ZEROS * max(1.0, down / up)) <= _LARGEST_KERNEL:
         tensor = torchaudio.functional.resample(
             torch.from_numpy(samples.astype(np.float32)),

@@ -59,10 +59,12 @@ def measure_reuse(
     for seconds in _SPANS_S:
         length = round(seconds * grid.frame_rate)
         centred = [((clip.shape[1] - length) // 2, (clip.shape[1] + length) // 2) for clip in clips]
-        spans = [masks.spans(n, clip.shape[1], [span]) for clip, span in zip(clips, centred, strict=True)]
+        spans = [
+            torch.from_numpy(masks.spans(n, clip.shape[1], [span])) for clip, span in zip(clips, centred, strict=True)
+        ]
         yield _measure(f"span of {seconds:g} s", model, clips, spans, config)
     for period in _PERIODS:
-        prompts = [masks.keep_periodic(n, clip.shape[1], period) for clip in clips]
+        prompts = [torch.from_numpy(masks.keep_periodic(n, clip.shape[1], period)) for clip in clips]
         yield _measure(f"period {period}", model, clips, prompts, config)
 
 

@@ -112,7 +112,7 @@ def make_takes(model: Model, condition: Condition, original: Original, seeds: Se
     if condition.fill != "model":
         filled = silence(audio, plan.spans) if condition.fill == "silence" else repeat_before(audio, plan.spans)
         n_codebooks, n_frames = original.tokens.shape
-        mask = masks.spans(n_codebooks, n_frames, plan.hidden)
+        mask = torch.from_numpy(masks.spans(n_codebooks, n_frames, plan.hidden))
         return [Take(filled, model.encode(filled).cpu()[None], mask, seeds[0], plan.spans, audio)]
     source = silence(audio, plan.spans) if condition.silenced else audio
     takes = model.takes(source, request, TakeOptions(seeds, condition.config), plan)

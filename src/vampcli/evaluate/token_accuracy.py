@@ -71,7 +71,7 @@ def _at_ratio(
     sums: dict[str, float] = {}
     n_hidden = 0
     for window, unigram in zip(windows, unigrams, strict=True):
-        hidden = masks.random(config.n_codebooks, window.shape[-1], ratio, rng).to(window.device)
+        hidden = torch.from_numpy(masks.random(config.n_codebooks, window.shape[-1], ratio, rng)).to(window.device)
         hidden[: config.n_conditioning] = False
         with torch.inference_mode():
             logits = model(window.masked_fill(hidden, config.codebook_size)[None])[0]

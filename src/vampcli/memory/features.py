@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-import torch
+from numpy.lib.stride_tricks import sliding_window_view
 
 from vampcli.audio.waveform import Samples
 
@@ -101,8 +101,8 @@ def _in_db(powers: Floats, floor_db: float) -> Floats:
 def _band_powers(samples: Samples, hop: int) -> Floats:
     """Power of each band, 1 for a sine at full scale: float32 (n_bands, n_frames)."""
     n_fft = 2 * round(_WINDOW_FRAMES * hop / 2)
-    window = torch.hann_window(n_fft)
-    sums = torch.from_numpy(_band_matrix(n_fft // 2 + 1))
+    window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
+    sums = _band_matrix(n_fft // 2 + 1)
     n_frames, before = -(-samples.shape[1] // hop), (n_fft - hop) // 2
     powers = np.empty((sums.shape[1], n_frames), np.float32)
     for first in range(0, n_frames, _BLOCK):
@@ -110,11 +110,12 @@ def _band_powers(samples: Samples, hop: int) -> Floats:
         start, stop = first * hop - before, (last - 1) * hop - before + n_fft
         inside = samples[:, max(0, start) : stop].astype(np.float32)
         missing = stop - max(0, start) - inside.shape[1]
-        block = torch.from_numpy(np.pad(inside, ((0, 0), (max(0, -start), missing))))
-        power = torch.zeros(last - first, n_fft // 2 + 1)
+        block = np.pad(inside, ((0, 0), (max(0, -start), missing)))
+        power = np.zeros((last - first, n_fft // 2 + 1), np.float32)
         for channel in block:
-            power += torch.view_as_real(torch.fft.rfft(channel.unfold(0, n_fft, hop) * window)).square().sum(-1)
-        powers[:, first:last] = (power @ sums).T.numpy() / (len(samples) * n_fft**2 / 16)
+            spectrum = np.fft.rfft(sliding_window_view(channel, n_fft)[::hop] * window)
+            power += (np.square(spectrum.real) + np.square(spectrum.imag)).astype(np.float32, copy=False)
+        powers[:, first:last] = (power @ sums).T / (len(samples) * n_fft**2 / 16)
     return powers
 
 

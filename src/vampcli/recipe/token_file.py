@@ -94,7 +94,7 @@ class TokenFile:
     def mask(self) -> Tensor:
         """Mask of the tokens not kept: bool (n_codebooks, n_frames), True = generate."""
         _, n_codebooks, n_frames = self.tokens.shape
-        return masks.keep_sparse(n_codebooks, n_frames, self.n_kept_codebooks, self.period)
+        return torch.from_numpy(masks.keep_sparse(n_codebooks, n_frames, self.n_kept_codebooks, self.period))
 
     @property
     def kept(self) -> Tensor:

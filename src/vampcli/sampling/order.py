@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vampcli.sampling.windows import find_regions
+from vampcli.sampling.placement import find_regions
 
 UnmaskOrder = Callable[[Tensor, Tensor], Tensor]
 """Maps frames and codebooks of tokens, int64 (n_tokens,) each, to sort keys, int64 (n_tokens,)."""
@@ -82,7 +82,7 @@ class HiddenTokens:
 
 
 def list_hidden(mask: Tensor, context: int, order: UnmaskOrder) -> tuple[HiddenTokens, list[int]]:
-    """List the tokens to generate, and count those of each region (see `vampcli.sampling.windows.find_regions`).
+    """List the tokens to generate, and count those of each region (see `vampcli.sampling.placement.find_regions`).
 
     Args:
         mask: bool (n_takes, n_codebooks, n_frames), True = generate.

@@ -31,7 +31,7 @@ def fill(
 ) -> Tensor:
     """Generate the hidden tokens of several takes of one clip.
 
-    Each region of each take (`vampcli.sampling.windows.find_regions`) has its own schedule, so a take does not depend
+    Each region of each take (`vampcli.sampling.placement.find_regions`) has its own schedule, so a take does not depend
     on other takes, nor a short hole on a long one.
 
     Args:

@@ -1,22 +1,22 @@
-"""The abstract base class of tasks."""
+"""The abstract base class of tasks. Plans and masks need no torch: what makes takes is imported by `takes`."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from vampcli.audio.metadata.base import Timeline
 from vampcli.audio.waveform import Waveform
 from vampcli.codec.config import CodecShape
 from vampcli.model.config import VampNetConfig
 from vampcli.recipe.recipe import Ranges
-from vampcli.tasks.networks import Networks
 from vampcli.tasks.plan import Pass, Plan
-from vampcli.tasks.recall import recall_spans
 from vampcli.tasks.recording import Recording
-from vampcli.tasks.regenerate import inpaint_spans
-from vampcli.tasks.take import Take, TakeOptions
+
+if TYPE_CHECKING:
+    from vampcli.tasks.networks import Networks
+    from vampcli.tasks.take import Take, TakeOptions
 
 
 class Task(ABC):
@@ -76,6 +76,9 @@ class Task(ABC):
             plan: the result of `plan`.
             options: seeds and sampling options.
         """
+        from vampcli.tasks.recall import recall_spans
+        from vampcli.tasks.regenerate import inpaint_spans
+
         canvas = self.canvas(recording.clip)
         if plan.stretches:
             return recall_spans(networks, canvas, plan, recording, options)

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from torch import Tensor
 
 from vampcli.audio.matching import level_factor, mean_weighted_power
 from vampcli.audio.waveform import Waveform
-from vampcli.codec.chunked import decode_long
 from vampcli.codec.config import CodecShape
 from vampcli.errors import ModelError, UsageError
 from vampcli.model.config import VampNetConfig
 from vampcli.recipe.recipe import Recipe
-from vampcli.recipe.token_file import TokenFile
 from vampcli.tasks.base import Task
 from vampcli.tasks.level import Level
-from vampcli.tasks.networks import EncodedContext, Networks
 from vampcli.tasks.plan import Pass, Plan, check_channels, plan_ranges
 from vampcli.tasks.recording import Recording, silence_like
-from vampcli.tasks.regenerate import encode_context, regenerate
-from vampcli.tasks.render import NO_TARGET
 from vampcli.tasks.take import Take, TakeOptions
 from vampcli.tokens import bitrate, masks
 from vampcli.tokens.grid import TokenGrid
+from vampcli.tokens.masks import Mask
+
+if TYPE_CHECKING:
+    from vampcli.recipe.token_file import TokenFile
+    from vampcli.tasks.networks import EncodedContext, Networks
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Compress(Task):
         context = _encode(networks, recording.clip, plan, options)
         return map(lambda take: replace(take, base=recording.clip), _complete(networks, context, mask, options))
 
-    def mask(self, n_codebooks: int, n_frames: int) -> Tensor:
+    def mask(self, n_codebooks: int, n_frames: int) -> Mask:
         """Mask of the tokens that are not kept: bool (n_codebooks, n_frames), True = generate."""
         return masks.keep_sparse(n_codebooks, n_frames, self.keep_codebooks, self.period)
 
@@ -80,6 +79,9 @@ class Compress(Task):
 
 def _encode(networks: Networks, clip: Waveform, plan: Plan, options: TakeOptions) -> EncodedContext:
     """Encode a clip; the gain makes up for the level that the codec alone loses. The offset is not kept."""
+    from vampcli.codec.chunked import decode_long
+    from vampcli.tasks.regenerate import encode_context
+
     context = encode_context(networks, clip, plan, options)
     level, rate = context.level, networks.grid.sample_rate
     if level.is_matched:
@@ -100,6 +102,8 @@ def squeeze(networks: Networks, clip: Waveform, task: Compress, plan: Plan, reci
         plan: the result of `task.plan`.
         recipe: of the take that `expand` makes.
     """
+    from vampcli.recipe.token_file import TokenFile
+
     options = TakeOptions([recipe.seed], recipe.sampling, recipe.stereo, rendering=recipe.rendering)
     context = _encode(networks, clip, plan, options)
     return TokenFile(
@@ -122,6 +126,8 @@ def expand(networks: Networks, file: TokenFile, options: TakeOptions) -> Iterato
     Raises:
         ModelError: the tokens are of another model.
     """
+    from vampcli.tasks.networks import EncodedContext
+
     canvas, grid = silence_of(file), networks.grid
     plan = Compress().plan(Recording(canvas), networks.codec, networks.context_frames)
     _, n_codebooks, n_frames = file.tokens.shape
@@ -129,7 +135,7 @@ def expand(networks: Networks, file: TokenFile, options: TakeOptions) -> Iterato
         raise ModelError(f"the tokens are of {file.recipe.made_by.model}, not of this model", "load that model")
     level = Level(file.gain, rendering=file.recipe.rendering)
     context = EncodedContext(canvas, plan, file.tokens.to(networks.device), level)
-    return _complete(networks, context, file.mask, options)
+    return _complete(networks, context, file.mask.numpy(), options)
 
 
 def silence_of(file: TokenFile) -> Waveform:
@@ -138,7 +144,7 @@ def silence_of(file: TokenFile) -> Waveform:
     return silence_like(empty, file.n_samples)
 
 
-def _complete(networks: Networks, context: EncodedContext, mask: Tensor, options: TakeOptions) -> Iterator[Take]:
+def _complete(networks: Networks, context: EncodedContext, mask: Mask, options: TakeOptions) -> Iterator[Take]:
     """Generate a whole clip from its kept tokens alone; one model channel makes all channels alike.
 
     Args:
@@ -147,5 +153,8 @@ def _complete(networks: Networks, context: EncodedContext, mask: Tensor, options
         mask: bool (n_codebooks, n_frames), True = generate; tokens hidden by it may be anything.
         options: seeds and sampling options.
     """
+    from vampcli.tasks.regenerate import regenerate
+    from vampcli.tasks.render import NO_TARGET
+
     canvas = silence_like(context.canvas, context.canvas.n_samples)
     return regenerate(networks, replace(context, canvas=canvas), mask, NO_TARGET, options)

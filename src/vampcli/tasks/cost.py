@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
 
 from vampcli.model.config import VampNetConfig
 from vampcli.model.transformer import Layer
-from vampcli.sampling.windows import find_regions, window_starts
+from vampcli.sampling.placement import find_regions, window_starts
 from vampcli.tasks.plan import Pass
 
 _MEASURED_S = 0.1
@@ -39,16 +40,18 @@ def work(passes: Sequence[Pass], config: VampNetConfig, n_steps: int) -> Work:
     context, n_windows, n_frames = config.context_frames, 0, 0
     for one in passes:
         for _, mask in one.plan.split_mask(one.mask):
-            starts = window_starts(mask[config.n_conditioning : config.n_codebooks].any(0), context)
+            starts = window_starts(np.logical_or.reduce(mask[config.n_conditioning : config.n_codebooks]), context)
             n_windows += len(starts)
             n_frames += len(starts) * min(context, mask.shape[1])
     return Work(n_windows, n_windows * n_steps, n_frames * n_steps)
 
 
 def sampled_regions(one: Pass, context: int) -> list[tuple[int, int]]:
-    """Frame ranges of the canvas that are sampled together; see `windows.find_regions`."""
+    """Frame ranges of the canvas that are sampled together; see `placement.find_regions`."""
     calls = [(one.plan.first_frame + seen.start, mask) for seen, mask in one.plan.split_mask(one.mask)]
-    return [(first + a, first + b) for first, mask in calls for a, b in find_regions(mask.any(0), context)]
+    return [
+        (first + a, first + b) for first, mask in calls for a, b in find_regions(np.logical_or.reduce(mask), context)
+    ]
 
 
 def seconds(part: Work, config: VampNetConfig, dtype: torch.dtype) -> float:

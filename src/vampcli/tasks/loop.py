@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
 
 from vampcli.audio.junction import Junction, Sides, decide, measure, treat
 from vampcli.audio.metadata.base import Timeline
@@ -23,15 +22,15 @@ from vampcli.recipe.recipe import Ranges
 from vampcli.tasks import sources
 from vampcli.tasks.base import Task
 from vampcli.tasks.loop_span import check_seam, count_made, locate_loop
-from vampcli.tasks.networks import Networks
 from vampcli.tasks.plan import LoopCut, Margin, Pass, Plan, check_channels, plan_ranges
-from vampcli.tasks.recall import recall_spans
 from vampcli.tasks.recording import Recording, silence_like
-from vampcli.tasks.regenerate import inpaint_spans
 from vampcli.tasks.spans import SpanRequest
 from vampcli.tasks.take import Take, TakeOptions
 from vampcli.tasks.vamp import Vamp
 from vampcli.tokens.grid import TokenGrid
+
+if TYPE_CHECKING:
+    from vampcli.tasks.networks import Networks
 
 MOST_REPEATS = 10_000
 
@@ -147,6 +146,8 @@ class Loop(Task):
 
     def copies(self, recording: Recording, plan: Plan, options: TakeOptions, n_codebooks: int) -> Iterator[Take]:
         """Yield takes of a plan without calls, which no model makes; they differ in their seeds alone."""
+        import torch
+
         cut = _cut_of(plan)
         audio = _repeat(self._once(recording.clip, cut), self.repeats)
         n_channels = audio.n_channels if options.stereo == "channels" else 1
@@ -159,6 +160,8 @@ class Loop(Task):
         self, networks: Networks, recording: Recording, linear: Waveform, whole: Plan, options: TakeOptions
     ) -> Iterator[Take]:
         """Vary all copies but the first, then treat the junctions of each take."""
+        from vampcli.tasks.recall import recall_spans
+
         cut = _cut_of(whole)
         n = cut.end - cut.start
         plan = _plan_copies(linear, n, networks.codec, networks.context_frames)
@@ -220,6 +223,8 @@ class Loop(Task):
 
         Rotated by half a copy, the wrap lies inside an ordinary clip like the other junctions.
         """
+        from vampcli.tasks.regenerate import inpaint_spans
+
         shift = n // 2
         rotated = replace(linear, samples=np.roll(linear.samples, -shift, axis=1))
         plan = self._plan_junctions(rotated, n, junctions, networks.codec, networks.context_frames)

@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from torch import Tensor
-from torch.nn.functional import pad
+import numpy as np
 
 from vampcli.audio.junction import Junction
 from vampcli.audio.ranges import merge_ranges
@@ -20,6 +19,7 @@ from vampcli.memory.loop_points import LoopPoints
 from vampcli.tasks.times import parse_seconds
 from vampcli.tokens import masks
 from vampcli.tokens.grid import TokenGrid
+from vampcli.tokens.masks import Mask
 
 Margin = int | str
 """Frames hidden on each side of a span; or a time such as `40ms`; `auto` = all whose tokens depend on its samples."""
@@ -119,12 +119,12 @@ class Plan:
         """Number of frames that the models fill."""
         return sum(end - start for start, end in merge_ranges(self.hidden))
 
-    def mask(self, n_codebooks: int) -> Tensor:
+    def mask(self, n_codebooks: int) -> Mask:
         """Mask of all tokens of the hidden frames: bool (n_codebooks, n_frames)."""
         ranges = [(start - self.first_frame, end - self.first_frame) for start, end in self.hidden]
         return masks.spans(n_codebooks, self.n_frames, ranges)
 
-    def recall_mask(self, n_codebooks: int, seed: int) -> Tensor:
+    def recall_mask(self, n_codebooks: int, seed: int) -> Mask:
         """Mask of a take: some frames of trusted places are kept. bool (n_codebooks, n_frames)."""
         mask = self.mask(n_codebooks)
         for stretch in self.stretches:
@@ -133,7 +133,7 @@ class Plan:
                 mask[:, first - self.first_frame + period // 2 : end - self.first_frame : period] = False
         return mask
 
-    def split_mask(self, mask: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    def split_mask(self, mask: Mask) -> Iterator[tuple[slice, Mask]]:
         """For each call yield the frames of `mask` that the models see, and the mask of the tokens it fills.
 
         Args:
@@ -141,7 +141,7 @@ class Plan:
         """
         for call in self.calls:
             seen = slice(call.first - self.first_frame, call.end - self.first_frame)
-            filled = mask[..., seen].clone()
+            filled = mask[..., seen].copy()
             filled[..., : call.hidden[0] - call.first] = False
             filled[..., call.hidden[1] - call.first :] = False
             yield seen, filled
@@ -158,13 +158,13 @@ class Pass:
     """
 
     plan: Plan
-    mask: Tensor
+    mask: Mask
     name: str = ""
 
-    def on_canvas(self, n_frames: int) -> Tensor:
+    def on_canvas(self, n_frames: int) -> Mask:
         """Return the mask of a whole canvas of `n_frames`: bool (n_codebooks, n_frames)."""
         first, end = self.plan.first_frame, self.plan.first_frame + self.plan.n_frames
-        return pad(self.mask, (first, n_frames - end))
+        return np.pad(self.mask, ((0, 0), (first, n_frames - end)))
 
 
 def plan_spans(

@@ -26,10 +26,11 @@ from vampcli.tasks.recording import Recording
 from vampcli.tasks.regenerate import encode_context, model_audio, refill
 from vampcli.tasks.render import match_nearby, nearby_target, render_spans
 from vampcli.tasks.take import Take, TakeOptions
+from vampcli.tokens.masks import Mask
 
 _CROSSFADE_S = 0.040  # half the length, between stretches
 
-MaskOf = Callable[[int], Tensor]
+MaskOf = Callable[[int], Mask]
 """Returns the mask of the take with a seed: bool (n_codebooks, n_frames), True = generate."""
 
 
@@ -58,11 +59,11 @@ def recall_spans(
     for batch in options.batches(networks.batches.n_takes):
         chosen = [tuple(stretch.source(seed) for stretch in plan.stretches) for seed in batch.seeds]
         tokens = torch.stack([memory.prompt(sources) for sources in chosen])
-        masks = torch.stack([mask_of(seed) for seed in batch.seeds])
+        masks = np.stack([mask_of(seed) for seed in batch.seeds])
         filled = refill(networks, plan, tokens, masks, batch)
         for seed, sources, made, mask in zip(batch.seeds, chosen, filled, masks, strict=True):
             audio = memory.render(made, sources)
-            yield Take(audio, made.cpu(), mask.cpu(), seed, plan.spans, canvas, sources=sources)
+            yield Take(audio, made.cpu(), torch.from_numpy(mask), seed, plan.spans, canvas, sources=sources)
             del audio  # before the next is made: it may be long
 
 

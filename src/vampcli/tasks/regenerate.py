@@ -18,13 +18,15 @@ from vampcli.config import SamplingConfig
 from vampcli.model.batching import Batches
 from vampcli.model.transformer import VampNet
 from vampcli.progress import Progress, part_of
+from vampcli.sampling.placement import shown_frames
 from vampcli.sampling.sampler import fill
-from vampcli.sampling.windows import shown_frames, window_predictor
+from vampcli.sampling.windows import window_predictor
 from vampcli.tasks.level import Level, set_level
 from vampcli.tasks.networks import EncodedContext, Networks
 from vampcli.tasks.plan import Plan
 from vampcli.tasks.render import Target, decoded_margin, nearby_target, render_spans
 from vampcli.tasks.take import Take, TakeOptions
+from vampcli.tokens.masks import Mask
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +102,7 @@ def model_audio(networks: Networks, audio: Waveform, level: Level, first: int = 
     return read
 
 
-def refill(networks: Networks, plan: Plan, tokens: Tensor, mask: Tensor, options: TakeOptions) -> Tensor:
+def refill(networks: Networks, plan: Plan, tokens: Tensor, mask: Mask, options: TakeOptions) -> Tensor:
     """Fill hidden tokens, one sampler call of the plan after the other; all channels of a take get the same noise.
 
     Args:
@@ -116,12 +118,12 @@ def refill(networks: Networks, plan: Plan, tokens: Tensor, mask: Tensor, options
     n_takes, n_channels = len(options.seeds), tokens.shape[1]
     # A row of the batch is one channel of one take: (n_takes * n_channels, n_codebooks, n_frames).
     rows = tokens.expand(n_takes, -1, -1, -1).flatten(0, 1).clone()
-    mask = mask.to(rows.device).expand(n_takes, -1, -1).repeat_interleave(n_channels, dim=0)
     seeds = [seed for seed in options.seeds for _ in range(n_channels)]
     for i, (seen, filled) in enumerate(plan.split_mask(mask)):
+        hidden = torch.from_numpy(filled).to(rows.device).expand(n_takes, -1, -1).repeat_interleave(n_channels, dim=0)
         progress = options.progress and part_of(options.progress, i, len(plan.calls))
         first_frame = plan.first_frame + seen.start
-        rows[..., seen] = generate(networks, rows[..., seen], filled, seeds, options.sampling, first_frame, progress)
+        rows[..., seen] = generate(networks, rows[..., seen], hidden, seeds, options.sampling, first_frame, progress)
     return rows.view(n_takes, n_channels, *rows.shape[1:])
 
 
@@ -187,7 +189,7 @@ def _with_less(batches: Batches, fill: Callable[[], Tensor]) -> Tensor:
 
 
 def regenerate(
-    networks: Networks, context: EncodedContext, mask: Tensor, target: Target, options: TakeOptions
+    networks: Networks, context: EncodedContext, mask: Mask, target: Target, options: TakeOptions
 ) -> Iterator[Take]:
     """Yield takes that share one mask: bool (n_codebooks, n_frames), True = generate."""
     for batch in options.batches(networks.batches.n_takes):
@@ -203,9 +205,7 @@ def inpaint_spans(networks: Networks, canvas: Waveform, plan: Plan, options: Tak
     return regenerate(networks, context, plan.mask(networks.grid.n_codebooks), target, options)
 
 
-def to_take(
-    networks: Networks, context: EncodedContext, tokens: Tensor, mask: Tensor, seed: int, target: Target
-) -> Take:
+def to_take(networks: Networks, context: EncodedContext, tokens: Tensor, mask: Mask, seed: int, target: Target) -> Take:
     """Make a take of filled tokens. Callers keep no reference to it: it may be long, and the next one follows."""
     audio = render_spans(networks, context, tokens, target)
-    return Take(audio, tokens.cpu(), mask, seed, context.plan.spans, context.canvas)
+    return Take(audio, tokens.cpu(), torch.from_numpy(mask), seed, context.plan.spans, context.canvas)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict, get_args
-
-from torch import Tensor
+from typing import TYPE_CHECKING, TypedDict, get_args
 
 from vampcli.audio.clipping import rescale
 from vampcli.audio.formats import ClipMode
@@ -19,6 +17,9 @@ from vampcli.config import SamplingConfig, Source, Stereo
 from vampcli.errors import UsageError
 from vampcli.progress import Progress, part_of
 from vampcli.recipe.recipe import RENDERING, Recipe, Rendering, to_text
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Stereo", "Take", "TakeKeywords", "TakeOptions"]
 

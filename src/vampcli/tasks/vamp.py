@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn.functional import pad
 
 from vampcli.audio.metadata.base import Timeline
 from vampcli.audio.ranges import merge_ranges
@@ -21,26 +18,22 @@ from vampcli.errors import InputError, UsageError
 from vampcli.model.config import VampNetConfig
 from vampcli.recipe.recipe import RENDERING, Rendering
 from vampcli.tasks.base import Task
-from vampcli.tasks.networks import EncodedContext, Networks
 from vampcli.tasks.plan import Pass, Plan, check_channels, plan_ranges, sample_range
 from vampcli.tasks.recording import Recording, silence_like
-from vampcli.tasks.regenerate import encode_context, refill, to_take
-from vampcli.tasks.render import original_target
 from vampcli.tasks.spans import SpanRequest
-from vampcli.tasks.take import Take, TakeOptions
 from vampcli.tokens import presets
 from vampcli.tokens.grid import TokenGrid
 from vampcli.tokens.mask_file import MaskFile
+from vampcli.tokens.masks import Mask
 from vampcli.tokens.prompt import draw, event_ranges, stretch
 
-_PITCH_FFT = 2048
-_PASS_BITS = 40  # the seeds of two passes are this power of two apart, so that their noise differs
+if TYPE_CHECKING:
+    from vampcli.tasks.networks import Networks
+    from vampcli.tasks.take import Take, TakeOptions
+    from vampcli.tasks.vary import MaskOf
 
 Events = list[tuple[Sequence[float], float]]
 """Pairs of times and a duration, in seconds."""
-
-MaskOf = Callable[[int, int], Tensor]
-"""Returns the mask of a pass for (seed of the take, number of earlier passes): bool (n_codebooks, n_frames)."""
 
 
 @dataclass(frozen=True)
@@ -113,20 +106,14 @@ class Vamp(Task):
 
     def takes(self, networks: Networks, recording: Recording, plan: Plan, options: TakeOptions) -> Iterator[Take]:
         """See `Task.takes`."""
-        context = self._encode(networks, recording.clip, plan, options)
-        mask_of = self._mask_of(recording, plan, networks, options)
-        target = original_target(context, recording.clip, self.prompt.stretch)
-        for batch in options.batches(networks.batches.n_takes):
-            filled, masks = self._fill(networks, context, mask_of, batch)
-            for seed, tokens, mask in zip(batch.seeds, filled, masks, strict=True):
-                if context.level.is_matched and not self._has_effects and torch.equal(tokens, context.tokens):
-                    yield Take(recording.clip, tokens.cpu(), mask, seed, plan.spans, recording.clip)  # nothing changes
-                else:
-                    yield to_take(networks, context, tokens, mask, seed, target)
+        from vampcli.tasks.vary import vary
+
+        clip, mask_of = recording.clip, self._mask_of(recording, plan, networks, options)
+        return vary(networks, clip, self.canvas(clip), plan, options, self.prompt, mask_of)
 
     def mask_of(
         self, recording: Recording, plan: Plan, networks: Networks, options: TakeOptions
-    ) -> Callable[[int], Tensor]:
+    ) -> Callable[[int], Mask]:
         """Return the function that gives the mask of the first pass of a take by its seed."""
         mask_of = self._mask_of(recording, plan, networks, options)
         return lambda seed: mask_of(seed, 0)
@@ -137,16 +124,12 @@ class Vamp(Task):
         return clip if factor == 1 else silence_like(clip, clip.n_samples * factor)
 
     @property
-    def _has_effects(self) -> bool:
-        return self.prompt.stretch > 1 or self.prompt.pitch != 0
-
-    @property
     def _has_limits(self) -> bool:
         return bool(self.at.span or self.prefix or self.suffix)
 
     def _narrow(self, plan: Plan, recording: Recording, grid: TokenGrid, mask_file: MaskFile) -> Plan:
         """Leave out the frames that a mask file keeps whole, unless the pitch is shifted."""
-        generated = self._masks(recording, plan, grid)(0, 0).any(0)
+        generated: Mask = np.logical_or.reduce(self._masks(recording, plan, grid)(0, 0))
         if not generated.any():
             where = " where something is to be made" if self._has_limits else ""
             raise InputError(f"{mask_file.path} hides nothing{where}", "True or 1 means make, False or 0 keep")
@@ -165,18 +148,6 @@ class Vamp(Task):
         effects = {name: getattr(self.prompt, name) for name in ("feedback", "stretch", "pitch")}
         return replace(self, prompt=replace(prompt, **effects), amount=None)
 
-    def _encode(self, networks: Networks, clip: Waveform, plan: Plan, options: TakeOptions) -> EncodedContext:
-        """Encode the clip, shift the pitch inside the spans, and repeat each frame `stretch` times."""
-        factor, pitch = self.prompt.stretch, self.prompt.pitch
-        source = plan if factor == 1 else plan_ranges(clip, [(0, clip.n_samples)], networks.codec, 0, margin=0)
-        context = encode_context(networks, clip, source, options)
-        tokens = context.tokens
-        if pitch:
-            shifted = encode_context(networks, clip, source, options, effect=lambda x: shift_pitch(x, pitch))
-            tokens = torch.where(source.mask(1)[0].to(tokens.device), shifted.tokens, tokens)
-        stretched = tokens.repeat_interleave(factor, dim=2)[:, :, : plan.n_frames]
-        return EncodedContext(self.canvas(clip), plan, stretched, context.level)
-
     def _events(self, recording: Recording) -> Events:
         """Beats and onsets that the prompt keeps."""
         prompt = self.prompt
@@ -189,28 +160,17 @@ class Vamp(Task):
             events.append((recording.onsets_s, prompt.onset_width / 1000))
         return events
 
-    def _fill(
-        self, networks: Networks, context: EncodedContext, mask_of: MaskOf, options: TakeOptions
-    ) -> tuple[Tensor, Tensor]:
-        """Run all passes: tokens (n_takes, n_model_channels, n_codebooks, n_frames), and the masks of the last."""
-        feedback, tokens = self.prompt.feedback, context.tokens[None]
-        for i in range(feedback):
-            masks = torch.stack([mask_of(seed, i) for seed in options.seeds])
-            one = options.part(i, feedback, [seed + (i << _PASS_BITS) for seed in options.seeds])
-            tokens = refill(networks, context.plan, tokens, masks, one)
-        return tokens, masks
-
     def _masks(self, recording: Recording, plan: Plan, grid: TokenGrid) -> MaskOf:
         """Return the function that gives the mask of each pass."""
         if self.mask is None:
             events = self._events(recording)
             return lambda seed, n_earlier: self._mask(grid, plan, events, seed, n_earlier)
         n_frames = grid.n_frames(grid.n_samples(recording.clip.n_samples, recording.clip.sample_rate))
-        whole = torch.from_numpy(self.mask.load(grid.n_codebooks, n_frames))
+        whole = self.mask.load(grid.n_codebooks, n_frames)
         part = whole[:, plan.first_frame : plan.first_frame + plan.n_frames] & plan.mask(grid.n_codebooks)
         return lambda _seed, _n_earlier: part
 
-    def _mask(self, grid: TokenGrid, plan: Plan, events: Events, seed: int, n_earlier: int) -> Tensor:
+    def _mask(self, grid: TokenGrid, plan: Plan, events: Events, seed: int, n_earlier: int) -> Mask:
         """Draw the mask of a pass: bool (n_codebooks, n_frames)."""
         # The first prompt is drawn for the clip before it is stretched; later ones for the stretched clip.
         factor = 1 if n_earlier else self.prompt.stretch
@@ -227,7 +187,7 @@ class Vamp(Task):
         return stretch(drawn, factor)[:, : plan.n_frames] & plan.mask(grid.n_codebooks)
 
 
-def _narrow_plan(plan: Plan, generated: Tensor, grid: TokenGrid, file_rate: int) -> Plan:
+def _narrow_plan(plan: Plan, generated: Mask, grid: TokenGrid, file_rate: int) -> Plan:
     """Restrict a plan to some of its frames; the models see the same part of the canvas.
 
     Args:
@@ -239,7 +199,7 @@ def _narrow_plan(plan: Plan, generated: Tensor, grid: TokenGrid, file_rate: int)
     Returns:
         A plan whose spans are the samples of these frames; none if there are no such frames.
     """
-    frames = (torch.nonzero(generated)[:, 0] + plan.first_frame).tolist()
+    frames = (np.flatnonzero(generated) + plan.first_frame).tolist()
     spans, hidden = [], []
     for (start, end), (first, last) in zip(plan.spans, plan.hidden, strict=True):
         for a, b in merge_ranges((frame, frame + 1) for frame in frames if first <= frame < last):
@@ -252,18 +212,3 @@ def _narrow_plan(plan: Plan, generated: Tensor, grid: TokenGrid, file_rate: int)
             spans.append((begin, stop))
             hidden.append((a, b))
     return replace(plan, spans=tuple(spans), hidden=tuple(hidden))
-
-
-def shift_pitch(samples: Tensor, semitones: int) -> Tensor:
-    """Shift the pitch and keep the length: float32 (n_channels, n_samples) -> same.
-
-    torchaudio resamples from a whole number of hertz, of which only the ratio matters: the rate from 500 to 1000 Hz is
-    chosen that errs by less than 0.1 cents. (With the true rate its filter can take 15 GB.)
-    """
-    from torchaudio.functional import pitch_shift
-
-    n = samples.shape[1]
-    padded = pad(samples, (0, max(0, _PITCH_FFT - n)))  # torchaudio mirrors the ends, which takes a whole window
-    rate = min(range(500, 1001), key=lambda r: r * 2 ** (semitones / 12) % 1 / r)
-    shifted: Tensor = pitch_shift(padded, rate, semitones, n_fft=_PITCH_FFT)
-    return shifted[:, :n]

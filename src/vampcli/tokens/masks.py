@@ -1,4 +1,4 @@
-"""Prompts as masks: bool tensors (n_codebooks, n_frames), True = generate, False = keep.
+"""Prompts as masks: bool arrays (n_codebooks, n_frames), True = generate, False = keep.
 
 They combine with `|` (generate more), `&` (keep more) and `~`.
 
@@ -10,24 +10,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-from torch import Tensor
+import numpy.typing as npt
+
+Mask = npt.NDArray[np.bool_]
 
 
-def everything(n_codebooks: int, n_frames: int) -> Tensor:
+def everything(n_codebooks: int, n_frames: int) -> Mask:
     """Hide all tokens."""
-    return torch.ones(n_codebooks, n_frames, dtype=torch.bool)
+    return np.ones((n_codebooks, n_frames), bool)
 
 
-def spans(n_codebooks: int, n_frames: int, ranges: Sequence[tuple[int, int]]) -> Tensor:
+def spans(n_codebooks: int, n_frames: int, ranges: Sequence[tuple[int, int]]) -> Mask:
     """Hide all tokens of the frames in half-open ranges, clipped to the grid."""
-    mask = torch.zeros(n_codebooks, n_frames, dtype=torch.bool)
+    mask = np.zeros((n_codebooks, n_frames), bool)
     for start, end in ranges:
         mask[:, max(0, start) : max(0, end)] = True
     return mask
 
 
-def keep_periodic(n_codebooks: int, n_frames: int, period: int, width: int = 1, offset: int = 0) -> Tensor:
+def keep_periodic(n_codebooks: int, n_frames: int, period: int, width: int = 1, offset: int = 0) -> Mask:
     """Keep `width` frames around every multiple of `period` frames (shifted by `offset`), hide the rest.
 
     A period of 0 keeps nothing. With an even width, one frame more lies before the multiple than after it.
@@ -36,27 +37,26 @@ def keep_periodic(n_codebooks: int, n_frames: int, period: int, width: int = 1, 
     """
     if period == 0:
         return everything(n_codebooks, n_frames)
-    phase = (torch.arange(n_frames) - offset + width // 2) % period
-    return (phase >= width).expand(n_codebooks, -1).clone()
+    phase = (np.arange(n_frames) - offset + width // 2) % period
+    return np.tile(phase >= width, (n_codebooks, 1))
 
 
-def keep_codebooks(n_codebooks: int, n_frames: int, n_kept: int) -> Tensor:
+def keep_codebooks(n_codebooks: int, n_frames: int, n_kept: int) -> Mask:
     """Keep the first `n_kept` codebooks of every frame, hide the others."""
-    level = torch.arange(n_codebooks)[:, None]
-    return (level >= n_kept).expand(-1, n_frames).clone()
+    return np.repeat(np.arange(n_codebooks)[:, None] >= n_kept, n_frames, axis=1)
 
 
-def keep_sparse(n_codebooks: int, n_frames: int, n_kept: int, period: int) -> Tensor:
+def keep_sparse(n_codebooks: int, n_frames: int, n_kept: int, period: int) -> Mask:
     """Keep the first `n_kept` codebooks of frames 0, period, 2 * period, ...; a period of 0 keeps nothing."""
     return keep_codebooks(n_codebooks, n_frames, n_kept) | keep_periodic(n_codebooks, n_frames, period)
 
 
-def random(n_codebooks: int, n_frames: int, intensity: float, rng: np.random.Generator) -> Tensor:
+def random(n_codebooks: int, n_frames: int, intensity: float, rng: np.random.Generator) -> Mask:
     """Hide each token with probability `intensity`."""
-    return torch.from_numpy(rng.random((n_codebooks, n_frames)) < intensity)
+    return rng.random((n_codebooks, n_frames)) < intensity
 
 
-def drop_kept(mask: Tensor, share: float, rng: np.random.Generator) -> Tensor:
+def drop_kept(mask: Mask, share: float, rng: np.random.Generator) -> Mask:
     """Hide a share of the frames that keep something, all their codebooks.
 
     With the same random state, a larger share hides the same frames and more.
@@ -68,9 +68,9 @@ def drop_kept(mask: Tensor, share: float, rng: np.random.Generator) -> Tensor:
 
     Departs from the official code: drawn without replacement, so the share is dropped to within a frame.
     """
-    keeps = ~mask.all(0).numpy()
+    keeps = ~np.logical_and.reduce(mask)
     order = rng.permutation(mask.shape[1])  # of all frames, so that it does not depend on the mask
     dropped = order[keeps[order]][: int(share * keeps.sum() + rng.random())]
-    result = mask.clone()
-    result[:, torch.from_numpy(dropped)] = True
+    result = mask.copy()
+    result[:, dropped] = True
     return result

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from vampcli.config import PromptConfig
 from vampcli.tokens import masks
 from vampcli.tokens.grid import TokenGrid
+from vampcli.tokens.masks import Mask
 
 
 def event_ranges(
@@ -48,7 +47,7 @@ def draw(
     events: Sequence[tuple[int, int]],
     rng: np.random.Generator,
     n_earlier: int = 0,
-) -> Tensor:
+) -> Mask:
     """Draw a prompt.
 
     Args:
@@ -79,7 +78,7 @@ def draw(
     return mask
 
 
-def stretch(mask: Tensor, factor: int) -> Tensor:
+def stretch(mask: Mask, factor: int) -> Mask:
     """Spread a mask over a clip `factor` times as long: frame i moves to i * factor, frames between are generated.
 
     Args:
@@ -89,6 +88,6 @@ def stretch(mask: Tensor, factor: int) -> Tensor:
     Returns:
         bool (..., n_frames * factor).
     """
-    wide = torch.ones(*mask.shape[:-1], mask.shape[-1] * factor, dtype=torch.bool)
+    wide = np.ones((*mask.shape[:-1], mask.shape[-1] * factor), bool)
     wide[..., ::factor] = mask
     return wide

@@ -18,7 +18,6 @@ from vampcli.cli.jobs.job import Job, Load, NamingHints, Opened, Results, Workfl
 from vampcli.cli.jobs.outputs import make_folder
 from vampcli.cli.jobs.plots import draw_tokens
 from vampcli.cli.jobs.write import make_takes, write_takes
-from vampcli.cli.torch_loader import load_torch
 from vampcli.config import SamplingConfig
 from vampcli.errors import InputError, ModelError, UsageError
 from vampcli.progress import Progress
@@ -130,7 +129,6 @@ class CompressWorkflow(Workflow):
         """See `Workflow.open`."""
         if job.source.suffix.lower() == TOKENS:
             return self._open_tokens(job, metadata)
-        load_torch()
         from vampcli.audio.read import read
         from vampcli.audio.write import check_output
         from vampcli.tasks.recording import Recording

@@ -20,9 +20,8 @@ from vampcli.errors import UsageError
 from vampcli.progress import Progress
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from vampcli.checkpoints.folder import ModelMetadata
+    from vampcli.tokens.masks import Mask
 
 ONLY_TYPED = ("out", "name")  # configured outputs are for sound
 
@@ -62,8 +61,8 @@ class Shown(Opened):
         drawn: the prompt that `--plot` draws.
     """
 
-    masks: list[Tensor]
-    drawn: Tensor
+    masks: list[Mask]
+    drawn: Mask
 
 
 @dataclass(frozen=True)
@@ -113,11 +112,11 @@ class MaskWorkflow(Preview):
         path = job.paths[0] if job.paths else None
         if path and not common.dry_run:
             make_folder(path)
-            mask_file.write(path, opened.masks[0].numpy(), common.overwrite)
+            mask_file.write(path, opened.masks[0], common.overwrite)
         text = ""
         if not common.as_json:
             encoding = getattr(sys.stderr if path else sys.stdout, "encoding", None) or "ascii"
-            pictures = [picture(1 - mask.float().mean(0).numpy(), encoding) for mask in opened.masks]
+            pictures = [picture(1 - mask.mean(0), encoding) for mask in opened.masks]
             title = f"{job.name}: {self.command}, seed {job.seeds[0]}, {common.model}"
             places = "".join(f"\n{words}" for words in (plan_words(opened), opened.note) if words)
             text = f"{title}{places}\n{table(opened.facts, pictures, encoding)}"

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from vampcli.cli.jobs.job import Job, Load, Opened, Results, Workflow
 from vampcli.cli.jobs.loops import describe_plan
 from vampcli.cli.jobs.write import Describe, make_takes
-from vampcli.cli.torch_loader import load_torch
 from vampcli.errors import InputError
 from vampcli.progress import Progress
 
@@ -41,7 +40,6 @@ class AudioWorkflow(Workflow):
         from vampcli.audio.write import check_output
 
         clip = read(job.source, self.common.nan)
-        load_torch()  # after a bad file is refused
         from vampcli.tasks.recording import Recording
 
         recording = Recording(clip, job.source, job.name, self.common.nan)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vampcli.cli.jobs.job import ModelRequest
+from vampcli.cli.torch_loader import load_torch
 
 if TYPE_CHECKING:
     from vampcli.api import Model
@@ -40,6 +41,7 @@ class Models:
     def load(self, request: ModelRequest) -> Model:
         """Return a model with its weights."""
         if request not in self._loaded:
+            load_torch()
             from vampcli.api import load
 
             self._loaded[request] = load(*request)

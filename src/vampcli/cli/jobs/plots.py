@@ -14,11 +14,10 @@ from vampcli.cli.plots.figure import check_suffix, save
 from vampcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from vampcli.api import Take
     from vampcli.recipe.token_file import TokenFile
     from vampcli.scoring.scores import Scores
+    from vampcli.tokens.masks import Mask
 
 
 def plot_path(result: Path, job: Job, common: Common) -> Path:
@@ -39,7 +38,7 @@ def plot_path(result: Path, job: Job, common: Common) -> Path:
 
 
 def draw_take(
-    result: Path, opened: Opened, take: Take, mask: Tensor, scores: Scores | None, frame_s: float, common: Common
+    result: Path, opened: Opened, take: Take, mask: Mask, scores: Scores | None, frame_s: float, common: Common
 ) -> None:
     """Plot a take and its input; mask: bool (n_codebooks, n_frames of the plan), True = generated."""
     _save(
@@ -48,7 +47,7 @@ def draw_take(
         before=take.base if take.base.samples.any() else None,
         after=take.audio,
         spans=take.spans,
-        mask=mask.numpy() if mask.numel() else None,
+        mask=mask if mask.size else None,
         first_frame=opened.plan.first_frame,
         frame_s=frame_s,
         title=f"{opened.job.title}: {opened.request.command}, seed {take.seed}",
@@ -68,7 +67,7 @@ def draw_tokens(result: Path, opened: Opened, file: TokenFile, frame_s: float, c
     )
 
 
-def draw_mask(path: Path, opened: Opened, mask: Tensor, common: Common) -> None:
+def draw_mask(path: Path, opened: Opened, mask: Mask, common: Common) -> None:
     """Plot a prompt: bool (n_codebooks, n_frames of the canvas), True = generate."""
     plan, clip = opened.plan, opened.clip
     longer = plan.n_canvas_samples != clip.n_samples
@@ -76,7 +75,7 @@ def draw_mask(path: Path, opened: Opened, mask: Tensor, common: Common) -> None:
         path,
         common,
         before=None if longer else clip,
-        mask=mask.numpy(),
+        mask=mask,
         spans=() if longer else plan.spans,
         frame_s=plan.n_canvas_samples / clip.sample_rate / mask.shape[1],
         title=f"{opened.job.title}: prompt of {opened.request.command}, seed {opened.job.seeds[0]}",

@@ -15,11 +15,11 @@ from vampcli.tokens import bitrate
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from vampcli.checkpoints.folder import ModelMetadata
     from vampcli.tasks.cost import Work
     from vampcli.tasks.plan import Pass, Plan
+    from vampcli.tokens.masks import Mask
 
 _BLOCKS, _BAR = " ▁▂▃▄▅▆▇█", "█░"
 _ASCII_BLOCKS, _ASCII_BAR = " .:-=+*#@", "#."
@@ -33,11 +33,11 @@ def n_canvas_frames(metadata: ModelMetadata, plan: Plan, file_rate: int) -> int:
     return grid.n_frames(grid.n_samples(plan.n_canvas_samples, file_rate))
 
 
-def empty_mask(metadata: ModelMetadata, plan: Plan, file_rate: int) -> Tensor:
+def empty_mask(metadata: ModelMetadata, plan: Plan, file_rate: int) -> Mask:
     """Return the mask of a plan that generates nothing: bool (n_codebooks, n_frames), False."""
-    import torch
+    import numpy as np
 
-    return torch.zeros(metadata.codec.grid.n_codebooks, n_canvas_frames(metadata, plan, file_rate), dtype=torch.bool)
+    return np.zeros((metadata.codec.grid.n_codebooks, n_canvas_frames(metadata, plan, file_rate)), bool)
 
 
 def forecast(metadata: ModelMetadata, common: Common, opened: Opened, passes: list[Pass]) -> Facts:
@@ -81,8 +81,8 @@ def _pass(metadata: ModelMetadata, one: Pass, works: list[Work], file_rate: int,
         "name": one.name,
         "spans_s": spans_s,
         "n_frames": plan.n_hidden_frames,
-        "kept": (~inside).double().mean(1).tolist(),
-        "n_tokens": inside.numel(),
+        "kept": (~inside).mean(1).tolist(),
+        "n_tokens": inside.size,
         "n_kept_tokens": n_kept,
         "bits_per_second": n_channels * n_kept * bitrate.bits_per_token(grid.codebook_size) / length_s,
         "regions_s": [[a * grid.frame_s, min(b * grid.frame_s, end_s)] for a, b in found],

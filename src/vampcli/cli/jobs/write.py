@@ -87,7 +87,7 @@ def write_takes(
         _write(path, take, common, loops)
         if common.plot:
             # the tokens of a loop are rotated by half a copy, so its mask is too
-            mask = opened.plan.mask(len(take.mask)) if loops and opened.plan.calls else take.mask
+            mask = opened.plan.mask(len(take.mask)) if loops and opened.plan.calls else take.mask.numpy()
             draw_take(path, opened, take, mask, scores, frame_s, common)
         if page:
             page.add(path, take, scores)
