@@ -14,10 +14,22 @@ if TYPE_CHECKING:
     from vampcli.audio.waveform import Waveform
     from vampcli.audio.write import write
     from vampcli.config import MusicalSpan, PromptConfig, SamplingConfig
+    from vampcli.page.notebook import notebook_progress
 
 __version__ = "0.1.0"
 
-__all__ = ["Model", "MusicalSpan", "PromptConfig", "SamplingConfig", "Take", "Waveform", "load", "read", "write"]
+__all__ = [
+    "Model",
+    "MusicalSpan",
+    "PromptConfig",
+    "SamplingConfig",
+    "Take",
+    "Waveform",
+    "load",
+    "notebook_progress",
+    "read",
+    "write",
+]
 
 _HOMES = {
     "MusicalSpan": "config",
@@ -27,6 +39,7 @@ _HOMES = {
     "Take": "api",
     "Waveform": "audio.waveform",
     "load": "api",
+    "notebook_progress": "page.notebook",
     "read": "audio.read",
     "write": "audio.write",
 }

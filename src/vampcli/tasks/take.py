@@ -147,3 +147,10 @@ class Take:
             return self
         _, stored = output_format(path, subtype or self.audio.subtype)
         return replace(self, audio=rescale(self.audio, self.spans, stored, is_loop=self.loop is not None))
+
+    def _repr_html_(self) -> str:
+        """Return the take as a notebook shows it: a picture and players."""
+        from vampcli.page.notebook import sound_html
+
+        task = self.recipe.command if self.recipe else "take"
+        return sound_html(self.base, self.audio, self.spans, f"{task}, seed {self.seed}")
