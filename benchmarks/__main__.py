@@ -23,8 +23,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", default=",".join(PARTS), metavar="PARTS", help=f"of {','.join(PARTS)}")
     parser.add_argument("--models", default=f"mini,{PUBLISHED}", help="names or folders; published: random weights")
     parser.add_argument("--out", type=Path, help="folder of the page [default: docs/explanation; --quick: --cache]")
+    parser.add_argument(
+        "--versus", type=Path, metavar="CHECKOUT", help="only compare whole commands with another checkout"
+    )
     asked = parser.parse_args(arguments)
     own = bench.from_options(asked)
+    if asked.versus:
+        for model in asked.models.split(","):
+            whole = [*command("versus", model, own), str(asked.versus)]
+            subprocess.run(whole, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        return
     for part, model in jobs(asked.only.split(","), asked.models.split(","), own.device):
         began = time.monotonic()
         sys.stderr.write(f"{part} of {Path(model).name} … ")

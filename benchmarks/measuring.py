@@ -115,11 +115,11 @@ def time_call(do: Callable[[], object], finish: Callable[[], None] = lambda: Non
     return time.perf_counter() - began
 
 
-def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Ran:
+def run(command: Sequence[str], environment: Mapping[str, str] | None = None, fails: bool = False) -> Ran:
     """Run a process to its end.
 
     Raises:
-        RuntimeError: it failed; the message holds what it said.
+        RuntimeError: it failed, or was to fail and did not; the message holds what it said.
     """
     with tempfile.TemporaryDirectory() as folder:
         took = Path(folder) / "took.json"
@@ -131,8 +131,8 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
             text=True,
             check=False,
         )
-        if launched.returncode:
-            raise RuntimeError(f"{' '.join(command)} failed:\n{launched.stdout}")
+        if bool(launched.returncode) != fails:
+            raise RuntimeError(f"{' '.join(command)} ended with exit code {launched.returncode}:\n{launched.stdout}")
         return Ran(**json.loads(took.read_text(encoding="utf-8")), said=launched.stdout)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmarks import commands, growth, report, stages, takes
+from benchmarks import commands, growth, report, stages, takes, versus
 from benchmarks.bench import ROOT, Bench
 from benchmarks.limits import Need, Rates, count_flops
 from benchmarks.machine import describe
@@ -132,6 +132,28 @@ def test_commands_have_the_same_options(tmp_path: Path, monkeypatch: pytest.Monk
     for command in plain:
         verb, options = command[3], command[6 : command.index("--model")]
         assert any(other[3] == verb and other[5 : other.index("--model")] == options for other in same), command
+
+
+def test_versus_compares_two_checkouts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fake(command: list[str], environment: dict[str, str], fails: bool) -> Ran:
+        assert fails == ("40" in command)
+        is_other = environment["PYTHONPATH"] == str(tmp_path / "src")
+        return Ran(6, 9, 300, "a note\ncoarse 6 fine 2 ") if is_other else Ran(2, 3, 200, "coarse 1.5 fine 1 ")
+
+    monkeypatch.setattr(versus, "run", fake)
+    rows = list(versus.measure(Bench(tmp_path, n_runs=2), "mini", tmp_path))
+    assert ("vamp 10 s: CPU s", "9", "3", "3.00", "2") in rows
+    assert ("inpaint 2 of 10 s: models, CPU s", "8", "2.5", "3.20", "2") in rows
+    assert ("vamp 180s, 3 + 2 steps: peak MB", "300", "200", "1.50", "1") in rows
+
+
+def test_model_seconds_of_a_command(tiny_folder: Path, song: Song, tmp_path: Path) -> None:
+    script = (sys.executable, str(ROOT / "benchmarks/model_seconds.py"))
+    arguments = ("inpaint", str(song("a.wav", 1.0)), "--start", "0.4", "--end", "0.6", "--steps", "2", "-q")
+    ran = run([*script, *arguments, "-m", str(tiny_folder), "-o", str(tmp_path / "b.wav")])
+    words = ran.said.split()
+    assert words[-4::2] == ["coarse", "fine"]
+    assert all(float(seconds) > 0 for seconds in words[-3::2])
 
 
 def test_text_around_the_marks_stays() -> None:
