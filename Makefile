@@ -45,7 +45,7 @@ format: .venv/dev.stamp  ## bring the code into shape
 docs: .venv/docs.stamp  ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-screenshots: .venv/run.stamp  ## record the terminal pictures of the documentation again
+screenshots: .venv/dev.stamp  ## record the pictures of terminal and page of the documentation again; needs Chromium
 	$(BIN)/python scripts/screenshots.py
 
 picture: .venv/dev.stamp  ## make the pictures and the sounds of the README again

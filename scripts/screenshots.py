@@ -1,4 +1,6 @@
-"""Record commands of the documentation as pictures of a terminal: docs/images/*.svg.
+"""Record commands of the documentation as pictures of a terminal (docs/images/*.svg), and a page as a browser shows it.
+
+The page needs Playwright and Chromium.
 
 python scripts/screenshots.py [NAME ...]
 """
@@ -8,8 +10,10 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 from io import StringIO
 from pathlib import Path
 
@@ -31,6 +35,11 @@ SCREENS = {
     "mask": ["vamp mask vamp examples/island-dreams.wav --amount 0.4 --seed 5"],
 }
 """Commands by the name of their picture."""
+
+PAGES = {
+    "page": "vamp inpaint examples/island-dreams.wav --span 4-6 --seed 7 -n 2 -o {folder}/ --page {folder}/takes.html",
+}
+"""Commands that write pages to listen on, by the name of their picture."""
 
 # Without the fonts that rich's pictures fetch.
 _FORMAT = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
@@ -61,6 +70,28 @@ def picture(name: str, commands: list[str]) -> str:
     return re.sub(r"[ \t]+$", "", svg, flags=re.MULTILINE)
 
 
+def photograph(name: str, command: str) -> None:
+    """Save a picture of a page that a command writes, with the first take chosen in the middle of its span."""
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
+        run(command.format(folder=folder))
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"))
+        window = browser.new_page(viewport={"width": 960, "height": 940})
+        window.goto(Path(folder, "takes.html").as_uri())
+        window.wait_for_selector("html[data-ready]")
+        window.keyboard.press("1")
+        window.evaluate("vampPage.player.seek(5)")
+        window.eval_on_selector(
+            "header .command code", f"(one) => one.textContent = {command.format(folder='takes')!r}"
+        )
+        window.screenshot(path=IMAGES / f"{name}.png")
+        browser.close()
+
+
 if __name__ == "__main__":
-    for wanted in sys.argv[1:] or SCREENS:
+    for wanted in sys.argv[1:] or [*SCREENS, *PAGES]:
+        if wanted in PAGES:
+            photograph(wanted, PAGES[wanted])
+            continue
         (IMAGES / f"{wanted}.svg").write_text(picture(wanted, SCREENS[wanted]) + "\n", encoding="utf-8")
