@@ -4,7 +4,7 @@ MODEL ?= mini
 PART ?= coarse
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test fuzz torture lint format docs screenshots picture free-music evaluate learn learn-stop promote-mini bench help
+.PHONY: all demo test fuzz torture lint format docs screenshots picture examples free-music evaluate learn learn-stop promote-mini bench help
 
 all: lint test
 
@@ -53,6 +53,9 @@ picture: .venv/dev.stamp  ## make the pictures and the sounds of the README agai
 	  -o examples/island-dreams.made.flac --plot docs/images/inpaint.png
 	$(BIN)/vamp inpaint examples/island-dreams.wav --start 4 --end 6 --seed 7 --memory off --overwrite \
 	  -o examples/island-dreams.alone.flac --plot docs/images/inpaint-alone.png
+
+examples: .venv/run.stamp  ## make the sounds before and after each command in examples/pairs again
+	$(BIN)/python scripts/examples.py
 
 free-music: .venv/run.stamp  ## fetch free music (Debian packages, gigabytes) and prepare it in data/; ARGS=--dry-run
 	$(BIN)/python scripts/free_music.py $(ARGS)

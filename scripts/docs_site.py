@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT / "src"))
 PAGES = {
     "index.md": "README.md",
     "changelog.md": "CHANGELOG.md",
+    "contributing.md": "CONTRIBUTING.md",
     "explanation/architecture.md": "ARCHITECTURE.md",
     "reference/mini.md": "checkpoints/mini/README.md",
     "repository/CREDITS.md": "checkpoints/mini/CREDITS.md",

@@ -22,7 +22,14 @@ from vampcli import api
 from vampcli.cli.main import app
 
 ROOT = Path(__file__).parents[1]
-TOP = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "checkpoints/mini/README.md")
+TOP = (
+    "README.md",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "checkpoints/mini/README.md",
+    "examples/README.md",
+)
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in TOP} | {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("docs/**/*.md"))
 }
