@@ -238,7 +238,7 @@ def test_every_task_option_is_tested() -> None:
 
 # Options with a meaning of the command's own.
 VARIOUS = {"out", "name", "seed", "steps", "temperature", "model", "dtype", "period", "keep-codebooks", "version"}
-VARIOUS |= {"split", "codec", "coarse", "fine", "audio", "source", "licence"}
+VARIOUS |= {"as", "split", "codec", "coarse", "fine", "audio", "source", "licence"}
 
 
 def test_same_option_has_same_help_everywhere() -> None:
