@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from vampcli.checkpoints.registry import ModelPaths
 from vampcli.checkpoints.weights import load_parts
 from vampcli.codec.chunked import decode_long, encode_long
 from vampcli.codec.config import CodecShape
-from vampcli.config import PromptConfig, SamplingConfig, Span
+from vampcli.config import MemoryConfig, PromptConfig, SamplingConfig, Span
 from vampcli.errors import ModelError
 from vampcli.model.devices import DTYPES, pick_batches, pick_device, pick_dtype
 from vampcli.recipe.recipe import RENDERING, InputSource, MadeBy, Recipe
@@ -34,6 +34,17 @@ from vampcli.recipe.token_file import TokenFile, file_hash
 from vampcli.tasks.base import Task
 from vampcli.tasks.compress import Compress, expand, squeeze
 from vampcli.tasks.inpaint import Inpaint
+from vampcli.tasks.keywords import (
+    InpaintKeywords,
+    LoopKeywords,
+    OutpaintKeywords,
+    TakeKeywords,
+    VampKeywords,
+    refuse_unknown,
+    span_request,
+    take_options,
+    with_fields,
+)
 from vampcli.tasks.level import set_level
 from vampcli.tasks.loop import Loop
 from vampcli.tasks.networks import Networks
@@ -41,10 +52,9 @@ from vampcli.tasks.outpaint import Outpaint
 from vampcli.tasks.plan import Margin, Plan
 from vampcli.tasks.recording import Audio, Recording
 from vampcli.tasks.registry import to_table, with_findings, with_stored_tempo
-from vampcli.tasks.spans import SpanRequest
-from vampcli.tasks.take import Take, TakeKeywords, TakeOptions
-from vampcli.tasks.times import to_spans
+from vampcli.tasks.take import Take, TakeOptions
 from vampcli.tasks.vamp import Vamp
+from vampcli.tokens import mask_file
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -58,11 +68,13 @@ log = logging.getLogger(__name__)
 class Model(Networks):
     """A codec, the two transformers of its tokens, and the tasks.
 
-    `audio` is a waveform, the path of a file, or a `Recording`, whose analysis is then shared between calls. All tasks
-    take these keyword arguments:
+    `audio` is a waveform; the path of a file; `(array, rate)` as `soundfile.read` returns it, with the array of shape
+    (n_samples,) or (n_samples, n_channels), see `Waveform.from_array`; or a `Recording`, whose analysis is then shared
+    between calls. All tasks take these keyword arguments:
         seed: of the first take; take i has seed + i and depends on nothing else.
         takes: number of takes.
         sampling: sampling options; by default those of the model, `sampling`.
+        steps, temperature and all other fields of `SamplingConfig`: override those of `sampling`.
         stereo: `mid` generates the mid channel and gives it the stereo image of the surroundings or the original;
             `channels` generates both channels with the same noise.
         progress: called after each step of either model.
@@ -86,56 +98,93 @@ class Model(Networks):
     compiled: bool = False
     sampling: SamplingConfig = SamplingConfig()  # noqa: RUF009 (it is frozen)
 
+    def __repr__(self) -> str:
+        tokens = f"{self.grid.n_codebooks} codebooks at {self.grid.frame_rate:.2f} Hz"
+        return f"Model({self.name}, {self.device}, {self.dtype_name}, {tokens})"
+
     def inpaint(
-        self, audio: Audio, spans: Sequence[Span | str], *, margin: Margin = 1, **options: Unpack[TakeKeywords]
+        self,
+        audio: Audio,
+        span: Span | str | Sequence[Span | str],
+        *,
+        margin: Margin = 1,
+        context: float | None = None,
+        **options: Unpack[InpaintKeywords],
     ) -> list[Take]:
         """Regenerate spans of a clip; every other sample stays bit-identical; see `Inpaint`.
 
         Args:
             audio: see `Model`.
-            spans: start and end in seconds, or texts as on the command line: `bars:5-8`, `25%-50%`, `bar:5-bar:9`.
+            span: one or several, each start and end in seconds, or a text as on the command line, such as `bars:5-8` or
+                `25%-50%`.
             margin: frames, or a time such as `40ms`, hidden on each side of a span, because their tokens depend on its
                 samples.
-            options: see `Model`.
+            context: seconds that the models see on each side, at most.
+            options: see `Model`; also bpm, downbeat, beats_per_bar, snap, memory, edit, place and memory_from.
 
         Raises:
+            TypeError: a keyword is unknown.
             UsageError: a span is reversed or shorter than a frame, the margin negative, or `stereo` unknown.
             InputError: a span lies outside the clip, or the clip has more than two channels.
         """
-        return self._list(audio, Inpaint(SpanRequest(to_spans(spans)), margin), **options)
+        refuse_unknown(options, InpaintKeywords, "inpaint", "span", "margin", "context")
+        files = tuple(map(str, options.get("memory_from", ())))
+        memory = with_fields(MemoryConfig(), {**options, "memory_from": files})
+        return self._list(audio, Inpaint(span_request(span, options), margin, context, memory), options)
 
     def outpaint(
-        self, audio: Audio, *, after: float = 0.0, before: float = 0.0, **options: Unpack[TakeKeywords]
+        self,
+        audio: Audio,
+        *,
+        after: float = 0.0,
+        before: float = 0.0,
+        margin: Margin = 1,
+        context: float | None = None,
+        **options: Unpack[OutpaintKeywords],
     ) -> list[Take]:
         """Add seconds at the end or the beginning of a clip, which stays bit-identical; see `Outpaint`."""
-        return self._list(audio, Outpaint(after, before), **options)
+        refuse_unknown(options, OutpaintKeywords, "outpaint", "after", "before", "margin", "context")
+        task = Outpaint(after, before, margin, context, with_fields(MemoryConfig(), options))
+        return self._list(audio, task, options)
 
     def loop(
         self,
         audio: Audio,
-        span: Span | str | None = None,
+        span: Span | str | Sequence[Span | str] | None = None,
         *,
         repeats: int = 1,
         variation: float = 0.0,
         seam: float | None = None,
         find: bool = False,
-        **options: Unpack[TakeKeywords],
+        margin: Margin = 1,
+        **options: Unpack[LoopKeywords],
     ) -> list[Take]:
         """Make a span of a clip, or all of it, loop without a seam; see `Loop`."""
-        task = Loop(SpanRequest(to_spans([span] if span else [])), repeats, variation, seam, find=find)
-        return self._list(audio, task, **options)
+        refuse_unknown(options, LoopKeywords, "loop", "span", "repeats", "variation", "seam", "find", "margin")
+        memory = with_fields(MemoryConfig(), options)
+        task = Loop(span_request(span, options), repeats, variation, seam, margin, memory, find)
+        return self._list(audio, task, options)
 
     def vamp(
         self,
         audio: Audio,
         prompt: PromptConfig | None = None,
-        spans: Sequence[Span | str] = (),
+        span: Span | str | Sequence[Span | str] | None = None,
         *,
         amount: float | None = None,
-        **options: Unpack[TakeKeywords],
+        prefix: float = 0.0,
+        suffix: float = 0.0,
+        mask: str | Path | None = None,
+        **options: Unpack[VampKeywords],
     ) -> list[Take]:
-        """Vary a clip, or spans of it; the prompt, or else `amount`, decides which tokens stay; see `Vamp`."""
-        return self._list(audio, Vamp(prompt or PromptConfig(), SpanRequest(to_spans(spans)), amount=amount), **options)
+        """Vary a clip, or spans of it; the prompt, `amount` or `mask` decides which tokens stay; see `Vamp`.
+
+        Fields of `PromptConfig` are keywords, too: `model.vamp(clip, period=13, beats=True)`.
+        """
+        refuse_unknown(options, VampKeywords, "vamp", "prompt", "span", "amount", "prefix", "suffix", "mask")
+        pinned, prompt = None if mask is None else mask_file.pin(mask), with_fields(prompt or PromptConfig(), options)
+        task = Vamp(prompt, span_request(span, options), prefix, suffix, amount, pinned)
+        return self._list(audio, task, options)
 
     def compress(
         self,
@@ -145,16 +194,13 @@ class Model(Networks):
         **options: Unpack[TakeKeywords],
     ) -> list[Take]:
         """Keep few tokens of a clip and generate the others; see `Compress`."""
-        return self._list(audio, Compress(keep_codebooks, period), **options)
+        refuse_unknown(options, TakeKeywords, "compress", "keep_codebooks", "period")
+        return self._list(audio, Compress(keep_codebooks, period), options)
 
-    def _list(self, audio: Audio, task: Task, **options: Unpack[TakeKeywords]) -> list[Take]:
+    def _list(self, audio: Audio, task: Task, keywords: Mapping[str, Any]) -> list[Take]:
         recording = Recording.of(audio)
-        return list(self.takes(recording, with_stored_tempo(task, recording), self._options(options)))
-
-    def _options(self, keywords: TakeKeywords) -> TakeOptions:
-        """Return the options of keyword arguments, with the model's sampling if they have none."""
-        options = TakeOptions.of(**keywords)
-        return options if keywords.get("sampling") else replace(options, sampling=self.sampling)
+        options = take_options(keywords, self.sampling)
+        return list(self.takes(recording, with_stored_tempo(task, recording), options))
 
     def takes(
         self, audio: Audio, task: Task, options: TakeOptions | None = None, plan: Plan | None = None
@@ -197,7 +243,8 @@ class Model(Networks):
             task: the tokens to keep.
             options: of the take that `expand` makes of the file.
         """
-        recording, one = Recording.of(audio), self._options(options)
+        refuse_unknown(options, TakeKeywords, "squeeze", "task")
+        recording, one = Recording.of(audio), take_options(options, self.sampling)
         plan = task.plan(recording, self.codec, self.context_frames)
         recipe = _recipe(task, one, recording.source, plan, one.seeds[0], self.made_by)
         with torch.inference_mode():
@@ -244,6 +291,11 @@ class Model(Networks):
         temperature = config.temperature and max(0.01, config.temperature * self.temperature)
         return replace(config, temperature=temperature)
 
+    @property
+    def dtype_name(self) -> str:
+        """The dtype of the transformers: fp32, bf16 or fp16."""
+        return next(name for name, dtype in DTYPES.items() if dtype == self.dtype)
+
     @cached_property
     def made_by(self) -> MadeBy:
         """Model, versions and device, for recipes."""
@@ -254,7 +306,7 @@ class Model(Networks):
             __version__,
             torch.__version__,
             self.device.type,
-            next(name for name, dtype in DTYPES.items() if dtype == self.dtype),
+            self.dtype_name,
             exact=self.batches.exact,
             compile=self.compiled,
         )

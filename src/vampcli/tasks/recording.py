@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from vampcli.audio import attacks, beats
 from vampcli.audio.formats import NaN
@@ -46,9 +47,11 @@ class Recording:
 
     @classmethod
     def of(cls, audio: Audio) -> Recording:
-        """Make a recording of a waveform or of the file at a path; a recording stays as it is."""
+        """Make a recording of a waveform, of an array with its rate, or of the file at a path; a recording stays."""
         if isinstance(audio, Recording):
             return audio
+        if isinstance(audio, tuple):
+            return cls(Waveform.from_array(*audio))
         return cls(audio) if isinstance(audio, Waveform) else cls(read(audio), Path(audio))
 
     def pulse(self, tempo: TempoConfig) -> beats.Pulse:
@@ -157,8 +160,8 @@ class Recording:
         return recipe.synthetic
 
 
-Audio = Recording | Waveform | str | Path
-"""A clip, or the path of one."""
+Audio = Recording | Waveform | str | Path | tuple[npt.ArrayLike, int]
+"""A clip, the path of one, or an array with its rate; see `Waveform.from_array`."""
 
 
 def _adapted(clip: Waveform, like: Waveform) -> Waveform:

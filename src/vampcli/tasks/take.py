@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, get_args
+from typing import TYPE_CHECKING, get_args
 
 from vampcli.audio.clipping import rescale
 from vampcli.audio.formats import ClipMode
@@ -21,18 +21,7 @@ from vampcli.recipe.recipe import RENDERING, Recipe, Rendering, to_text
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Stereo", "Take", "TakeKeywords", "TakeOptions"]
-
-
-class TakeKeywords(TypedDict, total=False):
-    """Keyword arguments that all tasks of a `Model` take; see `TakeOptions.of`."""
-
-    seed: int
-    takes: int
-    sampling: SamplingConfig | None
-    stereo: Stereo
-    progress: Progress | None
-    rendering: Rendering
+__all__ = ["Stereo", "Take", "TakeOptions"]
 
 
 @dataclass(frozen=True)
@@ -122,6 +111,11 @@ class Take:
     metadata: Metadata | None = None
     junctions: tuple[Junction, ...] = ()
     loop: tuple[int, int] | None = None
+
+    def __repr__(self) -> str:
+        command = f"{self.recipe.command}, " if self.recipe else ""
+        spans = f"{len(self.spans)} span{'' if len(self.spans) == 1 else 's'} generated"
+        return f"Take({command}seed {self.seed}, {self.audio!r}, {spans})"
 
     def write(self, path: str | Path, overwrite: bool = False, clip_mode: ClipMode = "clamp") -> None:
         """Write the audio, with the recipe and the recording's metadata, as `vampcli.write` does.
