@@ -3,12 +3,12 @@
     python -m benchmarks.plain inpaint in.wav out.wav --start 4 --end 6 --model WEIGHTS
     python -m benchmarks.plain vamp in.wav out.wav --takes 4
 
-Float32; LoRA pairs and weight norm anew at every call; hard windows of 10 s (coarse) and 3 s (fine) and takes one after
-another; the whole clip encoded, and the whole clip decoded for each take. It is kinder than the official program in
+Float32; weight norm anew at every call; hard windows of 10 s (coarse) and 3 s (fine) and takes one after another; the
+whole clip encoded, and the whole clip decoded for each take. It is kinder than the official program in
 three things: windows that hide nothing are left out, the clip is encoded once for all takes, and it imports less.
 
 WEIGHTS is a folder of published files, or a model of `vamp`: its transformers are then taken apart into the published
-form, with LoRA pairs of zeros, and its codec is used as it is, but on whole clips.
+form, and its codec is used as it is, but on whole clips.
 """
 
 from __future__ import annotations

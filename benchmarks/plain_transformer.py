@@ -26,12 +26,21 @@ def apply_norm(state: State, name: str) -> Tensor:
     return state[f"{name}.weight_g"] / length * direction
 
 
+def merge_pairs(state: State) -> State:
+    """Add the LoRA pairs to their weights, as the official program does once, when it leaves training."""
+    weights = dict(state)
+    for name in [name.removesuffix(".lora_A") for name in state if name.endswith(".lora_A")]:
+        pair = weights.pop(f"{name}.lora_B") @ weights.pop(f"{name}.lora_A")
+        weights[f"{name}.weight"] = weights[f"{name}.weight"] + _LORA_SCALE * pair
+    return weights
+
+
 @dataclass(frozen=True)
 class PlainTransformer:
     """A coarse or fine model.
 
     Attributes:
-        state: its tensors, float32.
+        state: its tensors, float32, without LoRA pairs.
         config: its sizes.
         codebooks: float32 (n_codebooks, codebook_size, codebook_dim), the codec's.
     """
@@ -72,12 +81,7 @@ class PlainTransformer:
         return self.state[f"{name}.weight"] * (x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6))
 
     def _linear(self, name: str, x: Tensor) -> Tensor:
-        """A projection and, if it has one, its LoRA pair."""
-        y = F.linear(x, self.state[f"{name}.weight"])
-        if f"{name}.lora_A" not in self.state:
-            return y
-        low = F.linear(x, self.state[f"{name}.lora_A"])
-        return y + _LORA_SCALE * F.linear(low, self.state[f"{name}.lora_B"])
+        return F.linear(x, self.state[f"{name}.weight"])
 
     def _attention(self, name: str, x: Tensor, bias: Tensor) -> Tensor:
         """(n_frames, width) -> the same, with a bias of (n_heads, n_frames, n_frames)."""

@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.plain_codec import PlainLac
-from benchmarks.plain_transformer import PlainTransformer, State
+from benchmarks.plain_transformer import PlainTransformer, State, merge_pairs
 from vampcli.checkpoints.convert import keys
 from vampcli.checkpoints.convert.vampnet import COARSE_CONTEXT, FINE_CONTEXT, config_of
 from vampcli.codec.config import LacConfig
-from vampcli.model import lora
 from vampcli.model.transformer import VampNet
 
 CODEC = "codec.pth"
@@ -41,7 +40,7 @@ def load_published(folder: Path, device: str) -> tuple[PlainLac, PlainTransforme
 def _transformer(path: Path, device: str, codebooks: Tensor, context: int) -> PlainTransformer:
     state, kwargs = _read(path, device)
     config = config_of(kwargs, context)
-    return PlainTransformer(state, config, codebooks[: config.n_codebooks])
+    return PlainTransformer(merge_pairs(state), config, codebooks[: config.n_codebooks])
 
 
 def _read(path: Path, device: str) -> tuple[State, dict[str, Any]]:
@@ -50,16 +49,10 @@ def _read(path: Path, device: str) -> tuple[State, dict[str, Any]]:
 
 
 def take_apart(model: VampNet) -> PlainTransformer:
-    """A model of ours in the published form, with LoRA pairs of zeros; its classifier's channels are reordered."""
+    """A model of ours in the published form; its classifier's channels are reordered."""
     sizes, weights = model.config, model.state_dict()
     state = {theirs: weights[ours] for ours, theirs in keys.transformer(sizes.n_layers)}
     state["embedding.out_proj.weight"] = state["embedding.out_proj.weight"][..., None]
-    for layer in range(sizes.n_layers):
-        for theirs in ("self_attn.w_qs", "self_attn.w_vs", "self_attn.fc", "feed_forward.w_1", "feed_forward.w_2"):
-            name = f"transformer.layers.{layer}.{theirs}"
-            n_outputs, n_inputs = state[f"{name}.weight"].shape
-            state[f"{name}.lora_A"] = model.codebooks.new_zeros(lora.RANK, n_inputs)
-            state[f"{name}.lora_B"] = model.codebooks.new_zeros(n_outputs, lora.RANK)
     shape, name = (sizes.n_predicted, sizes.codebook_size), "classifier.layers.0"
     direction = weights["classifier.weight"].unflatten(0, shape).transpose(0, 1).flatten(0, 1)[..., None]
     state[f"{name}.weight_v"] = direction

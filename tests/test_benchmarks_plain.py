@@ -87,9 +87,8 @@ def test_our_model_gives_the_same_tokens(tiny: Model, tiny_folder: Path, song: S
     assert same.token_agreement(plain.load(tiny_folder), takes, FEW_STEPS) == 1.0
 
 
-def test_our_model_has_pairs_and_norms(tiny: Model, tiny_folder: Path) -> None:
+def test_our_model_has_norms(tiny: Model, tiny_folder: Path) -> None:
     state = plain.load(tiny_folder).coarse.state
-    assert len([name for name in state if name.endswith(".lora_A")]) == 5 * tiny.coarse.config.n_layers
     weight = apply_norm(state, "classifier.layers.0").view(32, 2, -1).transpose(0, 1).flatten(0, 1)
     torch.testing.assert_close(weight, tiny.coarse.classifier.weight)
 
