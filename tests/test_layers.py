@@ -21,7 +21,7 @@ LAYERS = [
     {"memory", "page"},
     {"tasks", "checkpoints"},
     {"api", "scoring"},
-    {"evaluate"},
+    {"evaluate", "ui"},
     {"train"},
     {"cli"},
     {"__init__", "__main__"},  # lazy public names, and `python -m vampcli`
@@ -40,6 +40,8 @@ OUTSIDE = {
     "huggingface_hub": {"checkpoints"},
     "pooch": {"checkpoints"},
     "requests": {"checkpoints"},
+    "starlette": {"ui"},
+    "uvicorn": {"ui"},
     "click": set(),
 }
 

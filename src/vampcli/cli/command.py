@@ -18,9 +18,10 @@ from vampcli.cli.options import DERIVED, INPUTS_HELP, Inputs, PrintConfig
 
 def command(
     function: Callable[..., Any],
-    carry_out: Callable[[Workflow, list[str]], None] | None = None,
+    carry_out: Callable[[Workflow, list[str]], Any] | None = None,
     only_typed: Collection[str] = (),
-) -> Callable[..., None]:
+    raises: bool = False,
+) -> Callable[..., Any]:
     """Make a Typer command; its name, help and options are those of a function.
 
     Args:
@@ -28,6 +29,7 @@ def command(
             dataclass stands for the options in that class, and `ctx` is Typer's context.
         carry_out: gets the workflow and the inputs. The options of such a command can be configured.
         only_typed: options that are read from the command line alone.
+        raises: errors are raised, not printed; the command returns what `carry_out` returns.
     """
     accepted = inspect.signature(function, eval_str=True).parameters
     parameters = [inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)]
@@ -41,29 +43,27 @@ def command(
     if carry_out:
         parameters.append(_keyword(PRINT, PrintConfig, False))
 
-    @guarded
     @functools.wraps(function)
-    def run(ctx: typer.Context, **parsed: Any) -> None:
+    def run(ctx: typer.Context, **parsed: Any) -> Any:
         if carry_out and not (parsed["inputs"] or parsed[PRINT]):
             ctx.fail("Missing argument 'INPUT'.")
         configuration = resolve(ctx, parsed, only_typed)
         values = configuration.values | {"ctx": ctx}
         if parsed.get(PRINT):
             Console().result(configuration.as_json() if values["as_json"] else configuration.as_toml())
-            return
+            return None
         with configuration.explained():
             configuration.refuse_conflicts()
             if note := configuration.local_note():
                 Console(quiet=bool(values.get("quiet"))).note(note)
             arguments = {name: _value(parameter.annotation, name, values) for name, parameter in accepted.items()}
             result = function(**arguments)
-            if carry_out:
-                carry_out(result, parsed["inputs"])
+            return carry_out(result, parsed["inputs"]) if carry_out else None
 
     run.__doc__ = inspect.cleandoc(function.__doc__ or "") + (f"\n{INPUTS_HELP}" if carry_out else "")
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
-    return run
+    return run if raises else guarded(run)
 
 
 def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:

@@ -22,6 +22,7 @@ from vampcli.cli.commands.page import page
 from vampcli.cli.commands.prepare import prepare
 from vampcli.cli.commands.presets import presets
 from vampcli.cli.commands.replay import replay
+from vampcli.cli.commands.ui import ui
 from vampcli.cli.commands.vamp import vamp
 from vampcli.cli.config import plain
 from vampcli.cli.console import end_orderly
@@ -71,6 +72,7 @@ for task in TASKS:
     mask.app.command(help=mask.help_of(task.__name__))(command(task, mask.show, mask.ONLY_TYPED))
 app.command()(command(replay))
 app.command()(command(page))
+app.command()(command(ui))
 app.command()(info)
 app.command()(presets)
 app.command()(prepare)

@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +16,7 @@ from vampcli.audio.find import SOUNDS, find
 from vampcli.audio.formats import PageAudio
 from vampcli.cli import options as o
 from vampcli.cli.console import Console
-from vampcli.cli.jobs.originals import find_originals
+from vampcli.cli.jobs.originals import base_of, find_originals
 from vampcli.cli.jobs.outputs import check_outputs, make_folder, names_folder
 from vampcli.cli.jobs.pages import INDEX, SUFFIXES, check_suffix
 from vampcli.errors import InputError, UsageError
@@ -154,29 +154,7 @@ def _group(takes: Sequence[Made], source: str | None) -> Iterator[Group]:
         else:
             cure = "name the right one with --input"
             raise InputError(f"{candidates[0]} is not what {path} was made of: its sound is another", cure)
-        yield Group(recording, _base_of(recording, recipe, path), group)
-
-
-def _base_of(recording: Recording, recipe: Recipe, path: Path) -> Waveform:
-    """Return a recording on the time line of a take: before it, after it and between copies of it is silence."""
-    import numpy as np
-
-    from vampcli.checkpoints import registry
-    from vampcli.checkpoints.folder import read_metadata
-    from vampcli.tasks.loop import Loop
-    from vampcli.tasks.registry import task_from_table
-
-    clip = recording.clip
-    task = task_from_table(recipe.command, recipe.request, f"the recipe in {path}")
-    if recipe.n_samples == clip.n_samples and not isinstance(task, Loop):
-        return clip
-    line = task.timeline(recording, read_metadata(registry.find(recipe.made_by.model)).codec)
-    start, stop, shift = (line.start, line.stop, line.shift) if line else (0, clip.n_samples, 0)
-    samples = np.zeros((clip.n_channels, recipe.n_samples), clip.samples.dtype)
-    for at in range(start + shift, recipe.n_samples if isinstance(task, Loop) else 1 + start + shift, stop - start):
-        copy = clip.samples[:, start : min(stop, start + recipe.n_samples - at)]
-        samples[:, at : at + copy.shape[1]] = copy
-    return replace(clip, samples=samples)
+        yield Group(recording, base_of(recording, recipe, path), group)
 
 
 def _name_pages(groups: Sequence[Group], out: str) -> list[Path]:

@@ -37,13 +37,16 @@ class AudioWorkflow(Workflow):
     def open(self, job: Job, metadata: ModelMetadata) -> Opened:
         """See `Workflow.open`."""
         from vampcli.audio.read import read
-        from vampcli.audio.write import check_output
-
-        clip = read(job.source, self.common.nan)
         from vampcli.tasks.recording import Recording
 
-        recording = Recording(clip, job.source, job.name, self.common.nan)
-        request = self.request(recording)
+        clip = read(job.source, self.common.nan)
+        return self.plan(job, metadata, Recording(clip, job.source, job.name, self.common.nan))
+
+    def plan(self, job: Job, metadata: ModelMetadata, recording: Recording) -> Opened:
+        """Plan the takes of a recording that has been read; see `Workflow.open`."""
+        from vampcli.audio.write import check_output
+
+        clip, request = recording.clip, self.request(recording)
         plan = request.plan(recording, metadata.codec, metadata.context_frames)
         for path in job.paths:
             check_output(path, clip, self.common.subtype)

@@ -71,7 +71,7 @@ def write_takes(
         describe: facts and a note about each take.
         loops: the takes are loops: the files say so, and scores count the wrap as a junction.
     """
-    score = _scorer(opened, loops)
+    score = scorer(opened, loops)
     if common.keep is None:
         scored = _in_turn(opened.job, draw, score if common.plot else None)
     else:
@@ -165,7 +165,7 @@ def _recipe_of_part(take: Take, part: Waveform, common: Common) -> Recipe:
     return replace(recipe, part="difference") if common.difference else recipe
 
 
-def _scorer(opened: Opened, loops: bool) -> Callable[[Take], Scores]:
+def scorer(opened: Opened, loops: bool) -> Callable[[Take], Scores]:
     """Return a function that scores takes of a recording; the recording is analyzed once, at the first take."""
     reference: Reference | None = None
     expected: ExpectedAttacks | None = None

@@ -1,0 +1,226 @@
+"""Orders of the editor: options of a form become a command line, and that the workflow of its command.
+
+So a take of the editor is the command's: both parse, plan and write in the same way.
+"""
+
+from __future__ import annotations
+
+import inspect
+import secrets
+import shlex
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+import typer
+from typer.main import get_command
+
+from vampcli.cli.command import command
+from vampcli.cli.commands.inpaint import inpaint
+from vampcli.cli.commands.loop import loop
+from vampcli.cli.commands.outpaint import outpaint
+from vampcli.cli.commands.replay import ReplayWorkflow
+from vampcli.cli.commands.vamp import vamp
+from vampcli.cli.config import options_of
+from vampcli.cli.jobs.audio_job import AudioWorkflow
+from vampcli.cli.jobs.inputs import find_jobs
+from vampcli.cli.jobs.job import ModelRequest, Opened, Workflow, Written
+from vampcli.cli.jobs.models import Models
+from vampcli.cli.jobs.originals import base_of
+from vampcli.cli.jobs.pipes import Pipes
+from vampcli.cli.options import ADVANCED, MEMORY, PROMPT, SPANS, Common
+from vampcli.config import MOST_PLACES
+from vampcli.errors import InputError, UsageError
+from vampcli.progress import Progress
+from vampcli.recipe.embed import recipe_of
+from vampcli.ui.order import Made, Option, Source, Values
+
+if TYPE_CHECKING:
+    from vampcli.audio.waveform import Waveform
+    from vampcli.tasks.recording import Recording
+
+_VERBS = (inpaint, outpaint, loop, vamp)
+_BY_SPANS = ("start", "end", "span", "spans-from", "label")  # set on the waveform, or by files
+_FILES = ("memory-from", "mask", "place", "places")  # of other recordings, or for another output
+_MAIN = ("takes", "seed", "steps", "temperature", "stereo")
+_PANELS = (SPANS, MEMORY, PROMPT)
+_SAMPLING = ("fine-steps", "mask-temperature", "top-p", "typical-mass", "sample-cutoff", "sampler", "refresh")
+_KINDS: dict[Any, Literal["flag", "number", "integer", "text"]] = {bool: "flag", float: "number", int: "integer"}
+
+
+class TypedOrders:
+    """The commands of the editor, parsed as on the command line: environment and vamp.toml count, too.
+
+    Attributes:
+        model: arguments of `vampcli.load`.
+    """
+
+    def __init__(self, model: ModelRequest) -> None:
+        self.model, self._models, self._loading, self._planning = model, Models(), Lock(), Lock()
+
+    def load(self) -> None:
+        """See `Orders.load`."""
+        with self._loading:
+            self._models.load(self.model)
+
+    def schema(self) -> dict[str, list[Option]]:
+        """See `Orders.schema`."""
+        return {name: _fields(one) for name, one in self._app.commands.items()}
+
+    def command(self, verb: str, values: Values, spans: list[str], source: Source) -> str:
+        """See `Orders.command`."""
+        words = self._words(verb, values, spans)
+        self._parse([verb, str(source.path), *words])
+        return shlex.join(["vamp", verb, source.name, *words])
+
+    def order(self, verb: str, values: Values, spans: list[str], source: Source, folder: Path) -> TypedOrder:
+        """See `Orders.order`."""
+        if values.get("seed") in (None, ""):  # so that the command shown makes the same takes
+            values = {**values, "seed": MOST_PLACES * secrets.randbelow(1000)}
+        words = self._words(verb, values, spans)
+        workflow = self._parse([verb, str(source.path), *words])
+        return self._open(workflow, source, folder, shlex.join(["vamp", verb, source.name, *words]))
+
+    def base(self, recording: Recording, result: Path) -> Waveform:
+        """See `Orders.base`."""
+        recipe = recipe_of(result)
+        if recipe is None:
+            raise InputError(f"{result} holds no recipe", "choose a take that vamp has made")
+        return base_of(recording, recipe, result)
+
+    def replay(self, result: Path, source: Source, folder: Path) -> TypedOrder:
+        """See `Orders.replay`."""
+        common = Common(model=self.model.name, device=self.model.device)
+        workflow = ReplayWorkflow("replay", common, (), str(source.path), None)
+        return self._open(workflow, source, folder, shlex.join(["vamp", "replay", str(result)]), result)
+
+    @cached_property
+    def _app(self) -> Any:
+        app = typer.Typer(add_completion=False)
+        for verb in _VERBS:
+            app.command()(command(verb, lambda workflow, _: workflow, raises=True))
+        return get_command(app)
+
+    def _words(self, verb: str, values: Values, spans: list[str]) -> list[str]:
+        """Write values as words of a command line."""
+        schema = self.schema()
+        if verb not in schema:
+            raise UsageError(f"there is no command {verb!r}", f"known: {', '.join(schema)}")
+        known = {one.key: one for one in schema[verb]}
+        words = [f"--span={span}" for span in spans]
+        for key, value in values.items():
+            if key not in known:
+                raise UsageError(f"vamp {verb} has no option --{key} here", f"known: {', '.join(known)}")
+            if value is True:
+                words.append(f"--{key}")
+            elif value not in (None, "", False):
+                words.append(f"--{key}={value}")
+        model = self.model
+        for name, value, default in (
+            ("model", model.name, Common.model),
+            ("device", model.device, Common.device),
+            ("dtype", model.dtype, Common.dtype),
+        ):
+            if value != default:
+                words.append(f"--{name}={value}")
+        return [*words, *["--exact"] * model.exact, *["--compile"] * model.compile]
+
+    def _parse(self, words: list[str]) -> Workflow:
+        try:
+            workflow: Workflow = self._app.main(words, prog_name="vamp", standalone_mode=False)
+        except Exception as error:
+            if not hasattr(error, "format_message"):
+                raise
+            raise UsageError(error.format_message(), "see the help of the option") from error
+        return workflow
+
+    def _open(
+        self, workflow: Workflow, source: Source, folder: Path, text: str, result: Path | None = None
+    ) -> TypedOrder:
+        workflow = replace(workflow, common=replace(workflow.common, out=str(folder) + "/", page=None, plot=None))
+        with self._planning:  # one at a time, for the memory that it takes
+            jobs, _ = find_jobs(workflow, [str(result or source.path)], Pipes())
+            metadata = self._models.metadata(jobs[0].model)
+            if isinstance(workflow, AudioWorkflow):
+                job = replace(jobs[0], name=source.name)
+                opened = workflow.plan(job, metadata, source.recording)
+            else:
+                opened = workflow.open(jobs[0], metadata)
+        return TypedOrder(text, workflow, opened, partial(self._models.load, jobs[0].model))
+
+
+@dataclass(frozen=True)
+class TypedOrder:
+    """An `Order`: a workflow and its opened job."""
+
+    command: str
+    workflow: Workflow
+    opened: Opened
+    model: Any
+
+    @property
+    def verb(self) -> str:
+        """See `Order.verb`."""
+        return self.workflow.command
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """See `Order.seeds`."""
+        return self.opened.job.seeds
+
+    @property
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """See `Order.spans`."""
+        return tuple(self.opened.plan.spans)
+
+    @property
+    def n_samples(self) -> int:
+        """See `Order.n_samples`."""
+        return self.opened.plan.n_canvas_samples
+
+    def make(self, progress: Progress) -> Iterator[Made | str]:
+        """See `Order.make`."""
+        for one in self.workflow.make(self.model, self.opened, progress):
+            yield Made(one.path, one.seed, one.facts) if isinstance(one, Written) and one.path else str(one)
+
+    def measure(self, made: Made) -> dict[str, Any]:
+        """See `Order.measure`."""
+        import torch
+
+        from vampcli.audio.read import read
+        from vampcli.cli.jobs.write import scorer
+        from vampcli.tasks.take import Take
+
+        recipe = recipe_of(made.path)
+        assert recipe is not None  # it was just written
+        base = base_of(self.opened.recording, recipe, made.path)
+        nothing = torch.zeros(0, dtype=torch.bool)
+        take = Take(read(made.path), nothing, nothing, made.seed, self.spans, base)
+        scores = asdict(scorer(self.opened, self.verb == "loop")(take))
+        return {name: x for name, x in scores.items() if x not in (None, "")}
+
+
+def _fields(parsed: Any) -> list[Option]:
+    """The options of a command that a form shows: those of the result, none that name a file."""
+    found = []
+    for key, (parameter, _, rule) in options_of(parsed).items():
+        panel = parameter.rich_help_panel
+        if key in (*_BY_SPANS, *_FILES) or not (key in (*_MAIN, *_SAMPLING) or panel in _PANELS):
+            continue
+        kind, choices = _kind(parsed.callback, parameter.name)
+        shown = parameter.show_default
+        default = shown if isinstance(shown, str) else "" if parameter.default in (None, False) else parameter.default
+        group = ADVANCED if key in _SAMPLING else panel or "Takes"
+        found.append(Option(key, kind, parameter.help, group, str(default), choices, rule.excludes))
+    return found
+
+
+def _kind(function: Any, name: str) -> tuple[Literal["flag", "number", "integer", "text", "choice"], tuple[str, ...]]:
+    bare = get_args(inspect.signature(function).parameters[name].annotation)[0]
+    options = [one for one in get_args(bare) if one is not type(None)] if type(None) in get_args(bare) else [bare]
+    if get_origin(options[0]) is Literal:
+        return "choice", tuple(map(str, get_args(options[0])))
+    return _KINDS.get(options[0], "text"), ()
