@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from vampcli.cli.jobs.job import Job, Opened
 from vampcli.cli.jobs.outputs import check_outputs, make_folder, names_folder
+from vampcli.cli.jobs.pipes import PIPE
 from vampcli.cli.options import Common
 from vampcli.errors import UsageError
 from vampcli.files import write_text
@@ -92,6 +93,7 @@ class TakePage:
 
     def __init__(self, opened: Opened, common: Common) -> None:
         self.opened, self.common = opened, common
+        self.title = "sound from a pipe" if opened.job.name == PIPE else opened.job.title
         self.path = page_path(opened.job, common)
         self._encoder: Encoder | None = None
         self._base: Track | None = None
@@ -112,7 +114,7 @@ class TakePage:
         subtype = common.subtype or take.audio.subtype
         if self._encoder is None:
             self._encoder = Encoder(replace(take.base, subtype=subtype), common.page_audio)
-            self._base = self._encoder.encode_base(job.title)
+            self._base = self._encoder.encode_base(self.title)
         version = Version(
             path.name,
             take.spans,
@@ -131,7 +133,7 @@ class TakePage:
         job, n = self.opened.job, len(self._takes)
         takes = f"{n} take{'s' * (n != 1)}"
         summary = f"{takes} of vamp {self.opened.request.command}, model {job.model.name}"
-        page = Page(job.title, self._encoder, self._base, self._takes, summary, self._command())
+        page = Page(self.title, self._encoder, self._base, self._takes, summary, self._command())
         make_folder(self.path)
         write_text(self.path, page.html(), self.common.overwrite)
         return f"{self.path}: a page to compare {takes} with the original"
