@@ -18,7 +18,7 @@ from vampcli.audio.clicks import LIMIT, junction_figure
 from vampcli.config import PromptConfig, TempoConfig
 from vampcli.errors import InputError
 from vampcli.sampling.placement import window_starts
-from vampcli.tasks import render, vary
+from vampcli.tasks import recall, render, vary
 from vampcli.tasks.recording import Recording
 from vampcli.tasks.regenerate import encode_context
 from vampcli.tasks.spans import SpanRequest
@@ -379,3 +379,36 @@ def test_mask_that_hides_nothing(tiny: Model, tmp_path: Path) -> None:
         Vamp(at=SpanRequest([(0.5, 0.9)]), mask=mask_from(tmp_path, mask)).plan(Recording(source), tiny.codec, 80)
     with pytest.raises(InputError, match="58 frames"):
         Vamp(mask=mask_from(tmp_path, mask[1:])).plan(Recording(source), tiny.codec, 80)
+
+
+# --- the sound of the recording, changed
+
+
+def test_edit_is_the_share_of_the_change(tiny: Model) -> None:
+    source = clip(2.0, n_channels=2)
+    copy, half, whole, alone = (
+        made(tiny, source, Vamp(PromptConfig(period=3), edit=edit)) for edit in (0.0, 0.5, 1.0, None)
+    )
+    assert np.array_equal(copy.audio.samples, source.samples)
+    assert torch.equal(half.tokens, alone.tokens)
+    nearer, farther, farthest = (np.abs(take.audio.samples - source.samples).mean() for take in (half, whole, alone))
+    assert 0 < nearer < farther < farthest
+
+
+def test_kept_frames_keep_their_sound(tiny: Model) -> None:
+    source, request = clip(4.0), Vamp()
+    plan = request.plan(Recording(source), tiny.codec, 80)
+    context = encode_context(tiny, source, plan, TakeOptions(rendering=3))
+    tokens = context.tokens.clone()
+    tokens[..., 40:60] = (tokens[..., 40:60] + 1) % tiny.grid.codebook_size
+    with torch.inference_mode():
+        result = recall.edit_spans(tiny, context, tokens, 1.0)
+    error = np.abs(result.samples - source.samples)[0] / np.abs(source.samples).mean()
+    assert error[40 * HOP : 60 * HOP].mean() > 0.1
+    assert error[2 * 44100 + 60 * HOP :].max() < 0.01  # the level of a second around the change follows
+
+
+def test_nothing_kept_leaves_no_trace(tiny: Model) -> None:
+    source = clip(1.0)
+    takes = [made(tiny, source, Vamp(PromptConfig(0), edit=edit)) for edit in (1.0, None)]
+    assert np.array_equal(*(take.audio.samples for take in takes))

@@ -175,15 +175,16 @@ class Model(Networks):
         prefix: float = 0.0,
         suffix: float = 0.0,
         mask: str | Path | None = None,
+        edit: float | None = 1.0,
         **options: Unpack[VampKeywords],
     ) -> list[Take]:
         """Vary a clip, or spans of it; the prompt, `amount` or `mask` decides which tokens stay; see `Vamp`.
 
         Fields of `PromptConfig` are keywords, too: `model.vamp(clip, period=13, beats=True)`.
         """
-        refuse_unknown(options, VampKeywords, "vamp", "prompt", "span", "amount", "prefix", "suffix", "mask")
+        refuse_unknown(options, VampKeywords, "vamp", "prompt", "span", "amount", "prefix", "suffix", "mask", "edit")
         pinned, prompt = None if mask is None else mask_file.pin(mask), with_fields(prompt or PromptConfig(), options)
-        task = Vamp(prompt, span_request(span, options), prefix, suffix, amount, pinned)
+        task = Vamp(prompt, span_request(span, options), prefix, suffix, amount, pinned, edit)
         return self._list(audio, task, options)
 
     def compress(

@@ -73,6 +73,20 @@ def parse_trust(text: str) -> float | None:
         raise UsageError(f"--memory is {text!r}", "give auto, off, or a number from 0 to 1") from None
 
 
+def parse_edit(text: str) -> float | None:
+    """Return a share from 0 to 1; None for `off`.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if text == "off":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"--edit is {text!r}", "give a number from 0 to 1, or off") from None
+
+
 def parse_seam(text: str) -> Time | None:
     """A length, or None for `auto`."""
     return None if text == "auto" else parse_length(text)

@@ -34,7 +34,7 @@ Subtype = Literal["", "PCM_16", "PCM_24", "FLOAT"]
 
 Rendering = Literal[1, 2, 3]
 """Version of the rules beside the models: since 2, of levels (`vampcli.tasks.level`); since 3, of amounts of change
-(`vampcli.tokens.presets.dial`)."""
+(`vampcli.tokens.presets.dial`) and of the sound of variations (`vampcli.tasks.recall.edit_spans`)."""
 
 RENDERING: Rendering = 3
 

@@ -116,9 +116,10 @@ class Loop(Task):
         """See `Task.passes`: the varied copies if there are any, then the junctions of the rotated loop; or none."""
         cut, context = _cut_of(plan), coarse.context_frames
         n = cut.end - cut.start
-        linear = silence_like(recording.clip, n * self.repeats if self.variation else n)
         if not self.variation:
+            linear = silence_like(recording.clip, n)
             return [self._closing_pass(linear, n, cut.junction, codec, context)] if plan.calls else []
+        linear = _repeat(self._once(recording.clip, cut), self.repeats)  # its onsets are kept
         copies = _plan_copies(linear, n, codec, context)
         (varied,) = self._vary.passes(Recording(linear), copies, codec, coarse, seed)
         varied = replace(varied, name="all copies but the first")
@@ -249,7 +250,7 @@ class Loop(Task):
 
     @property
     def _vary(self) -> Vamp:
-        return Vamp(amount=self.variation)
+        return Vamp(amount=self.variation, edit=None)
 
     def _cut(self, recording: Recording, grid: TokenGrid) -> LoopCut:
         """The loop, and what is done at its junction."""

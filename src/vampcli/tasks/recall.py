@@ -16,7 +16,7 @@ from vampcli.audio.seam import match_edges
 from vampcli.audio.splice import FADE_S, Patch, Render, paste
 from vampcli.audio.waveform import Samples, Waveform
 from vampcli.codec.chunked import encode_ranges
-from vampcli.config import Source
+from vampcli.config import Place, Source
 from vampcli.memory.render import edit_audio
 from vampcli.memory.search import cut
 from vampcli.tasks.level import Level
@@ -24,11 +24,14 @@ from vampcli.tasks.networks import EncodedContext, Networks
 from vampcli.tasks.plan import Plan
 from vampcli.tasks.recording import Recording
 from vampcli.tasks.regenerate import encode_context, model_audio, refill
-from vampcli.tasks.render import match_nearby, nearby_target, render_spans
+from vampcli.tasks.render import match_nearby, nearby_target, original_target, render_spans
+from vampcli.tasks.sources import cut_span
 from vampcli.tasks.take import Take, TakeOptions
 from vampcli.tokens.masks import Mask
 
 _CROSSFADE_S = 0.040  # half the length, between stretches
+_LONGEST_EDITED_S = 10.0  # of the recording, whose spectrum is in memory at once
+_HERE = Place(0, 1.0)
 
 MaskOf = Callable[[int], Mask]
 """Returns the mask of the take with a seed: bool (n_codebooks, n_frames), True = generate."""
@@ -55,7 +58,12 @@ def recall_spans(
     unlike, unmeasured = mask_of is None, plan.spans if mask_of is None else ()
     mask_of = mask_of or partial(plan.recall_mask, networks.grid.n_codebooks)
     context = encode_context(networks, canvas, plan, options, unmeasured)
-    memory = _Memory(networks, context, recording, context.level.is_matched and unlike)
+    is_limited = context.level.is_matched and unlike
+
+    def match_near(render: Render, span: tuple[int, int]) -> Render:
+        return match_nearby(render, context, span)
+
+    memory = _Memory(networks, context, recording, match_near if is_limited else _unmatched)
     for batch in options.batches(networks.batches.n_takes):
         chosen = [tuple(stretch.source(seed) for stretch in plan.stretches) for seed in batch.seeds]
         tokens = torch.stack([memory.prompt(sources) for sources in chosen])
@@ -67,6 +75,33 @@ def recall_spans(
             del audio  # before the next is made: it may be long
 
 
+def edit_spans(networks: Networks, context: EncodedContext, made: Tensor, edit: float) -> Waveform:
+    """Render the spans of a recording from its own sound, which the made tokens change.
+
+    Where tokens are kept, so is the sound; the level follows the recording.
+
+    Args:
+        networks: the codec.
+        context: the recording as the canvas, and the plan.
+        made: int64 (n_model_channels, n_codebooks, n_frames) of the plan.
+        edit: share of the change: 0 = the recording itself, 1 = all of it.
+    """
+    clip = context.canvas
+    n_longest = round(_LONGEST_EDITED_S * clip.sample_rate)
+    stretches = [
+        stretch
+        for span in context.plan.spans
+        for stretch in cut_span(context.plan, span, span, -(-(span[1] - span[0]) // n_longest), (_HERE,))
+    ]
+    context = replace(context, plan=replace(context.plan, stretches=tuple(stretches), edit=edit))
+    memory = _Memory(networks, context, Recording(clip), original_target(context, clip, 1).match)
+    return memory.render(made, [stretch.source(0) for stretch in stretches])
+
+
+def _unmatched(render: Render, _span: tuple[int, int]) -> Render:
+    return render
+
+
 @dataclass(frozen=True)
 class _Memory:
     """Tokens and audio of places, for the stretches of a plan.
@@ -75,13 +110,13 @@ class _Memory:
         networks: the codec.
         context: the canvas and the plan.
         recording: holds the places.
-        is_limited: the level of spans is near that of their surroundings.
+        match: returns the renderer of a span at the right level.
     """
 
     networks: Networks
     context: EncodedContext
     recording: Recording
-    is_limited: bool
+    match: Callable[[Render, tuple[int, int]], Render]
 
     @property
     def fade(self) -> int:
@@ -121,6 +156,10 @@ class _Memory:
         @lru_cache(maxsize=64)
         def encode(source: Source) -> Tensor:
             codec, (first, last) = self.networks.codec, self.frames(source)
+            if source.place == _HERE:
+                return self.context.tokens[
+                    ..., first - self.context.plan.first_frame : last - self.context.plan.first_frame
+                ]
             level = self._level(source.place.file)
             level = replace(level, gain=level.gain * float(np.sqrt(np.prod(source.place.gains))))
             audio, offset = _shift(self._clip(source), source.place.lag)
@@ -158,9 +197,8 @@ class _Memory:
             canvas = render_spans(self.networks, rest, made, nearby_target(self.networks, self.context))
 
         def render(span: tuple[int, int]) -> Render:
-            inner = self._render_span(made, sources, span)
-            limited = match_nearby(inner, self.context, span) if self.is_limited else inner
-            return lambda start, stop: self.context.level.restored(limited(start, stop))
+            matched = cache(lambda: self.match(self._render_span(made, sources, span), span))  # when it is rendered
+            return lambda start, stop: self.context.level.restored(matched()(start, stop))
 
         renders = {span: match_edges(render(span), canvas, span, plan.spans) for span in recalled}
         return paste(canvas, [Patch(*span, render) for span, render in renders.items()])

@@ -63,7 +63,7 @@ def for_spans(plan: Plan, recording: Recording, memory: MemoryConfig) -> Plan:
             else:
                 found = [_named_place(recording, span, plan.spans, memory.place)]
             if places := _trusted(found, memory):
-                yield from _cut_span(plan, span, span, -(-(hidden[1] - hidden[0]) // _MOST_FRAMES), places)
+                yield from cut_span(plan, span, span, -(-(hidden[1] - hidden[0]) // _MOST_FRAMES), places)
 
     return _with_stretches(plan, memory, search)
 
@@ -82,7 +82,7 @@ def for_extension(plan: Plan, recording: Recording, memory: MemoryConfig, before
         if recording.clip.duration_s >= LEAST_RECORDING_S:
             for span in plan.spans:
                 n = -(-(span[1] - span[0]) // round(_EXTENSION_S * recording.clip.sample_rate))
-                yield from _extension(recording, _cut_span(plan, span, span, n), span[0] < before, memory)
+                yield from _extension(recording, cut_span(plan, span, span, n), span[0] < before, memory)
 
     return _with_stretches(plan, memory, search)
 
@@ -105,7 +105,7 @@ def for_copies(plan: Plan, recording: Recording, memory: MemoryConfig, start: in
         for i, first in enumerate(range(n, plan.n_canvas_samples, n)):
             turned = places[i % len(places) :] + places[: i % len(places)]
             moved = tuple(replace(place, lag=place.lag + start - first) for place in turned)
-            yield from _cut_span(plan, span, (first, first + n), n_pieces, moved)
+            yield from cut_span(plan, span, (first, first + n), n_pieces, moved)
 
     return _with_stretches(plan, memory, search)
 
@@ -121,7 +121,7 @@ def _with_stretches(plan: Plan, memory: MemoryConfig, search: Callable[[], Itera
 def _of_earlier(plan: Plan, sources: Sequence[Source]) -> Iterator[Stretch]:
     for source in sources:
         span = next(span for span in plan.spans if span[0] <= source.start < span[1])
-        yield from _cut_span(plan, span, (source.start, source.end), 1, (source.place,))
+        yield from cut_span(plan, span, (source.start, source.end), 1, (source.place,))
 
 
 def _search(
@@ -217,7 +217,7 @@ def _similar_to(recording: Recording, start: int, n: int) -> list[Place]:
     return sorted(found, key=rank, reverse=True)
 
 
-def _cut_span(
+def cut_span(
     plan: Plan, span: tuple[int, int], part: tuple[int, int], n: int, places: tuple[Place, ...] = ()
 ) -> list[Stretch]:
     """Cut a part of a span into n stretches of equal length, each with its share of the hidden frames."""

@@ -48,6 +48,8 @@ class Vamp(Task):
         amount: if given, `presets.dial` decides which tokens the prompt keeps; its effects stay.
         mask: if given, a mask from a file replaces the prompt within the spans, all but its pitch. Frames that it keeps
             whole are not changed, unless the pitch is shifted.
+        edit: share of the change of tokens that the sound of the recording gets, from 0 to 1; None = tokens alone make
+            the sound, as they do if the prompt keeps none, or with a stretch or a pitch.
     """
 
     prompt: PromptConfig = field(default_factory=PromptConfig)
@@ -56,6 +58,7 @@ class Vamp(Task):
     suffix: float = 0.0
     amount: float | None = None
     mask: MaskFile | None = None
+    edit: float | None = 1.0
     command: ClassVar[str] = "vamp"
 
     def __post_init__(self) -> None:
@@ -66,6 +69,8 @@ class Vamp(Task):
             raise UsageError(
                 f"the amount is {self.amount:g}", "it must be from 0 (keep everything) to 1 (keep nothing)"
             )
+        if self.edit is not None and not 0 <= self.edit <= 1:
+            raise UsageError(f"the edit is {self.edit:g}", "it must be from 0 (a copy) to 1 (all of the change)")
         if self.prompt.stretch > 1 and self._has_limits:
             raise UsageError("a stretch moves all of the clip", "leave spans, prefix and suffix out, or the stretch")
         if self.mask and (self.amount is not None or self.prompt != PromptConfig(pitch=self.prompt.pitch)):
@@ -109,7 +114,7 @@ class Vamp(Task):
         from vampcli.tasks.vary import vary
 
         clip, mask_of = recording.clip, self._mask_of(recording, plan, networks, options)
-        return vary(networks, clip, self.canvas(clip), plan, options, self.prompt, mask_of)
+        return vary(networks, clip, self.canvas(clip), plan, options, self.prompt, mask_of, self.edit)
 
     def mask_of(
         self, recording: Recording, plan: Plan, networks: Networks, options: TakeOptions

@@ -13,6 +13,7 @@ from vampcli.audio.waveform import Waveform
 from vampcli.config import PromptConfig
 from vampcli.tasks.networks import EncodedContext, Networks
 from vampcli.tasks.plan import Plan, plan_ranges
+from vampcli.tasks.recall import edit_spans
 from vampcli.tasks.regenerate import encode_context, refill, to_take
 from vampcli.tasks.render import original_target
 from vampcli.tasks.take import Take, TakeOptions
@@ -33,6 +34,7 @@ def vary(
     options: TakeOptions,
     prompt: PromptConfig,
     mask_of: MaskOf,
+    edit: float | None,
 ) -> Iterator[Take]:
     """Yield takes in which the tokens that a prompt does not keep are generated.
 
@@ -44,6 +46,7 @@ def vary(
         options: seeds and sampling options.
         prompt: its passes, stretch and pitch.
         mask_of: the tokens to generate.
+        edit: see `Vamp`.
     """
     context = _encode(networks, clip, canvas, plan, options, prompt)
     target = original_target(context, clip, prompt.stretch)
@@ -54,8 +57,17 @@ def vary(
             if context.level.is_matched and not has_effects and torch.equal(tokens, context.tokens):
                 unchanged = torch.from_numpy(mask)
                 yield Take(clip, tokens.cpu(), unchanged, seed, plan.spans, clip)
+            elif edit is not None and options.rendering > 2 and not has_effects and _keeps_some(plan, mask):
+                audio = edit_spans(networks, context, tokens, edit)
+                yield Take(audio, tokens.cpu(), torch.from_numpy(mask), seed, plan.spans, clip)
+                del audio  # before the next is made: it may be long
             else:
                 yield to_take(networks, context, tokens, mask, seed, target)
+
+
+def _keeps_some(plan: Plan, mask: Mask) -> bool:
+    """Return whether a token inside the spans is kept."""
+    return bool((plan.mask(len(mask)) & ~mask).any())
 
 
 def _encode(

@@ -51,16 +51,16 @@ PRESETS: dict[str, PromptConfig] = {name: config for name, (_, config) in _TABLE
 PURPOSES: dict[str, str] = {name: purpose for name, (purpose, _) in _TABLE.items()}
 """The purpose of each preset, in one line."""
 
-_AMOUNTS = (0.1, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+_AMOUNTS = (0.15, 0.35, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _PERIODS = (1, 104, 104, 104, 104, 104, 104, 104)
-_DROPOUTS = (0.0, 0.0, 0.25, 0.5, 0.75, 0.87, 0.95, 1.0)
+_DROPOUTS = (0.0, 0.0, 0.4, 0.65, 0.85, 0.94, 0.98, 1.0)
 _ONSET_WIDTH_MS = 50.0
 
 
 def dial(amount: float, n_codebooks: int, n_coarse: int) -> PromptConfig:
     """Return the prompt for an amount of change.
 
-    Up to 0.1 the fine model's codebooks are dropped one by one. Up to 0.4 the period grows, and the frames after
+    Up to 0.15 the fine model's codebooks are dropped one by one. Up to 0.35 the period grows, and the frames after
     onsets stay, with them the beat. Beyond, dropout takes these away, too. The rows were measured: see
     docs/explanation/experiments.md, "Calibration of the amount".
 

@@ -10,6 +10,7 @@ from vampcli.cli import options as o
 from vampcli.cli.config import Rule
 from vampcli.cli.jobs.audio_job import AudioWorkflow
 from vampcli.cli.jobs.job import Workflow
+from vampcli.cli.parse import parse_edit
 from vampcli.config import PromptConfig
 from vampcli.errors import UsageError
 from vampcli.tasks.times import parse_length, to_seconds
@@ -54,6 +55,7 @@ def vamp(
         Rule(excludes=("amount", "preset", "feedback", "stretch", *_KEPT)),
     ] = None,
     prefix: Annotated[str, o.value("Keep this at the beginning.", panel=o.PROMPT, metavar="TIME")] = "0",
+    edit: Annotated[str, o.value("Share of the changes; off: tokens alone.", panel=o.PROMPT, metavar="N|off")] = "1",
     suffix: Annotated[str, o.value("Keep this at the end.", panel=o.PROMPT, metavar="TIME")] = "0",
     common: o.Common,
 ) -> Workflow:
@@ -72,6 +74,6 @@ def vamp(
         own = None if mask is None else mask_file.pin(mask)
         places = spans.of(recording, *ends)
         prefix_s, suffix_s = (to_seconds(time, recording, places.tempo) for time in ends)
-        return Vamp(prompt, places, prefix_s, suffix_s, amount=amount, mask=own)
+        return Vamp(prompt, places, prefix_s, suffix_s, amount=amount, edit=parse_edit(edit), mask=own)
 
     return AudioWorkflow("vamp", common, request)
