@@ -221,6 +221,53 @@ def test_sidecar_names_results(vamp: Vamp, result: Path, tmp_path: Path) -> None
     assert vamp("replay", renamed).out.strip() == str(tmp_path / "kept.replay.wav")
 
 
+# --- new takes
+
+
+def test_new_takes_equal_takes_of_the_command(vamp: Vamp, quick: Quick, song: Song, tmp_path: Path) -> None:
+    """Names and recipes are those of the command, which searches places for each seed, too."""
+    source = song(seconds=2)
+    options = ("--span", "0.3-0.6", "--memory", "1")
+    result = quick("inpaint", source, *options)
+    ran = vamp("replay", result, "-n", 2, "--json")
+    assert [Path(one["output"]).name for one in ran.facts] == ["song.inpaint.4.wav", "song.inpaint.5.wav"], ran.err
+    assert "no exact replay, but 2 new takes (seeds 4 to 5) with the settings of the recipe" in ran.err
+    assert not any("identical" in one for one in ran.facts)
+    for seed in (4, 5):
+        wanted = quick("inpaint", source, *options, "--seed", seed, "-o", tmp_path / f"wanted{seed}.wav")
+        made = tmp_path / f"song.inpaint.{seed}.wav"
+        assert np.array_equal(read(made).samples, read(wanted).samples)
+        assert recipe_in(made) == recipe_in(wanted)
+    again = vamp("replay", tmp_path / "song.inpaint.5.wav", "--json")
+    assert again.facts[0]["identical"], again.err
+
+
+def test_names_of_new_takes(vamp: Vamp, result: Path, tmp_path: Path) -> None:
+    renamed = result.rename(tmp_path / "kept {a}.wav")
+    for options, name in (
+        (("--seed", 9), "kept {a}.inpaint.9.wav"),
+        (("-n", 1), "kept {a}.inpaint.4.wav"),
+        (("--seed", -2, "-o", tmp_path / "made/"), "made/kept {a}.inpaint.-2.wav"),
+        (("--seed", 9, "--name", "new.{seed}.{ext}"), "new.9.wav"),
+        (("--seed", 9, "-o", tmp_path / "one.flac"), "one.flac"),
+    ):
+        ran = vamp("replay", renamed, *options, "--dry-run")
+        assert ran.path == tmp_path / name
+        assert "no exact replay, but a new take (seed" in ran.err
+    replayed = renamed.rename(tmp_path / "song.inpaint.3.replay.wav")
+    assert vamp("replay", replayed, "--seed", 9, "--dry-run").path == tmp_path / "song.inpaint.9.wav"
+
+
+def test_refused_new_takes(vamp: Vamp, quick: Quick, result: Path, song: Song, tmp_path: Path) -> None:
+    vamp("replay", result, "-n", 2, "--set", "seed=8").refuses(2, "--set names a seed")
+    vamp("replay", result, "-n", 0).refuses(2, "0 takes")
+    vamp("replay", result, "-n", 2, "-o", tmp_path / "a.wav").refuses(2, "one file", "2 takes")
+    vamp("replay", result, "--seed", 3).refuses(3, f"{result} is the input")
+    packed = quick("compress", song("b.wav", seconds=0.5), "-o", tmp_path / "b.vamp")
+    vamp("replay", packed, "-n", 2).refuses(2, "would be the same for each of 2 takes")
+    assert recipe_in(vamp("replay", packed, "--seed", 8).path).seed == 8
+
+
 # --- what is synthetic
 
 

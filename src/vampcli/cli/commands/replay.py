@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from vampcli.cli import options as o
 from vampcli.cli.commands.compress import CompressWorkflow
 from vampcli.cli.commands.loop import loop_workflow
 from vampcli.cli.jobs.audio_job import AudioWorkflow
-from vampcli.cli.jobs.changes import apply_settings
+from vampcli.cli.jobs.changes import apply_settings, setting_names
 from vampcli.cli.jobs.compare import compare_results, differences
 from vampcli.cli.jobs.job import Job, Load, ModelRequest, NamingHints, Opened, Results, Workflow, Written
 from vampcli.cli.jobs.originals import find_originals
@@ -54,21 +55,27 @@ def replay(
             "Another model.", "-m", "--model", metavar="NAME", show_default="the same", autocompletion=completion.models
         ),
     ] = None,
+    takes: Annotated[int | None, o.value("Number of takes.", "-n", "--takes", show_default="the result again")] = None,
+    seed: Annotated[int | None, o.value("First seed; each take adds 1.", show_default="after the recipe's")] = None,
     device: o.Device = "auto",
     dtype: o.Dtype = "auto",
     output: o.OutputOptions,
 ) -> None:
     """Make results again from the recipes in them, to the sample; report what may change the samples.
 
-    A recipe is complete: environment and vamp.toml are not read.
+    A recipe is complete: environment and vamp.toml are not read. --seed or -n make new takes with its settings.
 
     Example: vamp replay song.inpaint.7.wav
+    Example: vamp replay song.inpaint.7.wav -n 4
     Example: vamp replay song.inpaint.7.wav --set temperature=0.9 --set seed=8 -o again.wav
     """
     if PIPE in inputs:
         raise UsageError("a result is replayed from its file, not from stdin", "name it")
-    common = Common(**vars(output), device=device, dtype=dtype)
-    run(ReplayWorkflow("replay", common, tuple(settings or ()), source, model), inputs)
+    is_new = not (takes is None and seed is None)
+    if is_new and "seed" in setting_names(settings or ()):
+        raise UsageError("--set names a seed, and so do --seed and -n", "leave --set seed out: --seed 8 -n 4")
+    common = Common(**vars(output), device=device, dtype=dtype, seed=seed, takes=1 if takes is None else takes)
+    run(ReplayWorkflow("replay", common, tuple(settings or ()), source, model, is_new), inputs)
 
 
 @dataclass(frozen=True)
@@ -88,17 +95,19 @@ class Replayed(Opened):
 
 @dataclass(frozen=True)
 class ReplayWorkflow(Workflow):
-    """From a result to the same result.
+    """From a result to the same result, or to new takes of its recipe.
 
     Attributes:
         settings: changes of the recipe, as typed.
         input: path of the input; None = as in the recipe.
         other_model: replaces the model of the recipe.
+        is_new: make new takes; their seeds follow that of the recipe, unless `common` names the first.
     """
 
     settings: tuple[str, ...]
     input: str | None
     other_model: str | None
+    is_new: bool = False
 
     of_results: ClassVar[bool] = True
 
@@ -125,6 +134,10 @@ class ReplayWorkflow(Workflow):
             recipe = self._recipe(source)
         except InputError:
             return hints  # reported when the file is opened
+        if self.is_new and beside:  # as the command itself names takes
+            named_by_seed = re.fullmatch(rf"(.+)\.{recipe.command}\.-?\d+(\.replay)*", result.stem)
+            stem, template = named_by_seed[1] if named_by_seed else result.stem, f"{{stem}}.{recipe.command}.{{seed}}"
+            hints = replace(hints, source=result.with_name(stem + result.suffix), template=template + result.suffix)
         return replace(hints, model=self._wanted(recipe.made_by), seed=recipe.seed)
 
     def _wanted(self, made_by: MadeBy) -> ModelRequest:
@@ -144,6 +157,8 @@ class ReplayWorkflow(Workflow):
         """See `Workflow.check_output`."""
         if {path.suffix.lower(), _result(source).suffix.lower()} != {TOKENS}:
             super().check_output(source, path)
+        elif self.common.takes > 1:
+            raise UsageError(f"{path} would be the same for each of {self.common.takes} takes", "ask for one take")
 
     def open(self, job: Job, metadata: ModelMetadata) -> Opened:
         """See `Workflow.open`."""
@@ -166,17 +181,21 @@ class ReplayWorkflow(Workflow):
         source = replace(source, name=str(path), recipe=source.recipe or recipe.source.recipe)
         recording = opened.recording.with_source(source)
         shared = {f.name: getattr(opened, f.name) for f in fields(Opened)} | {"job": job, "recording": recording}
+        if self.is_new:
+            shared["note"] = f"{job.title}: no exact replay, but {_new_takes(job)} with the settings of the recipe"
         return Replayed(**shared, opened=opened, workflow=workflow, recipe=recipe)
 
     def make(self, load: Load, opened: Opened, progress: Progress) -> Results:
         """See `Workflow.make`."""
         assert isinstance(opened, Replayed)
-        if opened.recipe.made_by.model_sha256:  # otherwise no model ran
+        if self.is_new:
+            yield opened.note
+        elif opened.recipe.made_by.model_sha256:  # otherwise no model ran
             for difference in differences(opened.recipe.made_by, load().made_by):
                 yield f"{opened.job.title}: {difference}: the samples may differ"
         before, result = opened.opened, _result(opened.job.source)
         inner = replace(before, job=replace(before.job, name=str(before.job.source)), recording=opened.recording)
-        comparable = not self.settings and self.other_model is None and result.is_file()
+        comparable = not (self.is_new or self.settings) and self.other_model is None and result.is_file()
         for written in opened.workflow.make(load, inner, progress):
             if isinstance(written, Written) and written.path and comparable:
                 same, words = compare_results(result, written.path)
@@ -192,16 +211,24 @@ class ReplayWorkflow(Workflow):
             raise InputError(
                 f"{source} does not say how it was made", "it was not made by vamp, or another program has changed it"
             )
-        return apply_settings(recipe, self.settings, f"the recipe in {source}")
+        settings = self.settings
+        if self.is_new:  # another seed has other places
+            settings += (f"seed={recipe.seed + 1 if self.common.seed is None else self.common.seed}",)
+        return apply_settings(recipe, settings, f"the recipe in {source}")
 
     def _workflow(self, recipe: Recipe, source: Path, job: Job) -> Workflow:
         """The workflow of the command that made a result."""
         common = _common(recipe, self.common, job.model.name)
         if source.suffix.lower() != TOKENS:
             return _made_by(recipe, common, job.name)
-        if {setting.partition("=")[0].strip().removeprefix("--") for setting in self.settings} - {"seed"}:
+        if setting_names(self.settings) - {"seed"}:
             raise UsageError(f"{source} says already how it is made", "of token files, --set changes the seed alone")
         return CompressWorkflow("compress", common, (None, None, None))
+
+
+def _new_takes(job: Job) -> str:
+    n = len(job.seeds)
+    return f"a new take (seed {job.seeds[0]})" if n == 1 else f"{n} new takes (seeds {job.seeds[0]} to {job.seeds[-1]})"
 
 
 def _result(source: Path) -> Path:

@@ -41,8 +41,7 @@ def apply_settings(recipe: Recipe, settings: Sequence[str], where: str) -> Recip
         name, equals, value = setting.partition("=")
         if not equals:
             raise UsageError(f"--set {setting} sets nothing", "write NAME=VALUE, such as --set temperature=0.9")
-        key = name.strip().removeprefix("--").replace("-", "_")
-        key = NAMES.get(key, key)
+        key = _key(name)
         owners = dict(_list_settings(table))
         owner = owners.get(key)
         if owner is None:
@@ -62,6 +61,17 @@ def apply_settings(recipe: Recipe, settings: Sequence[str], where: str) -> Recip
         return other
     except InputError as error:
         raise UsageError(error.message, error.hint) from error
+
+
+def setting_names(settings: Sequence[str]) -> set[str]:
+    """Return the names of settings that were typed as `name=value`."""
+    return {_key(setting.partition("=")[0]) for setting in settings}
+
+
+def _key(name: str) -> str:
+    """The name of a setting in recipes, from that of an option."""
+    key = name.strip().removeprefix("--").replace("-", "_")
+    return NAMES.get(key, key)
 
 
 def _list_settings(table: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
