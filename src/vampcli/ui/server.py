@@ -26,7 +26,7 @@ from vampcli.ui.guard import Guard, answer
 from vampcli.ui.order import Orders
 from vampcli.ui.session import Session, history_facts, peaks, samples
 from vampcli.ui.sounds import MOST_COLUMNS, Sound, check_range, window
-from vampcli.ui.worker import Worker
+from vampcli.ui.worker import Worker, words
 
 MOST_BYTES = 2**29
 """Of an upload."""
@@ -171,8 +171,12 @@ def _first(studio: Studio) -> Callable[[Request], Awaitable[Response]]:
 
 
 def _open_first(studio: Studio, session: Session) -> None:
-    if (sound := studio.opened()) and session.sound is None:
-        session.show(sound)
+    try:
+        if (sound := studio.opened()) and session.sound is None:
+            session.show(sound)
+    except Exception as error:
+        session.problem = words(error)
+        session.changed()
 
 
 async def _asset(request: Request) -> Response:

@@ -75,11 +75,13 @@ class Session:
         id: in addresses.
         folder: of takes and uploads.
         sound: the recording.
+        problem: why it cannot be opened, and what cures that.
     """
 
     def __init__(self, session_id: str, folder: Path, orders: Orders, worker: Worker) -> None:
         self.id, self.folder, self.orders, self.worker = session_id, folder, orders, worker
         self.sound: Sound | None = None
+        self.problem: tuple[str, str] | None = None
         self.runs: list[Run] = []
         self.takes: dict[str, TakeFile] = {}
         self._ids = itertools.count(1)
@@ -118,12 +120,15 @@ class Session:
         sound, worker = self.sound, self.worker
         return {
             "model": {"state": worker.model, "error": worker.error},
+            "problem": self.problem,
             "sound": sound
             and {
+                "key": str(sound.source.path),
                 "name": Path(sound.source.name).name,
                 "rate": sound.clip.sample_rate,
                 "channels": sound.clip.n_channels,
                 "n_samples": sound.clip.n_samples,
+                "lufs": vars(sound.source.recording).get("lufs"),
                 "folder": str(sound.folder.absolute()),
             },
             "runs": [self._run_state(run) for run in self.runs],
@@ -141,7 +146,7 @@ class Session:
         """Replace the recording; runs and takes of the one before leave the page."""
         for run in self.runs:
             run.cancel()
-        self.sound, self.runs, self.takes = sound, [], {}
+        self.sound, self.problem, self.runs, self.takes = sound, None, [], {}
         self.changed()
 
     def opened(self) -> Sound:
@@ -192,7 +197,8 @@ class Session:
         return f"take{next(self._ids)}"
 
     def on_done(self, run: Run) -> None:
-        """Measure the takes of a run."""
+        """Measure the takes of a run, and their recording."""
+        _ = self.opened().source.recording.lufs  # kept in the recording
         for take in tuple(self.takes.values()):
             if take.run is run and not take.facts:
                 with suppress(VampError, OSError, ValueError):  # a take without figures is a take

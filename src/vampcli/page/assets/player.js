@@ -31,25 +31,44 @@ class TakePlayer {
   /**
    * Decode versions. The first is whole; of the others, only the segments are given that differ from it.
    *
-   * @param {{gain_db: number, segments: {start: number, data: string}[]}[]} tracks with sound files in base64
+   * @param {{gain_db: number, segments: {start: number, data: string | ArrayBuffer}[]}[]} tracks with sound files, as
+   *   they are or in base64
    */
   async load(tracks) {
-    const { rate, channels } = this.format;
-    const decoder = new OfflineAudioContext(channels, 1, rate);
-    const decode = ({ data }) => decoder.decodeAudioData(bytesOf(data).buffer);
-    const decoded = await Promise.all(tracks.map((track) => Promise.all(track.segments.map(decode))));
-    const base = this.emptyBuffer();
-    paste(base, decoded[0][0], 0, 0);
-    this.buffers = tracks.map((track, i) => {
-      if (i === 0 || track.segments.length === 0) return base;
-      const buffer = this.emptyBuffer();
-      paste(buffer, base, 0, 0);
-      const fade = this.format.exact ? 0 : Math.round(0.005 * rate); // coding noise differs between files
-      track.segments.forEach((segment, j) => paste(buffer, decoded[i][j], segment.start, fade));
-      return buffer;
-    });
-    this.levels = tracks.map((track) => 10 ** (track.gain_db / 20));
+    const decoded = await Promise.all(tracks.map((track) => this.decode(track)));
+    decoded.forEach((parts, i) => this.put(tracks[i], parts));
     this.onchange();
+  }
+
+  /** Add a version while others may be playing. */
+  async add(track) {
+    this.put(track, await this.decode(track));
+    this.onchange();
+  }
+
+  decode(track) {
+    const decoder = new OfflineAudioContext(this.format.channels, 1, this.format.rate);
+    const bytes = (data) => (typeof data === "string" ? bytesOf(data).buffer : data);
+    return Promise.all(track.segments.map(({ data }) => decoder.decodeAudioData(bytes(data))));
+  }
+
+  put(track, parts) {
+    const [base] = this.buffers;
+    const buffer = base && !parts.length ? base : this.emptyBuffer();
+    if (base && parts.length) paste(buffer, base, 0, 0);
+    const fade = this.format.exact ? 0 : Math.round(0.005 * this.format.rate); // coding noise differs between files
+    track.segments.forEach(({ start }, i) => paste(buffer, parts[i], start, fade));
+    this.buffers.push(buffer);
+    this.levels.push(10 ** (track.gain_db / 20));
+    if (!this.playing || !this.nodes.length) return;
+    const now = this.context.currentTime + 0.02;
+    this.nodes.push(this.node(this.buffers.length - 1, now, this.positionAt(now)));
+  }
+
+  /** @param {number[]} gains_db that match the levels, 0 or less */
+  setLevels(gains_db) {
+    this.levels = gains_db.map((gain_db) => 10 ** (gain_db / 20));
+    this.applyGains();
   }
 
   emptyBuffer() {
@@ -65,7 +84,11 @@ class TakePlayer {
   /** Position in seconds. */
   get position() {
     if (!this.playing || !this.nodes.length) return this.at; // the browser may take a moment to start
-    const t = this.at + Math.max(0, this.context.currentTime - this.since);
+    return this.positionAt(this.context.currentTime);
+  }
+
+  positionAt(time) {
+    const t = this.at + Math.max(0, time - this.since);
     const [start, end] = this.loop ?? [0, Infinity];
     return t < end ? Math.min(t, this.duration) : start + ((t - start) % (end - start));
   }
@@ -127,20 +150,23 @@ class TakePlayer {
   start() {
     const now = this.context.currentTime + 0.02; // all versions start at the same sample
     if (this.at >= this.duration) this.at = this.loop ? this.loop[0] : 0;
-    this.nodes = this.buffers.map((buffer, i) => {
-      const source = new AudioBufferSourceNode(this.context, { buffer, loop: this.loop !== null });
-      if (this.loop) [source.loopStart, source.loopEnd] = this.loop;
-      const gain = new GainNode(this.context, { gain: this.gains[i] });
-      source.connect(gain).connect(this.context.destination);
-      source.start(now, this.at);
-      return { source, gain };
-    });
+    this.nodes = this.buffers.map((_, i) => this.node(i, now, this.at));
     this.nodes[0].source.onended = () => {
       this.playing = false;
       this.at = 0;
       this.onchange();
     };
     this.since = now;
+  }
+
+  /** Start a version at a position and a time of the context. */
+  node(i, time, position) {
+    const source = new AudioBufferSourceNode(this.context, { buffer: this.buffers[i], loop: this.loop !== null });
+    if (this.loop) [source.loopStart, source.loopEnd] = this.loop;
+    const gain = new GainNode(this.context, { gain: this.gains[i] });
+    source.connect(gain).connect(this.context.destination);
+    source.start(time, position);
+    return { source, gain };
   }
 
   stop() {
