@@ -5,8 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from operator import itemgetter
 
-import numpy as np
-
 from vampcli.config import PromptConfig
 from vampcli.errors import UsageError
 
@@ -72,6 +70,8 @@ def dial(amount: float, n_codebooks: int, n_coarse: int) -> PromptConfig:
     Raises:
         UsageError: an amount outside 0 to 1.
     """
+    import numpy as np  # presets are listed without it
+
     _check_amount(amount)
     if amount == 1:
         return PromptConfig(period=0)
