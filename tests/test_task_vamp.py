@@ -387,7 +387,7 @@ def test_mask_that_hides_nothing(tiny: Model, tmp_path: Path) -> None:
 def test_edit_is_the_share_of_the_change(tiny: Model) -> None:
     source = clip(2.0, n_channels=2)
     copy, half, whole, alone = (
-        made(tiny, source, Vamp(PromptConfig(period=3), edit=edit)) for edit in (0.0, 0.5, 1.0, None)
+        made(tiny, source, Vamp(PromptConfig(period=3), edit=edit)) for edit in (0.0, 0.5, 1.0, "off")
     )
     assert np.array_equal(copy.audio.samples, source.samples)
     assert torch.equal(half.tokens, alone.tokens)
@@ -410,5 +410,5 @@ def test_kept_frames_keep_their_sound(tiny: Model) -> None:
 
 def test_nothing_kept_leaves_no_trace(tiny: Model) -> None:
     source = clip(1.0)
-    takes = [made(tiny, source, Vamp(PromptConfig(0), edit=edit)) for edit in (1.0, None)]
+    takes = [made(tiny, source, Vamp(PromptConfig(0), edit=edit)) for edit in (1.0, "off")]
     assert np.array_equal(*(take.audio.samples for take in takes))

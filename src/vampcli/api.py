@@ -53,7 +53,7 @@ from vampcli.tasks.plan import Margin, Plan
 from vampcli.tasks.recording import Audio, Recording
 from vampcli.tasks.registry import to_table, with_findings, with_stored_tempo
 from vampcli.tasks.take import Take, TakeOptions
-from vampcli.tasks.vamp import Vamp
+from vampcli.tasks.vamp import Edit, Vamp
 from vampcli.tokens import mask_file
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class Model(Networks):
         prefix: float = 0.0,
         suffix: float = 0.0,
         mask: str | Path | None = None,
-        edit: float | None = 1.0,
+        edit: Edit = 1.0,
         **options: Unpack[VampKeywords],
     ) -> list[Take]:
         """Vary a clip, or spans of it; the prompt, `amount` or `mask` decides which tokens stay; see `Vamp`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from vampcli.audio.markers import MarkedSpan
 from vampcli.config import Span, Time
@@ -73,14 +73,14 @@ def parse_trust(text: str) -> float | None:
         raise UsageError(f"--memory is {text!r}", "give auto, off, or a number from 0 to 1") from None
 
 
-def parse_edit(text: str) -> float | None:
-    """Return a share from 0 to 1; None for `off`.
+def parse_edit(text: str) -> float | Literal["off"]:
+    """Return a share from 0 to 1, or `off`.
 
     Raises:
         UsageError: it is neither.
     """
     if text == "off":
-        return None
+        return "off"
     try:
         return float(text)
     except ValueError:

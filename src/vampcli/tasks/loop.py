@@ -250,7 +250,7 @@ class Loop(Task):
 
     @property
     def _vary(self) -> Vamp:
-        return Vamp(amount=self.variation, edit=None)
+        return Vamp(amount=self.variation, edit="off")
 
     def _cut(self, recording: Recording, grid: TokenGrid) -> LoopCut:
         """The loop, and what is done at its junction."""

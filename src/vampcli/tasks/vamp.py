@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -36,6 +36,10 @@ Events = list[tuple[Sequence[float], float]]
 """Pairs of times and a duration, in seconds."""
 
 
+Edit = float | Literal["off"]
+"""Share of a change, or `off` for tokens alone."""
+
+
 @dataclass(frozen=True)
 class Vamp(Task):
     """Vary a recording, or spans of it; every other sample stays bit-identical.
@@ -48,7 +52,7 @@ class Vamp(Task):
         amount: if given, `presets.dial` decides which tokens the prompt keeps; its effects stay.
         mask: if given, a mask from a file replaces the prompt within the spans, all but its pitch. Frames that it keeps
             whole are not changed, unless the pitch is shifted.
-        edit: share of the change of tokens that the sound of the recording gets, from 0 to 1; None = tokens alone make
+        edit: share of the change of tokens that the sound of the recording gets, from 0 to 1; `off` = tokens alone make
             the sound, as they do if the prompt keeps none, or with a stretch or a pitch.
     """
 
@@ -58,7 +62,7 @@ class Vamp(Task):
     suffix: float = 0.0
     amount: float | None = None
     mask: MaskFile | None = None
-    edit: float | None = 1.0
+    edit: Edit = 1.0
     command: ClassVar[str] = "vamp"
 
     def __post_init__(self) -> None:
@@ -69,8 +73,10 @@ class Vamp(Task):
             raise UsageError(
                 f"the amount is {self.amount:g}", "it must be from 0 (keep everything) to 1 (keep nothing)"
             )
-        if self.edit is not None and not 0 <= self.edit <= 1:
-            raise UsageError(f"the edit is {self.edit:g}", "it must be from 0 (a copy) to 1 (all of the change)")
+        if self.edit != "off" and not 0 <= self.edit <= 1:
+            raise UsageError(
+                f"the edit is {self.edit:g}", "it must be from 0 (a copy) to 1 (all of the change), or off"
+            )
         if self.prompt.stretch > 1 and self._has_limits:
             raise UsageError("a stretch moves all of the clip", "leave spans, prefix and suffix out, or the stretch")
         if self.mask and (self.amount is not None or self.prompt != PromptConfig(pitch=self.prompt.pitch)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ def vary(
     options: TakeOptions,
     prompt: PromptConfig,
     mask_of: MaskOf,
-    edit: float | None,
+    edit: float | Literal["off"],
 ) -> Iterator[Take]:
     """Yield takes in which the tokens that a prompt does not keep are generated.
 
@@ -57,7 +58,7 @@ def vary(
             if context.level.is_matched and not has_effects and torch.equal(tokens, context.tokens):
                 unchanged = torch.from_numpy(mask)
                 yield Take(clip, tokens.cpu(), unchanged, seed, plan.spans, clip)
-            elif edit is not None and options.rendering > 2 and not has_effects and _keeps_some(plan, mask):
+            elif edit != "off" and options.rendering > 2 and not has_effects and _keeps_some(plan, mask):
                 audio = edit_spans(networks, context, tokens, edit)
                 yield Take(audio, tokens.cpu(), torch.from_numpy(mask), seed, plan.spans, clip)
                 del audio  # before the next is made: it may be long
