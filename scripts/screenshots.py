@@ -1,6 +1,6 @@
-"""Record commands of the documentation as pictures of a terminal (docs/images/*.svg), and a page as a browser shows it.
+"""Record commands of the documentation as pictures of a terminal (docs/images/*.svg), and pages as they look.
 
-The page needs Playwright and Chromium.
+Pages need Playwright and Chromium.
 
 python scripts/screenshots.py [NAME ...]
 """
@@ -40,6 +40,9 @@ PAGES = {
     "page": "vamp inpaint examples/island-dreams.wav --span 4-6 --seed 7 -n 2 -o {folder}/ --page {folder}/takes.html",
 }
 """Commands that write pages to listen on, by the name of their picture."""
+
+EDITOR = "editor"
+"""Name of the picture of `vamp ui`."""
 
 # Without the fonts that rich's pictures fetch.
 _FORMAT = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
@@ -89,8 +92,43 @@ def photograph(name: str, command: str) -> None:
         browser.close()
 
 
+def photograph_editor() -> None:
+    """Save a picture of the editor with two takes of a span, the first of them chosen."""
+    from playwright.sync_api import sync_playwright
+
+    serve = [sys.executable, "-m", "vampcli", "ui", "island-dreams.wav", "--no-browser"]
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
+        shutil.copy(ROOT / "examples/island-dreams.wav", folder)
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"))
+        window = browser.new_page(viewport={"width": 1100, "height": 1000})
+        window.set_default_timeout(120_000)
+        with subprocess.Popen(serve, cwd=folder, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout
+            window.goto(server.stdout.readline().strip())
+            window.wait_for_selector("html[data-ready='recording 1']")
+            window.click("#add")
+            for field, value in {"#spans input >> nth=0": "4", "#spans input >> nth=1": "6"}.items():
+                window.fill(field, value)
+            for name, value in {"takes": "2", "seed": "7"}.items():
+                window.fill(f'[name="{name}"]', value)
+            window.click("#make")
+            window.wait_for_selector("html[data-ready='recording 3']")
+            window.wait_for_selector("text=score >> nth=1")
+            window.click(".choose >> nth=1")
+            window.click("#view", position={"x": 560, "y": 100})
+            window.wait_for_timeout(500)
+            window.evaluate("scrollTo(0, 0)")
+            window.evaluate("document.querySelector('#folder').textContent = '/home/me/music'")
+            window.screenshot(path=IMAGES / f"{EDITOR}.png")
+            server.terminate()
+        browser.close()
+
+
 if __name__ == "__main__":
-    for wanted in sys.argv[1:] or [*SCREENS, *PAGES]:
+    for wanted in sys.argv[1:] or [*SCREENS, *PAGES, EDITOR]:
+        if wanted == EDITOR:
+            photograph_editor()
+            continue
         if wanted in PAGES:
             photograph(wanted, PAGES[wanted])
             continue

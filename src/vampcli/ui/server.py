@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path, PurePath
+from types import FrameType
 from typing import Any
 
 from starlette.applications import Starlette
@@ -151,8 +152,17 @@ def serve(studio: Studio, listener: socket.socket, more: Sequence[BaseRoute] = (
 
     port = listener.getsockname()[1]
     app = create_app(studio, [f"127.0.0.1:{port}", f"localhost:{port}"], more)
-    config = uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1, ws="none")
-    uvicorn.Server(config).run(sockets=[listener])
+    config = uvicorn.Config(
+        app, log_level="error", lifespan="off", ws="none", proxy_headers=False, timeout_graceful_shutdown=2
+    )
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            for session in studio.sessions.values():
+                session.end()  # its stream of events would keep the server waiting
+            super().handle_exit(sig, frame)
+
+    Server(config).run(sockets=[listener])
 
 
 # Pages and files
@@ -219,7 +229,7 @@ async def _page(request: Request, session: Session) -> Response:
 async def _events(request: Request, session: Session) -> Response:
     async def events() -> AsyncIterator[str]:
         with session.listening() as event:
-            while True:
+            while not session.has_ended:
                 event.clear()
                 yield f"data: {json.dumps(session.state())}\n\n"
                 with suppress(asyncio.TimeoutError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shlex
 import shutil
 import time
 from collections.abc import Iterator
@@ -76,6 +77,7 @@ class Session:
         folder: of takes and uploads.
         sound: the recording.
         problem: why it cannot be opened, and what cures that.
+        has_ended: the server ends.
     """
 
     def __init__(self, session_id: str, folder: Path, orders: Orders, worker: Worker) -> None:
@@ -84,6 +86,7 @@ class Session:
         self.problem: tuple[str, str] | None = None
         self.runs: list[Run] = []
         self.takes: dict[str, TakeFile] = {}
+        self.has_ended = False
         self._ids = itertools.count(1)
         self._listeners: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self._claimed_s = time.monotonic()
@@ -105,6 +108,11 @@ class Session:
         for loop, event in tuple(self._listeners):
             with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(event.set)
+
+    def end(self) -> None:
+        """End the streams of events: the server ends."""
+        self.has_ended = True
+        self.changed()
 
     @property
     def is_free(self) -> bool:
@@ -243,7 +251,7 @@ class Session:
                 own = recipe.n_samples == self.opened().clip.n_samples and recipe.command != "loop"
                 take_id = self._new_id()
                 made = Made(path, recipe.seed)
-                command = f"vamp replay {path}"
+                command = shlex.join(["vamp", "replay", str(path)])
                 take = TakeFile(
                     take_id, made, recipe.synthetic, recipe.n_samples, "recording" if own else take_id, command
                 )

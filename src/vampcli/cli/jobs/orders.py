@@ -48,6 +48,16 @@ _FILES = ("memory-from", "mask", "place", "places")  # of other recordings, or f
 _MAIN = ("takes", "seed", "steps", "temperature", "stereo")
 _PANELS = (SPANS, MEMORY, PROMPT)
 _SAMPLING = ("fine-steps", "mask-temperature", "top-p", "typical-mass", "sample-cutoff", "sampler", "refresh")
+_WHOLE: dict[str, Any] = {
+    "page": None,
+    "plot": None,
+    "sidecar": False,
+    "only_generated": False,
+    "difference": False,
+    "overwrite": False,
+    "skip_existing": False,
+}
+"""Options by which vamp.toml may ask for other outputs: the editor needs takes alone, and all of them."""
 _KINDS: dict[Any, Literal["flag", "number", "integer", "text"]] = {bool: "flag", float: "number", int: "integer"}
 
 
@@ -140,7 +150,8 @@ class TypedOrders:
     def _open(
         self, workflow: Workflow, source: Source, folder: Path, text: str, result: Path | None = None
     ) -> TypedOrder:
-        workflow = replace(workflow, common=replace(workflow.common, out=str(folder) + "/", page=None, plot=None))
+        common = replace(workflow.common, out=f"{folder}/", **_WHOLE)
+        workflow = replace(workflow, common=common)
         with self._planning:  # one at a time, for the memory that it takes
             jobs, _ = find_jobs(workflow, [str(result or source.path)], Pipes())
             metadata = self._models.metadata(jobs[0].model)

@@ -414,12 +414,17 @@
     });
   }
 
+  /** Loudness and scores, as `vamp --keep` prints them. */
   function words(one) {
-    const { lufs, ...scores } = one.id === "original" ? { lufs: state.sound.lufs } : one.facts;
-    const found = lufs === undefined || lufs === null ? [] : [`loudness ${lufs.toFixed(1)} LUFS`];
-    if (one.identical === true) found.unshift("the same samples as before");
-    if (one.identical === false) found.unshift("not the same samples as before");
-    for (const [name, value] of Object.entries(scores)) found.push(`${name.replaceAll("_", " ")} ${typeof value === "number" ? value.toPrecision(3) : value}`);
+    const known = one.id === "original" ? { lufs: state.sound.lufs } : one.facts;
+    const found = [];
+    if (one.identical === true) found.push("the same samples as before");
+    if (one.identical === false) found.push("not the same samples as before");
+    if (typeof known.lufs === "number") found.push(`${known.lufs.toFixed(1)} LUFS`);
+    if (typeof known.total === "number") found.push(`score ${known.total.toFixed(2)}`);
+    for (const [name, digits, unit] of [["click", 1, ""], ["jump", 1, ""], ["level_db", 1, " dB"], ["colour_db", 1, " dB"], ["attacks", 2, ""]])
+      if (typeof known[name] === "number") found.push(`${name.replace("_db", "")} ${known[name].toFixed(digits)}${unit}`);
+    if (known.hopeless) found.push(`hopeless: ${known.hopeless}`);
     return found.join(" · ");
   }
 
