@@ -111,3 +111,9 @@ def test_content_of_spans_is_ignored(inside: float) -> None:
     for start, end in spans:
         x[:, start:end] = inside
     assert level_gain(x, 44100, spans) == expected
+
+
+@pytest.mark.parametrize(("seconds", "rate", "n_channels"), [(12, 44100, 2), (0.42, 48000, 1), (1, 8000, 1)])
+def test_quick_loudness_is_the_same(seconds: float, rate: int, n_channels: int) -> None:
+    x = 0.3 * np.random.default_rng(0).standard_normal((n_channels, round(seconds * rate)))
+    assert loudness(x, rate, quick=True) == pytest.approx(loudness(x, rate), abs=1e-9)

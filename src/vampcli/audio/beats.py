@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from vampcli.audio.librosa_loader import load_librosa
+from vampcli.audio import rhythm
 from vampcli.config import MusicalSpan, TempoConfig
 from vampcli.errors import InputError
 
@@ -25,6 +24,7 @@ SILENCE = round(4 * RATE / HOP)  # frames of padding, more than two slow beats: 
 _START_BPM, _STD_BPM = 124, 0.7  # prior: tempi are ambiguous by a factor of two, those from 88 to 175 are preferred
 _TEMPO_S = 120  # of the middle, from which the tempo is estimated: its memory grows fast
 _FAINTEST = 0.2  # share of the average attack; before the first and after the last such beat there is silence
+_LEAST_POWER = 1e-10
 _LEAST_S = 0.05  # a shorter remainder at the clip's end is no beat
 
 
@@ -37,12 +37,14 @@ class Pulse:
         first_downbeat: index of the first beat of bar 1.
         beats_per_bar: beats in a bar.
         bpm: beats per minute, on average.
+        confidence: that the tempo is steady, 0 to 1; 1 if it was given.
     """
 
     beats_s: tuple[float, ...]
     first_downbeat: int
     beats_per_bar: int
     bpm: float
+    confidence: float = 1.0
 
     @property
     def downbeats_s(self) -> tuple[float, ...]:
@@ -113,7 +115,7 @@ def track(samples: Floats, sample_rate: int, config: TempoConfig) -> Pulse:
     Raises:
         InputError: there are no beats, or the downbeat lies outside the clip.
 
-    Source: librosa's tracker, after Ellis, "Beat Tracking by Dynamic Programming", 2007.
+    Source: librosa's tracker, see `vampcli.audio.rhythm`, after Ellis, "Beat Tracking by Dynamic Programming", 2007.
     """
     duration_s = samples.shape[1] / sample_rate
     if config.downbeat is not None and config.downbeat >= duration_s:
@@ -124,7 +126,7 @@ def track(samples: Floats, sample_rate: int, config: TempoConfig) -> Pulse:
     if config.bpm is not None:
         return _grid(duration_s, config.bpm, config.downbeat or 0.0, config.beats_per_bar)
     spectrum = log_mel(samples, sample_rate)
-    frames = _track_frames(attack_strength(spectrum, _BEAT_TILT))
+    frames, confidence = _track_frames(attack_strength(spectrum, _BEAT_TILT))
     if len(frames) < 2:
         raise InputError(
             f"no beat was found in {duration_s:.2f} s of sound", "give the tempo: --bpm 120, and --downbeat 0.5"
@@ -135,7 +137,7 @@ def track(samples: Floats, sample_rate: int, config: TempoConfig) -> Pulse:
     else:
         first = int(np.abs(np.array(beats_s) - config.downbeat).argmin())
     bpm = 60 * (len(beats_s) - 1) / (beats_s[-1] - beats_s[0])
-    return Pulse(beats_s, first, config.beats_per_bar, bpm)
+    return Pulse(beats_s, first, config.beats_per_bar, bpm, confidence)
 
 
 def onsets_s(samples: Floats, sample_rate: int) -> tuple[float, ...]:
@@ -147,10 +149,8 @@ def onsets_s(samples: Floats, sample_rate: int) -> tuple[float, ...]:
 
     Source: librosa; each peak of the onset strength is traced back to the start of its rise.
     """
-    librosa = load_librosa()
     attack = attack_strength(log_mel(samples, sample_rate))
-    frames = librosa.onset.onset_detect(onset_envelope=attack, sr=RATE, hop_length=HOP, backtrack=True)
-    return _seconds(frames)
+    return _seconds(rhythm.find_onsets(attack, RATE / HOP))
 
 
 def snap(span: tuple[float, float], times_s: Sequence[float]) -> tuple[float, float]:
@@ -184,46 +184,47 @@ def _grid(duration_s: float, bpm: float, downbeat_s: float, beats_per_bar: int) 
 
 def log_mel(samples: Floats, sample_rate: int) -> Floats:
     """Mel spectrum in dB below the loudest (n_bands, n_frames), after `SILENCE` frames of silence."""
-    librosa = load_librosa()
+    import soxr
+
     mono = samples.mean(axis=0, dtype=np.float32)
     peak = np.abs(mono).max()
-    mono = librosa.resample(mono / peak if peak > 0 else mono, orig_sr=sample_rate, target_sr=RATE)
-    mono = np.pad(mono, (SILENCE * HOP, 0))
-    mel = librosa.feature.melspectrogram(y=mono, sr=RATE, n_fft=N_FFT, hop_length=HOP, n_mels=80)
-    spectrum: Floats = librosa.power_to_db(mel, ref=np.max, top_db=_FLOOR_DB)
-    return spectrum
+    mono = mono / peak if peak > 0 else mono
+    n = math.ceil(len(mono) * RATE / sample_rate)
+    mono = soxr.resample(mono, sample_rate, RATE, quality="soxr_hq")[:n] if sample_rate != RATE else mono
+    mono = np.pad(mono, (SILENCE * HOP, n - len(mono)))
+    powers = np.maximum(rhythm.mel_powers(mono, RATE, N_FFT, HOP, 80), _LEAST_POWER)
+    spectrum: Floats = 10 * np.log10(powers)
+    spectrum -= 10 * np.log10(powers.max())
+    floored: Floats = np.maximum(spectrum, spectrum.max() - _FLOOR_DB)
+    return floored
 
 
 def attack_strength(spectrum: Floats, tilt: float = 0.0) -> Floats:
     """Mean rise of the bands in each frame, weighted by frequency to the power of -tilt: (n_frames,)."""
-    librosa = load_librosa()
-    hz = librosa.mel_frequencies(len(spectrum) + 2, fmax=RATE / 2)[1:-1]
-    mean = partial(np.average, weights=hz**-tilt)
+    hz = rhythm.mel_frequencies(len(spectrum) + 2, RATE / 2)[1:-1]
     # not centred: attacks are found some ms early, so that a cut there spares them; centred, 17 ms late
-    rise: Floats = librosa.onset.onset_strength(S=spectrum, sr=RATE, aggregate=mean, center=False)
+    rises = np.maximum(0, np.diff(spectrum, axis=1, prepend=spectrum[:, :1]))
+    rise = np.average(rises, axis=0, weights=hz**-tilt).astype(np.float32)
     rise[-(N_FFT // HOP) :] = 0  # a sound cut off at the end is broadband
     return rise
 
 
-def _track_frames(attack: Floats) -> npt.NDArray[np.int64]:
-    """Track the beats of an attack strength: frames, int64 (n_beats,)."""
-    librosa = load_librosa()
+def _track_frames(attack: Floats) -> tuple[npt.NDArray[np.int64], float]:
+    """Track the beats of an attack strength: frames, int64 (n_beats,), and the confidence in the tempo."""
     inside = attack[SILENCE:]
     if not inside.any():
-        return np.zeros(0, np.int64)
+        return np.zeros(0, np.int64), 0.0
     margin = max(0, len(inside) - _TEMPO_S * RATE // HOP) // 2
     middle = inside[margin : len(inside) - margin]
-    tempo = librosa.feature.tempo(
-        onset_envelope=middle, sr=RATE, hop_length=HOP, start_bpm=_START_BPM, std_bpm=_STD_BPM
-    )
-    _, frames = librosa.beat.beat_track(
-        onset_envelope=np.pad(attack, (0, SILENCE)), sr=RATE, hop_length=HOP, bpm=tempo, trim=False
-    )
+    scores = rhythm.tempo_scores(middle, RATE / HOP)
+    bpm = rhythm.estimate_tempo(scores, RATE / HOP, _START_BPM, _STD_BPM)
+    confidence = rhythm.steadiness(scores, RATE / HOP, bpm)
+    frames = rhythm.track_beats(np.pad(attack, (0, SILENCE)), RATE / HOP, bpm)
     frames = frames[(frames > SILENCE - N_FFT // HOP) & (frames < len(attack))]
     # trim silence at both ends; librosa's trimming would also remove beats weaker than the average
     near = np.array([attack[frame - 2 : frame + 3].max() for frame in frames])
     loud = np.flatnonzero(near > _FAINTEST * near.mean()) if len(near) else near
-    return np.asarray(frames[loud[0] : loud[-1] + 1] if len(loud) else frames[:0], np.int64)
+    return np.asarray(frames[loud[0] : loud[-1] + 1] if len(loud) else frames[:0], np.int64), confidence
 
 
 def _find_downbeat(attack: Floats, frames: npt.NDArray[np.int64], beats_per_bar: int) -> int:

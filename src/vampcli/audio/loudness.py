@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from vampcli.audio.ranges import split_range
 from vampcli.audio.waveform import Samples
@@ -89,13 +90,14 @@ def _weighted_power(channel: npt.NDArray[np.float64], sample_rate: int) -> float
     return float(_weigh(channel * scale, sample_rate).square().mean()) / scale**2
 
 
-def loudness(samples: Samples, sample_rate: int, kept: Ranges | None = None) -> float:
+def loudness(samples: Samples, sample_rate: int, kept: Ranges | None = None, quick: bool = False) -> float:
     """Measure the loudness of a recording, or of ranges of it laid end to end.
 
     Args:
         samples: float (n_channels, n_samples) of any volume, at most 5 channels.
         sample_rate: in Hz.
         kept: ranges to measure, at least 0.4 s in all; everything by default.
+        quick: filter by Fourier transforms, without torch; the last digits differ, so no gain is computed from it.
 
     Returns:
         LUFS; -inf if nothing is louder than -70.
@@ -106,7 +108,7 @@ def loudness(samples: Samples, sample_rate: int, kept: Ranges | None = None) -> 
     peak = _peak(samples, kept)
     if peak == 0.0:
         return -math.inf
-    energies = _gate_powers(samples, sample_rate, kept, max(peak, _LOUDEST_FILTERED))
+    energies = _gate_powers(samples, sample_rate, kept, max(peak, _LOUDEST_FILTERED), quick=quick)
     powers = _CHANNEL_WEIGHTS[: len(energies)] @ energies
     return _gated(powers[powers > 10 ** ((_QUIETEST_GATE_LUFS - _OFFSET_DB) / 10)])
 
@@ -119,15 +121,15 @@ def _gated(powers: npt.NDArray[np.float64]) -> float:
 
 
 def _gate_powers(
-    samples: Samples, sample_rate: int, kept: Ranges, peak: float, mix: Mix | None = None
+    samples: Samples, sample_rate: int, kept: Ranges, peak: float, mix: Mix | None = None, quick: bool = False
 ) -> npt.NDArray[np.float64]:
     """Mean squares of the K-weighted audio in all gates: float64 (n_channels, n_gates)."""
     scale = _LOUDEST_FILTERED / peak
-    return np.concatenate(list(_gate_energies(samples, sample_rate, kept, scale, mix)), axis=1) / scale**2
+    return np.concatenate(list(_gate_energies(samples, sample_rate, kept, scale, mix, quick)), axis=1) / scale**2
 
 
 def _gate_energies(
-    samples: Samples, sample_rate: int, kept: Ranges, scale: float, mix: Mix | None
+    samples: Samples, sample_rate: int, kept: Ranges, scale: float, mix: Mix | None, quick: bool
 ) -> Iterator[npt.NDArray[np.float64]]:
     """Yield mean squares of the K-weighted audio in gates of 0.4 s every 0.1 s: float64 (n_channels, n_gates).
 
@@ -141,6 +143,10 @@ def _gate_energies(
         begin = max(0, first * step - gate)  # early enough: the filters decay within 0.1 s
         block = _cut(samples, kept, begin, last * step + gate)
         block = (mix(block) if mix else block).astype(np.float64) * scale
+        if quick:
+            power = np.square(_weigh_by_fft(block, sample_rate, gate)[:, first * step - begin :])
+            yield sliding_window_view(power, gate, axis=1)[:, ::step].mean(-1)
+            continue
         weighted = _weigh(block, sample_rate)[:, first * step - begin :]
         yield weighted.square().unfold(-1, gate, step).mean(-1).numpy()
 
@@ -153,6 +159,31 @@ def _weigh(samples: npt.NDArray[np.float64], sample_rate: int) -> Tensor:
     treble = treble_biquad(torch.from_numpy(samples), sample_rate, 4.0, 1500.0, 1 / math.sqrt(2))
     weighted: Tensor = highpass_biquad(treble, sample_rate, 38.0, 0.5)
     return weighted
+
+
+def _weigh_by_fft(samples: npt.NDArray[np.float64], sample_rate: int, decay: int) -> npt.NDArray[np.float64]:
+    """Apply the K-weighting filters without torch: float64 (..., n_samples); their response ends within `decay`."""
+    n = samples.shape[-1]
+    size = 1 << (n + decay - 1).bit_length()
+    delay = np.exp(-2j * np.pi * np.fft.rfftfreq(size))  # by one sample
+    response = np.ones(len(delay), np.complex128)
+    for b, a in (_treble(sample_rate, 1500.0, 1 / math.sqrt(2)), _highpass(sample_rate, 38.0, 0.5)):
+        response = response * np.polyval(b[::-1], delay) / np.polyval(a[::-1], delay)
+    return np.fft.irfft(np.fft.rfft(samples, size) * response, size)[..., :n]
+
+
+def _treble(rate: int, hz: float, q: float, gain_db: float = 4.0) -> tuple[list[float], list[float]]:
+    """Coefficients of a shelf. Source: Bristow-Johnson, "Audio EQ cookbook"."""
+    a, cos, alpha = 10 ** (gain_db / 40), math.cos(math.tau * hz / rate), math.sin(math.tau * hz / rate) / (2 * q)
+    up, down, root = (a + 1) + (a - 1) * cos, (a + 1) - (a - 1) * cos, 2 * math.sqrt(a) * alpha
+    zeros = [a * (up + root), -2 * a * ((a - 1) + (a + 1) * cos), a * (up - root)]
+    return zeros, [down + root, 2 * ((a - 1) - (a + 1) * cos), down - root]
+
+
+def _highpass(rate: int, hz: float, q: float) -> tuple[list[float], list[float]]:
+    """Coefficients of a high-pass filter. Source: as for `_treble`."""
+    cos, alpha = math.cos(math.tau * hz / rate), math.sin(math.tau * hz / rate) / (2 * q)
+    return [(1 + cos) / 2, -1 - cos, (1 + cos) / 2], [1 + alpha, -2 * cos, 1 - alpha]
 
 
 def complement(spans: Ranges, n_samples: int) -> list[tuple[int, int]]:

@@ -117,7 +117,7 @@ class Recording:
         clip = self.clip
         if clip.duration_s < SHORTEST_MEASURED_S or clip.n_channels > _MOST_CHANNELS:
             return None
-        measured = loudness(clip.samples, clip.sample_rate)
+        measured = loudness(clip.samples, clip.sample_rate, quick=True)
         return measured if np.isfinite(measured) else None
 
     @cached_property

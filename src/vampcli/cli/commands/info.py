@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +26,7 @@ from vampcli.recipe.recipe import InputSource, Recipe, to_table
 from vampcli.schema import from_table
 
 _MOST_SPANS = 8
+_STEADY = 0.35  # confidence in a tempo: of 33 pieces with drums 29 have 0.40 or more, of 25 slow ones 21 have 0.28 or less
 _LENGTH_FROM = {"header": ", as the header says", "samples": ", decoded", "tokens": ""}
 
 
@@ -61,7 +63,8 @@ def _show(files: list[FoundFile], piped: Pipes, quick: bool, nan: NaN, as_json: 
             piped.fill(found.path)
             with local_copy(found.path) as path:
                 metadata = _metadata(path)
-                facts |= _facts(path, metadata, quick, nan)
+                with nullcontext() if quick else console.progress("finding the tempo"):
+                    facts |= _facts(path, metadata, quick, nan)
                 recipe = recipe_of(path, metadata=metadata)
         except InputError as error:
             failures.append(piped.rename(error, found.path))
@@ -113,11 +116,13 @@ def _of_samples(path: Path, nan: NaN) -> Facts:
     clip, samples = recording.clip, recording.clip.samples
     peak = max(float(samples.max()), -float(samples.min()))
     try:
-        bpm = recording.pulse(TempoConfig()).bpm
+        pulse = recording.pulse(TempoConfig())
     except InputError:  # there is no beat
-        bpm = None
+        pulse = None
     length = {"n_samples": clip.n_samples, "duration_s": clip.duration_s, "length_from": "samples"}
-    return length | {"lufs": recording.lufs, "peak_dbfs": 20 * math.log10(peak) if peak else None, "bpm": bpm}
+    level = {"lufs": recording.lufs, "peak_dbfs": 20 * math.log10(peak) if peak else None}
+    tempo = {"bpm": pulse and pulse.bpm, "bpm_confidence": pulse and round(pulse.confidence, 2)}
+    return length | level | tempo
 
 
 def _of_tokens(path: Path) -> Facts:
@@ -157,7 +162,7 @@ def _sound_rows(facts: Facts) -> list[tuple[str, str]]:
     if "lufs" in facts:
         level = [("{:.1f} LUFS", facts["lufs"]), ("peak {:.1f} dBFS", facts["peak_dbfs"])]
         rows.append(("level", ", ".join(words.format(x) for words, x in level if x is not None) or "silence"))
-        rows.append(("tempo", "no beat found" if facts["bpm"] is None else f"{facts['bpm']:.1f} bpm"))
+        rows.append(("tempo", _tempo(facts["bpm"], facts["bpm_confidence"])))
     if "loop_s" in facts:
         rows.append(("loop", "{:.3f}-{:.3f} s".format(*facts["loop_s"])))
     if "bits_per_second" in facts:
@@ -165,6 +170,14 @@ def _sound_rows(facts: Facts) -> list[tuple[str, str]]:
         rows.append(("tokens", f"{facts['bits_per_second']:.0f} bit/s ({kept})"))
         rows.append(("file", f"{facts['file_bits_per_second']:.0f} bit/s ({facts['n_bytes']} bytes)"))
     return rows
+
+
+def _tempo(bpm: float | None, confidence: float | None) -> str:
+    if bpm is None or confidence is None:
+        return "no beat found"
+    if confidence < _STEADY:
+        return f"no steady tempo (nearest: {bpm:.1f} bpm, confidence {confidence:.2f})"
+    return f"{bpm:.1f} bpm (confidence {confidence:.2f})"
 
 
 def _recipe_rows(recipe: Recipe, sample_rate: int | None) -> list[tuple[str, str]]:
