@@ -28,7 +28,7 @@ SHORT = Path(__file__).parents[1] / "examples/short.wav"
 ANEW = {
     "inpaint.wav": "inpaint --steps 2 --span 1-1.2 --context 0.5 --only-generated",
     "vamp.flac": "vamp --steps 2 --fine-steps 1 --span 1-1.2 --beats --beat-width 60 --bpm 120 --downbeat 0.1 "
-    "--keep-codebooks 3 --feedback 2 --prefix 0.02 --only-generated",
+    "--keep-codebooks 3 --feedback 2 --prefix 0.02 --edit off --only-generated",
     "compress.vamp": "compress --steps 2 --keep-codebooks 2 --period 4",
 }
 """The commands that made the results in OLD."""
@@ -44,8 +44,10 @@ def test_old_results_are_replayed(vamp: Vamp, tmp_path: Path, name: str) -> None
     assert one is not None
     assert two is not None
     assert old is not None
-    assert (one.request, one.sampling, one.seed) == (two.request, two.sampling, two.seed)
-    assert (old.request, old.sampling) == (one.request, one.sampling)
+    requests = [{key: value for key, value in made.request.items() if key != "edit"} for made in (one, two, old)]
+    assert requests[0] == requests[1] == requests[2]
+    assert (one.sampling, one.seed) == (two.sampling, two.seed)
+    assert old.sampling == one.sampling
     if name.endswith(".vamp"):
         return
     assert np.array_equal(read(again).samples, read(anew).samples)
