@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from vampcli.audio import biquad
 from vampcli.audio.clicks import LIMIT, click_figure
 from vampcli.audio.waveform import Samples
 
@@ -117,16 +120,19 @@ def click_between(left: Samples, right: Samples, sample_rate: int) -> float | No
 
 def attack_db(left: Samples, right: Samples, sample_rate: int) -> float:
     """Return the rise of the level above 200 Hz from the last 20 ms of a sound to the first 20 ms of another, in dB."""
-    from scipy.signal import butter, sosfilt
+    return _rises_db(left, right, sample_rate, [0])[0]
 
-    if not left.shape[1] or not right.shape[1]:
-        return 0.0
-    around = np.concatenate([left, right], axis=1, dtype=np.float64)
+
+def _rises_db(left: Samples, right: Samples, sample_rate: int, positions: Sequence[int]) -> list[float]:
+    """Return `attack_db` at positions in `right`; 0 at the edges of the sound."""
+    around, n_left, side = np.concatenate([left, right], axis=1, dtype=np.float64), left.shape[1], _SIDE_S * sample_rate
     if sample_rate > 4 * _HIGHPASS_HZ:
-        around = sosfilt(butter(2, _HIGHPASS_HZ, "highpass", fs=sample_rate, output="sos"), around)
-    n, side = left.shape[1], round(_SIDE_S * sample_rate)
-    before, after = around[:, max(0, n - side) : n], around[:, n : n + side]
-    return _level_db(after) - _level_db(before)
+        around = biquad.apply(around, biquad.highpass(sample_rate, _HIGHPASS_HZ, 1 / math.sqrt(2)))
+    rises, n = [], round(side)
+    for i in (n_left + position for position in positions):
+        before, after = around[:, max(0, i - n) : i], around[:, i : i + n]
+        rises.append(_level_db(after) - _level_db(before) if before.size and after.size else 0.0)
+    return rises
 
 
 def measure(sides: Sides, method: Method, start: int = 0, end: int = 0) -> Junction:
@@ -194,12 +200,10 @@ def _find_attack(sides: Sides) -> int | None:
     whole = sides.before.shape[1] >= round(_SIDE_S * rate)
     left = sides.before if whole else sides.end  # the recording tells where its attacks are
     last = min(round(_ATTACK_WITHIN_S * rate), sides.start.shape[1] - round(_SIDE_S * rate))
-    rises = {
-        i: attack_db(np.concatenate([left, sides.start[:, :i]], axis=1), sides.start[:, i:], rate)
-        for i in range(0, max(1, last), step)
-    }
-    best = max(rises, key=lambda i: rises[i])
-    return best if rises[best] >= _ATTACK_DB else None
+    positions = range(0, max(1, last), step)
+    rises = _rises_db(left, sides.start, rate, positions)
+    best = max(range(len(rises)), key=rises.__getitem__)
+    return positions[best] if rises[best] >= _ATTACK_DB else None
 
 
 def _fits(sides: Sides, attack: bool) -> bool:

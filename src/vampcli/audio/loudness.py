@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
+from vampcli.audio.biquad import high_shelf, highpass
 from vampcli.audio.ranges import split_range
 from vampcli.audio.waveform import Samples
 
@@ -167,23 +168,9 @@ def _weigh_by_fft(samples: npt.NDArray[np.float64], sample_rate: int, decay: int
     size = 1 << (n + decay - 1).bit_length()
     delay = np.exp(-2j * np.pi * np.fft.rfftfreq(size))  # by one sample
     response = np.ones(len(delay), np.complex128)
-    for b, a in (_treble(sample_rate, 1500.0, 1 / math.sqrt(2)), _highpass(sample_rate, 38.0, 0.5)):
+    for b, a in (high_shelf(sample_rate, 1500.0, 1 / math.sqrt(2), 4.0), highpass(sample_rate, 38.0, 0.5)):
         response = response * np.polyval(b[::-1], delay) / np.polyval(a[::-1], delay)
     return np.fft.irfft(np.fft.rfft(samples, size) * response, size)[..., :n]
-
-
-def _treble(rate: int, hz: float, q: float, gain_db: float = 4.0) -> tuple[list[float], list[float]]:
-    """Coefficients of a shelf. Source: Bristow-Johnson, "Audio EQ cookbook"."""
-    a, cos, alpha = 10 ** (gain_db / 40), math.cos(math.tau * hz / rate), math.sin(math.tau * hz / rate) / (2 * q)
-    up, down, root = (a + 1) + (a - 1) * cos, (a + 1) - (a - 1) * cos, 2 * math.sqrt(a) * alpha
-    zeros = [a * (up + root), -2 * a * ((a - 1) + (a + 1) * cos), a * (up - root)]
-    return zeros, [down + root, 2 * ((a - 1) - (a + 1) * cos), down - root]
-
-
-def _highpass(rate: int, hz: float, q: float) -> tuple[list[float], list[float]]:
-    """Coefficients of a high-pass filter. Source: as for `_treble`."""
-    cos, alpha = math.cos(math.tau * hz / rate), math.sin(math.tau * hz / rate) / (2 * q)
-    return [(1 + cos) / 2, -1 - cos, (1 + cos) / 2], [1 + alpha, -2 * cos, 1 - alpha]
 
 
 def complement(spans: Ranges, n_samples: int) -> list[tuple[int, int]]:
