@@ -26,8 +26,8 @@ _SEAL, _MARK = "sha256", RECIPE
 _CURE = "make the file again, or strip its metadata: then a --sidecar beside it counts"
 _BLOCK = 2**20  # samples hashed at once
 
-Part = Literal["all", "generated", "difference"]
-"""The part of a take that was written: all of it, its spans alone, or the difference to the input."""
+Part = Literal["all", "generated", "difference", "preview"]
+"""The part of a take that was written: all of it, its spans alone, the difference to the input, or a preview."""
 
 Subtype = Literal["", "PCM_16", "PCM_24", "FLOAT"]
 """A sample format; empty = the input's."""

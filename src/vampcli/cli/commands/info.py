@@ -22,7 +22,7 @@ from vampcli.cli.jobs.places import source_words
 from vampcli.config import MemoryConfig, PromptConfig, SamplingConfig
 from vampcli.errors import InputError, UsageError, VampError
 from vampcli.recipe.embed import SIDECAR, recipe_of
-from vampcli.recipe.recipe import InputSource, Recipe, to_table
+from vampcli.recipe.recipe import InputSource, Part, Recipe, to_table
 from vampcli.schema import from_table
 
 _MOST_SPANS = 8
@@ -180,6 +180,14 @@ def _tempo(bpm: float | None, confidence: float | None) -> str:
     return f"{bpm:.1f} bpm (confidence {confidence:.2f})"
 
 
+_PARTS: dict[Part, str] = {
+    "all": "",
+    "generated": "what was made, alone",
+    "difference": "what was added",
+    "preview": "a preview: few steps, and the surroundings of what was made",
+}
+
+
 def _recipe_rows(recipe: Recipe, sample_rate: int | None) -> list[tuple[str, str]]:
     made_by, sampling = recipe.made_by, _changes(vars(recipe.sampling), vars(SamplingConfig()))
     rows = [
@@ -187,7 +195,7 @@ def _recipe_rows(recipe: Recipe, sample_rate: int | None) -> list[tuple[str, str
         ("of", _source_words(recipe.source)),
         ("asked", _request_words(recipe.request)),
         ("sampling", ", ".join(sampling) or "as usual"),
-        ("written", {"all": "", "generated": "what was made, alone", "difference": "what was added"}[recipe.part]),
+        ("written", _PARTS[recipe.part]),
         ("synthetic", _spans(recipe, sample_rate)),
         ("from", _sources(recipe, sample_rate)),
         ("model", f"{made_by.model} ({made_by.model_sha256[:12]})" if made_by.model_sha256 else "none ran"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from vampcli.cli import options as o
 from vampcli.cli.jobs.audio_job import AudioWorkflow
+from vampcli.cli.jobs.excerpt import Preview
 from vampcli.cli.jobs.job import Workflow
 from vampcli.cli.jobs.places import PlacesWorkflow, describe_sources
 from vampcli.cli.parse import parse_context, parse_margin
@@ -31,6 +32,7 @@ def inpaint(
     memory_from: Annotated[
         list[str] | None, o.value("Also search these recordings; repeat for more.", panel=o.MEMORY, metavar="PATH")
     ] = None,
+    preview: Preview = False,
     common: o.Common,
 ) -> Workflow:
     """Re-make spans of recordings; every sample outside them stays as it is.
@@ -56,5 +58,5 @@ def inpaint(
         return Inpaint(places, hidden, context_s, replace(recalled, place=place_s))
 
     describe = partial(describe_sources, searched=recalled.memory != 0)
-    workflow = AudioWorkflow("inpaint", common, request, describe)
+    workflow = AudioWorkflow("inpaint", common, request, describe, is_preview=preview)
     return PlacesWorkflow("inpaint", common, workflow) if memory.places else workflow

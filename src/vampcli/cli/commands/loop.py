@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from vampcli.cli import completion
 from vampcli.cli import options as o
 from vampcli.cli.jobs.audio_job import AudioWorkflow
+from vampcli.cli.jobs.excerpt import Preview
 from vampcli.cli.jobs.job import Workflow
 from vampcli.cli.jobs.loops import describe_loop
 from vampcli.cli.jobs.places import PlacesWorkflow, describe_sources
@@ -37,6 +38,7 @@ def loop(
     find: Annotated[bool, o.flag("Search for loop points near the span, or anywhere.", panel=o.SPANS)] = False,
     margin: o.MarginFrames = "1",
     memory: o.MemoryOptions,
+    preview: Preview = False,
     common: o.Common,
 ) -> Workflow:
     """Make a span, or all of a recording, a loop without a seam.
@@ -57,13 +59,13 @@ def loop(
         seam_s = to_seconds(made, recording, places.tempo)
         return Loop(places, repeats, variation, seam_s, hidden, recalled, find)
 
-    workflow = loop_workflow(common, request)
+    workflow = loop_workflow(common, request, preview)
     return PlacesWorkflow("loop", common, workflow) if memory.places else workflow
 
 
-def loop_workflow(common: o.Common, request: Callable[[Recording], Task]) -> AudioWorkflow:
+def loop_workflow(common: o.Common, request: Callable[[Recording], Task], is_preview: bool) -> AudioWorkflow:
     """The workflow of a loop."""
-    return AudioWorkflow("loop", common, request, _describe, loops=True)
+    return AudioWorkflow("loop", common, request, _describe, loops=True, is_preview=is_preview)
 
 
 def _describe(take: Take) -> tuple[dict[str, Any], str]:

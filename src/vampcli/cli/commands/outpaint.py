@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from vampcli.cli import options as o
 from vampcli.cli.jobs.audio_job import AudioWorkflow
+from vampcli.cli.jobs.excerpt import Preview
 from vampcli.cli.jobs.job import Workflow
 from vampcli.cli.jobs.places import PlacesWorkflow, describe_sources
 from vampcli.cli.parse import parse_context, parse_margin
@@ -25,6 +26,7 @@ def outpaint(
     margin: o.MarginFrames = "1",
     context: o.Context = None,
     memory: o.MemoryOptions,
+    preview: Preview = False,
     common: o.Common,
 ) -> Workflow:
     """Extend recordings at the end, at the beginning or at both; the recording itself stays as it is.
@@ -44,5 +46,5 @@ def outpaint(
         return Outpaint(after_s, before_s, hidden, to_seconds(seen, recording, pulse), recalled)
 
     describe = partial(describe_sources, searched=recalled.memory != 0)
-    workflow = AudioWorkflow("outpaint", common, request, describe)
+    workflow = AudioWorkflow("outpaint", common, request, describe, is_preview=preview)
     return PlacesWorkflow("outpaint", common, workflow) if memory.places else workflow

@@ -129,7 +129,9 @@ def _find(inputs: Sequence[str], recursive: bool) -> Iterator[Made]:
         if recipe is None:
             raise InputError(f"{found.path} does not say how it was made", "name a take that vamp has written")
         if recipe.part != "all":
-            raise InputError(f"{found.path} is a part of a take, not all of it", "make it without --only-generated")
+            raise InputError(
+                f"{found.path} is a part of a take, not all of it", "make it without --preview and --only-generated"
+            )
         n_found += 1
         yield found.path, recipe
     if not n_found:

@@ -135,8 +135,9 @@ class ReplayWorkflow(Workflow):
         except InputError:
             return hints  # reported when the file is opened
         if self.is_new and beside:  # as the command itself names takes
-            named_by_seed = re.fullmatch(rf"(.+)\.{recipe.command}\.-?\d+(\.replay)*", result.stem)
-            stem, template = named_by_seed[1] if named_by_seed else result.stem, f"{{stem}}.{recipe.command}.{{seed}}"
+            middle = f"{recipe.command}.preview" if recipe.part == "preview" else recipe.command
+            named_by_seed = re.fullmatch(rf"(.+)\.{re.escape(middle)}\.-?\d+(\.replay)*", result.stem)
+            stem, template = named_by_seed[1] if named_by_seed else result.stem, f"{{stem}}.{middle}.{{seed}}"
             hints = replace(hints, source=result.with_name(stem + result.suffix), template=template + result.suffix)
         return replace(hints, model=self._wanted(recipe.made_by), seed=recipe.seed)
 
@@ -265,16 +266,17 @@ def _made_by(recipe: Recipe, common: Common, name: str) -> Workflow:
     from vampcli.tasks.outpaint import Outpaint
 
     task = registry.task_from_table(recipe.command, recipe.request, f"the recipe in {name}")
+    is_preview = recipe.part == "preview"
     if isinstance(task, Compress):
         return CompressWorkflow("compress", common, (task.keep_codebooks, task.period, None))
     if isinstance(task, Inpaint | Outpaint | Loop):
         _refuse_odd_files(task.memory, name)
     if isinstance(task, Loop):
-        return loop_workflow(common, lambda _: task)
-    if not isinstance(task, Inpaint | Outpaint):
-        return AudioWorkflow(recipe.command, common, lambda _: task)
-    describe = partial(describe_sources, searched=task.memory.memory != 0)
-    return AudioWorkflow(recipe.command, common, lambda _: task, describe)
+        return loop_workflow(common, lambda _: task, is_preview)
+    describe = None
+    if isinstance(task, Inpaint | Outpaint):
+        describe = partial(describe_sources, searched=task.memory.memory != 0)
+    return AudioWorkflow(recipe.command, common, lambda _: task, describe, is_preview=is_preview)
 
 
 def _common(recipe: Recipe, common: Common, model: str) -> Common:

@@ -9,6 +9,7 @@ from vampcli.cli import completion
 from vampcli.cli import options as o
 from vampcli.cli.config import Rule
 from vampcli.cli.jobs.audio_job import AudioWorkflow
+from vampcli.cli.jobs.excerpt import Preview
 from vampcli.cli.jobs.job import Workflow
 from vampcli.cli.parse import parse_edit
 from vampcli.config import PromptConfig
@@ -57,6 +58,7 @@ def vamp(
     prefix: Annotated[str, o.value("Keep this at the beginning.", panel=o.PROMPT, metavar="TIME")] = "0",
     edit: Annotated[str, o.value("Share of the changes; off: tokens alone.", panel=o.PROMPT, metavar="N|off")] = "1",
     suffix: Annotated[str, o.value("Keep this at the end.", panel=o.PROMPT, metavar="TIME")] = "0",
+    preview: Preview = False,
     common: o.Common,
 ) -> Workflow:
     """Vary recordings or spans of them: keep some tokens as a prompt, generate the others.
@@ -76,4 +78,4 @@ def vamp(
         prefix_s, suffix_s = (to_seconds(time, recording, places.tempo) for time in ends)
         return Vamp(prompt, places, prefix_s, suffix_s, amount=amount, edit=parse_edit(edit), mask=own)
 
-    return AudioWorkflow("vamp", common, request)
+    return AudioWorkflow("vamp", common, request, is_preview=preview)

@@ -58,9 +58,11 @@ def apply_settings(recipe: Recipe, settings: Sequence[str], where: str) -> Recip
     try:
         other = recipe_from_table(json.loads(json.dumps(table)), where)
         registry.task_from_table(other.command, other.request, where)
-        return other
     except InputError as error:
         raise UsageError(error.message, error.hint) from error
+    if (recipe.part == "preview") != (other.part == "preview"):  # the request of a preview is another
+        raise UsageError(f"{where} is of the part {recipe.part!r}, and cannot become {other.part!r}", "use its command")
+    return other
 
 
 def setting_names(settings: Sequence[str]) -> set[str]:

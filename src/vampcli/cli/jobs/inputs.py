@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 COMMANDS = ("inpaint", "outpaint", "loop", "vamp", "compress")
 _MADE = "made by vamp"
-_RESULT = re.compile(rf".+\.({'|'.join(COMMANDS)})\.-?\d+(\.replay)*")
+_RESULT = re.compile(rf".+\.({'|'.join(COMMANDS)})(\.preview)?\.-?\d+(\.replay)*")
 
 
 def find_sources(

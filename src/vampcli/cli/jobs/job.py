@@ -12,7 +12,7 @@ from vampcli.cli.jobs.outputs import Naming
 from vampcli.cli.options import Common
 from vampcli.errors import UsageError
 from vampcli.progress import Progress
-from vampcli.recipe.recipe import RENDERING, Rendering
+from vampcli.recipe.recipe import RENDERING, Ranges, Rendering
 
 if TYPE_CHECKING:
     from vampcli.api import Model
@@ -118,6 +118,7 @@ class Opened:
         summary: the same in a few words; empty if nothing is generated.
         note: what is done beside that, in words.
         codec: of the model, without weights.
+        excerpt: sample ranges of the result that a preview holds; none = all of it is written.
     """
 
     job: Job
@@ -128,6 +129,7 @@ class Opened:
     summary: str
     note: str = field(default="", kw_only=True)
     codec: CodecShape | None = field(default=None, kw_only=True)
+    excerpt: Ranges = field(default=(), kw_only=True)
 
     @property
     def clip(self) -> Waveform:

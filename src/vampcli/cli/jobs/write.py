@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vampcli.cli.jobs.excerpt import inside, timeline
 from vampcli.cli.jobs.job import Facts, Job, Load, Opened, Results, Written
 from vampcli.cli.jobs.outputs import make_folder
 from vampcli.cli.jobs.pages import TakePage
@@ -15,7 +16,7 @@ from vampcli.cli.options import Common
 from vampcli.files import exists
 from vampcli.progress import Progress
 from vampcli.recipe import embed
-from vampcli.recipe.recipe import Recipe, to_text
+from vampcli.recipe.recipe import Ranges, Recipe, to_text
 
 if TYPE_CHECKING:
     from vampcli.api import Take
@@ -84,7 +85,7 @@ def write_takes(
     page = TakePage(opened, common) if common.page else None
     for rank, (path, take, scores) in enumerate(scored, 1):
         facts, note = describe(take) if describe else ({}, "")
-        _write(path, take, common, loops)
+        _write(path, take, common, loops, opened.excerpt)
         if common.plot:
             # the tokens of a loop are rotated by half a copy, so its mask is too
             mask = opened.plan.mask(len(take.mask)) if loops and opened.plan.calls else take.mask.numpy()
@@ -134,7 +135,7 @@ def _best(job: Job, choice: Choice, skip_existing: bool) -> Iterator[Scored]:
             yield path, take, scores
 
 
-def _write(path: Path, take: Take, common: Common, loops: bool) -> None:
+def _write(path: Path, take: Take, common: Common, loops: bool, excerpt: Ranges) -> None:
     """Write a take, or the part of it that is wanted, and its recipe."""
     from vampcli.audio import splice
     from vampcli.audio.metadata.carry import moved
@@ -148,7 +149,10 @@ def _write(path: Path, take: Take, common: Common, loops: bool) -> None:
         metadata = metadata and moved(metadata, None)
     elif common.difference:
         part = splice.difference(part, take.base)
-    recipe = _recipe_of_part(take, part, common)
+    elif excerpt:
+        part = splice.cut_out(part, excerpt)
+        metadata = metadata and moved(metadata, timeline(excerpt, part.sample_rate))
+    recipe = _recipe_of_part(take, part, common, excerpt)
     make_folder(path)
     text = to_text(recipe) if common.metadata else ""
     write(path, part, common.subtype, common.overwrite, loop, text, metadata, common.clip_mode)
@@ -156,12 +160,15 @@ def _write(path: Path, take: Take, common: Common, loops: bool) -> None:
         embed.write_beside(path, recipe, common.overwrite)
 
 
-def _recipe_of_part(take: Take, part: Waveform, common: Common) -> Recipe:
+def _recipe_of_part(take: Take, part: Waveform, common: Common, excerpt: Ranges) -> Recipe:
     assert take.recipe is not None  # the model sets it
     recipe = replace(take.recipe, subtype=common.subtype, clip_mode=common.clip_mode)
     if common.only_generated:
         n_samples = part.n_samples
         return replace(recipe, part="generated", n_samples=n_samples, synthetic=((0, n_samples),))
+    if excerpt:
+        synthetic = inside(recipe.synthetic, excerpt)
+        return replace(recipe, part="preview", n_samples=part.n_samples, synthetic=synthetic)
     return replace(recipe, part="difference") if common.difference else recipe
 
 
