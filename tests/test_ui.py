@@ -18,7 +18,7 @@ from vampcli.cli.jobs.job import ModelRequest
 from vampcli.cli.jobs.orders import TypedOrders
 
 testclient = pytest.importorskip("starlette.testclient", reason="needs Starlette: pip install vampcli[ui]")
-from vampcli.ui import server  # noqa: E402
+from vampcli.ui import server, uploads  # noqa: E402
 
 HOST = "127.0.0.1:8000"
 QUICK = {"steps": 2, "fine-steps": 1, "seed": 3}
@@ -246,7 +246,7 @@ def test_upload_that_is_no_sound(window: Window, tmp_path: Path) -> None:
 def test_upload_too_large(window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = upload(window, b"", **{"content-length": str(2**31)})
     assert (answer.status_code, "2048 MB" in answer.json()["error"]) == (413, True)
-    monkeypatch.setattr(server, "MOST_BYTES", 1000)
+    monkeypatch.setattr(uploads, "MOST_BYTES", 1000)
     assert upload(window, iter([b"x" * 600] * 3)).status_code == 413  # in chunks, without a length
     assert [path for path in (tmp_path / "session").rglob("*") if path.is_file()] == []
 

@@ -2,7 +2,6 @@
 
 // The editor: shows the state that the server sends, and asks it for takes.
 {
-  const find = (id) => document.getElementById(id);
   const AROUND_S = 1; // sound around a span that differs from the recording at most
   const WINDOW_S = 120; // decoded at once of a longer recording
   const [title, facts, model, problem, status, play, clock, loop, match] = [
@@ -10,7 +9,6 @@
   ].map(find);
 
   let state = { sound: null, runs: [], takes: [] };
-  let schema = {};
   let group = "recording"; // takes with the time line of the player
   let tracks = []; // ids of the versions in the player; the first is the original
   let chosen = 0; // number of the take that is heard, 0 = the original
@@ -19,47 +17,11 @@
   let loading = Promise.resolve();
   let edges = [];
 
-  const time = (s) => `${Math.floor(s / 60)}:${(s % 60).toFixed(2).padStart(5, "0")}`;
   const say = (text) => (status.textContent = text);
   const take = (i) => state.takes[i - 1];
   const origin = () => range[0] / state.sound.rate;
 
-  /** Ask the server; an error becomes an exception with its message and cure. */
-  async function ask(path, options = {}) {
-    let answer;
-    try {
-      answer = await fetch(path, options);
-    } catch {
-      throw new Error("The server does not answer.");
-    }
-    if (answer.ok) return answer;
-    const { error, hint } = await answer.json().catch(() => ({ error: `error ${answer.status}` }));
-    throw new Error(hint ? `${error}: ${hint}` : error);
-  }
-  const post = (path, content = {}) => ask(path, { method: "POST", body: JSON.stringify(content) }).then((answer) => answer.json());
   const guarded = (action) => (...all) => Promise.resolve(action(...all)).catch((error) => (problem.textContent = error.message));
-
-  function make(tag, properties = {}, ...children) {
-    const element = Object.assign(document.createElement(tag), properties);
-    element.append(...children);
-    return element;
-  }
-
-  /** Keep the elements of a list in step with items; each is made once and then filled anew. */
-  function sync(list, items, create, fill) {
-    const old = new Map([...list.children].map((element) => [element.dataset.id, element]));
-    items.forEach((item, i) => {
-      let element = old.get(item.id);
-      old.delete(item.id);
-      if (!element) {
-        element = create(item);
-        element.dataset.id = item.id;
-      }
-      if (list.children[i] !== element) list.insertBefore(element, list.children[i] ?? null);
-      fill(element, item, i);
-    });
-    for (const element of old.values()) element.remove();
-  }
 
   // Waveform and spans
 
@@ -120,63 +82,16 @@
 
   // Request
 
-  const verb = find("verb");
-  const values = {}; // by command
-
-  function showForm() {
-    const [first, more] = [find("main"), find("more")];
-    first.replaceChildren();
-    more.replaceChildren();
-    const panels = new Map();
-    const MAIN = { "": ["takes", "seed"], outpaint: ["after", "before"], loop: ["repeats", "variation"], vamp: ["amount", "preset"] };
-    const main = [...(MAIN[verb.value] ?? []), ...MAIN[""]];
-    for (const option of schema[verb.value]) {
-      const field = fieldOf(option);
-      if (main.includes(option.key)) first.append(field);
-      else {
-        if (!panels.has(option.panel)) {
-          panels.set(option.panel, make("div", { className: "fields" }));
-          more.append(make("h3", { textContent: option.panel }), panels.get(option.panel));
-        }
-        panels.get(option.panel).append(field);
-      }
-    }
-    changed();
-  }
-
-  function fieldOf({ key, kind, help, default: usual, choices }) {
-    const mine = (values[verb.value] ??= {});
-    const input = kind === "choice" ? make("select") : make("input", { type: kind === "flag" ? "checkbox" : kind === "text" ? "text" : "number" });
-    if (kind === "choice") {
-      const names = choices.includes(usual) ? choices : ["", ...choices];
-      input.append(...names.map((name) => make("option", { value: name === usual ? "" : name, textContent: name })));
-    }
-    if (kind === "number") input.step = "any";
-    if (kind !== "flag") [input.placeholder, input.value] = [usual, mine[key] ?? ""];
-    else input.checked = mine[key] ?? false;
-    input.name = key;
-    input.addEventListener("input", () => {
-      mine[key] = kind === "flag" ? input.checked : input.value;
-      changed();
-    });
-    const name = key.replaceAll("-", " ");
-    return make("label", {}, ...(kind === "flag" ? [input, ` ${name}`] : [`${name} `, input]), make("small", { textContent: help }));
-  }
-
-  const number = (t) => String(Math.round(t * 1000) / 1000);
-  const request = () => ({
-    verb: verb.value,
-    values: values[verb.value] ?? {},
-    spans: verb.value === "outpaint" ? [] : wave.spans.map(({ start, end }) => `${number(start)}-${number(end)}`),
-  });
+  let form = null;
+  const request = () => form.request(wave.spans);
 
   let waiting = 0;
   /** After a change of spans or options: show the command, and remember all for a refresh. */
   function changed() {
-    if (!state.sound) return;
+    if (!state.sound || !form) return;
     showSpans();
     const { verb: command, spans } = request();
-    sessionStorage.setItem("form", JSON.stringify({ name: state.sound.name, command, values, spans: wave.spans.map((s) => [s.start, s.end]) }));
+    sessionStorage.setItem("form", JSON.stringify({ name: state.sound.name, command, values: form.values, spans: wave.spans.map((s) => [s.start, s.end]) }));
     if (player && loop.value === "span") setLoop();
     clearTimeout(waiting);
     waiting = setTimeout(async () => {
@@ -206,7 +121,6 @@
       find("refused").textContent = error.message;
     }
   });
-  verb.addEventListener("change", showForm);
   find("copy").addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(find("command").textContent);
@@ -407,25 +321,11 @@
       button.replaceChildren(make("kbd", { textContent: i }), ` ${one.name}`);
       button.ariaPressed = String(i === chosen);
       row.classList.toggle("heard", i === chosen);
-      row.querySelector(".facts").textContent = words(one);
+      row.querySelector(".facts").textContent = takeWords(one.id === "original" ? { facts: { lufs: state.sound.lufs } } : one);
       const kept = row.querySelector(".keep");
       if (!kept) return;
       [kept.textContent, kept.disabled, kept.ariaLabel] = [one.kept ? "Kept" : "Keep", Boolean(one.kept), `${one.kept ? "Kept:" : "Keep"} ${one.name}`];
     });
-  }
-
-  /** Loudness and scores, as `vamp --keep` prints them. */
-  function words(one) {
-    const known = one.id === "original" ? { lufs: state.sound.lufs } : one.facts;
-    const found = [];
-    if (one.identical === true) found.push("the same samples as before");
-    if (one.identical === false) found.push("not the same samples as before");
-    if (typeof known.lufs === "number") found.push(`${known.lufs.toFixed(1)} LUFS`);
-    if (typeof known.total === "number") found.push(`score ${known.total.toFixed(2)}`);
-    for (const [name, digits, unit] of [["click", 1, ""], ["jump", 1, ""], ["level_db", 1, " dB"], ["colour_db", 1, " dB"], ["attacks", 2, ""]])
-      if (typeof known[name] === "number") found.push(`${name.replace("_db", "")} ${known[name].toFixed(digits)}${unit}`);
-    if (known.hopeless) found.push(`hopeless: ${known.hopeless}`);
-    return found.join(" · ");
   }
 
   function showRuns() {
@@ -438,19 +338,8 @@
       const ended = !["queued", "running"].includes(run.state);
       bar.hidden = cancel.hidden = ended;
       bar.value = run.total ? run.step / run.total : 0;
-      text.textContent = runWords(run);
+      text.textContent = runWords(run, state.model.state === "ready");
     });
-  }
-
-  function runWords(run) {
-    const name = `${run.verb}, ${run.n_takes} take${run.n_takes === 1 ? "" : "s"}`;
-    if (run.state === "failed") return `${name}: failed: ${run.error.filter(Boolean).join(": ")}`;
-    if (run.state === "queued") return state.model.state === "ready" ? `${name}: ${run.ahead} before it` : `${name}: waits for the model`;
-    if (run.state === "running") {
-      const left = run.remaining_s === null ? "" : `, ${run.remaining_s < 1.5 ? "1 s" : `${Math.round(run.remaining_s)} s`} left`;
-      return `${name}: step ${run.step} of ${run.total || "…"}${left}`;
-    }
-    return run.notes.at(-1) ?? name;
   }
 
   const showHistory = guarded(async () => {
@@ -498,11 +387,10 @@
     wave.show({ id: "recording", rate, samples: n });
     const saved = JSON.parse(sessionStorage.getItem("form") ?? "{}");
     if (saved.name === name) {
-      Object.assign(values, saved.values);
-      verb.value = saved.command;
+      form.restore(saved.command, saved.values);
       for (const [start, end] of saved.spans) wave.setSpan(wave.addSpan(start, end), start, end);
     }
-    showForm();
+    form.show();
     showHistory();
     later(() => open("recording", 0));
   }
@@ -535,8 +423,7 @@
   });
 
   guarded(async () => {
-    schema = await (await ask("schema")).json();
-    verb.append(...Object.keys(schema).map((name) => make("option", { value: name, textContent: name })));
+    form = new RequestForm(await (await ask("schema")).json(), () => changed());
     const events = new EventSource("events");
     const GONE = "The server does not answer: it has ended, and takes that were not kept are lost. Start vamp ui again.";
     events.addEventListener("message", (event) => {
