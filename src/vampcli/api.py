@@ -16,8 +16,6 @@ import torch
 from torch import Tensor
 
 from vampcli import __version__
-from vampcli.audio.metadata.carry import moved
-from vampcli.audio.ranges import merge_ranges
 from vampcli.audio.resample import resample
 from vampcli.audio.waveform import Waveform
 from vampcli.checkpoints import registry
@@ -25,11 +23,10 @@ from vampcli.checkpoints.folder import Provenance
 from vampcli.checkpoints.registry import ModelPaths
 from vampcli.checkpoints.weights import load_parts
 from vampcli.codec.chunked import decode_long, encode_long
-from vampcli.codec.config import CodecShape
 from vampcli.config import MemoryConfig, PromptConfig, SamplingConfig, Span
 from vampcli.errors import ModelError
 from vampcli.model.devices import DTYPES, pick_batches, pick_device, pick_dtype
-from vampcli.recipe.recipe import RENDERING, InputSource, MadeBy, Recipe
+from vampcli.recipe.recipe import RENDERING, InputSource, MadeBy
 from vampcli.recipe.token_file import TokenFile, file_hash
 from vampcli.tasks.base import Task
 from vampcli.tasks.compress import Compress, expand, squeeze
@@ -51,7 +48,8 @@ from vampcli.tasks.networks import Networks
 from vampcli.tasks.outpaint import Outpaint
 from vampcli.tasks.plan import Margin, Plan
 from vampcli.tasks.recording import Audio, Recording
-from vampcli.tasks.registry import to_table, with_findings, with_stored_tempo
+from vampcli.tasks.registry import with_stored_tempo
+from vampcli.tasks.sign import copies, make_recipe, sign, without_gradients
 from vampcli.tasks.take import Take, TakeOptions
 from vampcli.tasks.vamp import Edit, Vamp
 from vampcli.tokens import mask_file
@@ -222,19 +220,10 @@ class Model(Networks):
         if isinstance(task, Loop) and not plan.calls:
             yield from copies(recording, task, options, plan, self.codec, self.name)
             return
-        earlier = task.map_ranges(recording.synthetic, recording, self.codec)
-        metadata = moved(recording.metadata, task.timeline(recording, self.codec))
         with torch.inference_mode():  # some tasks encode at once
             takes = task.takes(self, recording, plan, replace(options, sampling=self.suited(options.sampling)))
-
-        def sign(take: Take) -> Take:
-            made = () if take.audio is take.base else plan.spans
-            synthetic = tuple(merge_ranges((*made, *earlier)))
-            signed = with_findings(task, take, recording)
-            recipe = _recipe(signed, options, recording.source, plan, take.seed, self.made_by)
-            return replace(take, recipe=replace(recipe, synthetic=synthetic), metadata=metadata)
-
-        yield from map(sign, _without_gradients(takes))
+        takes = without_gradients(takes)
+        yield from sign(takes, task, recording, options, plan, self.codec, lambda: self.made_by)
 
     def squeeze(self, audio: Audio, task: Compress, **options: Unpack[TakeKeywords]) -> TokenFile:
         """Return the tokens that `compress` keeps of a clip, for `recipe.token_file.save`; nothing is generated.
@@ -247,7 +236,7 @@ class Model(Networks):
         refuse_unknown(options, TakeKeywords, "squeeze", "task")
         recording, one = Recording.of(audio), take_options(options, self.sampling)
         plan = task.plan(recording, self.codec, self.context_frames)
-        recipe = _recipe(task, one, recording.source, plan, one.seeds[0], self.made_by)
+        recipe = make_recipe(task, one, recording.source, plan, one.seeds[0], self.made_by)
         with torch.inference_mode():
             return squeeze(self, recording.clip, task, plan, recipe)
 
@@ -268,10 +257,10 @@ class Model(Networks):
         options = replace(options or TakeOptions([recipe.seed]), sampling=self.suited(recipe.sampling))
         source = source or InputSource("", file_hash(file), recipe)
 
-        def sign(take: Take) -> Take:
+        def with_recipe(take: Take) -> Take:
             return replace(take, recipe=replace(recipe, seed=take.seed, source=source, made_by=self.made_by))
 
-        yield from map(sign, _without_gradients(expand(self, file, options)))
+        yield from map(with_recipe, without_gradients(expand(self, file, options)))
 
     def encode(self, audio: Audio) -> Tensor:
         """Encode audio, resampled, mixed to mono and set to -24 LUFS: int64 (n_codebooks, n_frames)."""
@@ -325,46 +314,6 @@ class Model(Networks):
 
         Thread(target=work, daemon=True).start()  # daemon: an interrupted program does not wait for it
         return future
-
-
-def copies(
-    recording: Recording, task: Loop, options: TakeOptions, plan: Plan, codec: CodecShape, name: str
-) -> Iterator[Take]:
-    """Yield takes of a loop that needs no model, without one.
-
-    Args:
-        recording: the input.
-        task: the loop.
-        options: seeds.
-        plan: of the task, without calls.
-        codec: as for `Task.plan`.
-        name: of the model that another setting would need.
-    """
-    if len(options.seeds) > 1:
-        log.warning("the %d takes are equal: no model makes anything of this loop", len(options.seeds))
-    earlier = task.map_ranges(recording.synthetic, recording, codec)
-    metadata = moved(recording.metadata, task.timeline(recording, codec))
-    for take in task.copies(recording, plan, options, codec.grid.n_codebooks):
-        signed, made_by = with_findings(task, take, recording), MadeBy.no_model(name, __version__, torch.__version__)
-        recipe = _recipe(signed, options, recording.source, plan, take.seed, made_by)
-        yield replace(take, recipe=replace(recipe, synthetic=tuple(merge_ranges(earlier))), metadata=metadata)
-
-
-def _recipe(task: Task, options: TakeOptions, source: InputSource, plan: Plan, seed: int, made_by: MadeBy) -> Recipe:
-    """Return the recipe of a take whose spans are all generated."""
-    how = task.command, to_table(task), options.sampling, options.stereo, seed
-    return Recipe(*how, source, made_by, plan.n_canvas_samples, plan.spans, rendering=options.rendering)
-
-
-def _without_gradients(takes: Iterator[Take]) -> Iterator[Take]:
-    """Run an iterator in inference mode, which does not extend to the code of the caller between two takes."""
-    while True:
-        with torch.inference_mode():
-            take = next(takes, None)
-        if take is None:
-            return
-        yield take
-        del take  # before the next is made: it may be long
 
 
 def load(

@@ -44,8 +44,8 @@ def make_takes(
     loops: bool = False,
 ) -> Results:
     """Make the takes of a recording and write them, with a model if the plan needs one; see `write_takes`."""
-    from vampcli.api import copies
     from vampcli.tasks.loop import Loop
+    from vampcli.tasks.sign import copies
     from vampcli.tasks.take import TakeOptions
 
     def draw(seeds: Sequence[int]) -> Iterator[Take]:
