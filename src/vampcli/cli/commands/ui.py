@@ -13,11 +13,14 @@ from vampcli.cli.console import Console
 from vampcli.cli.jobs.job import ModelRequest
 from vampcli.errors import UsageError
 
+_HARP_PORT = 7860  # that of its examples
+
 
 def ui(
     sound: Annotated[str | None, typer.Argument(metavar="SOUND", help="A recording; others can be dropped.")] = None,
     *,
-    port: Annotated[int, o.value("Port on this machine; 0: any that is free.")] = 0,
+    port: Annotated[int, o.value("Port on this machine; 0: any that is free, with --harp 7860.")] = 0,
+    harp: Annotated[bool, o.flag("Answer HARP, too: any program of this machine may use the model.")] = False,
     browser: Annotated[bool, o.flag("Open the page in a browser.", "--browser/--no-browser")] = True,
     model: o.ModelName = "mini",
     device: o.Device = "auto",
@@ -29,8 +32,10 @@ def ui(
     The page is for this machine alone, and its address holds a token. Nothing leaves the machine.
 
     Example: vamp ui song.wav
+    Example: vamp ui --harp
     """
     try:
+        from vampcli.ui.harp import Harp
         from vampcli.ui.server import Studio, bound, serve, studio_folder
     except ImportError as error:
         raise UsageError(f"vamp ui needs the package {error.name}", "pip install 'vampcli[ui]'") from error
@@ -40,15 +45,18 @@ def ui(
     console, path = Console(quiet), None if sound is None else Path(sound).expanduser()
     if path:
         inspect(path)  # a file that is no sound is an error of the command
-    with studio_folder() as folder, bound(port) as listener:
+    with studio_folder() as folder, bound(port or harp * _HARP_PORT) as listener:
         orders = TypedOrders(ModelRequest(model, device, dtype, False, False))
         studio = Studio(orders, folder, path)
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}/{studio.token}/"
+        port = listener.getsockname()[1]
+        address = f"http://127.0.0.1:{port}/{studio.token}/"
         console.result(address)
+        if harp:
+            console.note(f"HARP: load the model http://localhost:{port}")
         console.note("Ctrl-C ends it; takes that were not kept go with it")
         if browser:
             webbrowser.open(address)
         try:
-            serve(studio, listener)
+            serve(studio, listener, Harp(studio, model).routes() if harp else ())
         except KeyboardInterrupt:
             console.note(f"ended; {studio.n_unkept} takes were not kept")

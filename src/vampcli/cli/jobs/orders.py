@@ -185,7 +185,7 @@ class TypedOrder:
     @property
     def spans(self) -> tuple[tuple[int, int], ...]:
         """See `Order.spans`."""
-        return tuple(self.opened.plan.spans)
+        return tuple(self.opened.plan.spans) if self.opened.plan.calls else ()
 
     @property
     def n_samples(self) -> int:
