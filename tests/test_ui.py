@@ -289,7 +289,18 @@ def test_schema_is_that_of_the_commands(window: Window) -> None:
     assert keys["outpaint"] >= {"after", "before"}
     assert keys["vamp"] >= {"amount", "preset", "period", "beats"}
     every = set().union(*keys.values())
-    assert not every & {"out", "page", "plot", "name", "mask", "memory-from", "spans-from", "overwrite", "model"}
+    assert not every & {
+        "out",
+        "page",
+        "plot",
+        "name",
+        "mask",
+        "memory-from",
+        "spans-from",
+        "overwrite",
+        "model",
+        "preview",
+    }
 
 
 def test_help_names_the_extra(vamp: Vamp, monkeypatch: pytest.MonkeyPatch) -> None:

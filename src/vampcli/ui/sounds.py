@@ -75,7 +75,7 @@ class Peaks:
     @classmethod
     def of(cls, sound: Waveform) -> Peaks:
         """Reduce a sound to blocks."""
-        return cls(*envelope(np.nan_to_num(sound.samples), -(-sound.n_samples // _BLOCK)))
+        return cls(*envelope(sound.samples, -(-sound.n_samples // _BLOCK)))
 
     @property
     def top(self) -> float:
@@ -93,7 +93,7 @@ class Peaks:
             top: magnitude that becomes 127.
         """
         if end - start < 4 * _BLOCK * n:
-            low, high = envelope(np.nan_to_num(sound.samples[:, start:end]), n)
+            low, high = envelope(sound.samples[:, start:end], n)
         else:
             first, last = (round(at * len(self.low) / sound.n_samples) for at in (start, end))
             (low, _), (_, high) = (envelope(edge[None, first:last], n) for edge in (self.low, self.high))

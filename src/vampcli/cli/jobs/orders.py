@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 _VERBS = (inpaint, outpaint, loop, vamp)
 _BY_SPANS = ("start", "end", "span", "spans-from", "label")  # set on the waveform, or by files
-_FILES = ("memory-from", "mask", "place", "places")  # of other recordings, or for another output
+_FILES = ("memory-from", "mask", "place", "places", "preview")  # of other recordings, or for another output
 _MAIN = ("takes", "seed", "steps", "temperature", "stereo")
 _PANELS = (SPANS, MEMORY, PROMPT)
 _SAMPLING = ("fine-steps", "mask-temperature", "top-p", "typical-mass", "sample-cutoff", "sampler", "refresh")
@@ -152,6 +152,8 @@ class TypedOrders:
     ) -> TypedOrder:
         common = replace(workflow.common, out=f"{folder}/", **_WHOLE)
         workflow = replace(workflow, common=common)
+        if isinstance(workflow, AudioWorkflow):
+            workflow = replace(workflow, is_preview=False)
         with self._planning:  # one at a time, for the memory that it takes
             jobs, _ = find_jobs(workflow, [str(result or source.path)], Pipes())
             metadata = self._models.metadata(jobs[0].model)
