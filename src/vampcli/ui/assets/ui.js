@@ -399,6 +399,8 @@
 
   const send = guarded(async (file) => {
     problem.textContent = "";
+    const size_mb = Math.round(file.size / 2 ** 20); // the server refuses it, too, but closes while the browser sends
+    if (size_mb > 512) throw new Error(`${file.name} has ${size_mb} MB, 512 are taken at most: vamp ui FILE opens a file of any size`);
     const sending = find("sending");
     sending.hidden = false;
     try {
