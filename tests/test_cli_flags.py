@@ -84,6 +84,7 @@ SHARED: list[tuple[str, str, object]] = [
     ("--plot x.png", "plot", "x.png"),
     ("--page x.html", "page", "x.html"),
     ("--page-audio flac", "page_audio", "flac"),
+    ("--labels x.txt", "labels", "x.txt"),
     ("--seed 8", "seed", 8),
 ]
 SAMPLING: list[tuple[str, str, object]] = [

@@ -1,4 +1,4 @@
-"""Read spans marked in other programs: Audacity labels, REAPER regions, cue points of WAV files."""
+"""Read spans marked in other programs: Audacity labels, REAPER regions, cue points of WAV files; write labels."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from vampcli.errors import InputError
 from vampcli.files import open_regular, read_bounded
 
 log = logging.getLogger(__name__)
+
+LABEL_SUFFIXES = (".txt", ".csv")
+"""Of label files that are written: Audacity, REAPER."""
 
 _SECONDS = r"\d{1,9}(?:[.,]\d*)?"
 _CLOCK = r"(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9}(?:[.,]\d+)?)"
@@ -77,6 +80,30 @@ def read_spans(path: str | Path, labels: Sequence[str] = ()) -> tuple[MarkedSpan
         kind = f"label{'s' * (len(points) > 1)}"
         log.warning("%s: left out %d %s without length: %s%s", path, len(points), kind, named, more)
     return tuple(MarkedSpan(one.start_s, one.end_s, f"{path}, {one.source}") for one in regions)
+
+
+def labels_text(spans_s: Sequence[tuple[float, float]], label: str, suffix: str) -> str:
+    """Return spans as the text of a label file, to the microsecond.
+
+    Args:
+        spans_s: start and end of each in seconds.
+        label: text of each, without tabs, commas and quotation marks.
+        suffix: `.csv`: a table of REAPER's regions, in minutes and seconds; another one: labels of Audacity.
+
+    Source: see `read_spans`.
+    """
+    if suffix.lower() != ".csv":
+        return "".join(f"{start:.6f}\t{end:.6f}\t{label}\n" for start, end in spans_s)
+    rows = [
+        ",".join([f"R{i}", label, _clock(start), _clock(end), _clock(end - start)])
+        for i, (start, end) in enumerate(spans_s, 1)
+    ]
+    return "\n".join(["#,Name,Start,End,Length", *rows, ""])
+
+
+def _clock(time_s: float) -> str:
+    minutes, microseconds = divmod(round(time_s * 1e6), 60_000_000)
+    return f"{minutes}:{microseconds // 1_000_000:02}.{microseconds % 1_000_000:06}"
 
 
 def _select(path: Path, markers: list[_Marker], labels: Sequence[str]) -> list[_Marker]:

@@ -97,6 +97,11 @@ class OutputOptions:
         Rule(excludes=("skip-existing",)),
     ] = None
     page_audio: PageAudioName = "vorbis"
+    labels: Annotated[
+        str | None,
+        value("Write labels of the re-made spans.", panel=OUTPUT, metavar="FILE.txt"),
+        Rule(excludes=("skip-existing",)),
+    ] = None
     as_json: Json = False
     dry_run: Annotated[bool, flag("Print what would be done.", panel=OUTPUT)] = False
 

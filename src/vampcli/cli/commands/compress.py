@@ -112,6 +112,8 @@ class CompressWorkflow(Workflow):
             raise UsageError(f"{path} holds tokens, not samples", "leave --int16, --int24 and --float32 out")
         elif self.common.page:
             raise UsageError(f"{path} holds tokens, not sound", "leave --page out")
+        elif self.common.labels:
+            raise UsageError(f"{path} holds tokens, not sound", "leave --labels out")
         elif self.common.only_generated or self.common.difference:
             raise UsageError(f"{path} holds tokens, not sound", "leave --only-generated and --difference out")
 

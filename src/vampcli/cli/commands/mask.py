@@ -48,7 +48,9 @@ def show(workflow: Workflow, inputs: list[str]) -> None:
         workflow: of the command.
         inputs: as typed.
     """
-    first = replace(workflow.common, takes=1, keep=None, sidecar=False, plot=None, page=None, dry_run=False)
+    first = replace(
+        workflow.common, takes=1, keep=None, sidecar=False, plot=None, page=None, labels=None, dry_run=False
+    )
     run(MaskWorkflow(workflow.command, first, workflow), inputs)
 
 

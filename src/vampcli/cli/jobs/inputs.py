@@ -13,6 +13,7 @@ from pathlib import Path
 from vampcli.audio.find import SOUNDS, FoundFile, find_all, unreadable, warn_of_left_out
 from vampcli.audio.formats import TOKENS
 from vampcli.cli.jobs.job import Job, Workflow
+from vampcli.cli.jobs.labels import labels_path
 from vampcli.cli.jobs.outputs import Naming
 from vampcli.cli.jobs.pages import page_path
 from vampcli.cli.jobs.pipes import PIPE, Pipes
@@ -194,7 +195,7 @@ def _check_distinct(jobs: list[Job], common: Common) -> None:
 
 
 def list_companions(job: Job, common: Common) -> list[Path]:
-    """List the files written beside the takes: recipes, plots and the page.
+    """List the files written beside the takes: recipes, plots, the page and the labels.
 
     Raises:
         UsageError: the take goes to stdout, so there is no file to write a recipe beside.
@@ -204,7 +205,8 @@ def list_companions(job: Job, common: Common) -> list[Path]:
     sidecars = [embed.beside(path) for path in job.paths if common.sidecar]
     plots = [plot_path(path, job, common) for path in job.paths if common.plot]
     pages = [page_path(job, common)] if common.page and job.paths else []
-    return sidecars + plots + pages
+    labels = [labels_path(job, common)] if common.labels and job.paths else []
+    return sidecars + plots + pages + labels
 
 
 def skip_existing(job: Job, common: Common, taken: Sequence[Path] = ()) -> Job | None:

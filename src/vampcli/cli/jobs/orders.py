@@ -51,6 +51,7 @@ _SAMPLING = ("fine-steps", "mask-temperature", "top-p", "typical-mass", "sample-
 _WHOLE: dict[str, Any] = {
     "page": None,
     "plot": None,
+    "labels": None,
     "sidecar": False,
     "only_generated": False,
     "difference": False,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vampcli.cli.jobs.excerpt import inside, timeline
 from vampcli.cli.jobs.job import Facts, Job, Load, Opened, Results, Written
+from vampcli.cli.jobs.labels import labels_path, write_labels
 from vampcli.cli.jobs.outputs import make_folder
 from vampcli.cli.jobs.pages import TakePage
 from vampcli.cli.jobs.plots import draw_take
@@ -93,6 +94,8 @@ def write_takes(
         if page:
             page.add(path, take, scores)
             facts["page"] = str(page.path)
+        if common.labels and opened.plan.calls:
+            facts["labels"] = str(labels_path(opened.job, common))
         seed = take.seed
         del take  # before the next is made: it may be long
         if scores is not None:
@@ -104,6 +107,8 @@ def write_takes(
         yield Written(path, seed, facts)
     if page and (note := page.write()):
         yield note
+    if common.labels:
+        yield write_labels(opened, common)
 
 
 def _score_words(scores: Scores) -> str:
