@@ -28,15 +28,16 @@ def edit_audio(codec: Codec, source: Tensor, made: Tensor, original: Tensor, edi
     Returns:
         float32 (n_channels, n_frames * hop_length).
     """
-    changes = [
-        (codec.decode_log_magnitude(a) - codec.decode_log_magnitude(b)).clamp(_LEAST_CHANGE, _MOST_CHANGE)
-        for a, b in zip(made, original, strict=True)
-    ]
-    spectrum = codec.stft.spectrum(source)
-    magnitude = spectrum.abs() * 10 ** (edit * torch.stack(changes))
-    direction = torch.sgn(spectrum)
+    # In place where possible, and one channel after another where large copies are made: spectra take much memory.
+    spectrum = torch.cat([codec.stft.spectrum(channel[None]) for channel in source])
+    magnitude = spectrum.abs()
+    energy = magnitude.square().sum()
+    for i, (a, b) in enumerate(zip(made, original, strict=True)):
+        change = codec.decode_log_magnitude(a)
+        change.sub_(codec.decode_log_magnitude(b)).clamp_(_LEAST_CHANGE, _MOST_CHANGE).mul_(edit)
+        (magnitude if len(made) == 1 else magnitude[i]).mul_(torch.pow(10, change, out=change))
+    scale = (energy / magnitude.square().sum().clamp(min=1e-12)).sqrt()
     for _ in range(_N_PHASE_STEPS):
-        direction = torch.sgn(codec.stft.spectrum(codec.stft.waveform(magnitude * direction)))
-    energy, edited_energy = spectrum.abs().square().sum(), magnitude.square().sum()
-    scale = (energy / edited_energy.clamp(min=1e-12)).sqrt()
-    return codec.stft.waveform(magnitude * direction) * scale
+        for i, product in enumerate(spectrum.sgn_().mul_(magnitude)):
+            spectrum[i] = codec.stft.spectrum(codec.stft.waveform(product[None]))[0]
+    return torch.cat([codec.stft.waveform(product[None]) for product in spectrum.sgn_().mul_(magnitude)]) * scale
