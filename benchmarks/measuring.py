@@ -125,7 +125,7 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None, fa
         took = Path(folder) / "took.json"
         launched = subprocess.run(
             [sys.executable, str(_LAUNCHER), str(took), *command],
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **(environment or {})},  # compiled once, as installed
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

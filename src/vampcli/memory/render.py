@@ -38,6 +38,13 @@ def edit_audio(codec: Codec, source: Tensor, made: Tensor, original: Tensor, edi
         (magnitude if len(made) == 1 else magnitude[i]).mul_(torch.pow(10, change, out=change))
     scale = (energy / magnitude.square().sum().clamp(min=1e-12)).sqrt()
     for _ in range(_N_PHASE_STEPS):
-        for i, product in enumerate(spectrum.sgn_().mul_(magnitude)):
+        _set_magnitude(spectrum, magnitude)
+        for i, product in enumerate(spectrum):
             spectrum[i] = codec.stft.spectrum(codec.stft.waveform(product[None]))[0]
-    return torch.cat([codec.stft.waveform(product[None]) for product in spectrum.sgn_().mul_(magnitude)]) * scale
+    _set_magnitude(spectrum, magnitude)
+    return torch.cat([codec.stft.waveform(product[None]) for product in spectrum]) * scale
+
+
+def _set_magnitude(spectrum: Tensor, magnitude: Tensor) -> None:
+    """Give a complex spectrum a magnitude in place, and keep its phases."""
+    torch.view_as_real(spectrum.sgn_()).mul_(magnitude[..., None])  # as real numbers: no complex copy of the magnitude
