@@ -32,7 +32,7 @@ SCREENS = {
         "vamp inpaint examples/island-dreams.wav --span 4-6 --seed 7 --steps 12 -o takes/ --overwrite",
         "vamp info takes/island-dreams.inpaint.7.wav --quick",
     ],
-    "mask": ["vamp mask vamp examples/island-dreams.wav --amount 0.4 --seed 5"],
+    "mask": ["vamp mask vamp examples/island-dreams.wav --amount 0.4 --seed 5 -v"],
 }
 """Commands by the name of their picture."""
 

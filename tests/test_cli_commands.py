@@ -41,7 +41,7 @@ def test_end_to_end(quick: Vamp, song: Song, command: str) -> None:
 def test_dry_run_loads_nothing(quick: Vamp, song: Song, tmp_path: Path, no_model: None, command: str) -> None:
     ran = quick(command, song(seconds=1), *REQUESTS[command], "--dry-run", "-o", tmp_path / "x.wav")
     assert ran.path == tmp_path / "x.wav"
-    assert "would make" in ran.err
+    assert "would make" in ran.err or "would re-make" in ran.err
     assert not (tmp_path / "x.wav").exists()
 
 

@@ -250,7 +250,7 @@ def test_dry_runs_only_name_outputs(quick: Vamp, song: Song, songs: Path, tmp_pa
     before, made = listing(tmp_path), tmp_path / "made"
     ran = quick(songs, "--recursive", "--dry-run", "-n", 2, "-o", made)
     assert len(ran.out.splitlines()) == 6
-    assert "c.wav: would make 20 frames (0.30-0.60 s)" in ran.err
+    assert "c.wav: would re-make 0.30-0.60 s" in ran.err
     # the seed of several inputs is 0
     assert names(quick(f"@{tmp_path}/list.txt", "--dry-run"), songs) == ["a.inpaint.0.wav", "b.inpaint.0.wav"]
 

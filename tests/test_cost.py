@@ -1,6 +1,5 @@
 """The forecast passes of a take are those that run."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from test_task_base import every_task
 from vampcli import SamplingConfig
 from vampcli.api import Model
 from vampcli.config import PromptConfig
-from vampcli.model.transformer import Layer, VampNet
+from vampcli.model.transformer import VampNet
 from vampcli.tasks import cost
 from vampcli.tasks.base import Task
 from vampcli.tasks.inpaint import Inpaint
@@ -27,7 +26,7 @@ def forecast(tiny: Model, task: Task, config: SamplingConfig) -> list[cost.Work]
     source, coarse, fine = Recording(clip(LONG)), tiny.coarse.config, tiny.fine.config
     plan = task.plan(source, tiny.codec, coarse.context_frames)
     passes = task.passes(source, plan, tiny.codec, coarse, 3)
-    return [cost.work(passes, coarse, config.steps), cost.work(passes, fine, config.fine_steps)]
+    return [cost.work(passes, coarse, config.steps, config.refresh), cost.work(passes, fine, config.fine_steps)]
 
 
 @pytest.fixture
@@ -50,7 +49,7 @@ def test_one_step_runs_every_window_once(tiny: Model, task: Task, calls: dict[in
     works = forecast(tiny, task, config)
     list(tiny.takes(clip(LONG), task, TakeOptions([3], config)))
     for part, frames in zip(works, calls.values(), strict=True):
-        assert part == cost.Work(len(frames), len(frames), sum(frames))
+        assert part == cost.Work(len(frames), len(frames), sum(frames), sum(frames))
 
 
 def test_forward_passes_are_an_upper_bound(tiny: Model, calls: dict[int, list[int]]) -> None:
@@ -63,7 +62,7 @@ def test_forward_passes_are_an_upper_bound(tiny: Model, calls: dict[int, list[in
 
 
 def test_nothing_hidden_is_no_work(tiny: Model) -> None:
-    assert forecast(tiny, Vamp(PromptConfig(1)), SamplingConfig()) == 2 * [cost.Work(0, 0, 0)]
+    assert forecast(tiny, Vamp(PromptConfig(1)), SamplingConfig()) == 2 * [cost.Work(0, 0, 0, 0)]
 
 
 def test_regions_lie_on_the_canvas(tiny: Model) -> None:
@@ -75,26 +74,29 @@ def test_regions_lie_on_the_canvas(tiny: Model) -> None:
     assert tuple(cost.sampled_regions(one, 80)) == plan.hidden
 
 
-@pytest.fixture
-def slow_layer(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A layer that takes 40 ms by the clock."""
-    now, forward = [0.0], Layer.forward
+def test_reused_frames_are_counted_as_the_sampler_computes_them(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, config, computed = Inpaint(SpanRequest([(1, 1.2)])), SamplingConfig(9, 1, refresh=4), 0
+    works, features = forecast(tiny, task, config), VampNet.features
 
-    def slow(self: Layer, *args: Any) -> torch.Tensor:
-        now[0] += 0.04
-        return forward(self, *args)
+    def watched(self: VampNet, tokens: torch.Tensor, *rest: Any) -> torch.Tensor:
+        nonlocal computed
+        frames = rest[2]
+        if tokens.shape[1] == 2:
+            computed += tokens.shape[2] if frames is None else frames.stop - frames.start
+        return features(self, tokens, *rest)
 
-    monkeypatch.setattr(cost.time, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(Layer, "forward", slow)
-    cost._layer_seconds.cache_clear()
-    yield
-    cost._layer_seconds.cache_clear()
+    monkeypatch.setattr(VampNet, "features", watched)
+    list(tiny.takes(clip(LONG), task, TakeOptions([3], config)))
+    assert works[0].n_computed == computed < works[0].n_frames
 
 
-@pytest.mark.usefixtures("slow_layer")
-def test_seconds_are_those_of_all_layers(tiny: Model) -> None:
+def test_seconds_are_those_of_the_processor(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([0.0, 9.0, 10.0, 10.5, *range(20, 40)])  # the least of the measured times counts
+    monkeypatch.setattr(cost.time, "thread_time", lambda: next(now))
+    cost._product_seconds.cache_clear()
     config = tiny.coarse.config
-    per_frame = 0.04 / config.context_frames * config.n_layers
-    few, many = (cost.seconds(cost.Work(2, 2 * n, 2 * 80 * n), config, torch.float32) for n in (1, 3))
-    assert 1 <= few / (160 * per_frame) < 2
+    few, many = (cost.seconds(cost.Work(2, 2 * n, 160 * n, 160 * n), config, "fp32") for n in (1, 3))
+    cost._product_seconds.cache_clear()
+    products = 160 * config.n_layers * 10 * config.width**2  # attention and classifier come on top
+    assert few > products * 0.5 / (256 * config.width * 4 * config.width)
     assert many == pytest.approx(3 * few)

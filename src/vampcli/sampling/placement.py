@@ -17,6 +17,20 @@ if TYPE_CHECKING:
     """Frames, bool (n_frames,): an array, or a tensor on the CPU."""
 
 
+MOST_REUSED = 8  # windows of a clip; caches of more would need too much memory
+_MARGIN = 8  # frames on both sides of the hidden ones
+ROUNDING = 16  # numbers of frames are multiples: few shapes, and whole blocks of the products
+LARGEST_SHARE = 0.7  # of a window; more frames cost as much as all
+
+
+def near_frames(first: int, end: int, length: int) -> slice:
+    """Return the frames [first, end) of a window of `length` frames, with a margin, as many as a multiple of 16."""
+    start, stop = max(0, first - _MARGIN), min(length, end + _MARGIN)
+    n = min(length, -(-(stop - start) // ROUNDING) * ROUNDING)
+    start = max(0, min(start, length - n))
+    return slice(start, start + n)
+
+
 def window_starts(hidden: Hidden, context: int) -> list[int]:
     """Choose few windows in which every hidden frame sees an eighth of a context on both sides, within the clip.
 

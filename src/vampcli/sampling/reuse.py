@@ -18,12 +18,9 @@ from torch import Tensor
 
 from vampcli.model.batching import Input
 from vampcli.model.transformer import Frames, KeyValueCache
+from vampcli.sampling.placement import LARGEST_SHARE, MOST_REUSED, ROUNDING, near_frames
 
-_MARGIN = 8  # frames on both sides of the hidden ones
-_ROUNDING = 16  # numbers of frames are multiples: few shapes, and whole blocks of the products
-_LARGEST_SHARE = 0.7  # of a window; more frames cost as much as all
 _SCATTERED_REFRESH = 4  # steps, at most, where most of a window is hidden
-_MOST_WINDOWS = 8  # of a clip; caches of more would need too much memory
 
 
 Windows = tuple[int, int, tuple[int, ...]]
@@ -104,9 +101,9 @@ class Reuse:
 
     def _pays(self, job: Job, due: Tensor) -> bool:
         """Say whether later passes over a window will leave out enough frames."""
-        if not self.refresh or max(self.n_windows[job.rows]) > _MOST_WINDOWS:
+        if not self.refresh or max(self.n_windows[job.rows]) > MOST_REUSED:
             return False
-        return self._is_small(self._range(job)) or int(due.sum()) <= _LARGEST_SHARE * self.length
+        return self._is_small(self._range(job)) or int(due.sum()) <= LARGEST_SHARE * self.length
 
     def _find_twin(self, job: Job, seen: Tensor, jobs: Sequence[Job], passes: Sequence[Input | int]) -> int | None:
         """Find an earlier job of the step whose first pass has the same windows and tokens."""
@@ -124,18 +121,15 @@ class Reuse:
         if self._step % min(self.refresh, _SCATTERED_REFRESH) == 0:
             return None
         needed = due | (cache.tokens != seen).any(1).any(0).cpu()
-        n = -(-int(needed.sum()) // _ROUNDING) * _ROUNDING
-        if n > _LARGEST_SHARE * self.length:
+        n = -(-int(needed.sum()) // ROUNDING) * ROUNDING
+        if n > LARGEST_SHARE * self.length:
             return None
         others = torch.nonzero(~needed)[: n - int(needed.sum()), 0]
         return torch.cat([torch.nonzero(needed)[:, 0], others]).sort().values.to(seen.device)
 
     def _range(self, job: Job) -> slice:
-        """Return the frames that are ever hidden in a window, with a margin, as many as a multiple of `_ROUNDING`."""
-        start, stop = max(0, job.wanted.start - _MARGIN), min(self.length, job.wanted.stop + _MARGIN)
-        n = min(self.length, -(-(stop - start) // _ROUNDING) * _ROUNDING)
-        start = max(0, min(start, self.length - n))
-        return slice(start, start + n)
+        """Return the frames that are ever hidden in a window, with a margin; see `near_frames`."""
+        return near_frames(job.wanted.start, job.wanted.stop, self.length)
 
     def _is_small(self, frames: slice) -> bool:
-        return bool(frames.stop - frames.start <= _LARGEST_SHARE * self.length)
+        return bool(frames.stop - frames.start <= LARGEST_SHARE * self.length)

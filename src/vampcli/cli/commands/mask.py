@@ -13,7 +13,7 @@ from vampcli.cli.jobs.job import Job, Load, NamingHints, Opened, Preview, Result
 from vampcli.cli.jobs.outputs import Naming, check_outputs, make_folder
 from vampcli.cli.jobs.places import plan_words
 from vampcli.cli.jobs.plots import draw_mask, plot_path
-from vampcli.cli.jobs.prompt_table import empty_mask, forecast, n_canvas_frames, picture, table
+from vampcli.cli.jobs.prompt_table import empty_mask, forecast, headline, n_canvas_frames, picture, table
 from vampcli.cli.jobs.run import run
 from vampcli.cli.options import INPUTS_HELP
 from vampcli.errors import UsageError
@@ -35,7 +35,7 @@ def help_of(task: str) -> str:
     """The help of `vamp mask TASK`."""
     return (
         f"Print the prompt of the first take of `vamp {task}` with the same options, and an estimate of its time.\n\n"
-        "Shows the share of kept tokens and the bit rate of each codebook, and the windows of each region.\n"
+        "Says what is re-made and how long it takes. -v adds a table: kept tokens by codebook, bit rate, windows.\n"
         "-o FILE.npy writes the mask for `vamp vamp --mask`: True = re-make, (n_codebooks, n_frames) of the result.\n"
         f"{INPUTS_HELP}"
     )
@@ -117,11 +117,13 @@ class MaskWorkflow(Preview):
             mask_file.write(path, opened.masks[0], common.overwrite)
         text = ""
         if not common.as_json:
-            encoding = getattr(sys.stderr if path else sys.stdout, "encoding", None) or "ascii"
-            pictures = [picture(1 - mask.mean(0), encoding) for mask in opened.masks]
-            title = f"{job.name}: {self.command}, seed {job.seeds[0]}, {common.model}"
-            places = "".join(f"\n{words}" for words in (plan_words(opened), opened.note) if words)
-            text = f"{title}{places}\n{table(opened.facts, pictures, encoding)}"
+            title = f"{job.name}: {headline(opened, opened.facts)}"
+            text = "\n".join(filter(None, (title, plan_words(opened), opened.note)))
+            if common.verbose:
+                encoding = getattr(sys.stderr if path else sys.stdout, "encoding", None) or "ascii"
+                pictures = [picture(1 - mask.mean(0), encoding) for mask in opened.masks]
+                made_by = f"{self.command}, seed {job.seeds[0]}, {common.model}"
+                text += f"\n{made_by}\n{table(opened.facts, pictures, encoding)}"
         if common.plot and not common.dry_run:
             draw_mask(self._pictured(job), opened, opened.drawn, common)
         if path and text:

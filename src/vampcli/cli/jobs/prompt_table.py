@@ -6,10 +6,9 @@ import shutil
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from vampcli.cli.commands.compress import OpenedTokens
+from vampcli.cli.jobs.estimate import count_work, estimate_seconds, made_with, spans_in_words, time_in_words
 from vampcli.cli.jobs.job import Facts, Opened
 from vampcli.cli.options import Common
-from vampcli.config import SamplingConfig
 from vampcli.tokens import bitrate
 
 if TYPE_CHECKING:
@@ -42,18 +41,10 @@ def empty_mask(metadata: ModelMetadata, plan: Plan, file_rate: int) -> Mask:
 
 def forecast(metadata: ModelMetadata, common: Common, opened: Opened, passes: list[Pass]) -> Facts:
     """Describe the prompt of a recording, without a model's weights; `n_forwards` and `seconds` are of all takes."""
-    from vampcli.model.devices import pick_device, pick_dtype
-    from vampcli.tasks import cost
-
     rate = opened.clip.sample_rate
-    sampling, n_channels = _made_with(opened, common)
-    models, n_steps = (metadata.coarse, metadata.fine), (sampling.steps, sampling.fine_steps)
-    works = [[cost.work([one], *model) for model in zip(models, n_steps, strict=True)] for one in passes]
-    n, device = common.takes * n_channels, pick_device(common.device)
-    seconds = None
-    if device.type == "cpu":
-        dtype = pick_dtype(common.dtype, device)
-        seconds = n * sum(cost.seconds(*one, dtype) for pair in works for one in zip(pair, models, strict=True))
+    sampling, n_channels = made_with(opened, common)
+    works = [count_work(metadata, sampling, one) for one in passes]
+    n = common.takes * n_channels
     return {
         "duration_s": opened.plan.n_canvas_samples / rate,
         "n_frames": n_canvas_frames(metadata, opened.plan, rate),
@@ -63,7 +54,7 @@ def forecast(metadata: ModelMetadata, common: Common, opened: Opened, passes: li
         "takes": common.takes,
         "passes": [_pass(metadata, p, pair, rate, n_channels) for p, pair in zip(passes, works, strict=True)],
         "n_forwards": n * sum(part.n_forwards for pair in works for part in pair),
-        "seconds": seconds,
+        "seconds": estimate_seconds(metadata, common, opened, passes, common.takes),
     }
 
 
@@ -93,13 +84,6 @@ def _pass(metadata: ModelMetadata, one: Pass, works: list[Work], file_rate: int,
     }
 
 
-def _made_with(opened: Opened, common: Common) -> tuple[SamplingConfig, int]:
-    """Return the sampling options and the number of model channels: those of a token file, or of the command."""
-    if isinstance(opened, OpenedTokens):
-        return opened.file.recipe.sampling, len(opened.file.tokens)
-    return common.sampling, opened.clip.n_channels if common.stereo == "channels" else 1
-
-
 def picture(kept: NDArray[np.floating], encoding: str) -> str:
     """Draw the kept share over time as a line of blocks, at most as wide as the terminal; 0 and 1 are exact.
 
@@ -115,6 +99,16 @@ def picture(kept: NDArray[np.floating], encoding: str) -> str:
     return "".join(blocks[round(s) * most if s in (0, 1) else min(max(round(s * most), 1), most - 1)] for s in shares)
 
 
+def headline(opened: Opened, facts: Facts) -> str:
+    """Return the answer in a line: `re-makes 4.00-6.00 s, about 7 s of work`."""
+    if not facts["passes"]:
+        return "no model is needed"
+    n = facts["takes"]
+    takes = f"{n} takes" if n > 1 else ""
+    time = time_in_words(facts["seconds"])
+    return ", ".join(filter(None, (f"re-makes {spans_in_words(opened)}", takes, time)))
+
+
 def table(facts: Facts, pictures: list[str], encoding: str) -> str:
     """Format facts as a table, with a picture for each pass."""
     frames = f"{facts['n_frames']} frames, {facts['frame_rate']:.2f} a second"
@@ -125,10 +119,7 @@ def table(facts: Facts, pictures: list[str], encoding: str) -> str:
     n, n_channels = facts["takes"], facts["n_channels"]
     of = f" for {n} takes" * (n > 1) + f" of {n_channels} channels" * (n_channels > 1)
     lines += [_row("work", f"at most {facts['n_forwards']} passes of the models{of}")]
-    if facts["seconds"] is None:
-        lines += [_row("time", "no estimate: only the CPU is measured")]
-    else:
-        lines += [_row("time", f"about {_time(facts['seconds'])} on this CPU, and what encoding and decoding take")]
+    lines += [_row("time", time_in_words(facts["seconds"]) or "no estimate: only the CPU is measured")]
     return "\n".join(lines)
 
 
@@ -155,12 +146,6 @@ def _format_ranges(ranges_s: list[list[float]], name: str) -> str:
     listed = ", ".join(f"{start:.2f}-{end:.2f}" for start, end in ranges_s[:_N_LISTED])
     more = f" and {len(ranges_s) - _N_LISTED} more" if len(ranges_s) > _N_LISTED else ""
     return f"{len(ranges_s)} {name}{'s' * (len(ranges_s) != 1)}" + (f": {listed} s{more}" if ranges_s else "")
-
-
-def _time(seconds: float) -> str:
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
 
 
 def _encodable(characters: str, plain: str, encoding: str) -> str:

@@ -230,7 +230,7 @@ class _Runner:
 
     def _preview(self, opened: Opened) -> None:
         """Report what a run would make."""
-        for result in preview(opened, self.workflow.common.keep):
+        for result in preview(opened, self.workflow.common, self.models.metadata(opened.job.model)):
             words = self._label(opened.job, result) if isinstance(result, str) else result
             self._show(_Attempt(opened.job, opened), words)
 
