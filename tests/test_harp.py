@@ -236,6 +236,21 @@ def test_cancel_ends_a_process(client: Client, song: Path, studio: server.Studio
     assert heard[0] == ("event: error", "the take was cancelled (process again)")
 
 
+def test_cancel_while_planning(client: Client, song: Path, studio: server.Studio) -> None:
+    path = client.upload(song.name, song.read_bytes())
+    heard: list[Any] = []
+    with studio.orders._planning:  # type: ignore[attr-defined]
+        event = client.ask("process", values(path, spans="0.1-1.9", more=QUICK))
+        thread = threading.Thread(target=lambda: heard.append(client.events("process", event)))
+        thread.start()
+        while not (studio.folder / "harp" / event).exists():
+            time.sleep(0.01)
+        client.call("cancel")
+    thread.join(30)
+    assert heard[0] == ("event: error", "the take was cancelled (process again)")
+    assert not (studio.folder / "harp" / event).exists()
+
+
 def test_client_that_goes_away_cancels(client: Client, song: Path, studio: server.Studio) -> None:
     path = client.upload(song.name, song.read_bytes())
     event = client.ask("process", values(path, spans="0.1-1.9", more="--steps 5000"))

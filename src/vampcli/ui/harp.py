@@ -60,6 +60,7 @@ class Harp:
         takes: files by the names of their processes.
         runs: in the queue of the worker.
         used: how many runs need an upload.
+        n_cancels: how often everything was cancelled.
     """
 
     studio: Studio
@@ -69,6 +70,7 @@ class Harp:
     takes: dict[str, Path] = field(default_factory=dict)
     runs: list[Run] = field(default_factory=list)
     used: Counter[str] = field(default_factory=Counter)
+    n_cancels: int = 0
 
     @property
     def folder(self) -> Path:
@@ -148,6 +150,7 @@ class Harp:
             return answer(request, 422, "the request has no list of data", 'send {"data": [...]}')
         self.studio.worker.start()
         if name == "cancel":
+            self.n_cancels += 1
             for run in self.runs:
                 run.cancel()
         event = secrets.token_hex(16)
@@ -185,7 +188,7 @@ class Harp:
         if request.track not in self.sent:
             raise InputError(f"there is no upload {request.track:.80}", "process again")
         path, made = self.sent[request.track], list[Made]()
-        changed, loop = asyncio.Event(), asyncio.get_running_loop()
+        changed, loop, n_cancels = asyncio.Event(), asyncio.get_running_loop(), self.n_cancels
 
         def plan() -> Order:
             (folder := self.folder / event).mkdir()
@@ -201,6 +204,8 @@ class Harp:
             run = Run(event, planned.result(), lambda _, one: made.append(one))
             run.on_change = lambda: _wake(loop, changed)
             self.runs.append(run)
+            if n_cancels != self.n_cancels:  # while it was planned
+                run.cancel()
             self.studio.worker.submit(run)
             async for ping in _pings(lambda: _is_over(run), lambda: _change(changed)):
                 yield ping
