@@ -51,7 +51,7 @@ PURPOSES: dict[str, str] = {name: purpose for name, (purpose, _) in _TABLE.items
 
 _AMOUNTS = (0.15, 0.35, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _PERIODS = (1, 104, 104, 104, 104, 104, 104, 104)
-_DROPOUTS = (0.0, 0.0, 0.4, 0.65, 0.85, 0.94, 0.98, 1.0)
+_DROPOUTS = (0.0, 0.0, 0.4, 0.65, 0.88, 0.96, 0.985, 1.0)
 _ONSET_WIDTH_MS = 50.0
 
 
