@@ -26,7 +26,7 @@ from vampcli.codec.magnitude import MagnitudeCodec
 from vampcli.model.config import VampNetConfig
 from vampcli.model.transformer import VampNet
 
-os.environ["OMP_NUM_THREADS"] = "1"  # in processes of tests, too: the last bits of samples depend on the number of threads
+os.environ["OMP_NUM_THREADS"] = "1"  # in processes, too: the last bits of samples depend on it
 torch.set_num_threads(1)  # tests share the machine; two threads beside another process are slower than one
 
 TINY_CODEC = MagnitudeConfig(
