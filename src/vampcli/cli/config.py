@@ -23,7 +23,10 @@ from vampcli.reading import read_toml
 
 FILE = "vamp.toml"
 _DECIDING = frozenset(
-    ("device", "mask", "memory-from", "model", "name", "out", "overwrite", "page", "plot", "sidecar", "spans-from")
+    (
+        *("device", "mask", "memory-from", "model", "name", "out", "overwrite"),
+        *("page", "plot", "shard", "sidecar", "spans-from"),
+    )
 )
 """Options that decide where results are written, over what, and from which files they are made."""
 PRINT = "print_config"  # the parameter that marks a command as configurable

@@ -77,6 +77,11 @@ class OutputOptions:
 
     recursive: Recursive = False
     include_made: Annotated[bool, flag("Take results of vamp in folders, too.", panel=OUTPUT)] = False
+    shard: Annotated[
+        str | None,
+        value("Do only share K of N of the inputs.", panel=ADVANCED, metavar="K/N", show_default="all"),
+        Rule(excludes=("page",)),  # every shard would write its index
+    ] = None
     fail_fast: Annotated[bool, flag("Stop at the first recording that fails.")] = False
     quiet: Quiet = False
     verbose: Verbose = False

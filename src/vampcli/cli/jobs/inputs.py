@@ -18,6 +18,7 @@ from vampcli.cli.jobs.outputs import Naming
 from vampcli.cli.jobs.pages import page_path
 from vampcli.cli.jobs.pipes import PIPE, Pipes
 from vampcli.cli.jobs.plots import plot_path
+from vampcli.cli.jobs.shard import parse_shard
 from vampcli.cli.options import Common
 from vampcli.config import MOST_PLACES
 from vampcli.errors import InputError, UsageError
@@ -99,13 +100,14 @@ def find_jobs(workflow: Workflow, inputs: Sequence[str], piped: Pipes) -> tuple[
     """Find the recordings of a command and name their outputs; nothing is read but hints for names.
 
     Returns:
-        The jobs, and an error that names folders that cannot be read.
+        The jobs, none if there are more shards than recordings; and an error that names folders that cannot be read.
 
     Raises:
         InputError: there is no recording, or an output is another recording.
-        UsageError: two outputs have one name, or an option for names is wrong.
+        UsageError: two outputs have one name, or an option for names or the shard is wrong.
     """
     common = workflow.common
+    shard = None if common.shard is None else parse_shard(common.shard)
     found, several, missed = find_sources(
         piped.inputs(inputs),
         common.recursive,
@@ -114,7 +116,7 @@ def find_jobs(workflow: Workflow, inputs: Sequence[str], piped: Pipes) -> tuple[
         workflow.of_results,
         common.include_made,
     )
-    default_seed = 0 if common.skip_existing or several else MOST_PLACES * secrets.randbelow(1000)
+    default_seed = 0 if common.skip_existing or several or shard else MOST_PLACES * secrets.randbelow(1000)
     files = [file for file in found if not file.searched or workflow.accepts(file.path)]
     if not files:
         raise InputError(f"nothing among {len(found)} files is for vamp {workflow.command}", "name a file")
@@ -126,6 +128,9 @@ def find_jobs(workflow: Workflow, inputs: Sequence[str], piped: Pipes) -> tuple[
     ]
     jobs = _without_results(jobs, common.overwrite)
     _check_distinct(jobs, common)
+    if shard:  # names and checks are those of a run over all
+        share = shard.of([job.source for job in jobs])
+        jobs = [job for job in jobs if job.source in share]
     return jobs, missed
 
 

@@ -44,6 +44,11 @@ def run(workflow: Workflow, inputs: list[str]) -> None:
         jobs, missed = find_jobs(workflow, inputs, piped)
         if missed and common.fail_fast:
             raise missed
+        if not jobs:
+            if missed:
+                raise missed
+            console.note(f"shard {common.shard} has no recording: nothing to do")
+            return
         check_index(jobs, common)
         runner = _Runner(workflow, console, piped, several=jobs[0].naming.several)
         if len(models := {job.model for job in jobs}) == 1:
