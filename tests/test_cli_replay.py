@@ -94,6 +94,15 @@ def test_settings_equal_options(vamp: Vamp, quick: Quick, result: Path, tmp_path
     assert "same samples" not in ran.err
 
 
+@pytest.mark.parametrize("after", ["2beats", "50%", "500ms"])
+def test_lengths_in_all_units(vamp: Vamp, quick: Quick, song: Song, tmp_path: Path, after: str) -> None:
+    result = quick("outpaint", source := song(seconds=1), "--after", "0.2")
+    ran = vamp("replay", result, "--set", f"after={after}", "-o", tmp_path / "longer.wav")
+    assert ran.code == 0, ran.err
+    wanted = recipe_in(quick("outpaint", source, "--after", after, "--overwrite")).request
+    assert recipe_in(tmp_path / "longer.wav").request == wanted
+
+
 BAD_SETTINGS = [
     ("temperature", 2, "sets nothing"),
     ("temperatur=1", 2, "no setting 'temperatur'"),

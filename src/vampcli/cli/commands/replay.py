@@ -27,11 +27,12 @@ from vampcli.cli.jobs.pipes import PIPE
 from vampcli.cli.jobs.places import describe_sources
 from vampcli.cli.jobs.run import run
 from vampcli.cli.options import Common
-from vampcli.config import MemoryConfig
+from vampcli.config import MemoryConfig, RelativeTime, TempoConfig
 from vampcli.errors import DeviceError, InputError, UsageError
 from vampcli.progress import Progress
 from vampcli.recipe.embed import SIDECAR
 from vampcli.recipe.recipe import MadeBy, Recipe
+from vampcli.tasks.times import to_seconds, with_stored_tempo
 
 if TYPE_CHECKING:
     from vampcli.checkpoints.folder import ModelMetadata
@@ -215,7 +216,14 @@ class ReplayWorkflow(Workflow):
         settings = self.settings
         if self.is_new:  # another seed has other places
             settings += (f"seed={recipe.seed + 1 if self.common.seed is None else self.common.seed}",)
-        return apply_settings(recipe, settings, f"the recipe in {source}")
+
+        def convert(time: RelativeTime, tempo: TempoConfig) -> float:
+            from vampcli.tasks.recording import Recording
+
+            recording = Recording.of(find_originals(source, recipe, self.input)[0])
+            return to_seconds(time, recording, with_stored_tempo(tempo, recording) if time.is_counted else tempo)
+
+        return apply_settings(recipe, settings, f"the recipe in {source}", convert)
 
     def _workflow(self, recipe: Recipe, source: Path, job: Job) -> Workflow:
         """The workflow of the command that made a result."""

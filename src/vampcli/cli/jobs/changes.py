@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, fields
 from typing import Any
 
 from vampcli.cli.parse import parse_trust
-from vampcli.config import MusicalSpan, RelativeTime, Span
+from vampcli.config import MusicalSpan, RelativeTime, Span, TempoConfig
 from vampcli.errors import InputError, UsageError
 from vampcli.old_names import NAMES
 from vampcli.reading import parse_json
 from vampcli.recipe.recipe import Recipe, recipe_from_table, to_table
-from vampcli.tasks.times import parse_seconds, parse_span
+from vampcli.schema import from_table
+from vampcli.tasks.times import parse_length, parse_position, parse_span
 
 _TABLES = ("sampling", "request")
 _AFTER_SEARCH = ("repeats", "variation", "seam", "margin", "memory", "edit")  # settings that move no loop point
-_TIMES = ("after", "before", "context", "downbeat", "place", "prefix", "seam", "suffix")
+_LENGTHS = ("after", "before", "context", "prefix", "seam", "suffix")
+_POSITIONS = ("downbeat", "place")
 _TOP_LEVEL = ("seed", "stereo", "part", "subtype", "clip_mode", "rendering")
 
+Convert = Callable[[RelativeTime, TempoConfig], float]
+"""A time that depends on the recording, and a tempo -> seconds."""
 
-def apply_settings(recipe: Recipe, settings: Sequence[str], where: str) -> Recipe:
+
+def apply_settings(recipe: Recipe, settings: Sequence[str], where: str, to_seconds: Convert) -> Recipe:
     """Return a recipe with some settings changed.
 
     Args:
@@ -30,6 +35,7 @@ def apply_settings(recipe: Recipe, settings: Sequence[str], where: str) -> Recip
         settings: `name=value`, with the name of an option; spans are separated by commas,
             and `none` unsets.
         where: name of the recipe in errors.
+        to_seconds: converts bars, beats and percent of lengths and positions; spans keep them.
 
     Raises:
         UsageError: a setting is not of that form, the recipe has none of that name, or cannot have that value.
@@ -47,7 +53,8 @@ def apply_settings(recipe: Recipe, settings: Sequence[str], where: str) -> Recip
         if owner is None:
             near = difflib.get_close_matches(key, owners, 3, cutoff=0.7) or sorted(owners)
             raise UsageError(f"{where} has no setting {key!r}", f"there are: {', '.join(near)}")
-        owner[key] = _parse(key, value.strip())
+        parsed = _parse(key, value.strip())
+        owner[key] = to_seconds(parsed, _tempo(owners)) if isinstance(parsed, RelativeTime) else parsed
         memory = table["request"].get("memory")
         if memory and (key == "seed" or (owner is not table and owner is not table["sampling"])) and key != "edit":
             memory["sources"] = None  # another request: places are searched anew
@@ -88,6 +95,12 @@ def _list_settings(table: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
                 yield key, inner
 
 
+def _tempo(owners: dict[str, dict[str, Any]]) -> TempoConfig:
+    """The tempo in a recipe, as far as it has one."""
+    names = [field.name for field in fields(TempoConfig) if field.name in owners]
+    return from_table(TempoConfig, {name: owners[name][name] for name in names}, "--set")
+
+
 def _parse(key: str, text: str) -> Any:
     from vampcli.tokens import mask_file  # imports numpy
 
@@ -99,8 +112,10 @@ def _parse(key: str, text: str) -> Any:
         return [_span(parse_span(one)) for one in text.split(",")]
     if key == "mask":
         return asdict(mask_file.pin(text))
-    if key in _TIMES:
-        return None if (key, text) == ("seam", "auto") else parse_seconds(text)
+    if key in _LENGTHS:
+        return None if (key, text) == ("seam", "auto") else parse_length(text)
+    if key in _POSITIONS:
+        return parse_position(text)
     try:
         return parse_json(text, f"--set {key}", finite=False)  # numbers, true, false
     except InputError:
