@@ -50,8 +50,7 @@ def be_one_of_two(folder: Path) -> None:
     straight = Trainer(Noisy(), LOOP, folder / "straight", device, processes)
     broken = Trainer(Noisy(), LOOP, folder / "broken", device, processes)
     broken.task.load_state_dict(straight.task.state_dict())
-    for _ in range(N_STEPS):
-        straight.advance()
+    losses = [straight.advance()["loss"] for _ in range(N_STEPS)]
     for _ in range(N_STEPS // 2):
         broken.advance()
     broken.save()
@@ -63,7 +62,12 @@ def be_one_of_two(folder: Path) -> None:
         resumed.advance(wish=step == 1 and processes.rank == 1)
         stopped.append(resumed.stopping)
     written = sorted(path.name for path in folder.iterdir())
-    said = {"weights": [t.task.weight.tolist() for t in (straight, resumed)], "stopped": stopped, "written": written}
+    said = {
+        "weights": [t.task.weight.tolist() for t in (straight, resumed)],
+        "stopped": stopped,
+        "written": written,
+        "losses": losses,
+    }
     (folder / f"said-{processes.rank}.json").write_text(json.dumps(said))
 
 
@@ -92,8 +96,9 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
     assert one["stopped"] == other["stopped"] == [False, True, False]
     torch.manual_seed(0)
     oracle = Trainer(Both(), LOOP, tmp_path / "oracle")
-    for _ in range(N_STEPS):
-        oracle.advance()
+    losses = [oracle.advance()["loss"] for _ in range(N_STEPS)]
+    means = [(first + second) / 2 for first, second in zip(one["losses"], other["losses"], strict=True)]
+    assert means == pytest.approx(losses, rel=1e-5)  # the same batch in one process, but for rounding
     assert one["weights"][0] == pytest.approx(oracle.task.weight.tolist(), abs=1e-6)
 
 
