@@ -21,14 +21,22 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-ge
 EXAMPLE = Path(__file__).parents[1] / "examples/island-dreams.wav"
 SPAN_S = (4.0, 6.0)
 N_TAKES = 4
-SHA256 = """async (i) => {
-  const buffer = vampPage.player.buffers[i];
-  const parts = Array.from({length: buffer.numberOfChannels}, (_, c) => buffer.getChannelData(c));
-  const all = new Float32Array(parts.length * buffer.length);
-  parts.forEach((part, c) => all.set(part, c * buffer.length));
-  const digest = await crypto.subtle.digest("SHA-256", all);
-  return Array.from(new Uint8Array(digest), (b) => b.toString(16).padStart(2, "0")).join("");
+WHOLE = """async function whole({chunks}, i) {
+  const {samples, channels} = chunks.format;
+  const all = new Float32Array(samples * channels);
+  for (let k = 0; k < chunks.count; k++) {
+    const {buffer, offset} = await chunks.load(i, k);
+    const [start, end] = chunks.bounds(k);
+    for (let c = 0; c < channels; c++)
+      all.set(buffer.getChannelData(c).subarray(offset, offset + end - start), c * samples + start);
+  }
+  return all;
 }"""
+SHA256 = f"""async (i) => {{
+  {WHOLE}
+  const digest = await crypto.subtle.digest("SHA-256", await whole((globalThis.vampPage ?? vampUi).player, i));
+  return Array.from(new Uint8Array(digest), (b) => b.toString(16).padStart(2, "0")).join("");
+}}"""
 
 
 def versions(subtype: str = "PCM_16") -> list[Waveform]:
@@ -128,11 +136,53 @@ def test_samples_are_those_of_the_takes(load: Callable[..., Any], name: str, sub
 
 def test_vorbis_is_in_time(load: Callable[..., Any]) -> None:
     page = load()
-    part = "(i) => Array.from(vampPage.player.buffers[i].getChannelData(0).slice(190000, 200000))"  # in the span
+    part = f"async (i) => {{ {WHOLE} return Array.from((await whole(vampPage.player, i)).slice(190000, 200000)) }}"
     for i, version in enumerate(versions()):
-        got = np.array(page.evaluate(part, i))
+        got = np.array(page.evaluate(part, i))  # in the span
         assert np.corrcoef(got, version.samples[0, 190000:200000])[0, 1] > 0.98
-    assert page.evaluate("vampPage.player.buffers[1].length") == version.n_samples
+
+
+RENDER = f"""async ([i, loop, n]) => {{
+  {WHOLE}
+  const {{player}} = vampPage, {{chunks}} = player, {{rate, channels, samples}} = chunks.format;
+  Object.assign(chunks, {{length: 30011, held: new Map()}});
+  const expected = await whole(player, i);
+  const context = new OfflineAudioContext(channels, n + Math.ceil(0.02 * rate), rate);
+  [TakePlayer.AHEAD_S, player.context, player.matched] = [n / rate + 1, context, false];
+  player.setLoop(loop);
+  player.select(i);
+  player.playing = true;
+  player.start();
+  const heard = await context.startRendering();
+  const [start, end] = (loop ?? [0, samples / rate]).map((t) => Math.round(t * rate));
+  let worst = 0;
+  for (let c = 0; c < channels; c++) {{
+    const got = heard.getChannelData(c).subarray(Math.ceil(0.02 * rate));
+    got.forEach((x, j) => (worst = Math.max(worst, Math.abs(x - expected[c * samples + start + (j % (end - start))]))));
+  }}
+  return worst;
+}}"""
+
+
+@pytest.mark.parametrize("loop", [None, [3.25, 6.1]])
+def test_no_gap_between_chunks(load: Callable[..., Any], loop: Any) -> None:
+    """What is heard is the take to the sample, across chunks and the jump of a loop."""
+    page = load("flac")
+    n = versions()[0].n_samples
+    assert page.evaluate(RENDER, [2, loop, n]) == 0
+
+
+def test_unchanged_chunks_are_shared(load: Callable[..., Any]) -> None:
+    page = load("flac")
+    shared = page.evaluate("""async () => {
+      const {chunks} = vampPage.player;
+      Object.assign(chunks, {length: 44100, held: new Map()});
+      const found = [];
+      for (let k = 0; k < 10; k++)
+        found.push((await chunks.load(1, k)).buffer === (await chunks.load(0, k)).buffer);
+      return found;
+    }""")
+    assert shared == [not 3 <= k < 7 for k in range(10)]
 
 
 def test_keys_switch_and_play(load: Callable[..., Any]) -> None:

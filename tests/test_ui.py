@@ -1,6 +1,7 @@
 """The server of `vamp ui` without a browser: takes, files, refusals, limits, two windows, a queue."""
 
 import hashlib
+import io
 import re
 import sys
 import time
@@ -51,7 +52,7 @@ class Window:
     def get(self, path: str, **more: Any) -> Any:
         return self.client.get(self.path + path, **more)
 
-    def post(self, path: str, **content: Any) -> Any:
+    def post(self, path: str, /, **content: Any) -> Any:
         return self.client.post(self.path + path, json=content)
 
     def ask(self, verb: str = "inpaint", spans: Any = ("0.5-0.9",), **values: Any) -> Any:
@@ -211,6 +212,113 @@ def test_wrong_token(window: Window, path: str) -> None:
     answer = window.client.get(path, headers={"accept": "text/html"})
     assert answer.status_code == 403
     assert "token" in answer.text
+
+
+def test_recordings_of_the_folder(window: Window, song: Path, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("sub/deep.wav", ".hidden.wav", "notes.txt"):
+        (tmp_path / name).write_bytes(song.read_bytes())
+    (tmp_path / "link").symlink_to("/")
+    found = window.get("recordings").json()
+    assert (found["recordings"], found["more"]) == (["song.wav", "sub/deep.wav"], False)
+    assert window.post("open", path="sub/deep.wav").status_code == 201
+    assert window.get("state").json()["sound"]["name"] == "deep.wav"
+    assert window.ask().json()["command"].startswith("vamp inpaint sub/deep.wav ")
+    take = window.made()["takes"][0]
+    assert Path(window.post(f"takes/{take['id']}/keep").json()["path"]).parent.name == "sub"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "says"),
+    [
+        ("../outside.wav", 403, "is outside"),
+        ("/etc/passwd", 403, "is outside"),
+        ("link.wav", 403, "is outside"),
+        ("sub/../../outside.wav", 403, "is outside"),
+        ("missing.wav", 422, "no file"),
+        (".", 422, "no file"),
+        ("a\0b", 422, "cannot open"),
+        ("x" * 5000, 422, "cannot open"),
+        ("notes.txt", 422, "cannot read"),
+        ("", 422, "no path is named"),
+        (3, 422, "no path is named"),
+    ],
+)
+def test_paths_to_open(window: Window, song: Path, tmp_path: Path, path: Any, status: int, says: str) -> None:
+    (outside := tmp_path.parent / "outside.wav").write_bytes(song.read_bytes())
+    (tmp_path / "link.wav").symlink_to(outside)
+    (tmp_path / "notes.txt").write_text("no sound")
+    answer = window.post("open", path=path)
+    assert (answer.status_code, says in answer.json()["error"]) == (status, True), answer.text
+    assert window.get("state").json()["sound"]["name"] == "song.wav"
+
+
+def test_too_long_recordings(window: Window, song: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vampcli.ui.sounds.MOST_SAMPLES", 100000)
+    for answer in (window.post("open", path="song.wav"), upload(window, song.read_bytes())):
+        assert answer.status_code == 422
+        assert answer.json()["error"].endswith(".wav is too long: 2 s")
+    assert window.get("audio/recording?start=0&end=88200").status_code == 200
+    monkeypatch.setattr("vampcli.ui.sounds.LONGEST_WINDOW_S", 1)
+    assert window.get("audio/recording?start=0&end=88200").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("text", "side", "expected"),
+    [
+        ("0:01.25", "start", [1.25, 1.75]),  # behind the end: the length stays
+        ("250 ms", "start", [0.25, 1.0]),
+        ("75%", "end", [0.5, 1.5]),
+        ("bar:1", "start", [0, 1.0]),
+        ("beat:4", "end", [0.5, 1.5]),
+        ("2beats", "end", [0.5, 1.5]),
+        ("beats:2-3", "start", [0.5, 1.5]),
+        ("25%-1.5", "end", [0.5, 1.5]),
+    ],
+)
+def test_typed_times(window: Window, text: str, side: str, expected: list[float]) -> None:
+    """At 120 bpm, a beat is half a second."""
+    values = {"bpm": "120", "downbeat": "0", "steps": "3"}
+    answer = window.post("span", text=text, side=side, start=0.5, end=1.0, values=values)
+    assert answer.status_code == 200, answer.text
+    assert list(answer.json().values()) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "side", "says"),
+    [
+        ("five", "start", "not a time"),
+        ("1,5", "start", "not a time"),
+        ("", "end", "not a time"),
+        ("9", "start", "outside: 9 to"),
+        ("9", "end", "outside: 0.5 to 9"),
+        ("0.2", "end", "reversed"),
+        ("bar:99", "start", "bar"),
+        ("4bars", "start", "is a length"),
+        ("--out=x", "start", "not a"),
+    ],
+)
+def test_times_that_do_not_fit(window: Window, text: str, side: str, says: str) -> None:
+    answer = window.post("span", text=text, side=side, start=0.5, end=1.0, values={"bpm": "120", "downbeat": "0"})
+    assert (answer.status_code, says in answer.json()["error"]) == (422, True), answer.text
+
+
+def test_spectrogram(window: Window, song: Path) -> None:
+    """A picture of a range is that part of the picture of all, but for the frames of its columns."""
+    from PIL import Image
+
+    def picture(start: int, end: int, n: int) -> Any:
+        content = window.get(f"spectrogram/recording?start={start}&end={end}&columns={n}").content
+        return np.asarray(Image.open(io.BytesIO(content)))
+
+    whole, part = picture(0, 88200, 400), picture(22050, 44100, 100)
+    assert (whole.shape, part.shape) == ((128, 400), (128, 100))
+    assert np.array_equal(whole[:, 100:200], part)
+    assert whole.max() == 31  # the loudest
+    assert window.get("spectrogram/recording?start=0&end=1&columns=0").status_code == 200
+    for query in ("start=0&end=999999", "start=5&end=5", "start=x&end=5", "start=0&end=5&columns=x"):
+        assert window.get(f"spectrogram/recording?{query}").status_code == 422
+    assert window.get("spectrogram/take9?start=0&end=5").status_code == 404
 
 
 @pytest.mark.parametrize("path", ["file/..%2f..%2fsong.wav", "file/song.wav", "audio/%2fetc%2fpasswd?start=0&end=1"])

@@ -11,7 +11,7 @@ import pytest
 import soundfile as sf
 
 from conftest import Vamp, music
-from test_page_browser import CHROMIUM, browser, playwright  # noqa: F401 (a fixture)
+from test_page_browser import CHROMIUM, SHA256, browser, playwright  # noqa: F401 (a fixture)
 from vampcli.audio.read import read
 from vampcli.cli.jobs.job import ModelRequest
 from vampcli.cli.jobs.orders import TypedOrders
@@ -23,14 +23,6 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-ge
 
 SECONDS = 4
 OPTIONS = {"seed": "3", "steps": "2", "fine-steps": "1"}
-SHA256 = """async (i) => {
-  const buffer = vampUi.player.buffers[i];
-  const parts = Array.from({length: buffer.numberOfChannels}, (_, c) => buffer.getChannelData(c));
-  const all = new Float32Array(parts.length * buffer.length);
-  parts.forEach((part, c) => all.set(part, c * buffer.length));
-  const digest = await crypto.subtle.digest("SHA-256", all);
-  return Array.from(new Uint8Array(digest), (b) => b.toString(16).padStart(2, "0")).join("");
-}"""
 
 
 class Editor:
@@ -93,7 +85,7 @@ def wait_until(page: Any, condition: str, seconds: float = 20) -> None:
 
 
 def spans(page: Any) -> list[list[float]]:
-    return list(page.evaluate("vampUi.wave.spans.map((one) => [one.start, one.end])"))
+    return list(page.evaluate("vampUi.spans.times"))
 
 
 def drag(page: Any, start_s: float, end_s: float, y: float = 100) -> None:
@@ -151,6 +143,50 @@ def test_spans_are_dragged_resized_and_typed(editor: Editor) -> None:
     assert spans(page) == []
 
 
+def test_times_are_typed_and_undone(editor: Editor) -> None:
+    page = editor.open()
+    drag(page, 1, 2)
+    page.click("#form summary")
+    page.fill('[name="bpm"]', "120")
+    page.fill('[name="downbeat"]', "0")
+    for i, text, expected in ((0, "25%", [1, 2]), (1, "4beats", [1, 3]), (0, "beats:4-7", [1.5, 3.5])):
+        page.fill(f"#spans input >> nth={i}", text)
+        page.press(f"#spans input >> nth={i}", "Enter")
+        wait_until(page, f"JSON.stringify(vampUi.spans.times) === JSON.stringify([{expected}])")
+    assert page.evaluate("vampUi.state.runs.length") == 0  # Enter makes no takes
+    page.fill("#spans input >> nth=0", "noon")
+    page.press("#spans input >> nth=0", "Tab")
+    wait_until(page, "document.querySelector('#span-problem').textContent.startsWith('not a time')")
+    page.fill("#spans input >> nth=1", "9")
+    page.press("#spans input >> nth=1", "Tab")
+    wait_until(page, "document.querySelector('#span-problem').textContent.startsWith('the span is outside')")
+    editor.refusals = ("422",)
+    page.click("#title")
+    page.keyboard.press("Control+z")
+    assert spans(page) == [[1, 3]]
+    page.click("#undo")
+    assert spans(page)[0] == pytest.approx([1, 2], abs=0.02)
+    page.keyboard.press("Control+Shift+z")
+    assert spans(page) == [[1, 3]]
+    page.click("#undo")
+    page.click("#undo")
+    assert spans(page) == []
+
+
+def test_recordings_of_the_folder_open(editor: Editor, tmp_path: Path) -> None:
+    sf.write("other.wav", music(1, 44100).T, 44100)
+    page = editor.open()
+    page.click("#opener summary")
+    wait_until(page, "document.querySelectorAll('#recordings option').length >= 1")
+    page.fill("#path", "../song.wav")
+    page.click("#open")
+    wait_until(page, "document.querySelector('#problem').textContent.startsWith('../song.wav is outside')")
+    editor.refusals = ("403",)
+    page.fill("#path", "other.wav")
+    page.press("#path", "Enter")
+    wait_until(page, "document.title === 'other.wav' && document.querySelector('#problem').textContent === ''")
+
+
 def test_takes_are_the_commands(editor: Editor, vamp: Vamp, tmp_path: Path) -> None:
     page = editor.open()
     make(page, 2)
@@ -182,7 +218,7 @@ def test_keys_keep_and_replay(editor: Editor, tmp_path: Path) -> None:
     page.keyboard.press("k")
     wait_until(page, "document.querySelector('#status').textContent.startsWith('Kept: ')")
     assert Path("song.inpaint.3.wav").is_file()
-    page.click("text=Replay >> nth=0")
+    page.click("#takes >> text=Replay >> nth=0")
     wait_until(page, "vampUi.state.takes.length === 3 && vampUi.state.takes[2].identical === true")
     page.wait_for_selector("text=the same samples as before")
 
@@ -221,14 +257,15 @@ def test_a_loop_has_its_own_time_line(editor: Editor) -> None:
     page.click("#takes .choose >> nth=1")
     wait_until(page, "document.documentElement.dataset.ready.endsWith(' 2') && vampUi.player.selected === 1")
     n = page.evaluate("vampUi.state.takes[0].n_samples")
-    assert page.evaluate("vampUi.player.buffers.map((one) => one.length)") == [n, n]
+    assert page.evaluate("vampUi.player.chunks.format.samples") == n
+    assert page.evaluate("vampUi.player.chunks.load(1, 0).then((one) => one.buffer.length)") == n
 
 
 def test_ten_minutes_scroll(editor: Editor, tmp_path: Path) -> None:
     long = np.tile(music(10, 22050), 60)
     sf.write("song.wav", long.T, 22050, subtype="PCM_16")
     page = editor.open()
-    assert page.evaluate("vampUi.player.duration") == 120
+    assert page.evaluate("vampUi.player.duration") == 600
     for _ in range(6):
         page.click("#zoom-in")
     median_ms = page.evaluate("""async () => {
@@ -250,6 +287,12 @@ def test_ten_minutes_scroll(editor: Editor, tmp_path: Path) -> None:
     assert spans(page)[0] == pytest.approx([502, 503], abs=0.05)
     page.click("#view", position={"x": 10, "y": 150})
     wait_until(page, "!document.querySelector('#play').disabled && vampUi.player.position > 0")
+    page.click("#play")
+    page.evaluate("vampUi.playback.seek(9.5)")  # 0.5 s before the end of a chunk
+    wait_until(page, "vampUi.player.position > 10.5 && vampUi.player.position < 60")
+    ends = page.evaluate("vampUi.player.slots.map(({time, from, to}) => [time, time + (to - from) / 22050])")
+    assert [start for start, _ in ends[1:]] == pytest.approx([end for _, end in ends[:-1]], abs=1e-9)
+    assert page.evaluate("vampUi.player.chunks.held.size") <= 6  # of 60
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -291,6 +334,7 @@ def test_a_span_outside_is_refused_on_the_page(editor: Editor) -> None:
 
 def test_a_server_that_has_ended(editor: Editor) -> None:
     page = editor.open()
+    wait_until(page, "vampUi.wave.tiles.size > 2 && [...vampUi.wave.tiles.values()].every((one) => one.content)")
     editor.end()
     wait_until(page, "document.querySelector('#problem').textContent.startsWith('The server does not answer')")
-    editor.refusals = ("net::ERR",)
+    editor.refusals = ("net::ERR", "500")

@@ -59,7 +59,7 @@ def band_edges(sample_rate: int) -> Floats:
     return np.geomspace(min(_LOW_HZ, high / 10), high, N_BANDS + 1)
 
 
-def spectrogram(sound: Waveform, n_columns: int) -> Floats:
+def spectrogram(sound: Waveform, n_columns: int, start: int = 0, end: int | None = None) -> Floats:
     """Return the power in bands even in octaves, averaged over the channels; a full-scale sine is at 0 dB.
 
     A column is the average of as many frames, at least half overlapping, as cover its time, so every sample counts.
@@ -68,12 +68,15 @@ def spectrogram(sound: Waveform, n_columns: int) -> Floats:
     Args:
         sound: any length and number of channels.
         n_columns: equal pieces of its time.
+        start: first sample of a range, whose edges see the sound around it.
+        end: one past its last; None = all.
 
     Returns:
         dB, `SILENT_DB` or more, (N_BANDS, n_columns), the lowest band first.
     """
     n_fft = 2 ** max(4, round(np.log2(sound.sample_rate / 10)))  # about a tenth of a second
-    n_each = -(-2 * sound.n_samples // (n_columns * n_fft))
+    n_samples = (sound.n_samples if end is None else end) - start
+    n_each = -(-2 * n_samples // (n_columns * n_fft))
     weights = _band_weights(sound.sample_rate, n_fft)
     window = np.hanning(n_fft + 1)[:-1] * (2 / np.hanning(n_fft + 1).sum())
     n_at_once = max(1, _AT_ONCE // n_each)
@@ -81,7 +84,7 @@ def spectrogram(sound: Waveform, n_columns: int) -> Floats:
     for first in range(0, n_columns, n_at_once):
         n = min(n_at_once, n_columns - first)
         frames = np.arange(first * n_each, (first + n) * n_each)
-        centres = (2 * frames + 1) * sound.n_samples // (2 * n_columns * n_each)
+        centres = start + (2 * frames + 1) * n_samples // (2 * n_columns * n_each)
         power = power_spectra(sound.samples, centres - n_fft // 2, window)
         columns.append(weights @ power.reshape(n, n_each, -1).mean(1).T)
     decibels: Floats = 10 * np.log10(np.maximum(np.concatenate(columns, 1), 10 ** (SILENT_DB / 10)))

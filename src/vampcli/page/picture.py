@@ -46,10 +46,17 @@ def outline(sound: Waveform, peak: float) -> str:
     return f"M0 {high[0]}{there}h1V{low[-1]}h-1{back}z"
 
 
-def decibels(sound: Waveform) -> Floats:
-    """Return the spectrogram of a sound in dB, the highest band first: (n_rows, n_columns)."""
-    columns = n_columns(sound)
-    levels: Floats = spectrogram(sound, columns).reshape(_N_ROWS, -1, columns).mean(1)[::-1]
+def decibels(sound: Waveform, columns: int | None = None, start: int = 0, end: int | None = None) -> Floats:
+    """Return the spectrogram of a sound in dB, the highest band first: (n_rows, n_columns).
+
+    Args:
+        sound: any.
+        columns: of the picture; None = `n_columns`.
+        start: first sample of a range.
+        end: one past its last; None = all.
+    """
+    n = columns or n_columns(sound)
+    levels: Floats = spectrogram(sound, n, start, end).reshape(_N_ROWS, -1, n).mean(1)[::-1]
     return levels
 
 

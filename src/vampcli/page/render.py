@@ -18,6 +18,7 @@ from vampcli.page.tracks import AROUND_S, Encoder, Track, gains_db
 from vampcli.recipe.recipe import Ranges, to_table
 
 _SPECTRUM, _MARK = 160, 4  # heights of a spectrogram and of the bar above a span, in units of an outline
+_SCRIPTS = ("chunks.js", "player.js", "keys.js", "abx.js", "page.js")
 _MOST_SPANS = 100  # named and marked
 _JSON_IN_HTML = {ord(c): f"\\u{ord(c):04x}" for c in "<>&"}  # `</script>` in a name must not end the script
 
@@ -68,7 +69,7 @@ class Page:
                 for label, gain_db, track in zip(labels, gains_db(tracks), tracks, strict=True)
             ],
         }
-        script, style = _asset("player.js") + _asset("page.js"), _asset("page.css")
+        script, style = "".join(map(_asset, _SCRIPTS)), _asset("page.css")
         options = [f'<option value="{i}">{_text(label)}</option>' for i, label in enumerate(labels)]
         second = min(1, len(self.takes))
         return _fill(
@@ -207,7 +208,7 @@ def _options(labels: Sequence[str], values: Sequence[Any]) -> str:
 
 
 def _sounds(track: Track) -> list[Mapping[str, Any]]:
-    return [{"start": one.start, "data": _base64(one.data)} for one in track.segments]
+    return [{"start": one.start, "n": one.n_samples, "data": _base64(one.data)} for one in track.segments]
 
 
 def _base64(content: bytes) -> str:

@@ -26,7 +26,8 @@ MOST_DB = 12.0
 
 _SUFFIXES: dict[PageAudio, str] = {"vorbis": ".ogg", "flac": ".flac"}
 _MOST_CHANNELS = 5  # of which the loudness is measured
-_LEAST_TOP_DB = -40.0  # of the colors: silence stays dark
+LEAST_TOP_DB = -40.0
+"""Lower bound of the level of the brightest color: silence stays dark."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ class Encoder:
     def _segment(self, sound: Waveform, levels: Floats, start: int, end: int) -> Segment:
         n, columns = sound.n_samples, n_columns(sound)
         first, last = start * columns // n, -(-end * columns // n)
-        picture = png(levels[:, first:last], max(_LEAST_TOP_DB, float(self._levels.max())))
+        picture = png(levels[:, first:last], max(LEAST_TOP_DB, float(self._levels.max())))
         data = self._sound_file(replace(sound, samples=sound.samples[:, start:end]))
         return Segment(start, end - start, data, (first, last), picture)
 

@@ -15,6 +15,10 @@ Values = Mapping[str, Any]
 """Values of options by their long names."""
 
 
+Side = Literal["start", "end"]
+"""Of a span."""
+
+
 @dataclass(frozen=True)
 class Option:
     """An option of a command, for a form.
@@ -107,6 +111,22 @@ class Orders(Protocol):
 
         Raises:
             VampError: an option or a span does not fit.
+        """
+
+    def span_s(
+        self, text: str, side: Side, span: tuple[float, float], values: Values, source: Source
+    ) -> tuple[float, float]:
+        """Return a span in seconds after a time of it was typed.
+
+        Args:
+            text: a time for one side, a length for the end, or a whole span.
+            side: that was typed.
+            span: before, in seconds.
+            values: of options, of which those of the tempo count.
+            source: the recording.
+
+        Raises:
+            VampError: it is no time, or the span does not lie in the recording.
         """
 
     def base(self, recording: Recording, result: Path) -> Waveform:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict
@@ -17,9 +18,12 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 
 from vampcli.config import TempoConfig
 from vampcli.errors import UsageError, VampError
-from vampcli.ui.session import Session, history_facts, peaks, samples
+from vampcli.ui.folder import list_recordings, resolve_below
+from vampcli.ui.session import Session
 from vampcli.ui.sounds import MOST_COLUMNS, Sound, check_range, window
+from vampcli.ui.takes import history_facts
 from vampcli.ui.uploads import read_json, save_upload
+from vampcli.ui.views import peaks, samples, spectrogram
 
 Handler = Callable[[Request, Session], Awaitable[Response]]
 
@@ -56,36 +60,66 @@ async def _schema(request: Request, session: Session) -> Response:
 # Sound
 
 
-def _upload(studio_keep_in: Path) -> Handler:
-    async def upload(request: Request, session: Session) -> Response:
-        path = await save_upload(request, session.folder, request.query_params.get("name", ""))
-        try:
-            sound = await run_in_threadpool(Sound.open, path, path.name, studio_keep_in, True)
-        except VampError as error:
-            path.unlink(missing_ok=True)
-            raise type(error)(error.message.replace(str(path), path.name), error.hint) from error
-        session.show(sound)
-        return JSONResponse(session.state(), 201)
+async def _upload(request: Request, session: Session) -> Response:
+    path = await save_upload(request, session.folder, request.query_params.get("name", ""))
+    try:
+        sound = await run_in_threadpool(Sound.open, path, path.name, session.root, True)
+    except VampError as error:
+        path.unlink(missing_ok=True)
+        raise type(error)(error.message.replace(str(path), path.name), error.hint) from error
+    session.show(sound)
+    return JSONResponse(session.state(), 201)
 
-    return upload
+
+async def _recordings(request: Request, session: Session) -> Response:
+    found, more = await run_in_threadpool(list_recordings, session.root)
+    shown = [one.encode(errors="replace").decode() for one in found]
+    return JSONResponse({"folder": str(session.root.absolute()), "recordings": shown, "more": more})
+
+
+async def _open(request: Request, session: Session) -> Response:
+    typed = (await read_json(request)).get("path")
+    if not isinstance(typed, str) or not typed.strip():
+        raise UsageError("no path is named", "choose a recording of the list")
+
+    def read() -> Sound:
+        path = resolve_below(session.root, typed.strip())
+        name = os.path.relpath(path, session.root.resolve())
+        return Sound.open(Path(name) if session.root == Path() else path, name, path.parent, is_uploaded=False)
+
+    session.show(await run_in_threadpool(read))
+    return JSONResponse(session.state(), 201)
 
 
 def _range(request: Request, n_samples: int) -> tuple[int, int]:
-    try:
-        start, end = (int(request.query_params[name]) for name in ("start", "end"))
-    except ValueError as error:
-        raise UsageError(f"no number of a sample: {error}") from error
+    start, end = (_integer(request.query_params[name]) for name in ("start", "end"))
     return check_range(start, end, n_samples)
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise UsageError(f"no number of a sample or column: {error}") from error
 
 
 async def _peaks(request: Request, session: Session) -> Response:
     def compute() -> bytes:
         sound, found = peaks(session, request.path_params["sound"])
         start, end = _range(request, sound.n_samples)
-        n = min(int(request.query_params.get("columns", "1000")), MOST_COLUMNS, end - start)
+        n = max(1, min(_integer(request.query_params.get("columns", "1000")), MOST_COLUMNS, end - start))
         return found.columns(sound, start, end, n, session.opened().peaks.top).tobytes()
 
     return Response(await run_in_threadpool(compute), media_type="application/octet-stream")
+
+
+async def _spectrogram(request: Request, session: Session) -> Response:
+    def compute() -> bytes:
+        sound_id = request.path_params["sound"]
+        columns = _integer(request.query_params.get("columns", "600"))
+        return spectrogram(session, sound_id, *_range(request, samples(session, sound_id).n_samples), columns)
+
+    return Response(await run_in_threadpool(compute), media_type="image/png")
 
 
 async def _audio(request: Request, session: Session) -> Response:
@@ -104,6 +138,19 @@ async def _file(request: Request, session: Session) -> Response:
 async def _beats(request: Request, session: Session) -> Response:
     pulse = await run_in_threadpool(session.opened().source.recording.pulse, TempoConfig())
     return JSONResponse({"beats": pulse.beats_s, "bars": pulse.downbeats_s, "bpm": pulse.bpm})
+
+
+async def _span(request: Request, session: Session) -> Response:
+    """Parse a time of a span as it is typed: `bar:5`, `50%`, `4bars`."""
+    content, sound = await read_json(request), session.opened()
+    text, side, values = (content.get(name) for name in ("text", "side", "values"))
+    start, end = content.get("start"), content.get("end")
+    if not isinstance(text, str) or side not in ("start", "end") or not isinstance(values, dict):
+        raise UsageError("the request lacks text, side or values", "load the page again")
+    if not (isinstance(start, int | float) and isinstance(end, int | float)):
+        raise UsageError("the request lacks start and end", "load the page again")
+    start, end = await run_in_threadpool(session.orders.span_s, text, side, (start, end), values, sound.source)
+    return JSONResponse({"start": start, "end": end})
 
 
 # Takes
@@ -160,8 +207,12 @@ WINDOW: list[tuple[str, Handler, str]] = [
     ("events", _events, "GET"),
     ("state", _state, "GET"),
     ("schema", _schema, "GET"),
-    ("sound", _upload(Path()), "PUT"),
+    ("sound", _upload, "PUT"),
+    ("recordings", _recordings, "GET"),
+    ("open", _open, "POST"),
+    ("span", _span, "POST"),
     ("peaks/{sound}", _peaks, "GET"),
+    ("spectrogram/{sound}", _spectrogram, "GET"),
     ("audio/{sound}", _audio, "GET"),
     ("file/{take}", _file, "GET"),
     ("beats", _beats, "GET"),

@@ -20,6 +20,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from vampcli.errors import UsageError, VampError, from_os_error
+from vampcli.ui.folder import OutsideError
 from vampcli.ui.guard import Guard, answer
 from vampcli.ui.order import Orders
 from vampcli.ui.routes import WINDOW, Handler
@@ -28,14 +29,14 @@ from vampcli.ui.sounds import Sound
 from vampcli.ui.uploads import TooLargeError
 from vampcli.ui.worker import Worker, words
 
-_ASSETS = {
-    "ui.js": ("vampcli.ui", "text/javascript"),
-    "dom.js": ("vampcli.ui", "text/javascript"),
-    "form.js": ("vampcli.ui", "text/javascript"),
-    "wave.js": ("vampcli.ui", "text/javascript"),
-    "ui.css": ("vampcli.ui", "text/css"),
-    "player.js": ("vampcli.page", "text/javascript"),
-    "page.css": ("vampcli.page", "text/css"),
+_PAGE, _UI = "vampcli.page", "vampcli.ui"
+_SCRIPTS = {
+    _PAGE: ("chunks", "player", "keys"),
+    _UI: ("dom", "wave", "spans", "form", "playback", "takes", "files", "ui"),
+}
+_ASSETS = {f"{name}.js": (package, "text/javascript") for package, names in _SCRIPTS.items() for name in names} | {
+    "ui.css": (_UI, "text/css"),
+    "page.css": (_PAGE, "text/css"),
 }
 
 
@@ -47,7 +48,7 @@ class Studio:
         orders: makes orders.
         folder: of takes and uploads, until the server ends.
         path: of the recording that new windows show; None = they are empty.
-        keep_in: folder in which takes of uploads are kept.
+        root: folder below which recordings can be opened, and in which takes of uploads are kept.
         worker: makes the takes.
         token: first part of every path.
     """
@@ -55,7 +56,7 @@ class Studio:
     orders: Orders
     folder: Path
     path: Path | None = None
-    keep_in: Path = Path()
+    root: Path = Path()
     token: str = field(default_factory=lambda: secrets.token_urlsafe(18))
     sessions: dict[str, Session] = field(default_factory=dict)
 
@@ -75,7 +76,7 @@ class Studio:
                 return session
         name = f"window{len(self.sessions) + 1}"
         (folder := self.folder / name).mkdir()
-        self.sessions[name] = session = Session(name, folder, self.orders, self.worker)
+        self.sessions[name] = session = Session(name, folder, self.orders, self.worker, self.root)
         return session
 
     @property
@@ -197,6 +198,8 @@ def _in_window(studio: Studio, handler: Handler) -> Callable[[Request], Awaitabl
             return await handler(request, studio.sessions[name])
         except KeyError as error:
             return answer(request, 404, f"there is no {error.args[0]!r}", "load the page again")
+        except OutsideError as error:
+            return answer(request, 403, error.message, error.hint)
         except TooLargeError as error:
             return answer(request, 413, error.message, error.hint)
         except VampError as error:

@@ -9,64 +9,19 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vampcli.audio.find import SOUNDS
-from vampcli.audio.waveform import Waveform
 from vampcli.errors import InputError, VampError
 from vampcli.files import replacing
 from vampcli.page.tracks import measure
-from vampcli.recipe.embed import recipe_of
 from vampcli.recipe.recipe import Recipe
 from vampcli.ui.order import Made, Orders, Values
-from vampcli.ui.sounds import Peaks, Sound, decoded, peaks_of
+from vampcli.ui.sounds import Sound, decoded
+from vampcli.ui.takes import TakeFile, find_takes
 from vampcli.ui.worker import Run, Worker
 
 _CLAIMED_S = 10.0  # a window that was just given out is not given out again, though it does not listen yet
-_MOST_FILES = 2000  # of a folder that are searched for takes
-
-
-@dataclass
-class TakeFile:
-    """A take of a window.
-
-    Attributes:
-        id: in the window.
-        made: the file, which stays until the server ends.
-        spans: sample ranges that were generated.
-        n_samples: its length.
-        group: takes of one group have the same time line; `recording` is that of the recording.
-        command: the shell command that makes it.
-        run: that made it; None = it is of the history.
-        kept: the file beside the recording.
-        facts: loudness and scores, once they are measured.
-    """
-
-    id: str
-    made: Made
-    spans: tuple[tuple[int, int], ...]
-    n_samples: int
-    group: str
-    command: str
-    run: Run | None = None
-    kept: Path | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
-
-    def state(self) -> dict[str, Any]:
-        """Return what the page shows."""
-        shared = {name: getattr(self, name) for name in ("id", "spans", "n_samples", "group", "command")}
-        return {
-            **shared,
-            "name": self.made.path.name,
-            "seed": self.made.seed,
-            "run": self.run and self.run.id,
-            "kept": self.kept and str(self.kept),
-            "identical": self.made.facts.get("identical"),
-            "sources": self.made.facts.get("sources", []),
-            **{"facts": self.facts},
-        }
 
 
 class Session:
@@ -75,13 +30,14 @@ class Session:
     Attributes:
         id: in addresses.
         folder: of takes and uploads.
+        root: see `Studio`.
         sound: the recording.
         problem: why it cannot be opened, and what cures that.
         has_ended: the server ends.
     """
 
-    def __init__(self, session_id: str, folder: Path, orders: Orders, worker: Worker) -> None:
-        self.id, self.folder, self.orders, self.worker = session_id, folder, orders, worker
+    def __init__(self, session_id: str, folder: Path, orders: Orders, worker: Worker, root: Path) -> None:
+        self.id, self.folder, self.orders, self.worker, self.root = session_id, folder, orders, worker, root
         self.sound: Sound | None = None
         self.problem: tuple[str, str] | None = None
         self.runs: list[Run] = []
@@ -229,16 +185,10 @@ class Session:
 
     def history(self) -> list[tuple[Path, Recipe]]:
         """Find takes of the recording in the folder of kept ones, the latest first."""
-        sound, found = self.opened(), []
+        sound = self.opened()
+        found = find_takes(sound.folder, sound.source.recording.source.sha256)
         shown = {take.kept for take in self.takes.values()}
-        files = itertools.islice(sorted(sound.folder.iterdir()), _MOST_FILES)
-        for path in files:
-            if path.suffix.lower() in SOUNDS and path not in shown and path.is_file():
-                with suppress(InputError):
-                    recipe = recipe_of(path)
-                    if recipe and recipe.source.sha256 == sound.source.recording.source.sha256:
-                        found.append((path, recipe))
-        return sorted(found, key=lambda one: -one[0].stat().st_mtime)
+        return [one for one in found if one[0] not in shown]
 
     def load(self, name: str) -> TakeFile:
         """Add a take of the history.
@@ -260,43 +210,3 @@ class Session:
                 self.changed()
                 return take
         raise InputError(f"{name} is no take of this recording", "choose one of the list")
-
-
-def history_facts(found: list[tuple[Path, Recipe]]) -> list[dict[str, Any]]:
-    """Return what the page shows of takes of the history."""
-    return [
-        {
-            "name": path.name,
-            "command": recipe.command,
-            "seed": recipe.seed,
-            "spans": recipe.synthetic,
-            "sampling": asdict(recipe.sampling),
-        }
-        for path, recipe in found
-    ]
-
-
-def peaks(session: Session, sound_id: str) -> tuple[Waveform, Peaks]:
-    """Return samples and peaks of the recording (`recording`) or of a take.
-
-    Raises:
-        KeyError: the window has no such take.
-    """
-    if sound_id == "recording":
-        return session.opened().clip, session.opened().peaks
-    path = session.takes[sound_id].made.path
-    return decoded(path), peaks_of(path)
-
-
-def samples(session: Session, sound_id: str) -> Waveform:
-    """Return the samples of the recording, of a take, or of the recording on the time line of a take: `base-take3`.
-
-    Raises:
-        KeyError: the window has no such take.
-    """
-    if sound_id == "recording":
-        return session.opened().clip
-    path = session.takes[sound_id.removeprefix("base-")].made.path
-    if not sound_id.startswith("base-"):
-        return decoded(path)
-    return session.orders.base(session.opened().source.recording, path)

@@ -9,14 +9,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from vampcli.audio.read import read
+from vampcli.audio.read import inspect, read
 from vampcli.audio.spectrogram import Floats, envelope
 from vampcli.audio.waveform import Waveform
 from vampcli.audio.write import encode
 from vampcli.errors import InputError
+from vampcli.page.picture import decibels
+from vampcli.page.tracks import LEAST_TOP_DB
 from vampcli.tasks.recording import Recording
 from vampcli.ui.order import Source
 
+MOST_SAMPLES = 2**29
+"""Of a recording, of all channels: 2 GB of memory, 101 minutes of stereo at 44.1 kHz."""
 MOST_COLUMNS = 8192
 """Columns of peaks in one answer."""
 LONGEST_WINDOW_S = 300.0
@@ -45,8 +49,15 @@ class Sound:
         """Read a recording.
 
         Raises:
-            InputError: it is no sound.
+            InputError: it is no sound, or too long.
         """
+        facts = inspect(path)
+        if (n := facts.n_samples * facts.n_channels) > MOST_SAMPLES:
+            longest_s = MOST_SAMPLES / facts.n_channels / facts.sample_rate
+            raise InputError(
+                f"{name} is too long: {n / facts.n_channels / facts.sample_rate:.0f} s",
+                f"the editor takes {longest_s:.0f} s of such a recording: cut it, or use the command in a terminal",
+            )
         return cls(Source(path, name, Recording(read(path), path, name)), folder, is_uploaded)
 
     @property
@@ -58,6 +69,16 @@ class Sound:
     def peaks(self) -> Peaks:
         """Peaks of the recording."""
         return Peaks.of(self.clip)
+
+    @cached_property
+    def levels(self) -> Floats:
+        """Spectrogram of the recording in dB: (n_rows, `page.picture.N_COLUMNS` at most)."""
+        return decibels(self.clip)
+
+    @property
+    def top_db(self) -> float:
+        """Level of the brightest color of spectrograms."""
+        return max(LEAST_TOP_DB, float(self.levels.max()))
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Any
 
+import anyio
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from vampcli.errors import InputError, UsageError
 
@@ -17,6 +19,7 @@ MOST_BYTES = 2**29
 """Of an upload."""
 
 _MOST_JSON = 2**20
+_DROP_S, _IDLE_S = 30.0, 1.0  # for the rest of a body, and for its next part
 
 
 class TooLargeError(InputError):
@@ -27,18 +30,31 @@ async def read_body(request: Request, most: int) -> AsyncIterator[bytes]:
     """Yield the parts of a body.
 
     Raises:
-        TooLargeError: there are more bytes; if the request says so, before any is read.
+        TooLargeError: there are more bytes; if the request says so, before any is yielded. The rest is dropped first.
     """
     hint = f"{most // 2**20} MB are taken at most; vamp ui FILE opens a file of any size"
+    stream = request.stream()
     stated = request.headers.get("content-length", "0")
     if not stated.isdecimal() or int(stated) > most:
+        await _drop(request, stream)
         raise TooLargeError(f"{int(stated) / 2**20 if stated.isdecimal() else 0:.0f} MB are sent", hint)
     n = 0
-    async for part in request.stream():
+    async for part in stream:
         n += len(part)
         if n > most:
+            await _drop(request, stream)
             raise TooLargeError(f"more than {most // 2**20} MB are sent", hint)
         yield part
+
+
+async def _drop(request: Request, stream: AsyncIterator[bytes]) -> None:
+    """Read the rest of a body for a while: most clients read no answer before they have sent all."""
+    if request.headers.get("expect", "").lower() == "100-continue":
+        return  # this one waits
+    last_s = anyio.current_time() + _DROP_S
+    with anyio.move_on_after(_IDLE_S) as scope, suppress(ClientDisconnect):
+        async for _ in stream:
+            scope.deadline = min(anyio.current_time() + _IDLE_S, last_s)
 
 
 async def read_json(request: Request) -> dict[str, Any]:

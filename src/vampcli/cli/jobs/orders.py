@@ -32,11 +32,15 @@ from vampcli.cli.jobs.models import Models
 from vampcli.cli.jobs.originals import base_of
 from vampcli.cli.jobs.pipes import Pipes
 from vampcli.cli.options import ADVANCED, MEMORY, PROMPT, SPANS, Common
-from vampcli.config import MOST_PLACES
+from vampcli.config import MOST_PLACES, RelativeTime
 from vampcli.errors import InputError, UsageError
 from vampcli.progress import Progress
 from vampcli.recipe.embed import recipe_of
-from vampcli.ui.order import Made, Option, Source, Values
+from vampcli.tasks.inpaint import Inpaint
+from vampcli.tasks.plan import ROUNDING_S
+from vampcli.tasks.spans import SpanRequest
+from vampcli.tasks.times import parse_time, to_seconds
+from vampcli.ui.order import Made, Option, Side, Source, Values
 
 if TYPE_CHECKING:
     from vampcli.audio.waveform import Waveform
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
 _VERBS = (inpaint, outpaint, loop, vamp)
 _BY_SPANS = ("start", "end", "span", "spans-from", "label")  # set on the waveform, or by files
 _FILES = ("memory-from", "mask", "place", "places", "preview")  # of other recordings, or for another output
+_TEMPO = ("bpm", "downbeat", "beats-per-bar")
 _MAIN = ("takes", "seed", "steps", "temperature", "stereo")
 _PANELS = (SPANS, MEMORY, PROMPT)
 _SAMPLING = ("fine-steps", "mask-temperature", "top-p", "typical-mass", "sample-cutoff", "sampler", "refresh")
@@ -94,6 +99,38 @@ class TypedOrders:
         words = self._words(verb, values, spans)
         workflow = self._parse([verb, str(source.path), *words])
         return self._open(workflow, source, folder, shlex.join(["vamp", verb, source.name, *words]))
+
+    def span_s(
+        self, text: str, side: Side, span: tuple[float, float], values: Values, source: Source
+    ) -> tuple[float, float]:
+        """See `Orders.span_s`."""
+        text, recording = text.strip(), source.recording
+        if "-" in text or text.startswith(("bars:", "beats:")):
+            start, end = self._places(text, values, source).seconds(recording)[0]
+        elif side == "start":
+            ((start, _),) = self._places(f"{text}-100%", values, source).seconds(recording)
+            end = span[1] if span[1] > start else start + span[1] - span[0]
+        elif isinstance(time := parse_time(text), RelativeTime) and time.unit in ("bars", "beats"):
+            start, tempo = span[0], self._places("bars:1", values, source).tempo
+            end = start + to_seconds(time, recording, tempo)
+        else:
+            ((_, end),) = self._places(f"0-{text}", values, source).seconds(recording)
+            start = span[0]
+        if not start < end:
+            raise UsageError(f"the span is reversed: {start:g} to {end:g} s", "the start comes first")
+        if start >= recording.clip.duration_s or (side == "end" and end > recording.clip.duration_s + ROUNDING_S):
+            last = f"the recording lasts {recording.clip.duration_s:.2f} s"
+            raise InputError(f"the span is outside: {start:g} to {end:g} s", last)
+        return start, min(end, recording.clip.duration_s)
+
+    def _places(self, span: str, values: Values, source: Source) -> SpanRequest:
+        """Parse a span as the command does; the tempo is that of the form, of vamp.toml or of the file."""
+        tempo = {name: values[name] for name in _TEMPO if name in values}
+        workflow = self._parse(["inpaint", str(source.path), *self._words("inpaint", tempo, [span])])
+        assert isinstance(workflow, AudioWorkflow)  # places of other recordings are not asked for
+        task = workflow.request(source.recording)
+        assert isinstance(task, Inpaint)
+        return task.at
 
     def base(self, recording: Recording, result: Path) -> Waveform:
         """See `Orders.base`."""

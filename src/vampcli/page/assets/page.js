@@ -6,12 +6,45 @@
   const find = (id) => document.getElementById(id);
   const rows = [...document.querySelectorAll(".track")];
   const [play, position, clock, loop, match, status] = ["play", "position", "clock", "loop", "match", "status"].map(find);
-  const player = new TakePlayer(data, show);
+  const failed = (error) => say(`This browser cannot decode the sound of this page: ${error.message}. Try --page-audio flac.`);
+  const fade = data.exact ? 0 : Math.round(0.005 * data.rate); // coding noise differs between files
+  const chunks = new Chunks({ ...data, fade }, undefined, failed);
+  const player = new TakePlayer(chunks, show);
   const test = new BlindTest();
   let hearsX = false; // then no row is shown as the one that is heard
 
   const time = (s) => `${Math.floor(s / 60)}:${(s % 60).toFixed(2).padStart(5, "0")}`;
   const say = (text) => (status.textContent = text);
+
+  // Sound: files in base64, each decoded whole when a part of it is needed
+  const sumOf = (tracks) => tracks.flatMap(({ segments }) => segments).reduce((sum, { n }) => sum + n * data.channels, 0);
+  const isLarge = sumOf(data.tracks) > 2 ** 27; // samples, 512 MB
+  const decoded = new Map(); // the latest used last
+  function decode(segment) {
+    const sound = decoded.get(segment) ?? decodeSound(bytesOf(segment.data).buffer, data);
+    decoded.delete(segment);
+    decoded.set(segment, sound);
+    const [, second] = decoded.keys(); // the first is the recording
+    if (isLarge && decoded.size > 3) decoded.delete(second);
+    return sound;
+  }
+
+  data.tracks.forEach(({ segments }, i) => {
+    const ranges = segments.map(({ start, n }) => [start, start + n]);
+    const read = async (from) => {
+      const segment = segments.findLast(({ start }) => start <= from);
+      return { buffer: await decode(segment), offset: from - segment.start };
+    };
+    chunks.add(ranges, read, i > 0 && isLarge);
+  });
+  player.setLevels(data.tracks.map((track) => track.gain_db));
+
+  function bytesOf(base64) {
+    const text = atob(base64);
+    const bytes = new Uint8Array(text.length);
+    for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+    return bytes;
+  }
 
   function show() {
     play.textContent = player.playing ? "Pause" : "Play";
@@ -125,13 +158,10 @@
 
   const actions = { a: () => hear("a"), b: () => hear("b"), x: () => hear("x"), l: toggleLoop };
   bindKeys(player, choose, actions);
-  player.load(data.tracks).then(
-    () => {
-      for (const control of document.querySelectorAll(":disabled")) control.disabled = false;
-      document.documentElement.dataset.ready = performance.now().toFixed();
-      say("Ready");
-    },
-    (error) => say(`This browser cannot decode the sound of this page: ${error.message}. Try --page-audio flac.`),
-  );
+  player.prepare().then(() => {
+    for (const control of document.querySelectorAll(":disabled")) control.disabled = false;
+    document.documentElement.dataset.ready = performance.now().toFixed();
+    say("Ready");
+  }, failed);
   globalThis.vampPage = { player, test };
 }

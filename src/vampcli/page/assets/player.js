@@ -3,77 +3,43 @@
 /**
  * Plays versions of one recording in sync; one of them is heard.
  *
- * All versions start together and only their gains change, so that switching keeps the position and makes no gap.
+ * All versions are started together and only their gains change, so that switching keeps the position and makes no gap.
+ * Their chunks are started some seconds ahead, each at the sample at which the one before it ends.
  * It draws nothing: `onchange` is called after every change of state.
  */
 class TakePlayer {
   /**
-   * @param {{rate: number, channels: number, samples: number, exact: boolean}} format of all versions
+   * @param {Chunks} chunks of the versions
    * @param {() => void} onchange called when the player starts, stops, seeks or switches
    */
-  constructor(format, onchange = () => {}) {
-    this.format = format;
+  constructor(chunks, onchange = () => {}) {
+    this.chunks = chunks;
+    chunks.onload = () => this.pump();
     this.onchange = onchange;
-    this.buffers = [];
     this.levels = []; // linear gains that match the levels, 1 or less
     this.matched = true;
     this.selected = 0;
+    this.wanted = 0; // version that is heard as soon as it is decoded
     this.loop = null; // [start, end) in seconds
     this.playing = false;
     this.at = 0; // position where it stands, or where it was started
-    this.nodes = [];
+    this.outputs = []; // gain nodes of the versions
+    this.slots = []; // {time, from, to, k, nodes}: parts that are started, samples of all versions
+  }
+
+  get rate() {
+    return this.chunks.format.rate;
   }
 
   get duration() {
-    return this.format.samples / this.format.rate;
+    return this.chunks.format.samples / this.rate;
   }
 
-  /**
-   * Decode versions. The first is whole; of the others, only the segments are given that differ from it.
-   *
-   * @param {{gain_db: number, segments: {start: number, data: string | ArrayBuffer}[]}[]} tracks with sound files, as
-   *   they are or in base64
-   */
-  async load(tracks) {
-    const decoded = await Promise.all(tracks.map((track) => this.decode(track)));
-    decoded.forEach((parts, i) => this.put(tracks[i], parts));
-    this.onchange();
-  }
-
-  /** Add a version while others may be playing. */
-  async add(track) {
-    this.put(track, await this.decode(track));
-    this.onchange();
-  }
-
-  decode(track) {
-    const decoder = new OfflineAudioContext(this.format.channels, 1, this.format.rate);
-    const bytes = (data) => (typeof data === "string" ? bytesOf(data).buffer : data);
-    return Promise.all(track.segments.map(({ data }) => decoder.decodeAudioData(bytes(data))));
-  }
-
-  put(track, parts) {
-    const [base] = this.buffers;
-    const buffer = base && !parts.length ? base : this.emptyBuffer();
-    if (base && parts.length) paste(buffer, base, 0, 0);
-    const fade = this.format.exact ? 0 : Math.round(0.005 * this.format.rate); // coding noise differs between files
-    track.segments.forEach(({ start }, i) => paste(buffer, parts[i], start, fade));
-    this.buffers.push(buffer);
-    this.levels.push(10 ** (track.gain_db / 20));
-    if (!this.playing || !this.nodes.length) return;
-    const now = this.context.currentTime + 0.02;
-    this.nodes.push(this.node(this.buffers.length - 1, now, this.positionAt(now)));
-  }
-
-  /** @param {number[]} gains_db that match the levels, 0 or less */
+  /** @param {number[]} gains_db that match the levels of all versions, 0 or less */
   setLevels(gains_db) {
     this.levels = gains_db.map((gain_db) => 10 ** (gain_db / 20));
     this.applyGains();
-  }
-
-  emptyBuffer() {
-    const { rate, channels, samples } = this.format;
-    return new AudioBuffer({ numberOfChannels: channels, length: samples, sampleRate: rate });
+    this.pump();
   }
 
   /** Gains of all versions as they are now: one is above 0. */
@@ -83,20 +49,31 @@ class TakePlayer {
 
   /** Position in seconds. */
   get position() {
-    if (!this.playing || !this.nodes.length) return this.at; // the browser may take a moment to start
-    return this.positionAt(this.context.currentTime);
+    if (!this.playing || !this.slots.length) return this.at; // the browser may take a moment to start
+    const now = this.context.currentTime;
+    const { time, from, to } = this.slots.findLast((slot) => slot.time <= now) ?? this.slots[0];
+    return Math.min(from / this.rate + Math.max(0, now - time), to / this.rate);
   }
 
-  positionAt(time) {
-    const t = this.at + Math.max(0, time - this.since);
-    const [start, end] = this.loop ?? [0, Infinity];
-    return t < end ? Math.min(t, this.duration) : start + ((t - start) % (end - start));
+  /** Versions that are played, though one alone is heard: all but those that take too much memory. */
+  get ready() {
+    return [...this.levels.keys()].filter((i) => i === this.selected || !this.chunks.versions[i].isLarge);
+  }
+
+  /** Number of the chunk at the position. */
+  get chunk() {
+    return Math.min(Math.floor((this.position * this.rate) / this.chunks.length), this.chunks.count - 1);
+  }
+
+  /** Decode the versions at the position. */
+  async prepare() {
+    await Promise.all(this.ready.map((i) => this.chunks.load(i, this.chunk)));
   }
 
   async play() {
-    if (this.playing || !this.buffers.length) return;
+    if (this.playing || !this.levels.length) return;
     this.playing = true;
-    this.context ??= newContext(this.format.rate);
+    this.context ??= newContext(this.rate);
     await this.context.resume();
     if (this.playing) this.start();
     this.onchange();
@@ -132,12 +109,19 @@ class TakePlayer {
     this.seek(position);
   }
 
-  /** @param {number} index of the version to hear */
+  /** @param {number} index of the version to hear; a long one may have to be decoded first */
   select(index) {
     if (!(index in this.levels)) return;
-    this.selected = index;
-    this.applyGains();
-    this.onchange();
+    this.wanted = index;
+    const hear = () => {
+      if (this.wanted !== index) return;
+      this.selected = index;
+      this.applyGains();
+      this.pump();
+      this.onchange();
+    };
+    if (this.chunks.get(index, this.chunk)) hear();
+    else this.chunks.load(index, this.chunk).then(hear, () => {});
   }
 
   /** @param {boolean} matched make all versions as loud as the quietest one */
@@ -147,129 +131,92 @@ class TakePlayer {
     this.onchange();
   }
 
+  // Scheduling
+
   start() {
-    const now = this.context.currentTime + 0.02; // all versions start at the same sample
     if (this.at >= this.duration) this.at = this.loop ? this.loop[0] : 0;
-    this.nodes = this.buffers.map((_, i) => this.node(i, now, this.at));
-    this.nodes[0].source.onended = () => {
-      this.playing = false;
-      this.at = 0;
-      this.onchange();
-    };
-    this.since = now;
+    const sample = Math.min(Math.round(this.at * this.rate), this.chunks.format.samples - 1);
+    this.next = { time: this.soon(), sample };
+    this.pump();
   }
 
-  /** Start a version at a position and a time of the context. */
-  node(i, time, position) {
-    const source = new AudioBufferSourceNode(this.context, { buffer: this.buffers[i], loop: this.loop !== null });
-    if (this.loop) [source.loopStart, source.loopEnd] = this.loop;
-    const gain = new GainNode(this.context, { gain: this.gains[i] });
-    source.connect(gain).connect(this.context.destination);
-    source.start(time, position);
-    return { source, gain };
+  /** Return the earliest time at which a node can start, on a sample of the context. */
+  soon() {
+    return Math.ceil((this.context.currentTime + 0.02) * this.rate) / this.rate;
+  }
+
+  /** Start what is due in the next seconds; again and again while it plays, and whenever a chunk is decoded. */
+  pump() {
+    if (!this.playing || !this.next) return;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.pump(), 200);
+    const now = this.context.currentTime;
+    while (this.slots.length > 1 && this.slots[1].time <= now) this.slots.shift();
+    while (this.next.sample < this.chunks.format.samples && this.next.time < now + TakePlayer.AHEAD_S) if (!this.schedule()) break;
+    for (const slot of this.slots) for (const i of this.ready) slot.nodes[i] ??= this.node(i, slot);
+    if (this.next.sample >= this.chunks.format.samples && now >= this.next.time) this.finish();
+  }
+
+  /** Put the next part behind the last one, up to the end of its chunk or of the loop; false if it is not decoded. */
+  schedule() {
+    const { sample: from } = this.next;
+    const k = Math.floor(from / this.chunks.length);
+    if (!this.chunks.get(this.selected, k)) return false;
+    const [start, end] = (this.loop ?? [0, Infinity]).map((t) => Math.round(t * this.rate));
+    const to = Math.min(this.chunks.bounds(k)[1], end);
+    const time = this.next.time < this.context.currentTime ? this.soon() : this.next.time; // late: it is decoded just now
+    this.slots.push({ time, from, to, k, nodes: [] });
+    this.next = { time: time + (to - from) / this.rate, sample: to === end ? start : to };
+    return true;
+  }
+
+  /** Start a version in a slot, if it is decoded; in one that has begun, as soon as it can be. */
+  node(i, { time, from, to, k }) {
+    const chunk = this.chunks.get(i, k);
+    const late = Math.ceil(Math.max(0, this.context.currentTime + 0.01 - time) * this.rate);
+    if (!chunk || late >= to - from) return undefined;
+    const source = new AudioBufferSourceNode(this.context, { buffer: chunk.buffer });
+    source.connect(this.output(i));
+    const first = chunk.offset + from + late - this.chunks.bounds(k)[0];
+    const n = to - from - late - 0.25; // browsers round the end up, perhaps to a sample too many
+    source.start(time + late / this.rate, first / this.rate, n / this.rate);
+    return source;
+  }
+
+  output(i) {
+    if (!this.outputs[i]) {
+      this.outputs[i] = new GainNode(this.context, { gain: this.gains[i] });
+      this.outputs[i].connect(this.context.destination);
+    }
+    return this.outputs[i];
+  }
+
+  finish() {
+    this.stop();
+    this.playing = false;
+    this.at = 0;
+    this.onchange();
   }
 
   stop() {
-    for (const { source } of this.nodes) {
-      source.onended = null;
+    clearTimeout(this.timer);
+    for (const source of this.slots.flatMap(({ nodes }) => nodes).filter(Boolean)) {
       source.stop();
       source.disconnect();
     }
-    this.nodes = [];
+    [this.slots, this.next] = [[], null];
   }
 
   applyGains() {
-    this.nodes.forEach(({ gain }, i) => gain.gain.setTargetAtTime(this.gains[i], this.context.currentTime, 0.004));
+    this.outputs.forEach(({ gain }, i) => gain.setTargetAtTime(this.gains[i], this.context.currentTime, 0.004));
   }
 }
+TakePlayer.AHEAD_S = 3;
 
 function newContext(sampleRate) {
   try {
     return new AudioContext({ sampleRate, latencyHint: "interactive" });
   } catch {
     return new AudioContext(); // the rate is out of range: the browser resamples while it plays
-  }
-}
-
-function bytesOf(base64) {
-  const text = atob(base64);
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-  return bytes;
-}
-
-/** Write one buffer over another from a sample on; at edges inside, fade over some samples. */
-function paste(target, source, start, fade) {
-  const n = Math.min(source.length, target.length - start);
-  for (let c = 0; c < target.numberOfChannels; c++) {
-    const to = target.getChannelData(c).subarray(start, start + n);
-    const from = source.getChannelData(Math.min(c, source.numberOfChannels - 1));
-    const [first, last] = [start > 0 ? fade : 0, start + n < target.length ? fade : 0];
-    const edge = (i) => Math.min(1, first ? i / first : 1, last ? (n - 1 - i) / last : 1);
-    const [head, tail] = [to.slice(0, first), to.slice(n - last)];
-    to.set(from.subarray(0, n));
-    head.forEach((old, i) => (to[i] = old + (to[i] - old) * edge(i)));
-    tail.forEach((old, i) => (to[n - last + i] = old + (to[n - last + i] - old) * edge(n - last + i)));
-  }
-}
-
-/**
- * Play by the space bar, choose versions by 0 to 9, and act by the keys in `more`.
- *
- * @param {TakePlayer} player
- * @param {(index: number) => void} choose a version
- * @param {Object<string, () => void>} more actions by key
- */
-function bindKeys(player, choose, more = {}) {
-  document.addEventListener("keydown", (event) => {
-    const typing = event.target.closest("input:not([type=checkbox]):not([type=range]), textarea, select");
-    if (event.ctrlKey || event.altKey || event.metaKey || typing) return;
-    const control = event.target.closest("button, summary, input[type=checkbox], a");
-    if (event.key === " " && !control) player.toggle();
-    else if (/^[0-9]$/.test(event.key)) choose(Number(event.key));
-    else if (event.key.toLowerCase() in more) more[event.key.toLowerCase()]();
-    else return;
-    event.preventDefault();
-  });
-  // A control that was clicked gives the space bar back; one that was reached by keys keeps it.
-  document.addEventListener("click", (event) => {
-    if (event.detail > 0) event.target.closest("button, summary, input[type=checkbox]")?.blur();
-  });
-}
-
-/** A blind test: X is A or B, drawn anew for every answer. */
-class BlindTest {
-  constructor() {
-    this.reset();
-  }
-
-  reset() {
-    this.right = 0;
-    this.trials = 0;
-    this.draw();
-  }
-
-  draw() {
-    this.xIsB = crypto.getRandomValues(new Uint8Array(1))[0] % 2 === 1;
-  }
-
-  /** @param {boolean} isB the answer; returns whether it is right */
-  answer(isB) {
-    const right = isB === this.xIsB;
-    this.trials += 1;
-    this.right += right ? 1 : 0;
-    this.draw();
-    return right;
-  }
-
-  /** Chance to have as many right answers or more by guessing: the sum of binomials over 2^n. */
-  get p() {
-    let term = 0.5 ** this.trials;
-    let sum = 0;
-    for (let k = 0; k <= this.trials; k++) {
-      if (k >= this.right) sum += term;
-      term *= (this.trials - k) / (k + 1);
-    }
-    return Math.min(1, sum);
   }
 }
