@@ -55,6 +55,8 @@ def random_codec(config: MagnitudeConfig = TINY_CODEC) -> MagnitudeCodec:
     codec.decoder.rotation.weight.data.mul_(0.3)
     codec.decoder.rotation.bias.data.fill_(-0.5)
     codec.decoder.head.weight.data.normal_(0, 0.05)
+    if codec.corrector:
+        codec.corrector.head.weight.data.normal_(0, 0.02)
     return codec
 
 

@@ -22,7 +22,10 @@ def frozen(config: MagnitudeConfig) -> MagnitudeCodec:
     return random_codec(config).eval().requires_grad_(False)
 
 
-@pytest.fixture(scope="module", params=[TINY_CODEC, MagnitudeConfig()], ids=["tiny", "default"])
+CORRECTED = replace(TINY_CODEC, correction_blocks=1)
+
+
+@pytest.fixture(scope="module", params=[TINY_CODEC, MagnitudeConfig(), CORRECTED], ids=["tiny", "default", "corrected"])
 def codec(request: pytest.FixtureRequest) -> MagnitudeCodec:
     return frozen(request.param)
 
@@ -149,6 +152,18 @@ def test_more_phase_steps_reduce_the_error() -> None:
 
     none, few, many = off(0), off(2), off(6)
     assert many < 0.9 * few < 0.8 * none
+
+
+def test_a_new_corrector_keeps_magnitudes_and_makes_phases_consistent() -> None:
+    plain, corrected = frozen(TINY_CODEC), MagnitudeCodec(CORRECTED).eval()
+    assert corrected.corrector
+    codes, wanted = random_codes(plain)[None], plain.log_magnitude(song()[None])
+    made = plain.stft.spectrum(plain.sound(wanted, codes))
+    expected = plain.stft.waveform(10**wanted * torch.sgn(made))
+    torch.testing.assert_close(corrected.sound(wanted, codes), expected, atol=1e-5, rtol=0)
+    corrected.corrector.head.bias.data[: TINY_CODEC.n_bins] = 0.1  # 2 dB more in every bin
+    corrected.corrector.head.bias.data[TINY_CODEC.n_bins :] = math.pi  # the other polarity
+    torch.testing.assert_close(corrected.sound(wanted, codes), -(10**0.1) * expected, atol=1e-4, rtol=0)
 
 
 def test_gradients_skip_the_phases(tiny_codec: MagnitudeCodec) -> None:

@@ -49,6 +49,7 @@ class MagnitudeConfig:
         bandwidth: of the coded bands, relative to their frequency; at least one bin.
         latent_dim: number of principal components of a frame's bands that are quantised.
         n_phase_steps: Griffin-Lim iterations per decoding.
+        correction_blocks: blocks of the network that corrects the spectrum after these; 0 = there is none.
     """
 
     sample_rate: Annotated[int, Between(1000, 1_000_000)] = 44100
@@ -65,6 +66,7 @@ class MagnitudeConfig:
     codebook_size: Annotated[int, Between(2, 2**16)] = 1024
     codebook_dim: Annotated[int, Between(1, 2**12)] = 8
     n_phase_steps: Annotated[int, Between(0, 1000)] = 6
+    correction_blocks: Annotated[int, Between(0, 64)] = 0
 
     def __post_init__(self) -> None:
         if self.hop_length % self.n_subframes or self.n_fft % self.stft_hop:
@@ -96,7 +98,9 @@ class MagnitudeConfig:
     @property
     def halo_frames(self) -> int:
         """Frames around a range that determine its codes and its audio."""
-        subframes = 3 * self.subframe_blocks + (self.n_phase_steps + 1) * (self.n_fft // self.stft_hop - 1)
+        n_blocks, overlap = self.subframe_blocks + self.correction_blocks, self.n_fft // self.stft_hop - 1
+        n_inversions = self.n_phase_steps + 1 + (self.correction_blocks > 0)
+        subframes = 3 * n_blocks + n_inversions * overlap
         return max(self.encoder_reach, -(-subframes // self.n_subframes) + 3 * self.frame_blocks)
 
 

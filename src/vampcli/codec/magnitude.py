@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import torch
@@ -109,6 +110,41 @@ class MagnitudeDecoder(nn.Module):
             return log_magnitude.clamp(max=_LOUDEST_LOG)
 
 
+class SpectrumCorrector(nn.Module):
+    """Gain and phase shift for every bin of a spectrum whose phases were estimated.
+
+    Estimated phases are not those of any recording: overlapping frames cancel each other in part, and frames beat. The
+    network sees the wanted magnitudes and the spectrum that the frames add up to, both without absolute phases.
+    """
+
+    def __init__(self, config: MagnitudeConfig) -> None:
+        super().__init__()
+        width, n_bins = config.subframe_width, config.n_bins
+        self.embed = nn.Linear(4 * n_bins, width)
+        self.blocks = _blocks(config.correction_blocks, width, 7, 3)
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.head = nn.Linear(width, 2 * n_bins)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, log_magnitude: Tensor, direction: Tensor, found: Tensor) -> Tensor:
+        """Return the corrected spectrum.
+
+        Args:
+            log_magnitude: wanted, float32 (batch, n, n_bins), log10.
+            direction: complex64 (batch, n, n_bins) of absolute value 1: the phases of the frames.
+            found: complex64 (batch, n, n_bins): spectrum of the sum of the frames.
+        """
+        wanted, level = log_magnitude.clamp(min=math.log10(_QUIETEST)), found.abs().clamp(min=_QUIETEST)
+        turned = found * direction.conj() / level
+        features = torch.cat([wanted, level.log10() - wanted, turned.real, turned.imag], dim=-1)
+        x = self.blocks(self.embed(features).transpose(1, 2)).transpose(1, 2)
+        gain, shift = self.head(self.norm(x)).float().chunk(2, dim=-1)
+        magnitude = 10 ** (log_magnitude + gain.clamp(-2, 1)).clamp(max=_LOUDEST_LOG)
+        corrected: Tensor = torch.polar(magnitude, shift) * torch.sgn(found)
+        return corrected
+
+
 class MagnitudeCodec(Codec):
     """Mono audio <-> tokens of short-time magnitudes.
 
@@ -133,6 +169,7 @@ class MagnitudeCodec(Codec):
             config.latent_dim, config.n_codebooks, config.codebook_size, config.codebook_dim, by_direction=False
         )
         self.decoder = MagnitudeDecoder(config)
+        self.corrector = SpectrumCorrector(config) if config.correction_blocks else None
 
     def log_magnitude(self, samples: Tensor) -> Tensor:
         """log10 magnitudes, the target of training: (batch, n_samples) -> (batch, n_subframes * n_frames, n_bins)."""
@@ -164,7 +201,12 @@ class MagnitudeCodec(Codec):
                 consistent = self.stft.spectrum(self.stft.waveform(magnitude * direction))
                 direction = torch.sgn(torch.sub(consistent, previous, alpha=_MOMENTUM / (1 + _MOMENTUM)))
                 previous = consistent
-        return self.stft.waveform(magnitude * direction)
+        made = self.stft.waveform(magnitude * direction)
+        if self.corrector is None:
+            return made
+        with torch.no_grad():
+            found = self.stft.spectrum(made)
+        return self.stft.waveform(self.corrector(log_magnitude, direction, found))
 
     def analyze(self, samples: Tensor) -> Tensor:
         """Audio -> latents: float32 (batch, n_frames * hop_length) -> (batch, latent_dim, n_frames)."""

@@ -45,8 +45,9 @@ class CodecTask(Task):
         self.audio_s = run.loop.batch_size * run.loss.n_frames * run.codec.hop_length / run.codec.sample_rate
         if run.start:
             start = load_parts(Path(run.start), torch.device("cpu"), torch.float32).codec
+            new = {n: p for n, p in self.codec.state_dict().items() if n.startswith("corrector.")}
             try:
-                self.codec.load_state_dict(start.state_dict())
+                self.codec.load_state_dict(new | start.state_dict())
             except RuntimeError as error:
                 raise ModelError(
                     f"the codec of {run.start} is of another kind or size than the run's",
