@@ -141,7 +141,7 @@ class SpectrumCorrector(nn.Module):
         x = self.blocks(self.embed(features).transpose(1, 2)).transpose(1, 2)
         gain, shift = self.head(self.norm(x)).float().chunk(2, dim=-1)
         magnitude = 10 ** (log_magnitude + gain.clamp(-2, 1)).clamp(max=_LOUDEST_LOG)
-        corrected: Tensor = torch.polar(magnitude, shift) * torch.sgn(found)
+        corrected: Tensor = torch.polar(magnitude / level, shift) * found
         return corrected
 
 
