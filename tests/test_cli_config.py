@@ -207,11 +207,12 @@ _ONCE = (
     "--float32",
     "--difference",
     "--no-metadata",
+    "--shard 3/16",
 )  # each excludes another one of SHARED
 _TOGETHER = " ".join(typed for typed, *_ in (*SHARED, *SAMPLING) if typed[:2] == "--" and typed not in _ONCE)
 LINES = [
     f"loop {_TOGETHER.replace('--json', '')} --repeats 3 --variation 0.4 --seam 0.5 --margin 0",
-    "loop --skip-existing --int24 --difference",
+    "loop --skip-existing --int24 --difference --shard 3/16",
     "loop --float32 --find",
     "inpaint --start 1 --end 2 --span bars:1-2 --snap onset --bpm 90 --downbeat 0:01 --beats-per-bar 3 --context 0:04",
     f"inpaint --spans-from {LABELS} --label chorus --margin auto",
