@@ -4,7 +4,7 @@ MODEL ?= mini
 PART ?= coarse
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test fuzz torture lint format docs screenshots picture examples free-music evaluate learn learn-stop promote-mini bench help
+.PHONY: all demo test fuzz torture lint format docs man screenshots picture examples free-music evaluate learn learn-stop promote-mini bench help
 
 all: lint test
 
@@ -44,6 +44,10 @@ format: .venv/dev.stamp  ## bring the code into shape
 
 docs: .venv/docs.stamp  ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+man: .venv/run.stamp  ## make the manual page man/vamp.1; `man -l man/vamp.1` shows it
+	mkdir -p man
+	$(BIN)/python scripts/man_page.py > man/vamp.1
 
 screenshots: .venv/dev.stamp  ## record the pictures of terminal and page of the documentation again; needs Chromium
 	$(BIN)/python scripts/screenshots.py

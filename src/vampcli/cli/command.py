@@ -27,25 +27,27 @@ def command(
     Args:
         function: runs the command; or returns the workflow, if there is `carry_out`. A parameter whose type is a
             dataclass stands for the options in that class, and `ctx` is Typer's context.
-        carry_out: gets the workflow and the inputs. The options of such a command can be configured.
+        carry_out: gets the workflow and the inputs. The options of such a command can be configured, unless the
+            function declares the inputs itself.
         only_typed: options that are read from the command line alone.
         raises: errors are raised, not printed; the command returns what `carry_out` returns.
     """
     accepted = inspect.signature(function, eval_str=True).parameters
+    is_configurable = carry_out is not None and "inputs" not in accepted
     parameters = [inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)]
-    if carry_out:
+    if is_configurable:
         parameters.append(_keyword("inputs", Inputs, None))
     for name, parameter in accepted.items():
         if is_dataclass(parameter.annotation):
             parameters += _options_of(parameter.annotation)
         elif name != "ctx":
             parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
-    if carry_out:
+    if is_configurable:
         parameters.append(_keyword(PRINT, PrintConfig, False))
 
     @functools.wraps(function)
     def run(ctx: typer.Context, **parsed: Any) -> Any:
-        if carry_out and not (parsed["inputs"] or parsed[PRINT]):
+        if is_configurable and not (parsed["inputs"] or parsed[PRINT]):
             ctx.fail("Missing argument 'INPUT'.")
         configuration = resolve(ctx, parsed, only_typed)
         values = configuration.values | {"ctx": ctx}
@@ -60,7 +62,7 @@ def command(
             result = function(**arguments)
             return carry_out(result, parsed["inputs"]) if carry_out else None
 
-    run.__doc__ = inspect.cleandoc(function.__doc__ or "") + (f"\n{INPUTS_HELP}" if carry_out else "")
+    run.__doc__ = inspect.cleandoc(function.__doc__ or "") + (f"\n{INPUTS_HELP}" if is_configurable else "")
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run if raises else guarded(run)

@@ -269,14 +269,21 @@ def _file(ctx: typer.Context, path: Path) -> tuple[Layer, Layer]:
     for name in tables:
         if name not in commands:
             raise UsageError(f"{shown}: there is no command for [{name}]", f"known: {' '.join(commands)}")
-    alone = {name: _read(ctx, known, tables.get(name, {}), f"{shown} [{name}]") for name, known in commands.items()}
+    alone = {
+        name: read_table(ctx, known, tables.get(name, {}), f"{shown} [{name}]") for name, known in commands.items()
+    }
     every = ChainMap(*commands.values())
-    shared = _read(ctx, every, {key: value for key, value in content.items() if key not in tables}, shown)
+    shared = read_table(ctx, every, {key: value for key, value in content.items() if key not in tables}, shown)
     name = str(ctx.command.name)
     return alone[name], {key: setting for key, setting in shared.items() if key in commands[name]}
 
 
-def _read(ctx: typer.Context, options: Mapping[str, Option], table: dict[str, Any], where: str) -> Layer:
+def read_table(ctx: typer.Context, options: Mapping[str, Option], table: Mapping[str, Any], where: str) -> Layer:
+    """Convert a table of options by their long names.
+
+    Raises:
+        UsageError: a key is unknown or there twice, or a value has another type than its option takes.
+    """
     layer: Layer = {}
     for name, value in table.items():
         key = name.replace("_", "-")

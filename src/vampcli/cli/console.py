@@ -30,7 +30,7 @@ _CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 )  # all but tab and line feed
 _INDENT = "    "
-_SIGNALLED = 128  # added to the number of a signal, as shells do
+SIGNALLED = 128  # added to the number of a signal, as shells do
 
 
 def printable(text: str) -> str:
@@ -221,25 +221,33 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         except KeyboardInterrupt as stop:
             raise _interrupted(stop) from None
         except BrokenPipeError:  # nobody reads stderr
-            raise SystemExit(_SIGNALLED + signal.SIGPIPE) from None
-        except OSError as error:
-            failure = from_os_error(error)
+            raise SystemExit(SIGNALLED + signal.SIGPIPE) from None
+        except (OSError, MemoryError, RuntimeError) as error:
+            failure = curable(error)
+            if failure is None:
+                raise
             report(failure)
             raise SystemExit(int(failure.exit_code)) from error
-        except (MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
-                raise
-            report(DeviceError("out of memory", "close other programs, name shorter spans, or use --device cpu"))
-            raise SystemExit(int(ExitCode.DEVICE)) from error
 
     return run
+
+
+def curable(error: Exception) -> VampError | None:
+    """Return an error of the system or of memory as one with a cure and an exit code; None: it is a defect."""
+    if isinstance(error, VampError):
+        return error
+    if isinstance(error, OSError):
+        return from_os_error(error)
+    if isinstance(error, MemoryError | RuntimeError) and _out_of_memory(error):
+        return DeviceError("out of memory", "close other programs, name shorter spans, or use --device cpu")
+    return None
 
 
 def _interrupted(stop: KeyboardInterrupt) -> SystemExit:
     """Report an interruption, and return the exit that ends the command."""
     if isinstance(stop, Terminated):
         sys.stderr.write(f"\nvamp: ended by {signal.Signals(stop.signal_number).name}\n")
-        return SystemExit(_SIGNALLED + stop.signal_number)
+        return SystemExit(SIGNALLED + stop.signal_number)
     sys.stderr.write("\nvamp: interrupted\n")
     return SystemExit(int(ExitCode.INTERRUPTED))
 

@@ -13,6 +13,7 @@ from vampcli import __version__
 from vampcli.cli.command import command
 from vampcli.cli.commands import eval, mask, models, train
 from vampcli.cli.commands.compress import compress
+from vampcli.cli.commands.doctor import doctor
 from vampcli.cli.commands.finetune import finetune
 from vampcli.cli.commands.info import info
 from vampcli.cli.commands.inpaint import inpaint
@@ -22,6 +23,7 @@ from vampcli.cli.commands.page import page
 from vampcli.cli.commands.prepare import prepare
 from vampcli.cli.commands.presets import presets
 from vampcli.cli.commands.replay import replay
+from vampcli.cli.commands.serve import serve
 from vampcli.cli.commands.ui import ui
 from vampcli.cli.commands.vamp import vamp
 from vampcli.cli.config import plain
@@ -70,9 +72,11 @@ TASKS = (inpaint, outpaint, loop, vamp, compress)
 for task in TASKS:
     app.command()(command(task, run))
     mask.app.command(help=mask.help_of(task.__name__))(command(task, mask.show, mask.ONLY_TYPED))
-app.command()(command(replay))
+app.command()(command(replay, run))
 app.command()(command(page))
 app.command()(command(ui))
+app.command()(command(serve))
+app.command()(command(doctor))
 app.command()(info)
 app.command()(presets)
 app.command()(prepare)

@@ -25,7 +25,6 @@ from vampcli.cli.jobs.originals import find_originals
 from vampcli.cli.jobs.outputs import check_outputs, names_folder
 from vampcli.cli.jobs.pipes import PIPE
 from vampcli.cli.jobs.places import describe_sources
-from vampcli.cli.jobs.run import run
 from vampcli.cli.options import Common
 from vampcli.config import MemoryConfig, RelativeTime, TempoConfig
 from vampcli.errors import DeviceError, InputError, UsageError
@@ -61,7 +60,7 @@ def replay(
     device: o.Device = "auto",
     dtype: o.Dtype = "auto",
     output: o.OutputOptions,
-) -> None:
+) -> Workflow:
     """Make results again from the recipes in them, to the sample; report what may change the samples.
 
     A recipe is complete: environment and vamp.toml are not read. --seed or -n make new takes with its settings.
@@ -76,7 +75,7 @@ def replay(
     if is_new and "seed" in setting_names(settings or ()):
         raise UsageError("--set names a seed, and so do --seed and -n", "leave --set seed out: --seed 8 -n 4")
     common = Common(**vars(output), device=device, dtype=dtype, seed=seed, takes=1 if takes is None else takes)
-    run(ReplayWorkflow("replay", common, tuple(settings or ()), source, model, is_new), inputs)
+    return ReplayWorkflow("replay", common, tuple(settings or ()), source, model, is_new)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ So a take of the editor is the command's: both parse, plan and write in the same
 
 from __future__ import annotations
 
-import inspect
 import secrets
 import shlex
 from collections.abc import Iterator
@@ -13,12 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
-import typer
-from typer.main import get_command
-
-from vampcli.cli.command import command
 from vampcli.cli.commands.inpaint import inpaint
 from vampcli.cli.commands.loop import loop
 from vampcli.cli.commands.outpaint import outpaint
@@ -30,6 +25,7 @@ from vampcli.cli.jobs.inputs import find_jobs
 from vampcli.cli.jobs.job import ModelRequest, Opened, Workflow, Written
 from vampcli.cli.jobs.models import Models
 from vampcli.cli.jobs.originals import base_of
+from vampcli.cli.jobs.parser import Parser, kind_of
 from vampcli.cli.jobs.pipes import Pipes
 from vampcli.cli.options import ADVANCED, MEMORY, PROMPT, SPANS, Common
 from vampcli.config import MOST_PLACES, RelativeTime
@@ -64,7 +60,6 @@ _WHOLE: dict[str, Any] = {
     "skip_existing": False,
 }
 """Options by which vamp.toml may ask for other outputs: the editor needs takes alone, and all of them."""
-_KINDS: dict[Any, Literal["flag", "number", "integer", "text"]] = {bool: "flag", float: "number", int: "integer"}
 
 
 class TypedOrders:
@@ -84,12 +79,12 @@ class TypedOrders:
 
     def schema(self) -> dict[str, list[Option]]:
         """See `Orders.schema`."""
-        return {name: _fields(one) for name, one in self._app.commands.items()}
+        return {name: _fields(one) for name, one in self._parser.commands.items()}
 
     def command(self, verb: str, values: Values, spans: list[str], source: Source) -> str:
         """See `Orders.command`."""
         words = self._words(verb, values, spans)
-        self._parse([verb, str(source.path), *words])
+        self._parser.parse([verb, str(source.path), *words])
         return shlex.join(["vamp", verb, source.name, *words])
 
     def order(self, verb: str, values: Values, spans: list[str], source: Source, folder: Path) -> TypedOrder:
@@ -97,7 +92,7 @@ class TypedOrders:
         if values.get("seed") in (None, ""):  # so that the command shown makes the same takes
             values = {**values, "seed": MOST_PLACES * secrets.randbelow(1000)}
         words = self._words(verb, values, spans)
-        workflow = self._parse([verb, str(source.path), *words])
+        workflow = self._parser.parse([verb, str(source.path), *words])
         return self._open(workflow, source, folder, shlex.join(["vamp", verb, source.name, *words]))
 
     def span_s(
@@ -146,11 +141,8 @@ class TypedOrders:
         return self._open(workflow, source, folder, shlex.join(["vamp", "replay", str(result)]), result)
 
     @cached_property
-    def _app(self) -> Any:
-        app = typer.Typer(add_completion=False)
-        for verb in _VERBS:
-            app.command()(command(verb, lambda workflow, _: workflow, raises=True))
-        return get_command(app)
+    def _parser(self) -> Parser:
+        return Parser(_VERBS)
 
     def _words(self, verb: str, values: Values, spans: list[str]) -> list[str]:
         """Write values as words of a command line."""
@@ -175,15 +167,6 @@ class TypedOrders:
             if value != default:
                 words.append(f"--{name}={value}")
         return [*words, *["--exact"] * model.exact, *["--compile"] * model.compile]
-
-    def _parse(self, words: list[str]) -> Workflow:
-        try:
-            workflow: Workflow = self._app.main(words, prog_name="vamp", standalone_mode=False)
-        except Exception as error:
-            if not hasattr(error, "format_message"):
-                raise
-            raise UsageError(error.format_message(), "see the help of the option") from error
-        return workflow
 
     def _open(
         self, workflow: Workflow, source: Source, folder: Path, text: str, result: Path | None = None
@@ -261,17 +244,9 @@ def _fields(parsed: Any) -> list[Option]:
         panel = parameter.rich_help_panel
         if key in (*_BY_SPANS, *_FILES) or not (key in (*_MAIN, *_SAMPLING) or panel in _PANELS):
             continue
-        kind, choices = _kind(parsed.callback, parameter.name)
+        kind, choices = kind_of(parsed.callback, parameter.name)
         shown = parameter.show_default
         default = shown if isinstance(shown, str) else "" if parameter.default in (None, False) else parameter.default
         group = ADVANCED if key in _SAMPLING else panel or "Takes"
         found.append(Option(key, kind, parameter.help, group, str(default), choices, rule.excludes))
     return found
-
-
-def _kind(function: Any, name: str) -> tuple[Literal["flag", "number", "integer", "text", "choice"], tuple[str, ...]]:
-    bare = get_args(inspect.signature(function).parameters[name].annotation)[0]
-    options = [one for one in get_args(bare) if one is not type(None)] if type(None) in get_args(bare) else [bare]
-    if get_origin(options[0]) is Literal:
-        return "choice", tuple(map(str, get_args(options[0])))
-    return _KINDS.get(options[0], "text"), ()

@@ -30,7 +30,7 @@ LONGEST_S = 60.0
 _MOST_S = 240.0  # of recordings at the same time
 
 
-def run(workflow: Workflow, inputs: list[str]) -> None:
+def run(workflow: Workflow, inputs: list[str], console: Console | None = None, models: Models | None = None) -> None:
     """Run a workflow on all recordings.
 
     A recording that fails does not stop the others: failures are listed at the end, and the first gives the exit code.
@@ -38,8 +38,11 @@ def run(workflow: Workflow, inputs: list[str]) -> None:
     Args:
         workflow: the steps for each recording.
         inputs: files, folders, patterns, lists, `-`.
+        console: gets results, notes and progress; by default the streams of this process.
+        models: that are loaded already.
     """
-    common, console = workflow.common, Console(workflow.common.quiet, workflow.common.verbose)
+    common = workflow.common
+    console = console or Console(common.quiet, common.verbose)
     with pipes(inputs, common, workflow.sounds) as piped:
         jobs, missed = find_jobs(workflow, inputs, piped)
         if missed and common.fail_fast:
@@ -50,9 +53,9 @@ def run(workflow: Workflow, inputs: list[str]) -> None:
             console.note(f"shard {common.shard} has no recording: nothing to do")
             return
         check_index(jobs, common)
-        runner = _Runner(workflow, console, piped, several=jobs[0].naming.several)
-        if len(models := {job.model for job in jobs}) == 1:
-            runner.models.metadata(models.pop())  # a missing model is reported before anything is read
+        runner = _Runner(workflow, console, piped, models or Models(), several=jobs[0].naming.several)
+        if len(requests := {job.model for job in jobs}) == 1:
+            runner.models.metadata(requests.pop())  # a missing model is reported before anything is read
         with runner.held:
             runner.run(jobs)
         if missed:
@@ -93,9 +96,8 @@ def _curable(error: VampError | OSError) -> VampError:
 class _Runner:
     """Runs the jobs of a workflow; a model is loaded for the first job that needs it, and kept."""
 
-    def __init__(self, workflow: Workflow, console: Console, piped: Pipes, several: bool) -> None:
-        self.workflow, self.console, self.piped, self.several = workflow, console, piped, several
-        self.models = Models()
+    def __init__(self, workflow: Workflow, console: Console, piped: Pipes, models: Models, several: bool) -> None:
+        self.workflow, self.console, self.piped, self.models, self.several = workflow, console, piped, models, several
         self.n_skipped = self.n_taken = 0
         self.done: list[Job] = []
         self.held = ExitStack()
