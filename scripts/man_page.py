@@ -37,6 +37,8 @@ def page(app: typer.Typer) -> str:
         ".SH SYNOPSIS",
         ".B vamp",
         r"\fICOMMAND\fR [\fIOPTION\fR]... [\fIINPUT\fR]...",
+        ".SH OPTIONS",
+        *parameters(("vamp",), root),
         ".SH COMMANDS",
     ]
     for path, command in commands.items():
@@ -65,6 +67,11 @@ def section(path: Path, command: Any, commands: dict[Path, Any]) -> Iterator[str
     if len(path) > 2 and same in commands and options(command) == options(commands[same]):
         yield from (".PP", f"Arguments and options are those of {roff(' '.join(same))}.")
         return
+    yield from parameters(path, command)
+
+
+def parameters(path: Path, command: Any) -> Iterator[str]:
+    """Yield the lines of arguments and options."""
     context = typer.Context(command, info_name=" ".join(path))
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
