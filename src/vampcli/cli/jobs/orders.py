@@ -121,7 +121,7 @@ class TypedOrders:
     def _places(self, span: str, values: Values, source: Source) -> SpanRequest:
         """Parse a span as the command does; the tempo is that of the form, of vamp.toml or of the file."""
         tempo = {name: values[name] for name in _TEMPO if name in values}
-        workflow = self._parse(["inpaint", str(source.path), *self._words("inpaint", tempo, [span])])
+        workflow = self._parser.parse(["inpaint", str(source.path), *self._words("inpaint", tempo, [span])])
         assert isinstance(workflow, AudioWorkflow)  # places of other recordings are not asked for
         task = workflow.request(source.recording)
         assert isinstance(task, Inpaint)
